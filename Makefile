@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make` builds, `make help` lists the rest. V=1 shows commands; CC=clang and BUILD=dir as usual.
+
+VERSION	:= 0.1.0
+BUILD	?= build
+PREFIX	?= /usr/local
+DESTDIR	?=
+
+CC	?= gcc
+CLANG	?= clang
+BPFTOOL	?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
+PKGS	:= libbpf libelf libdw jansson
+
+WARN	:= -Wall -Wextra -Werror -Wformat-signedness -Wshadow -Wvla
+CFLAGS	?= -O2 -g
+MWFLAGS	= -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -DMW_VERSION='"$(VERSION)"' -fPIC \
+	  -Iuserspace -I. -I$(BUILD) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS	= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lZydis -lzstd -llz4 -lz -lm -lpthread
+LDFLAGS ?=
+
+V	?= 0
+ifeq ($(V),0)
+Q	:= @
+say	= @printf '  %-8s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))'
+endif
+
+# Every room is a folder of .c files; main.c and cmd/ are left out of the library that tests link.
+CMD_SRCS := userspace/main.c $(sort $(wildcard userspace/cmd/*.c))
+CMD_OBJS := $(CMD_SRCS:%.c=$(BUILD)/%.o)
+LIB_SRCS := $(filter-out $(CMD_SRCS),$(sort $(wildcard userspace/*/*.c)))
+LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o)
+BPF_SRCS := $(sort $(wildcard bpf/*.bpf.c))
+BPF_OBJS := $(BPF_SRCS:%.bpf.c=$(BUILD)/%.bpf.o)
+SKEL	:= $(BUILD)/bpf/memwhere.skel.h
+UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
+WORK_SRCS := $(sort $(wildcard tests/workloads/*.c))
+WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
+
+.PHONY: all help deps check demo bench lint asan fuzz matrix compdb install uninstall clean \
+	unit-bins workloads format
+all: $(BUILD)/memwhere
+
+help:
+	@echo 'make            build $(BUILD)/memwhere'
+	@echo 'make deps       install the packages that building and testing need (apt, as root)'
+	@echo 'make demo       build, then watch a Python program that grows and shrinks (as root)'
+	@echo 'make check      install packages, build, run all tests (as root)'
+	@echo 'make bench      print what each mode costs, as ratios from one run (as root)'
+	@echo 'make lint       clang-tidy, cppcheck, shellcheck, the rule of the floors'
+	@echo 'make asan       the unit tests and the program under ASan and UBSan'
+	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (default 20)'
+	@echo 'make matrix     other distributions and kernels'
+	@echo 'make install    DESTDIR= PREFIX=/usr/local'
+
+# ---- build -----------------------------------------------------------------------------------
+
+$(BUILD)/memwhere: $(CMD_OBJS) $(LIB_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/userspace/trace/%.o: | $(SKEL)
+$(BUILD)/userspace/%.o: userspace/%.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -MMD -MP -c -o $@ $<
+
+# The kernel's types come from the few CO-RE flavours in bpf/kernel.bpf.h, so no vmlinux.h and no
+# /sys/kernel/btf is needed to build. linux/*.h of the C library's kernel headers bring bpf.h.
+BPF_ARCH_INC := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -target bpf -D__TARGET_ARCH_x86 -g -O2 -mcpu=v3 -Wall -Wextra -Werror -I. \
+		-idirafter $(BPF_ARCH_INC) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+
+$(BUILD)/bpf/memwhere.bpf.o: $(BPF_OBJS)
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKEL): $(BUILD)/bpf/memwhere.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name memwhere_bpf > $@.tmp && mv $@.tmp $@
+
+# ---- tests -----------------------------------------------------------------------------------
+
+$(BUILD)/tests/unit/%: tests/unit/%.c tests/unit/test.h $(LIB_OBJS)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -I. -MMD -MP $(LDFLAGS) -o $@ $< $(LIB_OBJS) $(LIBS)
+
+# Workloads are what is measured: plain flags, no optimisation of malloc/free pairs.
+$(BUILD)/tests/workloads/%: tests/workloads/%.c
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O1 -g -std=gnu11 -Wall -Wextra -D_GNU_SOURCE -fno-builtin -o $@ $< -lpthread
+
+unit-bins: $(UNIT_BINS)
+workloads: $(WORK_BINS)
+
+deps:
+	sh tests/deps.sh
+
+check:
+	sh tests/deps.sh
+	$(MAKE) all unit-bins workloads
+	BUILD=$(abspath $(BUILD)) sh tests/run.sh
+
+demo:
+	sh tests/deps.sh build
+	$(MAKE) all
+	BUILD=$(abspath $(BUILD)) sh tests/demo.sh
+
+bench: all workloads
+	BUILD=$(abspath $(BUILD)) sh tests/bench.sh
+
+lint:
+	BUILD=$(abspath $(BUILD)) sh tests/lint.sh
+
+# The same tree under the sanitizers, in a build folder of its own.
+asan:
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer \
+		-fno-sanitize-recover=undefined' all unit-bins
+	BUILD=$(abspath $(BUILD))/asan sh tests/run.sh unit
+
+fuzz:
+	BUILD=$(abspath $(BUILD)) sh tests/fuzz.sh
+
+matrix: all workloads
+	BUILD=$(abspath $(BUILD)) sh tests/matrix.sh
+
+compdb:
+	bear -- $(MAKE) -B all
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(BUILD)/memwhere $(DESTDIR)$(PREFIX)/bin/memwhere
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(BUILD)/memwhere completion bash > \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwhere
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/memwhere $(DESTDIR)$(PREFIX)/share/man/man1/memwhere*.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwhere
+
+clean:
+	rm -rf $(BUILD)
+
+.SECONDARY: $(BPF_OBJS)
+-include $(LIB_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d)

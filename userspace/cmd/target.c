@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From the words of the command line to a process. */
+#include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+#include "util/text.h"
+#include "util/units.h"
+
+enum { CANDIDATES_SHOWN = 8 };
+
+/* State letter and "is a kernel thread" from /proc/PID/stat (proc(5): fields 3 and 9). */
+static int process_state(pid_t pid, char *state, bool *kernel_thread)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+	unsigned int flags;
+	size_t len;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	ret = mw_file_read(path, 1 << 16, &text, &len);
+	if (ret)
+		return ret;
+	/* The name, in brackets, may hold anything, brackets included. */
+	const char *rest = strrchr(text, ')');
+
+	if (!rest || sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", state, &flags) != 2)
+		return -EINVAL;
+	*kernel_thread = flags & 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
+	return 0;
+}
+
+static int check_process(pid_t pid, struct mw_err *err)
+{
+	unsigned char ident[EI_NIDENT] = {0};
+	char path[64], where[32], state;
+	bool kernel_thread;
+
+	snprintf(where, sizeof(where), "PID %d", pid);
+	if (process_state(pid, &state, &kernel_thread))
+		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
+	if (kernel_thread)
+		return mw_err_set(err, -EINVAL, "kernel-thread", where,
+				  "is a kernel thread: it has no memory of its own");
+	if (state == 'Z' || state == 'X')
+		return mw_err_set(err, -ESRCH, "zombie", where,
+				  "is a zombie: it has ended and its memory is gone already");
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return mw_err_set(err, -errno, errno == EACCES ? "no-privilege" : "unreadable",
+				  where, errno == EACCES || errno == EPERM ?
+				  "not permitted to look into it: run as root, or with CAP_SYS_PTRACE" :
+				  "its executable can't be read");
+	if (read(fd, ident, sizeof(ident)) == (ssize_t)sizeof(ident) &&
+	    !memcmp(ident, ELFMAG, SELFMAG) && ident[EI_CLASS] == ELFCLASS32)
+		return mw_err_set(err, -ENOTSUP, "32-bit", where,
+				  "is a 32-bit process; only 64-bit ones are supported");
+	return 0;
+}
+
+static bool has_name(pid_t pid, const char *name)
+{
+	_cleanup_free_ char *comm = NULL;
+	char path[64], exe[4096];
+	size_t len;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	if (!mw_file_read(path, 4096, &comm, &len)) {
+		comm[strcspn(comm, "\n")] = '\0';
+		if (!strcmp(comm, name))
+			return true;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	if (n <= 0)
+		return false;
+	exe[n] = '\0';
+
+	const char *base = strrchr(exe, '/');
+
+	return base && !strcmp(base + 1, name);
+}
+
+static int find_by_name(const char *name, pid_t *pid, struct mw_err *err)
+{
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+	char clean[64], list[128] = "";
+	size_t found = 0, used = 0;
+	struct dirent *entry;
+
+	mw_text_clean(clean, sizeof(clean), name, strlen(name));
+	while (proc && (entry = readdir(proc))) {
+		uint64_t n;
+
+		if (mw_parse_uint(entry->d_name, 1, INT32_MAX, &n) || (pid_t)n == getpid() ||
+		    !has_name((pid_t)n, name))
+			continue;
+		if (!found)
+			*pid = (pid_t)n;
+		if (found < CANDIDATES_SHOWN)
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%d",
+						 found ? ", " : "", (pid_t)n);
+		found++;
+	}
+	if (!found)
+		return mw_err_set(err, -ESRCH, "no-such-process", clean,
+				  "no process has this name, and no such file");
+	if (found > 1)
+		return mw_err_set(err, -EINVAL, "ambiguous", clean,
+				  "%zu processes have this name; give one of their PIDs: %s%s",
+				  found, list, found > CANDIDATES_SHOWN ? ", ..." : "");
+	return 0;
+}
+
+int mw_cmd_find_process(const char *text, pid_t *pid, struct mw_err *err)
+{
+	uint64_t n;
+	int ret;
+
+	if (isdigit((unsigned char)text[0])) {
+		ret = mw_parse_uint(text, 1, INT32_MAX, &n);
+		if (ret)
+			return mw_err_set(err, -ESRCH, "no-such-process", NULL,
+					  "'%.40s' is not a PID", text);
+		*pid = (pid_t)n;
+	} else {
+		ret = find_by_name(text, pid, err);
+		if (ret)
+			return ret;
+	}
+	return check_process(*pid, err);
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/elffile.h"
+#include "util/text.h"
+
+enum { BUILD_ID_MAX = 64, PHDRS_MAX = 256 };
+
+struct mw_elffile {
+	int fd;
+	Elf *elf;
+	GElf_Ehdr ehdr;
+	size_t phnum;
+	GElf_Phdr phdrs[PHDRS_MAX];
+	Elf_Data *dynsym, *symtab;
+	size_t dynsym_count, symtab_count;
+	size_t dynsym_strings, symtab_strings; /* section indices */
+	const char *raw;
+	size_t raw_size;
+	char build_id[2 * BUILD_ID_MAX + 1];
+};
+
+static int check_header(struct mw_elffile *file, const char *name, struct mw_err *err)
+{
+	if (elf_kind(file->elf) != ELF_K_ELF || !gelf_getehdr(file->elf, &file->ehdr))
+		return mw_err_set(err, -ENOEXEC, "not-elf", name, "not an ELF file");
+	if (gelf_getclass(file->elf) != ELFCLASS64)
+		return mw_err_set(err, -ENOTSUP, "32-bit", name,
+				  "32-bit code is not supported, only 64-bit x86");
+	if (file->ehdr.e_machine != EM_X86_64)
+		return mw_err_set(err, -ENOTSUP, "other-machine", name,
+				  "code for another processor (ELF machine %u), only x86-64 is "
+				  "supported",
+				  (unsigned int)file->ehdr.e_machine);
+	return 0;
+}
+
+static void read_build_id(struct mw_elffile *file)
+{
+	for (size_t i = 0; i < file->phnum; i++) {
+		const GElf_Phdr *ph = &file->phdrs[i];
+
+		if (ph->p_type != PT_NOTE)
+			continue;
+		Elf_Data *data = elf_getdata_rawchunk(file->elf, (int64_t)ph->p_offset,
+						      ph->p_filesz,
+						      ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+		size_t off = 0, name_off, desc_off;
+		GElf_Nhdr nhdr;
+
+		while (data && (off = gelf_getnote(data, off, &nhdr, &name_off, &desc_off)) > 0) {
+			if (nhdr.n_type != NT_GNU_BUILD_ID || nhdr.n_namesz != 4 ||
+			    memcmp((char *)data->d_buf + name_off, "GNU", 4) ||
+			    nhdr.n_descsz > BUILD_ID_MAX)
+				continue;
+			const unsigned char *id = (unsigned char *)data->d_buf + desc_off;
+
+			for (size_t k = 0; k < nhdr.n_descsz; k++) {
+				file->build_id[2 * k] = "0123456789abcdef"[id[k] >> 4];
+				file->build_id[2 * k + 1] = "0123456789abcdef"[id[k] & 15];
+			}
+			return;
+		}
+	}
+}
+
+static void find_symbol_tables(struct mw_elffile *file)
+{
+	Elf_Scn *scn = NULL;
+
+	while ((scn = elf_nextscn(file->elf, scn))) {
+		GElf_Shdr shdr;
+
+		if (!gelf_getshdr(scn, &shdr) || !shdr.sh_entsize)
+			continue;
+		if (shdr.sh_type == SHT_DYNSYM) {
+			file->dynsym = elf_getdata(scn, NULL);
+			file->dynsym_count = shdr.sh_size / shdr.sh_entsize;
+			file->dynsym_strings = shdr.sh_link;
+		} else if (shdr.sh_type == SHT_SYMTAB) {
+			file->symtab = elf_getdata(scn, NULL);
+			file->symtab_count = shdr.sh_size / shdr.sh_entsize;
+			file->symtab_strings = shdr.sh_link;
+		}
+	}
+}
+
+struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct mw_err *err)
+{
+	struct mw_elffile *file = calloc(1, sizeof(*file));
+	char clean[160];
+	int ret;
+
+	if (!file)
+		return NULL;
+	mw_text_clean(clean, sizeof(clean), name, strlen(name));
+	elf_version(EV_CURRENT);
+	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (file->fd < 0) {
+		ret = mw_err_set(err, -errno, "unreadable", clean, "can't open it: %s",
+				 strerror(errno));
+		goto cleanup;
+	}
+	file->elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
+	if (!file->elf) {
+		ret = mw_err_set(err, -ENOEXEC, "not-elf", clean, "not an ELF file");
+		goto cleanup;
+	}
+	ret = check_header(file, clean, err);
+	if (ret)
+		goto cleanup;
+	if (elf_getphdrnum(file->elf, &file->phnum) || file->phnum > PHDRS_MAX)
+		file->phnum = 0;
+	for (size_t i = 0; i < file->phnum; i++) {
+		if (!gelf_getphdr(file->elf, (int)i, &file->phdrs[i])) {
+			file->phnum = i;
+			break;
+		}
+	}
+	file->raw = elf_rawfile(file->elf, &file->raw_size);
+	if (!file->raw)
+		file->raw_size = 0;
+	read_build_id(file);
+	find_symbol_tables(file);
+	return file;
+
+cleanup:
+	mw_elffile__close(file);
+	errno = -ret;
+	return NULL;
+}
+
+void mw_elffile__close(struct mw_elffile *file)
+{
+	if (!file)
+		return;
+	if (file->elf)
+		elf_end(file->elf);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file);
+}
+
+static uint64_t file_offset(const struct mw_elffile *file, uint64_t value)
+{
+	for (size_t i = 0; i < file->phnum; i++) {
+		const GElf_Phdr *ph = &file->phdrs[i];
+
+		if (ph->p_type == PT_LOAD && value >= ph->p_vaddr &&
+		    value - ph->p_vaddr < ph->p_filesz)
+			return value - ph->p_vaddr + ph->p_offset;
+	}
+	return UINT64_MAX;
+}
+
+static bool find_in_table(struct mw_elffile *file, Elf_Data *table, size_t count, size_t strings,
+			  const char *name, struct mw_symbol *symbol)
+{
+	for (size_t i = 1; table && i < count; i++) {
+		GElf_Sym sym;
+		const char *text;
+
+		if (!gelf_getsym(table, (int)i, &sym) || sym.st_shndx == SHN_UNDEF)
+			continue;
+		text = elf_strptr(file->elf, strings, sym.st_name);
+		if (!text || strcmp(text, name))
+			continue;
+		/* An indirect function's value is its resolver, not the function. */
+		if (GELF_ST_TYPE(sym.st_info) == STT_GNU_IFUNC ||
+		    GELF_ST_TYPE(sym.st_info) == STT_TLS)
+			continue;
+		symbol->value = sym.st_value;
+		symbol->size = sym.st_size;
+		symbol->offset = file_offset(file, sym.st_value);
+		symbol->dynamic = table == file->dynsym;
+		return true;
+	}
+	return false;
+}
+
+int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol)
+{
+	if (find_in_table(file, file->dynsym, file->dynsym_count, file->dynsym_strings, name,
+			  symbol) ||
+	    find_in_table(file, file->symtab, file->symtab_count, file->symtab_strings, name,
+			  symbol))
+		return 0;
+	return -ENOENT;
+}
+
+bool mw_elffile__has_symtab(const struct mw_elffile *file)
+{
+	return file->symtab;
+}
+
+bool mw_elffile__is_relocatable(const struct mw_elffile *file)
+{
+	return file->ehdr.e_type == ET_DYN;
+}
+
+uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_t offset)
+{
+	const uint64_t page = 4095;
+
+	for (size_t i = 0; i < file->phnum; i++) {
+		const GElf_Phdr *ph = &file->phdrs[i];
+
+		if (ph->p_type == PT_LOAD && offset >= (ph->p_offset & ~page) &&
+		    offset < ph->p_offset + ph->p_filesz)
+			return start - ((ph->p_vaddr & ~page) + offset - (ph->p_offset & ~page));
+	}
+	return start - offset;
+}
+
+size_t mw_elffile__bytes(const struct mw_elffile *file, uint64_t value, void *buf, size_t len)
+{
+	uint64_t offset = file_offset(file, value);
+
+	if (offset >= file->raw_size)
+		return 0;
+	if (len > file->raw_size - offset)
+		len = file->raw_size - offset;
+	memcpy(buf, file->raw + offset, len);
+	return len;
+}
+
+const char *mw_elffile__find_text(const struct mw_elffile *file, const char *needle, size_t *left)
+{
+	for (size_t i = 0; i < file->phnum; i++) {
+		const GElf_Phdr *ph = &file->phdrs[i];
+
+		if (ph->p_type != PT_LOAD || (ph->p_flags & PF_W) ||
+		    ph->p_offset > file->raw_size ||
+		    ph->p_filesz > file->raw_size - ph->p_offset)
+			continue;
+		const char *base = file->raw + ph->p_offset;
+		const char *hit = memmem(base, ph->p_filesz, needle, strlen(needle));
+
+		if (hit) {
+			*left = (size_t)(base + ph->p_filesz - hit);
+			return hit;
+		}
+	}
+	return NULL;
+}
+
+const char *mw_elffile__build_id(const struct mw_elffile *file)
+{
+	return file->build_id;
+}
+
+bool mw_elffile__data_segment(const struct mw_elffile *file, size_t i, uint64_t *start,
+			      uint64_t *end)
+{
+	for (size_t k = 0; k < file->phnum; k++) {
+		const GElf_Phdr *ph = &file->phdrs[k];
+
+		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_W))
+			continue;
+		if (!i--) {
+			*start = ph->p_vaddr;
+			*end = ph->p_vaddr + ph->p_memsz;
+			return true;
+		}
+	}
+	return false;
+}

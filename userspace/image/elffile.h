@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One ELF file of the target: its symbols, code bytes and identity. Reading goes through
+ * elfutils' libelf, which checks the file's own sizes.
+ */
+#ifndef MW_IMAGE_ELFFILE_H
+#define MW_IMAGE_ELFFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+struct mw_elffile; /* opaque */
+
+struct mw_symbol {
+	uint64_t value;	 /* virtual address in the file */
+	uint64_t size;	 /* bytes, 0 when the file does not say */
+	uint64_t offset; /* in the file; UINT64_MAX for memory without file bytes (.bss) */
+	bool dynamic;	 /* from the dynamic symbol table: takes part in symbol binding */
+};
+
+/*
+ * Open PATH. NAME is what messages call it (the target's own name for the file). NULL with errno
+ * and ERR set: not an ELF, another machine, 32-bit, unreadable.
+ */
+struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct mw_err *err);
+void mw_elffile__close(struct mw_elffile *file);
+
+/* Look NAME up among the defined symbols, dynamic ones first. 0 or -ENOENT. */
+int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol);
+
+/* True when the file has a .symtab (is not stripped). */
+bool mw_elffile__has_symtab(const struct mw_elffile *file);
+
+/* True for ET_DYN: addresses are relative to the load bias. */
+bool mw_elffile__is_relocatable(const struct mw_elffile *file);
+
+/*
+ * The load bias of the file in a process: given that file offset OFFSET is mapped at START.
+ * Unsigned arithmetic; 0 for an executable at fixed addresses.
+ */
+uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_t offset);
+
+/* Copy up to LEN bytes at virtual address VALUE from the file. The number copied, may be short. */
+size_t mw_elffile__bytes(const struct mw_elffile *file, uint64_t value, void *buf, size_t len);
+
+/* Find NEEDLE in the read-only data; its virtual address and the bytes left after it, or NULL. */
+const char *mw_elffile__find_text(const struct mw_elffile *file, const char *needle, size_t *left);
+
+/* The build id as hexadecimal text, or "" when there is none. Lives as long as FILE. */
+const char *mw_elffile__build_id(const struct mw_elffile *file);
+
+/* The writable PT_LOAD segments: the I-th one's address range, false past the last. */
+bool mw_elffile__data_segment(const struct mw_elffile *file, size_t i, uint64_t *start,
+			      uint64_t *end);
+
+#endif

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The command table, nothing else. */
+#include <ctype.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cmd/cmd.h"
+
+const struct mw_command mw_commands[] = {
+	{"completion", MW_CMD_COMPLETION, "bash", "Print a completion script for a shell", NULL,
+	 mw_cmd_completion},
+	{"help", MW_CMD_HELP, "[COMMAND]", "Open the manual page of memwhere or of a command", NULL,
+	 mw_cmd_help},
+	{0},
+};
+
+/* `memwhere PID` is `memwhere live PID`; a path that exists is a core. */
+static const struct mw_command *implied_command(const char *word)
+{
+	struct stat st;
+
+	if (isdigit((unsigned char)word[0]))
+		return mw_command_find("live");
+	if (!stat(word, &st))
+		return mw_command_find("ledger");
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const struct mw_command *command;
+	struct mw_options opt = {0};
+	struct mw_err err;
+
+	/* A closed pipe is an error that write() reports, so that probes are taken down in order. */
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		mw_cmd_help(&opt);
+		return MW_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("memwhere %s\n", MW_VERSION);
+		return MW_EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return mw_cmd_help(&opt);
+
+	command = mw_command_find(argv[1]);
+	if (command) {
+		argv++;
+		argc--;
+	} else {
+		command = implied_command(argv[1]);
+	}
+	if (!command) {
+		mw_err_set(&err, -1, "usage", NULL,
+			   "'%.40s' is no command, no PID and no file (memwhere --help lists the commands)",
+			   argv[1]);
+		return mw_cmd_fail(&opt, MW_EXIT_USAGE, &err);
+	}
+	if (mw_options_parse(&opt, command, argc, argv, &err))
+		return mw_cmd_fail(&opt, MW_EXIT_USAGE, &err);
+	if (opt.help_short || opt.help_long) {
+		mw_options_print_help(stdout, command, opt.help_long);
+		return MW_EXIT_OK;
+	}
+	return command->run(&opt);
+}

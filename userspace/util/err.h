@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Errors. A function that can fail returns 0 or -errno and, where a person should be told more
+ * than a number, fills a caller-owned struct mw_err. Nothing below cmd/ prints one.
+ */
+#ifndef MW_UTIL_ERR_H
+#define MW_UTIL_ERR_H
+
+struct mw_err {
+	int code;	  /* -errno, 0 when nothing failed */
+	char name[32];	  /* stable word for scripts: "no-such-process"; in JSON the "code" */
+	char where[192];  /* file, offset, address or PID; may be empty */
+	char message[512]; /* what failed and what to do about it, one line */
+};
+
+/*
+ * Fill ERR (which may be NULL) and return CODE, a negative errno. WHERE may be NULL. Text that
+ * came from the target must have gone through mw_text_clean() first.
+ */
+int mw_err_set(struct mw_err *err, int code, const char *name, const char *where, const char *fmt,
+	       ...) __attribute__((format(printf, 5, 6)));
+
+#endif
