@@ -11,7 +11,9 @@ CLANG	?= clang
 BPFTOOL	?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
 PKGS	:= libbpf libelf libdw jansson
 
-WARN	:= -Wall -Wextra -Werror -Wformat-signedness -Wshadow -Wvla
+# clang before 19 doesn't know -Wformat-signedness.
+WARN	:= -Wall -Wextra -Werror -Wshadow -Wvla $(shell $(CC) -Werror -Wformat-signedness -x c -c \
+	   /dev/null -o /dev/null 2>/dev/null && echo -Wformat-signedness)
 CFLAGS	?= -O2 -g
 MWFLAGS	= -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -DMW_VERSION='"$(VERSION)"' -fPIC \
 	  -Iuserspace -I. -I$(BUILD) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -29,7 +31,9 @@ CMD_SRCS := userspace/main.c $(sort $(wildcard userspace/cmd/*.c))
 CMD_OBJS := $(CMD_SRCS:%.c=$(BUILD)/%.o)
 LIB_SRCS := $(filter-out $(CMD_SRCS),$(sort $(wildcard userspace/*/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o)
-BPF_SRCS := $(sort $(wildcard bpf/*.bpf.c))
+# state.bpf.c defines the shared maps and must be linked first: libbpf 1.1's linker gives a map
+# that it meets as "extern" first the wrong offset.
+BPF_SRCS := bpf/state.bpf.c $(filter-out bpf/state.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJS := $(BPF_SRCS:%.bpf.c=$(BUILD)/%.bpf.o)
 SKEL	:= $(BUILD)/bpf/memwhere.skel.h
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
@@ -74,9 +78,9 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(Q)$(CLANG) -target bpf -D__TARGET_ARCH_x86 -g -O2 -mcpu=v3 -Wall -Wextra -Werror -I. \
 		-idirafter $(BPF_ARCH_INC) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 
-$(BUILD)/bpf/memwhere.bpf.o: $(BPF_OBJS)
+$(BUILD)/bpf/memwhere.bpf.o: $(BPF_OBJS) Makefile
 	$(call say,BPFLINK,$@)
-	$(Q)$(BPFTOOL) gen object $@ $^
+	$(Q)$(BPFTOOL) gen object $@ $(BPF_OBJS)
 
 $(SKEL): $(BUILD)/bpf/memwhere.bpf.o
 	$(call say,SKEL,$@)

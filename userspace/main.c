@@ -9,6 +9,18 @@
 #include "cmd/cmd.h"
 
 const struct mw_command mw_commands[] = {
+	{"live", MW_CMD_LIVE, "PID|NAME [options]",
+	 "Watch a running process's allocations on a screen that refreshes itself",
+	 "Attaches to the running process without stopping or restarting it and draws the same\n"
+	 "numbers as `memwhere stat`, in place, until Ctrl-C.",
+	 mw_cmd_live},
+	{"stat", MW_CMD_STAT, "PID|NAME [PID|NAME ...] [options]",
+	 "Print which sizes a running process allocates, and from where, an interval a block",
+	 "Attaches to the running process without stopping or restarting it. Each block covers one\n"
+	 "interval: requests by size, the split into brk heap, thread arenas and mmap, what the kernel\n"
+	 "gave and took back (brk, mmap, munmap, mremap, madvise), page faults and RSS. The last block\n"
+	 "covers the whole time. Ctrl-C ends it; nothing stays behind.",
+	 mw_cmd_stat},
 	{"completion", MW_CMD_COMPLETION, "bash", "Print a completion script for a shell", NULL,
 	 mw_cmd_completion},
 	{"help", MW_CMD_HELP, "[COMMAND]", "Open the manual page of memwhere or of a command", NULL,

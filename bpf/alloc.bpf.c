@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The allocator's functions. `alloc_entry` runs at the entry of each of them (or a few cheap
+ * instructions later, see trace/site.h), `alloc_return` when one that gives memory returns.
+ *
+ * Only the outermost call counts: calloc may call malloc, realloc may call malloc and free. A
+ * thread's open call is known by the stack pointer at its entry: a probe hit at the same or a
+ * lower stack pointer is inside it (the same: a tail jump); a hit at a higher one means that the
+ * open call has gone without returning. The return of the open call is the one that comes with
+ * the stack pointer just above its return address.
+ */
+#include "bpf/state.bpf.h"
+
+/* In glibc's chunk header, the size word before the block (malloc/malloc.c). */
+enum { CHUNK_MMAPPED = 2, CHUNK_NON_MAIN_ARENA = 4 };
+
+static __always_inline __u32 place_of(struct mw_counts *c, __u64 addr, __u32 flags)
+{
+	__u64 header;
+
+	if (!(flags & MW_SITE_CHUNKS))
+		return MW_PLACE_OTHER;
+	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header)))) {
+		MW_ADD(c->lost[MW_LOST_HEADER], 1);
+		return MW_PLACE_OTHER;
+	}
+	if (header & CHUNK_MMAPPED)
+		return MW_PLACE_MMAP;
+	return header & CHUNK_NON_MAIN_ARENA ? MW_PLACE_THREAD : MW_PLACE_BRK;
+}
+
+static __always_inline bool is_asked_for(__u64 size)
+{
+	return size >= mw_min_size && size <= mw_max_size;
+}
+
+/*
+ * Global functions are verified once, on their own: their branches don't multiply with those of
+ * the callers (alloc_return: 2,000 instructions looked at instead of 297,000).
+ */
+__noinline __u32 log2_of(__u64 n)
+{
+	return mw_log2(n);
+}
+
+__noinline __u32 large_class(__u64 size)
+{
+	return mw_size_class(size);
+}
+
+static __always_inline __u32 class_of(__u64 size)
+{
+	if (size <= MW_CLASS_FINE_MAX)
+		return (size + MW_CLASS_WIDTH - 1) / MW_CLASS_WIDTH;
+	return large_class(size);
+}
+
+static __always_inline void count_alloc(struct mw_counts *c, __u32 func, __u32 place, __u64 size)
+{
+	__u32 class = class_of(size);
+
+	if (place >= MW_PLACES || class >= MW_CLASSES || func >= MW_FUNCS)
+		return;
+	mw_add_cell(&c->alloc[place][class], size);
+	MW_ADD(c->calls[func], 1);
+}
+
+static __always_inline void count_freed(struct mw_counts *c, const struct mw_block *block,
+					__u64 now)
+{
+	__u32 class = class_of(block->size), age = log2_of(now - block->time);
+
+	if (class < MW_CLASSES && age < 64) {
+		mw_add_cell(&c->freed[class], block->size);
+		MW_ADD(c->lifetime[age], 1);
+	}
+}
+
+/* Take ADDR out of the outstanding map into BLOCK. False when it isn't there. */
+static __always_inline bool take_block(__u32 space, __u64 addr, struct mw_block *block)
+{
+	__u64 key = mw_block_key(space, addr);
+	struct mw_block *found = bpf_map_lookup_elem(&outstanding, &key);
+
+	if (!found)
+		return false;
+	*block = *found; /* before the entry is reused */
+	return !bpf_map_delete_elem(&outstanding, &key);
+}
+
+static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 addr,
+				       const struct mw_block *block)
+{
+	__u64 key = mw_block_key(space, addr);
+	struct mw_block *old;
+	__u32 class;
+
+	if (!bpf_map_update_elem(&outstanding, &key, block, BPF_NOEXIST)) {
+		mw_add_cell(&c->kept, block->size);
+		return;
+	}
+	old = bpf_map_lookup_elem(&outstanding, &key);
+	if (!old) {
+		MW_ADD(c->lost[MW_LOST_MAP], 1);
+		return;
+	}
+	/* The address was given out before and never seen freed: that free was missed. */
+	MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
+	class = class_of(old->size);
+	if (class < MW_CLASSES)
+		mw_add_cell(&c->freed[class], old->size);
+	*old = *block;
+	mw_add_cell(&c->kept, block->size);
+}
+
+/* The thread's record, made at its first hit. */
+static __always_inline struct mw_call *call_of_thread(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct mw_call *call = bpf_map_lookup_elem(&calls, &tid);
+	static const struct mw_call none;
+
+	if (call)
+		return call;
+	bpf_map_update_elem(&calls, &tid, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&calls, &tid);
+}
+
+static __always_inline __u64 saturating_product(__u64 a, __u64 b)
+{
+	__u64 limit;
+
+	if (!((a | b) >> 32) || !b)
+		return a * b;
+	limit = ~0ULL / b;
+	barrier_var(limit); /* or clang asks for a 128-bit product, which BPF lacks */
+	return a > limit ? ~0ULL : a * b;
+}
+
+/* The requested size in bytes; an overflowing product can only fail, which is counted there. */
+static __always_inline __u64 requested_size(struct pt_regs *ctx, __u32 func)
+{
+	switch (func) {
+	case MW_FUNC_CALLOC:
+		return saturating_product(ctx->rdi, ctx->rsi);
+	case MW_FUNC_REALLOCARRAY:
+		return saturating_product(ctx->rsi, ctx->rdx);
+	case MW_FUNC_REALLOC:
+	case MW_FUNC_ALIGNED_ALLOC:
+	case MW_FUNC_MEMALIGN:
+		return ctx->rsi;
+	case MW_FUNC_POSIX_MEMALIGN:
+		return ctx->rdx;
+	default:
+		return ctx->rdi;
+	}
+}
+
+static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, __u64 addr, __u64 sp,
+				    __u64 cookie)
+{
+	__u32 func = MW_COOKIE_FUNC(cookie);
+	struct mw_block block;
+
+	if (!addr) {
+		if (mw_active)
+			MW_ADD(c->free_null, 1);
+		return;
+	}
+	if (call) {
+		/* operator delete that calls free: the same block, deeper in the stack. */
+		if (call->freed == addr && sp <= call->freed_sp)
+			return;
+		call->freed = addr;
+		call->freed_sp = sp;
+	}
+	if (!mw_active || func >= MW_FUNCS)
+		return;
+	MW_ADD(c->calls[func], 1);
+	if (mw_mode != MW_MODE_EXACT)
+		return;
+	if (take_block(MW_COOKIE_SPACE(cookie), addr, &block))
+		count_freed(c, &block, bpf_ktime_get_ns());
+	else
+		MW_ADD(c->free_unknown, 1);
+}
+
+/* Is RET, a return address, inside one of the allocator's own functions? */
+static __always_inline bool is_allocator_code(__u64 ret)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (!proc)
+		return false;
+	for (__u32 i = 0; i < MW_RANGES && i < proc->ranges_count; i++) {
+		if (ret >= proc->ranges[i].start && ret < proc->ranges[i].end)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Sizes mode has no returns, so it can't know whether a call is still open. What it can know: a
+ * nested call comes right after its outer one, deeper in the stack and from the allocator's own
+ * code, or by a tail jump, with the very same stack pointer and return address.
+ */
+static __always_inline void count_entry_only(struct mw_counts *c, struct mw_call *call, __u64 sp,
+					     __u32 func, __u64 size)
+{
+	__u64 ret = 0;
+
+	bpf_probe_read_user(&ret, sizeof(ret), (void *)sp);
+	if (call->func && call->func != func &&
+	    ((sp == call->sp && ret == call->ret) || (sp < call->sp && is_allocator_code(ret))))
+		return;
+	call->func = func;
+	call->sp = sp;
+	call->ret = ret;
+	if (mw_active && is_asked_for(size))
+		count_alloc(c, func, MW_PLACE_OTHER, size);
+}
+
+SEC("uprobe")
+int alloc_entry(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	__u32 func = MW_COOKIE_FUNC(cookie);
+	__u64 sp = ctx->rsp + MW_COOKIE_SHIFT(cookie);
+	struct mw_counts *c = mw_counts_of(MW_COOKIE_SLOT(cookie));
+	struct mw_call *call;
+	__u64 size;
+
+	if (!c)
+		return 0;
+	call = call_of_thread();
+	if (call && call->func && mw_mode == MW_MODE_EXACT) {
+		if (sp <= call->sp)
+			return 0;
+		call->func = MW_FUNC_NONE;
+		if (call->counted)
+			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
+	}
+	if (func >= MW_FUNC_FREE) {
+		on_free(c, call, ctx->rdi, sp, cookie);
+		return 0;
+	}
+	if (!call) {
+		if (mw_active)
+			MW_ADD(c->lost[MW_LOST_THREADS], 1);
+		return 0;
+	}
+	call->freed = 0;
+	size = requested_size(ctx, func);
+	if (mw_mode != MW_MODE_EXACT) {
+		count_entry_only(c, call, sp, func, size);
+		return 0;
+	}
+	call->sp = sp;
+	call->size = size;
+	call->func = func;
+	call->counted = mw_active && is_asked_for(size);
+	call->arg = ctx->rdi;
+	call->old.time = 0;
+	/*
+	 * The old block leaves the map now: once realloc has freed it, another thread may get the
+	 * address before this one returns. A failed realloc puts it back.
+	 */
+	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg)
+		take_block(MW_COOKIE_SPACE(cookie), call->arg, &call->old);
+	return 0;
+}
+
+/* What became of the block that a realloc was given. */
+static __always_inline void settle_old_block(struct mw_counts *c, struct mw_call *call, __u32 space,
+					     bool kept, __u64 now)
+{
+	__u64 key;
+
+	if (kept) {
+		if (call->old.time) {
+			key = mw_block_key(space, call->arg);
+			if (bpf_map_update_elem(&outstanding, &key, &call->old, BPF_ANY))
+				MW_ADD(c->lost[MW_LOST_MAP], 1);
+		}
+		return;
+	}
+	if (call->old.time) {
+		count_freed(c, &call->old, now);
+		MW_ADD(c->freed_by_realloc, 1);
+	} else if (mw_active) {
+		MW_ADD(c->free_unknown, 1);
+	}
+}
+
+SEC("uprobe")
+int alloc_return(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	__u32 space = MW_COOKIE_SPACE(cookie);
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct mw_counts *c = mw_counts_of(MW_COOKIE_SLOT(cookie));
+	struct mw_call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct mw_block block;
+	__u64 addr = ctx->rax;
+	__u32 func;
+
+	/* Without a record the entry was before the watch, or has been counted as lost. */
+	if (!c || !call)
+		return 0;
+	func = call->func;
+	if (!func) {
+		if (mw_active)
+			MW_ADD(c->lost[MW_LOST_UNMATCHED], 1);
+		return 0;
+	}
+	if (ctx->rsp != call->sp + sizeof(__u64) || func != MW_COOKIE_FUNC(cookie))
+		return 0; /* a nested call's return */
+	call->func = MW_FUNC_NONE;
+
+	if (func == MW_FUNC_POSIX_MEMALIGN) {
+		if (addr || bpf_probe_read_user(&addr, sizeof(addr), (void *)call->arg)) {
+			if (!addr && call->counted)
+				MW_ADD(c->lost[MW_LOST_HEADER], 1);
+			addr = 0;
+		}
+	}
+	block.size = call->size;
+	block.time = bpf_ktime_get_ns();
+	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg)
+		settle_old_block(c, call, space, !addr && call->size, block.time);
+	if (!call->counted)
+		return 0;
+	if (!addr) {
+		/* realloc(p, 0) has freed: neither a failure nor an allocation. */
+		if (!(func == MW_FUNC_REALLOC && call->arg && !call->size))
+			MW_ADD(c->failed, 1);
+		return 0;
+	}
+	count_alloc(c, func, place_of(c, addr, MW_COOKIE_FLAGS(cookie)), block.size);
+	keep_block(c, space, addr, &block);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The few kernel types that the programs look into. Only the members used are declared; CO-RE
+ * finds their real offsets when the object is loaded (include/linux/sched.h, sched/signal.h,
+ * mm_types.h).
+ */
+#ifndef MW_KERNEL_BPF_H
+#define MW_KERNEL_BPF_H
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t___mw;
+
+struct mm_struct {
+	unsigned long start_brk, brk;
+};
+
+struct signal_struct {
+	atomic_t___mw live;
+	unsigned long min_flt, maj_flt;
+};
+
+struct task_struct {
+	int pid, tgid;
+	unsigned int exit_code;
+	unsigned long min_flt, maj_flt;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+};
+
+#pragma clang attribute pop
+
+#endif

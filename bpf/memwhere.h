@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the BPF programs and userspace share: size classes, counters, events, the cookie of a
+ * probe. Sizes are bytes, times are nanoseconds of CLOCK_MONOTONIC, unless a name says otherwise.
+ */
+#ifndef MEMWHERE_H
+#define MEMWHERE_H
+
+#ifdef __bpf__
+#include <linux/types.h>
+typedef __u8 uint8_t;
+typedef __u32 uint32_t;
+typedef __u64 uint64_t;
+#else
+#include <stdint.h>
+#endif
+
+/* ---- size classes -------------------------------------------------------------------------- */
+
+/*
+ * Class 0 holds requests of 0 bytes; 1 to 64 are 16 bytes wide each, up to 1 KiB (1-16, 17-32, …,
+ * 1009-1024); above, each class doubles: 1025-2048, 2049-4096, …
+ */
+enum {
+	MW_CLASS_WIDTH = 16,
+	MW_CLASS_FINE = 64,			  /* the last of the 16-byte classes */
+	MW_CLASS_FINE_MAX = MW_CLASS_FINE * MW_CLASS_WIDTH, /* 1 KiB */
+	MW_CLASSES = MW_CLASS_FINE + 1 + 54,	  /* up to 2^64 - 1 */
+};
+
+/* floor(log2(n)), 0 for n < 2; without a loop or a table, for the verifier's sake. */
+static inline __attribute__((always_inline)) uint32_t mw_log2(uint64_t n)
+{
+	uint32_t bits = 0;
+
+	if (n >> 32) {
+		n >>= 32;
+		bits += 32;
+	}
+	if (n >> 16) {
+		n >>= 16;
+		bits += 16;
+	}
+	if (n >> 8) {
+		n >>= 8;
+		bits += 8;
+	}
+	if (n >> 4) {
+		n >>= 4;
+		bits += 4;
+	}
+	if (n >> 2) {
+		n >>= 2;
+		bits += 2;
+	}
+	return bits + (n >> 1 ? 1 : 0);
+}
+
+static inline __attribute__((always_inline)) uint32_t mw_size_class(uint64_t size)
+{
+	if (size <= MW_CLASS_FINE_MAX)
+		return (uint32_t)((size + MW_CLASS_WIDTH - 1) / MW_CLASS_WIDTH);
+	return MW_CLASS_FINE - 9 + mw_log2(size - 1);
+}
+
+/* ---- what is counted ----------------------------------------------------------------------- */
+
+/* The allocator's functions. Those from MW_FUNC_FREE on give memory back. */
+enum mw_func {
+	MW_FUNC_NONE,
+	MW_FUNC_MALLOC,
+	MW_FUNC_CALLOC,
+	MW_FUNC_REALLOC,
+	MW_FUNC_REALLOCARRAY,
+	MW_FUNC_POSIX_MEMALIGN,
+	MW_FUNC_ALIGNED_ALLOC,
+	MW_FUNC_MEMALIGN,
+	MW_FUNC_VALLOC,
+	MW_FUNC_PVALLOC,
+	MW_FUNC_NEW,	     /* operator new and new[], every overload with the size first */
+	MW_FUNC_FREE,
+	MW_FUNC_CFREE,
+	MW_FUNC_FREE_SIZED,
+	MW_FUNC_FREE_ALIGNED_SIZED,
+	MW_FUNC_DELETE,	     /* operator delete and delete[], every overload */
+	MW_FUNCS,
+};
+
+/* Where a block came from, as its chunk header says. */
+enum mw_place {
+	MW_PLACE_BRK,	 /* glibc: main arena, the brk heap */
+	MW_PLACE_THREAD, /* glibc: a thread arena */
+	MW_PLACE_MMAP,	 /* glibc: a mapping of its own */
+	MW_PLACE_OTHER,	 /* another allocator, whose blocks carry no such mark, or not known */
+	MW_PLACES,
+};
+
+/* Why something that happened is missing from the numbers. */
+enum mw_lost {
+	MW_LOST_RING,	     /* event ring full: a fork, exec, exit or threshold event */
+	MW_LOST_MAP,	     /* outstanding map full: the block's free can't be told */
+	MW_LOST_THREADS,     /* thread map full: the call was not counted */
+	MW_LOST_UNMATCHED,   /* return without its entry: the call was not counted */
+	MW_LOST_NO_RETURN,   /* entry whose return never came: the call was not counted */
+	MW_LOST_HEADER,	     /* result or chunk header unreadable: counted as placed elsewhere */
+	MW_LOST_MISSED_FREE, /* an address came again without a free in between */
+	MW_LOST_LATE,	     /* a child ran before its probes were in place */
+	MW_LOST_RECURSION,   /* the kernel skipped a program that would have interrupted itself */
+	MW_LOSTS,
+};
+
+struct mw_cell {
+	uint64_t count, bytes;
+};
+
+/* What the kernel was asked for. "calls" count every call, failed ones too. */
+struct mw_vm_counts {
+	uint64_t brk_calls, brk_grown, brk_shrunk; /* bytes */
+	struct mw_cell mmap, munmap;		/* bytes: those that succeeded, whole pages */
+	uint64_t mremap_calls, mremap_grown, mremap_shrunk;
+	uint64_t madvise_calls, madvise_freed; /* bytes of MADV_DONTNEED, _FREE, _REMOVE, _COLD */
+	uint64_t failed;			    /* calls of those five that returned an error */
+};
+
+/* One CPU's counters of one target; all only ever grow. */
+struct mw_counts {
+	struct mw_cell alloc[MW_PLACES][MW_CLASSES]; /* requests that were served, as asked for */
+	struct mw_cell freed[MW_CLASSES];	     /* blocks seen from birth to death */
+	struct mw_cell kept;			     /* blocks entered into the outstanding map */
+	uint64_t lifetime[64];	 /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
+	uint64_t calls[MW_FUNCS];	 /* outermost calls; NULL frees and failures apart */
+	uint64_t failed;		 /* calls that returned no memory */
+	uint64_t free_null;	 /* free(NULL) */
+	uint64_t free_unknown;	 /* frees of blocks that are older than the watch (or were lost) */
+	uint64_t freed_by_realloc;	 /* of `freed`: blocks that a realloc gave up */
+	struct mw_vm_counts vm;
+	uint64_t lost[MW_LOSTS];
+};
+
+/* ---- maps' keys and values ----------------------------------------------------------------- */
+
+enum {
+	MW_SLOTS = 64,	  /* targets named on the command line */
+	MW_PROCS = 16384, /* processes watched at the same time, children included */
+	MW_RANGES = 20,	  /* code of one allocator's functions */
+};
+
+struct mw_range {
+	uint64_t start, end;
+};
+
+/* One watched process, by thread group id. */
+struct mw_proc {
+	uint32_t slot;	/* whose counters it adds to */
+	uint32_t space;	/* number of its address space, part of the outstanding map's key */
+	uint64_t brk;	/* present program break, 0 while unknown */
+	uint64_t mp_addr;	/* glibc's struct malloc_par in the target, 0 when unknown */
+	uint64_t mmap_threshold, trim_threshold; /* as last seen there */
+	uint64_t exited_min_flt, exited_maj_flt; /* of threads that have ended */
+	uint8_t exited_known;		      /* the two above hold all ended threads */
+	uint8_t ready;	/* its probes are in place (set by userspace) */
+	uint8_t held;	/* it waited for that before its first instruction */
+	uint8_t child;	/* found by following a fork */
+	uint32_t ranges_count;
+	struct mw_range ranges[MW_RANGES]; /* its allocator's functions */
+};
+
+/* A block that was not freed yet. */
+struct mw_block {
+	uint64_t size;
+	uint64_t time;
+};
+
+/*
+ * The outstanding map's key: an address without its low 3 bits (blocks are 8-aligned at least),
+ * below 20 bits of the address space's number. User addresses have 47 bits, so 44 remain.
+ */
+enum { MW_SPACE_SHIFT = 44, MW_SPACES = 1 << 20 };
+
+static inline __attribute__((always_inline)) uint64_t mw_block_key(uint32_t space, uint64_t addr)
+{
+	return ((uint64_t)space << MW_SPACE_SHIFT) ^ (addr >> 3);
+}
+
+/*
+ * A probe's cookie: which function, how far the stack pointer has moved since the entry, where
+ * to count. Kept in the link, so the programs need no look-up to know it.
+ */
+#define MW_COOKIE_FUNC(cookie)	((uint32_t)((cookie) & 0xff))
+#define MW_COOKIE_SHIFT(cookie) ((uint32_t)((cookie) >> 8 & 0xff) * 8) /* bytes */
+#define MW_COOKIE_FLAGS(cookie) ((uint32_t)((cookie) >> 16 & 0xff))
+#define MW_COOKIE_SLOT(cookie)	((uint32_t)((cookie) >> 24 & 0xff))
+#define MW_COOKIE_SPACE(cookie) ((uint32_t)((cookie) >> 32))
+enum {
+	MW_SITE_CHUNKS = 1, /* blocks have glibc's chunk header */
+};
+
+static inline uint64_t mw_cookie(uint32_t func, uint32_t shift, uint32_t flags, uint32_t slot, uint32_t space)
+{
+	return (uint64_t)func | (uint64_t)(shift / 8) << 8 | (uint64_t)flags << 16 | (uint64_t)slot << 24 |
+	       (uint64_t)space << 32;
+}
+
+/* ---- events -------------------------------------------------------------------------------- */
+
+enum mw_event_type {
+	MW_EVENT_FORK = 1,
+	MW_EVENT_EXEC,
+	MW_EVENT_EXIT,
+	MW_EVENT_THRESHOLD,
+	MW_EVENT_MODULE, /* code was mapped: dlopen, perhaps of an allocator */
+};
+
+struct mw_event {
+	uint32_t type;
+	uint32_t tgid;
+	uint64_t time;
+	union {
+		struct {
+			uint32_t child, space;
+		} fork;
+		struct {
+			uint64_t min_flt, maj_flt; /* of the whole process, since its start */
+			uint32_t status;		/* as of wait(2) */
+		} exit;
+		struct {
+			uint64_t mmap_threshold, trim_threshold; /* the new ones */
+			uint64_t old_mmap_threshold;
+			uint64_t size; /* of the mapping whose free moved it */
+		} threshold;
+	};
+};
+
+/* ---- modes --------------------------------------------------------------------------------- */
+
+enum mw_mode {
+	MW_MODE_GROWTH, /* no allocator probe */
+	MW_MODE_SIZES,	/* entry probes */
+	MW_MODE_EXACT,	/* entry and return probes */
+};
+
+#endif

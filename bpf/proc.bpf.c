@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Births, new programs and deaths of the processes watched. */
+#include "bpf/kernel.bpf.h"
+#include "bpf/state.bpf.h"
+#include <bpf/bpf_core_read.h>
+
+/* A followed child waits for its probes at most this long: about 10 times what they need. */
+enum { HOLD_MAX_NS = 200 * 1000 * 1000, HOLD_ROUNDS = 1 << 23 };
+
+SEC("raw_tp/sched_process_fork")
+int proc_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
+	struct mw_event event = {.type = MW_EVENT_FORK};
+	__u32 parent_tgid = BPF_CORE_READ(parent, tgid), child_tgid = BPF_CORE_READ(child, tgid);
+	struct mw_proc *proc;
+
+	if (!mw_follow || !mw_active || parent_tgid == child_tgid)
+		return 0;
+	proc = bpf_map_lookup_elem(&procs, &parent_tgid);
+	if (!proc)
+		return 0;
+	event.fork.space = __sync_fetch_and_add(&mw_next_space, 1) % MW_SPACES;
+	event.tgid = parent_tgid;
+	event.fork.child = child_tgid;
+	event.time = bpf_ktime_get_ns();
+	bpf_map_update_elem(&procs, &child_tgid, proc, BPF_ANY);
+	proc = bpf_map_lookup_elem(&procs, &child_tgid);
+	if (!proc)
+		return 0;
+	proc->space = event.fork.space;
+	proc->ready = 0;
+	proc->held = 0;
+	proc->child = 1;
+	proc->exited_known = 0;
+	mw_tell(mw_counts_of(proc->slot), &event);
+	return 0;
+}
+
+static long wait_until_ready(__u32 round __attribute__((unused)), __u64 *deadline)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	return !proc || *(volatile __u8 *)&proc->ready || bpf_ktime_get_ns() > *deadline;
+}
+
+/*
+ * At the return of libc's fork. The parent's probe fires in the child as well, before any of the
+ * child's own code has run: there it waits, running, until userspace has put the child's probes
+ * in place, so that not one call is missed. It holds no lock, and if memwhere dies it goes on
+ * after HOLD_MAX_NS at the latest.
+ */
+SEC("uretprobe")
+int proc_hold_child(struct pt_regs *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc;
+	__u64 deadline;
+
+	if (ctx->rax)
+		return 0;
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc || !proc->child || proc->held)
+		return 0;
+	deadline = bpf_ktime_get_ns() + HOLD_MAX_NS;
+	bpf_loop(HOLD_ROUNDS, wait_until_ready, &deadline, 0);
+	proc->held = proc->ready;
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int proc_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	struct mw_event event = {.type = MW_EVENT_EXEC};
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (!proc)
+		return 0;
+	/* The old program's break, thresholds and code are gone with its address space. */
+	proc->brk = BPF_CORE_READ(task, mm, brk);
+	proc->mp_addr = 0;
+	proc->ranges_count = 0;
+	bpf_map_delete_elem(&calls, &tid);
+	event.tgid = tgid;
+	event.time = bpf_ktime_get_ns();
+	mw_tell(mw_counts_of(proc->slot), &event);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int proc_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	struct mw_event event = {.type = MW_EVENT_EXIT};
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (!proc)
+		return 0;
+	bpf_map_delete_elem(&calls, &tid);
+	/*
+	 * signal->min_flt holds the threads that were released, which lags behind; from the first
+	 * exit seen on, add them up here.
+	 */
+	if (!proc->exited_known) {
+		proc->exited_known = 1;
+		proc->exited_min_flt = BPF_CORE_READ(task, signal, min_flt);
+		proc->exited_maj_flt = BPF_CORE_READ(task, signal, maj_flt);
+	}
+	MW_ADD(proc->exited_min_flt, BPF_CORE_READ(task, min_flt));
+	MW_ADD(proc->exited_maj_flt, BPF_CORE_READ(task, maj_flt));
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	event.tgid = tgid;
+	event.time = bpf_ktime_get_ns();
+	event.exit.min_flt = proc->exited_min_flt;
+	event.exit.maj_flt = proc->exited_maj_flt;
+	event.exit.status = BPF_CORE_READ(task, exit_code);
+	mw_tell(mw_counts_of(proc->slot), &event);
+	return 0;
+}

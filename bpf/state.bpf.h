@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The maps and settings that the programs share, and the ways to count and to tell. */
+#ifndef MW_STATE_BPF_H
+#define MW_STATE_BPF_H
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "bpf/memwhere.h"
+
+/* Set before loading. The defaults let the object load on its own. */
+extern const volatile __u32 mw_mode;
+extern const volatile __u64 mw_min_size, mw_max_size;
+extern const volatile __u8 mw_follow;
+
+/* Nothing is counted while this is 0: a watch begins and ends for all probes at once. */
+extern volatile __u32 mw_active;
+
+/* Number of the next followed child's address space. */
+extern __u32 mw_next_space;
+
+/* A thread's call that has begun and not returned, and what the next one must know of it. */
+struct mw_call {
+	__u64 sp;	 /* at the entry of the outermost function; valid while func is set */
+	__u64 size;	 /* requested */
+	__u64 arg;	 /* posix_memalign: where the result goes; realloc: the old block */
+	__u64 ret;	 /* sizes mode: return address of the last call counted */
+	struct mw_block old; /* realloc: what the map knew of the old block; time 0: nothing */
+	__u64 freed, freed_sp; /* the last free, to know its nested twin by */
+	__u32 func;
+	__u32 counted;	 /* began while active, and its size is asked for */
+};
+
+struct mw_counts_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MW_SLOTS);
+	__type(key, __u32);
+	__type(value, struct mw_counts);
+};
+extern struct mw_counts_map counts SEC(".maps");
+
+struct mw_procs_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MW_PROCS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct mw_proc);
+};
+extern struct mw_procs_map procs SEC(".maps");
+
+struct mw_calls_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct mw_call);
+};
+extern struct mw_calls_map calls SEC(".maps");
+
+struct mw_outstanding_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 << 20);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct mw_block);
+};
+extern struct mw_outstanding_map outstanding SEC(".maps");
+
+struct mw_events_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 << 10);
+};
+extern struct mw_events_map events SEC(".maps");
+
+/*
+ * Counters are per CPU, but a program of another task may preempt this one between the load and
+ * the store of a plain "+=": the atomic form, on a line that no other CPU writes, costs about
+ * 5 ns and loses nothing.
+ */
+#define MW_ADD(field, n) __sync_fetch_and_add(&(field), (n))
+
+static __always_inline void mw_add_cell(struct mw_cell *cell, __u64 bytes)
+{
+	MW_ADD(cell->count, 1);
+	MW_ADD(cell->bytes, bytes);
+}
+
+static __always_inline struct mw_counts *mw_counts_of(__u32 slot)
+{
+	return bpf_map_lookup_elem(&counts, &slot);
+}
+
+static __always_inline void mw_tell(struct mw_counts *c, const struct mw_event *event)
+{
+	if (bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0) && c)
+		MW_ADD(c->lost[MW_LOST_RING], 1);
+}
+
+#endif

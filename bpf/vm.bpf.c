@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the kernel gave and took back: brk, mmap, munmap, mremap, madvise. One program at the exit
+ * of system calls, because there the registers still hold the arguments and the result is known.
+ * It costs every system call of the machine about 16 ns (docs/overhead.md) and needs neither
+ * kprobes nor fentry, which a kernel may lack or refuse.
+ */
+#include "bpf/state.bpf.h"
+#include <bpf/bpf_core_read.h>
+
+/* arch/x86/entry/syscalls/syscall_64.tbl */
+enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_BRK = 12, NR_MREMAP = 25, NR_MADVISE = 28 };
+
+/* include/uapi/asm-generic/mman-common.h: the advice that gives memory back */
+enum { ADV_DONTNEED = 4, ADV_FREE = 8, ADV_REMOVE = 9, ADV_PAGEOUT = 21, ADV_DONTNEED_LOCKED = 24 };
+
+enum { PROT_EXEC = 4 };
+
+/* glibc's struct malloc_par begins with these three in every version (malloc/malloc.c). */
+struct malloc_par_head {
+	__u64 trim_threshold, top_pad, mmap_threshold;
+};
+
+static __always_inline __u64 pages(__u64 bytes)
+{
+	return (bytes + 4095) & ~4095ULL;
+}
+
+/*
+ * free() of a chunk with its own mapping moves the threshold just before the munmap: look at it
+ * now, and the event has the right time and the size that moved it.
+ */
+static __always_inline void check_threshold(struct mw_counts *c, struct mw_proc *proc, __u32 tgid,
+					    __u64 unmapped)
+{
+	struct mw_event event = {.type = MW_EVENT_THRESHOLD, .tgid = tgid};
+	struct malloc_par_head mp;
+
+	if (!proc->mp_addr ||
+	    bpf_probe_read_user(&mp, sizeof(mp), (void *)proc->mp_addr) ||
+	    mp.mmap_threshold == proc->mmap_threshold)
+		return;
+	event.time = bpf_ktime_get_ns();
+	event.threshold.mmap_threshold = mp.mmap_threshold;
+	event.threshold.trim_threshold = mp.trim_threshold;
+	event.threshold.old_mmap_threshold = proc->mmap_threshold;
+	event.threshold.size = unmapped;
+	proc->mmap_threshold = mp.mmap_threshold;
+	proc->trim_threshold = mp.trim_threshold;
+	mw_tell(c, &event);
+}
+
+static __always_inline void on_brk(struct mw_vm_counts *vm, struct mw_proc *proc, __u64 ret)
+{
+	MW_ADD(vm->brk_calls, 1);
+	if (proc->brk && ret > proc->brk)
+		MW_ADD(vm->brk_grown, ret - proc->brk);
+	else if (proc->brk && ret < proc->brk)
+		MW_ADD(vm->brk_shrunk, proc->brk - ret);
+}
+
+static __always_inline void on_mremap(struct mw_vm_counts *vm, __u64 old, __u64 new, bool failed)
+{
+	MW_ADD(vm->mremap_calls, 1);
+	if (failed)
+		return;
+	if (new > old)
+		MW_ADD(vm->mremap_grown, new - old);
+	else
+		MW_ADD(vm->mremap_shrunk, old - new);
+}
+
+static __always_inline void on_madvise(struct mw_vm_counts *vm, __u64 len, __u64 advice, bool failed)
+{
+	MW_ADD(vm->madvise_calls, 1);
+	if (!failed && (advice == ADV_DONTNEED || advice == ADV_FREE || advice == ADV_REMOVE ||
+			advice == ADV_PAGEOUT || advice == ADV_DONTNEED_LOCKED))
+		MW_ADD(vm->madvise_freed, len);
+}
+
+SEC("raw_tp/sys_exit")
+int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
+{
+	const struct pt_regs *kernel_regs = (void *)ctx->args[0];
+	__u64 nr = 0, ret = ctx->args[1];
+	bool failed = ret > -4096ULL;
+	struct mw_counts *c;
+	struct mw_proc *proc;
+	struct pt_regs regs;
+	__u32 tgid;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr), &kernel_regs->orig_rax);
+	if (nr != NR_MMAP && nr != NR_MUNMAP && nr != NR_BRK && nr != NR_MREMAP && nr != NR_MADVISE)
+		return 0;
+	tgid = bpf_get_current_pid_tgid() >> 32;
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc)
+		return 0;
+	c = mw_counts_of(proc->slot);
+	if (!c || bpf_probe_read_kernel(&regs, sizeof(regs), kernel_regs))
+		return 0;
+	if (mw_active) {
+		switch (nr) {
+		case NR_BRK:
+			on_brk(&c->vm, proc, ret);
+			break;
+		case NR_MMAP:
+			MW_ADD(c->vm.mmap.count, 1);
+			if (!failed)
+				MW_ADD(c->vm.mmap.bytes, pages(regs.rsi));
+			break;
+		case NR_MUNMAP:
+			MW_ADD(c->vm.munmap.count, 1);
+			if (!failed)
+				MW_ADD(c->vm.munmap.bytes, pages(regs.rsi));
+			check_threshold(c, proc, tgid, pages(regs.rsi));
+			break;
+		case NR_MREMAP:
+			on_mremap(&c->vm, pages(regs.rsi), pages(regs.rdx), failed);
+			break;
+		case NR_MADVISE:
+			on_madvise(&c->vm, pages(regs.rsi), regs.rdx, failed);
+			break;
+		}
+		if (nr == NR_MMAP && !failed && (regs.rdx & PROT_EXEC) && (__s32)regs.r8 >= 0) {
+			struct mw_event event = {.type = MW_EVENT_MODULE, .tgid = tgid};
+
+			event.time = bpf_ktime_get_ns();
+			mw_tell(c, &event);
+		}
+		if (failed && nr != NR_BRK)
+			MW_ADD(c->vm.failed, 1);
+	}
+	/* Kept up to date before the watch begins, too, so that it begins with the right value. */
+	if (nr == NR_BRK)
+		proc->brk = ret;
+	return 0;
+}

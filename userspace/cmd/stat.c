@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* `stat` and, until it gets its own screen, `live`: watch processes, report every interval. */
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "image/procstat.h"
+#include "report/stat.h"
+#include "trace/tracer.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+#include "util/log.h"
+#include "util/text.h"
+#include "util/units.h"
+
+enum { EVENTS_KEPT = 64 };
+
+struct watched {
+	pid_t pid;
+	char name[64];
+	struct mw_sample last, now;
+	struct mw_happening events[EVENTS_KEPT];
+	size_t event_count, events_dropped;
+};
+
+struct watch {
+	const struct mw_options *opt;
+	enum mw_mode mode;
+	bool live;
+	struct mw_tracer *tracer;
+	struct watched *targets;
+	size_t count;
+	FILE *out;
+	struct mw_stat_style style;
+};
+
+static volatile sig_atomic_t told_to_stop;
+
+static void on_signal(int sig)
+{
+	told_to_stop = sig;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+static enum mw_mode parse_mode(const char *word)
+{
+	return !strcmp(word, "growth") ? MW_MODE_GROWTH :
+	       !strcmp(word, "sizes")  ? MW_MODE_SIZES :
+					 MW_MODE_EXACT;
+}
+
+static void read_name(struct watched *target)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", target->pid);
+	if (mw_file_read(path, 4096, &text, &len))
+		len = 0;
+	mw_text_clean(target->name, sizeof(target->name), text ? text : "",
+		      len ? strcspn(text, "\n") : 0);
+}
+
+static void on_happening(const struct mw_happening *what, unsigned int index, void *arg)
+{
+	struct watch *watch = arg;
+	struct watched *target = &watch->targets[index];
+
+	if (target->event_count < EVENTS_KEPT)
+		target->events[target->event_count++] = *what;
+	else
+		target->events_dropped++;
+	if (what->kind == MW_HAPPENED_EXEC && (pid_t)what->pid == target->pid)
+		read_name(target);
+}
+
+static int report(struct watch *watch, struct watched *target, bool total)
+{
+	struct mw_sample interval;
+	struct mw_stat_report r = {
+		.pid = target->pid,
+		.name = target->name,
+		.mode = watch->mode,
+		.interval = &interval,
+		.total = &target->now,
+		.rss_change = (int64_t)(target->now.rss - target->last.rss),
+		.events = target->events,
+		.event_count = target->event_count,
+		.events_dropped = target->events_dropped,
+	};
+	struct mw_stat_style style = watch->style;
+
+	mw_sample__difference(&interval, &target->now, &target->last);
+	style.total = total;
+	return watch->opt->json ? mw_stat_report__json(watch->out, &r) :
+				  mw_stat_report__text(watch->out, &r, &style);
+}
+
+static int report_interval(struct watch *watch)
+{
+	int ret = 0;
+
+	/* Home, and clear what is left of the last picture. */
+	if (watch->live)
+		fputs("\033[H\033[J", watch->out);
+	for (size_t i = 0; !ret && i < watch->count; i++) {
+		struct watched *target = &watch->targets[i];
+
+		ret = mw_tracer__read(watch->tracer, (unsigned int)i, &target->now);
+		if (ret)
+			break;
+		/* A target that had ended before this interval began has nothing to add. */
+		if (target->last.ended && watch->count > 1)
+			continue;
+		ret = report(watch, target, false);
+		target->last = target->now;
+		target->event_count = target->events_dropped = 0;
+	}
+	return ret;
+}
+
+static int run(struct watch *watch)
+{
+	const struct mw_options *opt = watch->opt;
+	uint64_t rounds = 0;
+	double begin = mw_monotonic(), next = begin, end = opt->duration ? begin + opt->duration : 0;
+	int ret = 0;
+
+	for (;;) {
+		bool over;
+
+		next += opt->interval;
+		if (end && next > end)
+			next = end;
+		while (!told_to_stop && mw_monotonic() < next &&
+		       !mw_tracer__all_ended(watch->tracer))
+			mw_tracer__wait(watch->tracer, next);
+		rounds++;
+		over = told_to_stop || mw_tracer__all_ended(watch->tracer) ||
+		       (end && next >= end) || (opt->count && rounds >= opt->count);
+		/* Take the probes out first, so that the last report has all there is. */
+		if (over)
+			mw_tracer__stop(watch->tracer);
+		ret = report_interval(watch);
+		if (ret || over)
+			break;
+	}
+	for (size_t i = 0; !ret && !opt->json && rounds > 1 && i < watch->count; i++)
+		ret = report(watch, &watch->targets[i], true);
+	return ret;
+}
+
+/* Our own cost, for -v. */
+static void tell_cost(const struct watch *watch)
+{
+	struct rusage usage;
+	char size[MW_UNIT_BUF], maps[MW_UNIT_BUF];
+
+	if (getrusage(RUSAGE_SELF, &usage))
+		return;
+	mw_detail("memwhere itself: %.2f s of CPU, %s at most, and %s of kernel maps; "
+		  "probes in after %.0f ms, out after %.0f ms",
+		  (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+		  mw_format_size(size, (uint64_t)usage.ru_maxrss * 1024),
+		  mw_format_size(maps, mw_tracer__map_bytes(watch->tracer)),
+		  1e3 * mw_tracer__attach_seconds(watch->tracer),
+		  1e3 * mw_tracer__detach_seconds(watch->tracer));
+}
+
+static int watch_targets(struct watch *watch, struct mw_err *err)
+{
+	const struct mw_options *opt = watch->opt;
+	struct mw_tracer_options options = {
+		.mode = watch->mode,
+		.follow = opt->follow,
+		.min_size = opt->min_size,
+		.max_size = opt->max_size,
+		.max_outstanding = opt->max_outstanding,
+		.ring_size = opt->ring_size,
+	};
+	int ret;
+
+	catch_signals();
+	watch->tracer = mw_tracer__open(&options, err);
+	if (!watch->tracer)
+		return err->code ? err->code : -errno;
+	for (size_t i = 0; i < watch->count; i++) {
+		ret = mw_tracer__add(watch->tracer, watch->targets[i].pid, err);
+		if (ret < 0)
+			return ret;
+		read_name(&watch->targets[i]);
+	}
+	ret = mw_tracer__start(watch->tracer, on_happening, watch, err);
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < watch->count; i++) {
+		struct mw_procstat stat;
+
+		if (!mw_procstat__read(&stat, watch->targets[i].pid))
+			watch->targets[i].last.rss = stat.rss;
+	}
+	ret = run(watch);
+	tell_cost(watch);
+	if (ret == -EIO)
+		return mw_err_set(err, ret, "output-closed", opt->output ? opt->output : "stdout",
+				  "can't write there any more; all probes are out");
+	if (ret)
+		return mw_err_set(err, ret, "bpf", NULL, "can't read the counters: %s",
+				  strerror(-ret));
+	return 0;
+}
+
+static int watch_command(const struct mw_options *opt, bool live)
+{
+	struct mw_err err = {0};
+	struct watch watch = {.opt = opt, .mode = parse_mode(opt->mode), .live = live};
+	int ret = 0;
+
+	if (!opt->argc) {
+		mw_err_set(&err, -EINVAL, "usage", opt->command->name, "which process? usage: memwhere %s %s",
+			   opt->command->name, opt->command->args);
+		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
+	}
+	mw_cmd_log_to_stderr(opt);
+	watch.count = (size_t)opt->argc;
+	watch.targets = calloc(watch.count, sizeof(*watch.targets));
+	if (!watch.targets)
+		ret = mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
+	for (size_t i = 0; !ret && i < watch.count; i++)
+		ret = mw_cmd_find_process(opt->argv[i], &watch.targets[i].pid, &err);
+	if (!ret) {
+		watch.out = mw_cmd_output_open(opt, &err);
+		ret = watch.out ? 0 : err.code;
+	}
+	if (!ret) {
+		setlocale(LC_CTYPE, "");
+		watch.style = (struct mw_stat_style){
+			.color = mw_cmd_wants_color(opt, watch.out),
+			.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
+			.verbose = opt->verbose,
+		};
+		watch.live = live && isatty(fileno(watch.out));
+		ret = watch_targets(&watch, &err);
+		if (!ret)
+			ret = mw_cmd_output_close(opt, watch.out, &err);
+	}
+	mw_tracer__close(watch.tracer);
+	free(watch.targets);
+	return ret ? mw_cmd_fail(opt, MW_EXIT_FAILURE, &err) : MW_EXIT_OK;
+}
+
+int mw_cmd_stat(const struct mw_options *opt)
+{
+	return watch_command(opt, false);
+}
+
+int mw_cmd_live(const struct mw_options *opt)
+{
+	return watch_command(opt, true);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/glibc_settings.h"
+#include "image/maps.h"
+#include "image/readmem.h"
+#include "util/array.h"
+#include "util/cleanup.h"
+
+/*
+ * Byte offsets in struct malloc_par, 64-bit (malloc/malloc.c of each release). In all of them it
+ * begins with trim_threshold, top_pad, mmap_threshold, arena_test, arena_max.
+ */
+struct mp_layout {
+	const char *versions;
+	uint32_t n_mmaps, n_mmaps_max, no_dyn_threshold, sbrk_base;
+};
+
+static const struct mp_layout mp_layouts[] = {
+	{"2.17 to 2.34", 40, 44, 52, 72},
+	{"2.35 to 2.42", 60, 64, 72, 96},
+	{"2.43", 68, 72, 80, 104},
+};
+
+enum { MP_SIZE = 128, DATA_MAX = 1 << 20, N_MMAPS_MAX_DEFAULT = 65536 };
+
+#define THRESHOLD_LIMIT (1ULL << 40) /* no one sets an mmap threshold of a terabyte */
+
+static uint64_t word(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint32_t half(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/*
+ * Could the bytes at P be mp_? HEAP is the [heap] mapping or NULL. The test that counts is
+ * sbrk_base, which is either still 0 or in the heap.
+ */
+static const struct mp_layout *match(const uint8_t *p, const struct mw_map *heap)
+{
+	for (size_t i = 0; i < MW_ARRAY_SIZE(mp_layouts); i++) {
+		const struct mp_layout *l = &mp_layouts[i];
+		uint64_t base = word(p + l->sbrk_base);
+		uint32_t dyn = half(p + l->no_dyn_threshold);
+
+		/* arena_test: 8 by default on 64-bit (NARENAS_FROM_NCORES (1)), or a tunable's. */
+		if (half(p + l->n_mmaps_max) != N_MMAPS_MAX_DEFAULT || word(p + 24) > 1 << 20 ||
+		    word(p + 32) > 1 << 20 || half(p + l->n_mmaps) > N_MMAPS_MAX_DEFAULT ||
+		    dyn > 1 || word(p) == 0 || word(p + 16) > THRESHOLD_LIMIT)
+			continue;
+		if (heap ? base && (base < heap->start || base >= heap->end) : base != 0)
+			continue;
+		return l;
+	}
+	return NULL;
+}
+
+static int search(uint64_t *addr, pid_t pid, struct mw_elffile *elf, uint64_t bias,
+		  const struct mw_map *heap)
+{
+	_cleanup_free_ uint8_t *data = malloc(DATA_MAX);
+	uint64_t start, end;
+	size_t hits = 0;
+
+	if (!data)
+		return -ENOMEM;
+	for (size_t s = 0; mw_elffile__data_segment(elf, s, &start, &end); s++) {
+		uint64_t len = end - start < DATA_MAX ? end - start : DATA_MAX;
+		uint64_t skip = -start & 7;
+		ssize_t n = mw_readmem_some(pid, bias + start, data, len);
+
+		for (uint64_t off = skip; n > 0 && off + MP_SIZE <= (uint64_t)n; off += 8) {
+			if (!match(data + off, heap))
+				continue;
+			*addr = bias + start + off;
+			hits++;
+		}
+	}
+	return hits == 1 ? 0 : -ENOENT;
+}
+
+static int by_symbol(uint64_t *addr, struct mw_elffile *elf, uint64_t bias, const char **evidence)
+{
+	const char *id = mw_elffile__build_id(elf);
+	struct mw_symbol symbol;
+	struct mw_elffile *debug;
+	char path[256];
+	int ret;
+
+	if (!mw_elffile__symbol(elf, "mp_", &symbol)) {
+		*addr = bias + symbol.value;
+		*evidence = "symbol mp_";
+		return 0;
+	}
+	if (strlen(id) < 4)
+		return -ENOENT;
+	snprintf(path, sizeof(path), "/usr/lib/debug/.build-id/%.2s/%s.debug", id, id + 2);
+	debug = mw_elffile__open(path, path, NULL);
+	if (!debug)
+		return -ENOENT;
+	ret = mw_elffile__symbol(debug, "mp_", &symbol);
+	if (!ret) {
+		*addr = bias + symbol.value;
+		*evidence = "symbol mp_ of the separate debug file";
+	}
+	mw_elffile__close(debug);
+	return ret;
+}
+
+static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr,
+		   const struct mw_map *heap)
+{
+	const struct mp_layout *layout;
+	uint8_t mp[MP_SIZE];
+	int ret;
+
+	ret = mw_readmem(pid, addr, mp, sizeof(mp));
+	if (ret)
+		return ret;
+	layout = match(mp, heap);
+	if (!layout)
+		return -ENOENT;
+	settings->mp_addr = addr;
+	settings->trim_threshold = word(mp);
+	settings->top_pad = word(mp + 8);
+	settings->mmap_threshold = word(mp + 16);
+	settings->dynamic = !half(mp + layout->no_dyn_threshold);
+	return 0;
+}
+
+static int find(struct mw_glibc_settings *settings, pid_t pid, struct mw_elffile *elf,
+		uint64_t bias, const struct mw_map *heap)
+{
+	const char *evidence = NULL;
+	uint64_t addr;
+
+	if (!by_symbol(&addr, elf, bias, &evidence) && !read_at(settings, pid, addr, heap)) {
+		settings->evidence = evidence;
+		return 0;
+	}
+	if (!search(&addr, pid, elf, bias, heap) && !read_at(settings, pid, addr, heap)) {
+		settings->evidence = "validated search of libc's data";
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int mw_glibc_settings__find(struct mw_glibc_settings *settings, pid_t pid, struct mw_elffile *elf,
+			    uint64_t bias)
+{
+	struct mw_maps maps;
+	int ret;
+
+	memset(settings, 0, sizeof(*settings));
+	ret = mw_maps__read(&maps, pid, NULL);
+	if (ret)
+		return ret;
+	ret = find(settings, pid, elf, bias, mw_maps__named(&maps, "[heap]"));
+	mw_maps__free(&maps);
+	return ret;
+}
+
+int mw_glibc_settings__refresh(struct mw_glibc_settings *settings, pid_t pid)
+{
+	uint64_t head[3];
+	int ret;
+
+	if (!settings->mp_addr)
+		return -ENOENT;
+	ret = mw_readmem(pid, settings->mp_addr, head, sizeof(head));
+	if (ret)
+		return ret;
+	settings->trim_threshold = head[0];
+	settings->top_pad = head[1];
+	settings->mmap_threshold = head[2];
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ELF files of a running process in the order in which the dynamic linker binds symbols:
+ * the executable, preloaded libraries, its libraries, then what dlopen brought. Read from the
+ * linker's own list (struct r_debug of <link.h>, which AT_PHDR and DT_DEBUG lead to).
+ */
+#ifndef MW_IMAGE_MODULES_H
+#define MW_IMAGE_MODULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "image/maps.h"
+#include "util/err.h"
+
+struct mw_module {
+	const struct mw_map *map; /* its first file mapping, in the maps given */
+	uint64_t bias;		  /* load bias: address in the process - address in the file */
+	bool executable;	  /* the program itself */
+};
+
+struct mw_modules {
+	struct mw_module *modules;
+	size_t count, capacity;
+	bool is_static; /* the program has no dynamic linker */
+};
+
+/*
+ * List the modules of PID, whose mappings are MAPS (kept: the list points into it). A process
+ * whose linker has no list yet (it has just begun) gets -EAGAIN.
+ */
+int mw_modules__read(struct mw_modules *modules, pid_t pid, const struct mw_maps *maps,
+		     struct mw_err *err);
+void mw_modules__free(struct mw_modules *modules);
+
+#endif

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "model/sample.h"
+
+/* struct mw_counts is nothing but 64-bit counters. */
+_Static_assert(sizeof(struct mw_counts) % sizeof(uint64_t) == 0, "counters only");
+enum { COUNTERS = sizeof(struct mw_counts) / sizeof(uint64_t) };
+
+union counters {
+	struct mw_counts counts;
+	uint64_t each[COUNTERS];
+};
+
+void mw_counts__add(struct mw_counts *to, const struct mw_counts *from)
+{
+	union counters *a = (union counters *)to;
+	const union counters *b = (const union counters *)from;
+
+	for (size_t i = 0; i < COUNTERS; i++)
+		a->each[i] += b->each[i];
+}
+
+void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
+			   const struct mw_sample *earlier)
+{
+	const union counters *a = (const union counters *)&later->counts;
+	const union counters *b = (const union counters *)&earlier->counts;
+	union counters *diff = (union counters *)&out->counts;
+
+	*out = *later;
+	for (size_t i = 0; i < COUNTERS; i++)
+		diff->each[i] = a->each[i] - b->each[i];
+	out->elapsed = later->elapsed - earlier->elapsed;
+	out->min_flt = later->min_flt - earlier->min_flt;
+	out->maj_flt = later->maj_flt - earlier->maj_flt;
+	out->cpu_ns = later->cpu_ns - earlier->cpu_ns;
+	out->probe_ns = later->probe_ns - earlier->probe_ns;
+}
+
+void mw_class_bounds(unsigned int class, uint64_t *low, uint64_t *high)
+{
+	if (class <= MW_CLASS_FINE) {
+		*low = class ? (uint64_t)(class - 1) * MW_CLASS_WIDTH + 1 : 0;
+		*high = (uint64_t)class * MW_CLASS_WIDTH;
+		return;
+	}
+	unsigned int shift = class - MW_CLASS_FINE + 9;
+
+	*low = (1ULL << shift) + 1;
+	*high = shift >= 63 ? UINT64_MAX : 1ULL << (shift + 1);
+}
+
+static void add_cell(struct mw_cell *to, const struct mw_cell *from)
+{
+	to->count += from->count;
+	to->bytes += from->bytes;
+}
+
+struct mw_cell mw_counts__alloc_at(const struct mw_counts *counts, enum mw_place place)
+{
+	struct mw_cell sum = {0};
+
+	for (unsigned int c = 0; c < MW_CLASSES; c++)
+		add_cell(&sum, &counts->alloc[place][c]);
+	return sum;
+}
+
+struct mw_cell mw_counts__alloc_class(const struct mw_counts *counts, unsigned int class)
+{
+	struct mw_cell sum = {0};
+
+	for (unsigned int p = 0; p < MW_PLACES; p++)
+		add_cell(&sum, &counts->alloc[p][class]);
+	return sum;
+}
+
+struct mw_cell mw_counts__alloc(const struct mw_counts *counts)
+{
+	struct mw_cell sum = {0};
+
+	for (unsigned int p = 0; p < MW_PLACES; p++) {
+		struct mw_cell at = mw_counts__alloc_at(counts, p);
+
+		add_cell(&sum, &at);
+	}
+	return sum;
+}
+
+struct mw_cell mw_counts__freed(const struct mw_counts *counts)
+{
+	struct mw_cell sum = {0};
+
+	for (unsigned int c = 0; c < MW_CLASSES; c++)
+		add_cell(&sum, &counts->freed[c]);
+	return sum;
+}
+
+uint64_t mw_counts__free_calls(const struct mw_counts *counts)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int f = MW_FUNC_FREE; f < MW_FUNCS; f++)
+		sum += counts->calls[f];
+	return sum;
+}
+
+uint64_t mw_counts__lost(const struct mw_counts *counts)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < MW_LOSTS; i++)
+		sum += counts->lost[i];
+	return sum;
+}
+
+const char *mw_place_name(enum mw_place place)
+{
+	static const char *const names[MW_PLACES] = {"brk", "thread", "mmap", "other"};
+
+	return names[place];
+}
+
+const char *mw_lost_name(enum mw_lost cause)
+{
+	static const char *const names[MW_LOSTS] = {
+		[MW_LOST_RING] = "ring",	       [MW_LOST_MAP] = "map",
+		[MW_LOST_THREADS] = "threads",	       [MW_LOST_UNMATCHED] = "unmatched",
+		[MW_LOST_NO_RETURN] = "no_return",     [MW_LOST_HEADER] = "header",
+		[MW_LOST_MISSED_FREE] = "missed_free", [MW_LOST_LATE] = "late",
+		[MW_LOST_RECURSION] = "recursion",
+	};
+
+	return names[cause];
+}

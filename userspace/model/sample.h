@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a watch has counted up to one moment, and the difference between two such moments. Pure
+ * data: no clock, no kernel, no output.
+ */
+#ifndef MW_MODEL_SAMPLE_H
+#define MW_MODEL_SAMPLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/memwhere.h"
+
+/* Everything since the watch began, except where said otherwise. */
+struct mw_sample {
+	double time;		 /* seconds since 1970 */
+	double elapsed;		 /* seconds since the watch began */
+	struct mw_counts counts; /* all CPUs together */
+	uint64_t min_flt, maj_flt;
+	uint64_t cpu_ns;	 /* that the target has used */
+	uint64_t probe_ns;	 /* of it, estimated, in memwhere's probes */
+	uint64_t rss;		 /* bytes, now */
+	uint64_t mmap_threshold, trim_threshold; /* now; 0: unknown */
+	bool threshold_known, threshold_dynamic;
+	uint64_t outstanding_count, outstanding_bytes; /* now */
+	size_t processes;	 /* alive now */
+	bool ended;		 /* the target has */
+};
+
+/* A moment worth a line of its own. */
+struct mw_happening {
+	enum mw_happening_kind {
+		MW_HAPPENED_THRESHOLD,
+		MW_HAPPENED_FORK,
+		MW_HAPPENED_EXEC,
+		MW_HAPPENED_EXIT,
+		MW_HAPPENED_ALLOCATOR,
+	} kind;
+	double elapsed; /* seconds since the watch began */
+	uint32_t pid;
+	uint64_t old_value, new_value; /* thresholds, or the child's PID */
+	uint64_t size;		       /* bytes; wait status for an exit */
+	char text[128];		       /* allocator's path; clean */
+};
+
+/* TO += FROM, counter by counter. */
+void mw_counts__add(struct mw_counts *to, const struct mw_counts *from);
+
+/* What happened between EARLIER and LATER; what is true "now" is taken from LATER. */
+void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
+			   const struct mw_sample *earlier);
+
+/* Smallest and largest request of size class CLASS, both inclusive. */
+void mw_class_bounds(unsigned int class, uint64_t *low, uint64_t *high);
+
+/* Sums over classes or functions. */
+struct mw_cell mw_counts__alloc(const struct mw_counts *counts);
+struct mw_cell mw_counts__alloc_at(const struct mw_counts *counts, enum mw_place place);
+struct mw_cell mw_counts__alloc_class(const struct mw_counts *counts, unsigned int class);
+struct mw_cell mw_counts__freed(const struct mw_counts *counts);
+uint64_t mw_counts__free_calls(const struct mw_counts *counts);
+uint64_t mw_counts__lost(const struct mw_counts *counts);
+
+const char *mw_place_name(enum mw_place place);
+const char *mw_lost_name(enum mw_lost cause);
+
+#endif

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "report/bar.h"
+#include "report/stat.h"
+#include "trace/allocator.h"
+#include "util/units.h"
+
+enum { BAR_WIDTH = 32 };
+
+static const char *paint(const struct mw_stat_style *style, const char *code)
+{
+	return style->color ? code : "";
+}
+
+#define BOLD(s)	 paint(s, "\033[1m")
+#define DIM(s)	 paint(s, "\033[2m")
+#define RED(s)	 paint(s, "\033[31;1m")
+#define BLUE(s)	 paint(s, "\033[34m")
+#define PLAIN(s) paint(s, "\033[0m")
+
+static void print_head(FILE *out, const struct mw_stat_report *r, const struct mw_stat_style *style,
+		       const struct mw_sample *s)
+{
+	static const char *const modes[] = {"growth", "sizes", "exact"};
+	char clock[16] = "", rss[MW_UNIT_BUF], change[MW_UNIT_BUF], span[MW_UNIT_BUF];
+	time_t now = (time_t)r->total->time;
+	struct tm tm;
+
+	if (localtime_r(&now, &tm))
+		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
+	mw_format_duration(span, (uint64_t)(s->elapsed * 1e9));
+	fprintf(out, "%s%s  %s (PID %d)  %s%s, %s%s\n", BOLD(style), clock, r->name, r->pid,
+		modes[r->mode], style->total ? ", all" : "", span, PLAIN(style));
+	fprintf(out, "  memory     RSS %s", mw_format_size(rss, r->total->rss));
+	if (!style->total)
+		fprintf(out, " (%s)", mw_format_signed_size(change, r->rss_change));
+	fprintf(out, ", page faults %" PRIu64 " minor, %" PRIu64 " major", s->min_flt, s->maj_flt);
+	if (r->total->processes > 1)
+		fprintf(out, ", %zu processes", r->total->processes);
+	if (r->total->ended)
+		fprintf(out, ", %sended%s", RED(style), PLAIN(style));
+	fputc('\n', out);
+}
+
+static void print_calls(FILE *out, const struct mw_stat_report *r,
+			const struct mw_stat_style *style, const struct mw_sample *s)
+{
+	struct mw_cell alloc = mw_counts__alloc(&s->counts);
+	double span = s->elapsed > 0 ? s->elapsed : 1;
+	char count[MW_UNIT_BUF], size[MW_UNIT_BUF], rate[MW_UNIT_BUF];
+
+	fprintf(out, "  requests   %" PRIu64 " (%s/s), %s", alloc.count,
+		mw_format_count(rate, (uint64_t)((double)alloc.count / span)),
+		mw_format_size(size, alloc.bytes));
+	if (s->counts.failed)
+		fprintf(out, ", %s%" PRIu64 " failed%s", RED(style), s->counts.failed, PLAIN(style));
+	fprintf(out, "; frees %s", mw_format_count(count, mw_counts__free_calls(&s->counts)));
+	if (r->mode == MW_MODE_EXACT)
+		fprintf(out, "; outstanding %s blocks, %s",
+			mw_format_count(count, r->total->outstanding_count),
+			mw_format_size(size, r->total->outstanding_bytes));
+	fputc('\n', out);
+}
+
+/* Classes join into rows that double: 1-16, 17-32, 33-64, … */
+static unsigned int row_of_class(unsigned int class)
+{
+	uint64_t low, high;
+
+	mw_class_bounds(class, &low, &high);
+	return high <= 16 ? (high ? 1 : 0) : mw_log2(high - 1) - 2;
+}
+
+static void row_label(char *buf, size_t size, unsigned int row)
+{
+	char low[MW_UNIT_BUF], high[MW_UNIT_BUF];
+	uint64_t end = 8ULL << row;
+
+	if (row <= 1) {
+		snprintf(buf, size, "%s", row ? "1 - 16 B" : "0 B");
+		return;
+	}
+	mw_format_size(low, end / 2);
+	mw_format_size(high, end);
+	/* "1.0 KiB" is "1 KiB" here: the bounds are powers of two. */
+	for (char *p = low; (p = strstr(p, ".0"));)
+		memmove(p, p + 2, strlen(p + 2) + 1);
+	for (char *p = high; (p = strstr(p, ".0"));)
+		memmove(p, p + 2, strlen(p + 2) + 1);
+	snprintf(buf, size, "%s - %s", low, high);
+}
+
+static void print_sizes(FILE *out, const struct mw_stat_style *style, const struct mw_counts *c)
+{
+	struct mw_cell rows[64] = {{0}}, largest = {0};
+	unsigned int first = 64, last = 0;
+
+	for (unsigned int class = 0; class < MW_CLASSES; class ++) {
+		struct mw_cell sum = mw_counts__alloc_class(c, class);
+		unsigned int row = row_of_class(class);
+
+		if (!sum.count)
+			continue;
+		rows[row].count += sum.count;
+		rows[row].bytes += sum.bytes;
+		if (row < first)
+			first = row;
+		if (row > last)
+			last = row;
+	}
+	for (unsigned int row = 0; row < 64; row++) {
+		if (rows[row].count > largest.count)
+			largest.count = rows[row].count;
+	}
+	if (!largest.count)
+		return;
+	fprintf(out, "  %s%20s %10s %11s%s\n", DIM(style), "size", "count", "bytes", PLAIN(style));
+	for (unsigned int row = first; row <= last; row++) {
+		char label[64], count[MW_UNIT_BUF], bytes[MW_UNIT_BUF], bar[MW_BAR_BUF];
+
+		row_label(label, sizeof(label), row);
+		fprintf(out, "  %20s %10s %11s  %s%s%s\n", label,
+			mw_format_count(count, rows[row].count),
+			mw_format_size(bytes, rows[row].bytes), BLUE(style),
+			mw_bar(bar, (double)rows[row].count / (double)largest.count, BAR_WIDTH,
+			       style->utf8),
+			PLAIN(style));
+	}
+}
+
+static void print_placement(FILE *out, const struct mw_counts *c)
+{
+	static const char *const labels[] = {"brk heap", "thread arenas", "mmap", "other"};
+	struct mw_cell all = mw_counts__alloc(c);
+	bool any = false;
+
+	for (unsigned int p = 0; p < MW_PLACES; p++) {
+		struct mw_cell at = mw_counts__alloc_at(c, p);
+		char count[MW_UNIT_BUF], bytes[MW_UNIT_BUF];
+
+		if (!at.count)
+			continue;
+		fprintf(out, "%s%s %s, %s (%.1f %% of bytes)", any ? "; " : "  from       ",
+			labels[p], mw_format_count(count, at.count),
+			mw_format_size(bytes, at.bytes),
+			all.bytes ? 100 * (double)at.bytes / (double)all.bytes : 0);
+		any = true;
+	}
+	if (any)
+		fputc('\n', out);
+}
+
+static void print_kernel(FILE *out, const struct mw_vm_counts *vm)
+{
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
+
+	fprintf(out, "  kernel     brk %" PRIu64 " (+%s -%s), mmap %" PRIu64 " (%s), ", vm->brk_calls,
+		mw_format_size(a, vm->brk_grown), mw_format_size(b, vm->brk_shrunk), vm->mmap.count,
+		mw_format_size((char[MW_UNIT_BUF]){0}, vm->mmap.bytes));
+	fprintf(out, "munmap %" PRIu64 " (%s), mremap %" PRIu64 ", madvise %" PRIu64 " (%s)\n",
+		vm->munmap.count, mw_format_size(a, vm->munmap.bytes), vm->mremap_calls,
+		vm->madvise_calls, mw_format_size(b, vm->madvise_freed));
+}
+
+static void print_thresholds(FILE *out, const struct mw_sample *now)
+{
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
+
+	if (now->threshold_known)
+		fprintf(out, "  thresholds mmap %s, trim %s, %s\n",
+			mw_format_size(a, now->mmap_threshold),
+			mw_format_size(b, now->trim_threshold),
+			now->threshold_dynamic ? "dynamic" : "fixed");
+}
+
+static void print_event(FILE *out, const struct mw_happening *what)
+{
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
+	int status = (int)what->size;
+
+	fprintf(out, "  event      +%.3f s  ", what->elapsed);
+	switch (what->kind) {
+	case MW_HAPPENED_THRESHOLD:
+		fprintf(out, "mmap threshold %s -> %s", mw_format_size(a, what->old_value),
+			mw_format_size(b, what->new_value));
+		if (what->size)
+			fprintf(out, ", by the free of a mapping of %s",
+				mw_format_size(c, what->size));
+		break;
+	case MW_HAPPENED_FORK:
+		fprintf(out, "PID %" PRIu32 " forked PID %" PRIu64, what->pid, what->new_value);
+		break;
+	case MW_HAPPENED_EXEC:
+		fprintf(out, "PID %" PRIu32 " runs a new program", what->pid);
+		break;
+	case MW_HAPPENED_EXIT:
+		fprintf(out, "PID %" PRIu32 " ended", what->pid);
+		if (WIFSIGNALED(status))
+			fprintf(out, " by signal %d", WTERMSIG(status));
+		else
+			fprintf(out, " with status %d", WEXITSTATUS(status));
+		break;
+	case MW_HAPPENED_ALLOCATOR:
+		fprintf(out, "PID %" PRIu32 " loaded the allocator %s", what->pid, what->text);
+		break;
+	}
+	fputc('\n', out);
+}
+
+static void print_lost(FILE *out, const struct mw_stat_style *style, const struct mw_counts *c)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < MW_LOSTS; i++) {
+		if (!c->lost[i])
+			continue;
+		fprintf(out, "%s%s%s %" PRIu64, any ? "" : RED(style), any ? ", " : "  lost       ", mw_lost_name(i),
+			c->lost[i]);
+		any = true;
+	}
+	if (any)
+		fprintf(out, "%s\n", PLAIN(style));
+}
+
+static void print_details(FILE *out, const struct mw_counts *c)
+{
+	bool any = false;
+
+	for (unsigned int f = 1; f < MW_FUNCS; f++) {
+		if (!c->calls[f])
+			continue;
+		fprintf(out, "%s%s %" PRIu64, any ? ", " : "  calls      ", mw_func_name(f),
+			c->calls[f]);
+		any = true;
+	}
+	if (any)
+		fputc('\n', out);
+	if (c->free_null || c->free_unknown)
+		fprintf(out, "  frees      of NULL %" PRIu64 ", of blocks older than the watch %" PRIu64 "\n",
+			c->free_null, c->free_unknown);
+	any = false;
+	for (unsigned int i = 0; i < 64; i++) {
+		char age[MW_UNIT_BUF];
+
+		if (!c->lifetime[i])
+			continue;
+		fprintf(out, "%s<%s: %" PRIu64, any ? ", " : "  lifetimes  ",
+			mw_format_duration(age, 2ULL << i), c->lifetime[i]);
+		any = true;
+	}
+	if (any)
+		fputc('\n', out);
+}
+
+int mw_stat_report__text(FILE *out, const struct mw_stat_report *r,
+			 const struct mw_stat_style *style)
+{
+	const struct mw_sample *s = style->total ? r->total : r->interval;
+
+	print_head(out, r, style, s);
+	if (r->mode != MW_MODE_GROWTH) {
+		print_calls(out, r, style, s);
+		print_sizes(out, style, &s->counts);
+		if (r->mode == MW_MODE_EXACT)
+			print_placement(out, &s->counts);
+	}
+	print_kernel(out, &s->counts.vm);
+	print_thresholds(out, r->total);
+	for (size_t i = 0; !style->total && i < r->event_count; i++)
+		print_event(out, &r->events[i]);
+	if (!style->total && r->events_dropped)
+		fprintf(out, "  event      and %zu more\n", r->events_dropped);
+	if (style->verbose)
+		print_details(out, &s->counts);
+	print_lost(out, style, &s->counts);
+	if (r->mode != MW_MODE_GROWTH && s->cpu_ns) {
+		double percent = 100 * (double)s->probe_ns / (double)s->cpu_ns;
+
+		fprintf(out, "  cost       about %.1f %% of the target's CPU time is probes (estimated)\n",
+			percent > 100 ? 100 : percent);
+	}
+	fputc('\n', out);
+	return fflush(out) || ferror(out) ? -EIO : 0;
+}

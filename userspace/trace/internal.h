@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What tracer.c (life cycle, reading), process.c (probes of one process) and events.c share. */
+#ifndef MW_TRACE_INTERNAL_H
+#define MW_TRACE_INTERNAL_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/memwhere.skel.h"
+#include "heap/glibc_settings.h"
+#include "image/procstat.h"
+#include "trace/attach.h"
+#include "trace/reaper.h"
+#include "trace/tracer.h"
+
+/* One allocator of one process with its probes in place. */
+struct probed_allocator {
+	uint64_t inode;
+	uint32_t major, minor;
+	struct mw_probes entries, returns;
+};
+
+struct process {
+	pid_t pid;
+	int pidfd;
+	uint32_t slot, space;
+	bool child, ended, late_counted;
+	double born; /* seconds of CLOCK_MONOTONIC when we first knew of it */
+	struct mw_allocators allocators;
+	size_t probed_count;
+	struct probed_allocator probed[MW_ALLOCATORS_MAX];
+	struct mw_probes hold; /* at fork's return, to keep children until they are probed */
+	struct mw_glibc_settings settings;
+	struct mw_procstat stat, first; /* as last read, and when the watch began */
+	/* Look for allocators again (exec, dlopen): next time to do so, attempts left. */
+	double rescan_at;
+	unsigned int rescans_left;
+};
+
+struct target {
+	pid_t pid;
+	/* Of processes that have ended, and of those before an exec replaced their memory. */
+	uint64_t ended_min_flt, ended_maj_flt, ended_cpu_ns;
+	uint64_t purged_count, purged_bytes;
+	uint64_t late; /* children that ran before their probes were there */
+};
+
+struct mw_tracer {
+	struct mw_tracer_options options;
+	struct memwhere_bpf *bpf;
+	struct ring_buffer *ring;
+	struct mw_reaper *reaper;
+	bool multi, has_btf, started, stopped;
+	int cpus;
+	struct mw_counts *per_cpu; /* scratch for reading */
+	double started_at;	   /* seconds of CLOCK_MONOTONIC */
+	double attach_seconds, detach_seconds;
+	uint32_t next_space;
+	struct target targets[MW_SLOTS];
+	size_t target_count;
+	struct process *processes;
+	size_t process_count, process_capacity;
+	/* Address spaces that are gone, whose blocks are to leave the outstanding map. */
+	struct dead_space {
+		uint32_t space, slot;
+		uint64_t before; /* CLOCK_MONOTONIC ns: later blocks belong to the new program */
+	} *dead;
+	size_t dead_count, dead_capacity;
+	mw_happening_fn happening;
+	void *happening_arg;
+};
+
+
+
+/* process.c: all return 0 or -errno. */
+int process_find_allocators(struct mw_tracer *tracer, struct process *process, struct mw_err *err);
+int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_err *err);
+int process_attach_hold(struct mw_tracer *tracer, struct process *process);
+int process_publish(struct mw_tracer *tracer, struct process *process, bool ready);
+void process_rescan(struct mw_tracer *tracer, struct process *process);
+void process_detach(struct mw_tracer *tracer, struct process *process);
+void process_free(struct process *process);
+struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
+struct process *process_find(struct mw_tracer *tracer, pid_t pid);
+
+/* events.c */
+int events_handle(void *tracer, void *data, size_t len); /* a ring_buffer_sample_fn */
+void events_process_ended(struct mw_tracer *tracer, struct process *process, uint64_t min_flt,
+			  uint64_t maj_flt, uint64_t status);
+void events_settings_changed(struct mw_tracer *tracer, struct process *process);
+
+#endif

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The probes of one process. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "trace/internal.h"
+#include "util/array.h"
+#include "util/log.h"
+
+struct process *process_find(struct mw_tracer *tracer, pid_t pid)
+{
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		if (tracer->processes[i].pid == pid && !tracer->processes[i].ended)
+			return &tracer->processes[i];
+	}
+	return NULL;
+}
+
+struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space)
+{
+	struct process *process = NULL;
+
+	/* A place that an ended child has left, so that a forking server doesn't fill memory. */
+	for (size_t i = 0; i < tracer->process_count && !process; i++) {
+		if (tracer->processes[i].ended && tracer->processes[i].child)
+			process = &tracer->processes[i];
+	}
+	if (!process) {
+		if (mw_array_reserve(&tracer->processes, &tracer->process_capacity,
+				     tracer->process_count + 1, sizeof(*process)))
+			return NULL;
+		process = &tracer->processes[tracer->process_count++];
+	}
+	memset(process, 0, sizeof(*process));
+	process->pid = pid;
+	process->slot = slot;
+	process->space = space;
+	process->born = mw_monotonic();
+	process->hold.fd = -1;
+	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return process;
+}
+
+void process_free(struct process *process)
+{
+	if (process->pidfd >= 0)
+		close(process->pidfd);
+	process->pidfd = -1;
+	mw_allocators__free(&process->allocators);
+}
+
+static void find_settings(struct process *process)
+{
+	for (size_t i = 0; i < process->allocators.count; i++) {
+		const struct mw_allocator *alloc = &process->allocators.list[i];
+		struct mw_elffile *elf;
+
+		if (alloc->kind != MW_ALLOC_GLIBC)
+			continue;
+		elf = mw_elffile__open(alloc->file, alloc->path, NULL);
+		if (!elf)
+			continue;
+		mw_glibc_settings__find(&process->settings, process->pid, elf, alloc->bias);
+		mw_elffile__close(elf);
+		if (process->settings.mp_addr)
+			return;
+	}
+}
+
+int process_find_allocators(struct mw_tracer *tracer, struct process *process, struct mw_err *err)
+{
+	struct mw_allocators found;
+	int ret;
+
+	ret = mw_allocators__find(&found, process->pid, tracer->options.mode == MW_MODE_EXACT, err);
+	if (ret)
+		return ret;
+	mw_allocators__free(&process->allocators);
+	process->allocators = found;
+	memset(&process->settings, 0, sizeof(process->settings));
+	find_settings(process);
+	return 0;
+}
+
+/* Tell the programs what they must know about PROCESS. Values that they keep stay as they are. */
+int process_publish(struct mw_tracer *tracer, struct process *process, bool ready)
+{
+	int fd = bpf_map__fd(tracer->bpf->maps.procs);
+	uint32_t key = (uint32_t)process->pid;
+	struct mw_proc proc = {0};
+
+	bpf_map_lookup_elem(fd, &key, &proc);
+	proc.slot = process->slot;
+	proc.space = process->space;
+	proc.child = process->child;
+	proc.ready = ready;
+	proc.mp_addr = process->settings.mp_addr;
+	proc.mmap_threshold = process->settings.mmap_threshold;
+	proc.trim_threshold = process->settings.trim_threshold;
+	proc.ranges_count = 0;
+	for (size_t a = 0; a < process->allocators.count; a++) {
+		const struct mw_allocator *alloc = &process->allocators.list[a];
+
+		for (size_t f = 0; f < alloc->count && proc.ranges_count < MW_RANGES; f++) {
+			const struct mw_function *fn = &alloc->functions[f];
+
+			if (fn->func < MW_FUNC_FREE && fn->size)
+				proc.ranges[proc.ranges_count++] =
+					(struct mw_range){fn->addr, fn->addr + fn->size};
+		}
+	}
+	return bpf_map_update_elem(fd, &key, &proc, BPF_ANY) ? -errno : 0;
+}
+
+static bool is_probed(const struct process *process, const struct mw_allocator *alloc)
+{
+	for (size_t i = 0; i < process->probed_count; i++) {
+		const struct probed_allocator *p = &process->probed[i];
+
+		if (p->inode == alloc->inode && p->major == alloc->major &&
+		    p->minor == alloc->minor)
+			return true;
+	}
+	return false;
+}
+
+static int attach_allocator(struct mw_tracer *tracer, struct process *process,
+			    const struct mw_allocator *alloc)
+{
+	struct mw_probe_site entries[MW_FUNCTIONS_MAX], returns[MW_FUNCTIONS_MAX];
+	struct probed_allocator *probed = &process->probed[process->probed_count];
+	uint32_t flags = alloc->kind == MW_ALLOC_GLIBC ? MW_SITE_CHUNKS : 0;
+	size_t entry_count = 0, return_count = 0;
+	int ret;
+
+	for (size_t i = 0; i < alloc->count; i++) {
+		const struct mw_function *fn = &alloc->functions[i];
+		uint64_t cookie = mw_cookie(fn->func, fn->entry.stack_shift, flags, process->slot,
+					    process->space);
+
+		if (!fn->probed)
+			continue;
+		entries[entry_count++] =
+			(struct mw_probe_site){fn->offset + fn->entry.offset, cookie};
+		/* At the same place, so that one trap serves both. */
+		if (fn->func < MW_FUNC_FREE)
+			returns[return_count++] = entries[entry_count - 1];
+	}
+	*probed = (struct probed_allocator){
+		.inode = alloc->inode,
+		.major = alloc->major,
+		.minor = alloc->minor,
+		.entries.fd = -1,
+		.returns.fd = -1,
+	};
+	/* Returns first: an entry whose return can't be seen would look like an open call. */
+	if (tracer->options.mode == MW_MODE_EXACT) {
+		ret = mw_probes__attach(&probed->returns, tracer->bpf->progs.alloc_return,
+					tracer->multi, process->pid, alloc->file, true, returns,
+					return_count);
+		if (ret)
+			return ret;
+	}
+	ret = mw_probes__attach(&probed->entries, tracer->bpf->progs.alloc_entry, tracer->multi,
+				process->pid, alloc->file, false, entries, entry_count);
+	if (ret) {
+		mw_probes__detach(&probed->returns);
+		return ret;
+	}
+	process->probed_count++;
+	return 0;
+}
+
+static void describe_allocator(const struct mw_allocator *alloc)
+{
+	mw_detail("allocator %s%s%s: %s", mw_allocator_kind_name(alloc->kind),
+		  alloc->version[0] ? " " : "", alloc->version, alloc->path);
+	for (size_t i = 0; i < alloc->count; i++) {
+		const struct mw_function *fn = &alloc->functions[i];
+
+		if (fn->probed)
+			mw_detail("  %-18s +%-3u %-28s about %u ns a hit%s%s", fn->name,
+				  fn->entry.offset, fn->entry.insn, fn->entry.cost_ns,
+				  fn->reason && fn->reason[0] ? "; " : "",
+				  fn->reason ? fn->reason : "");
+		else
+			mw_detail("  %-18s not probed: %s", fn->name,
+				  fn->reason ? fn->reason : "its code can't be probed");
+	}
+}
+
+int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_err *err)
+{
+	char where[32];
+
+	snprintf(where, sizeof(where), "PID %d", process->pid);
+	for (size_t i = 0; i < process->allocators.count; i++) {
+		const struct mw_allocator *alloc = &process->allocators.list[i];
+		int ret;
+
+		if (is_probed(process, alloc) || process->probed_count >= MW_ALLOCATORS_MAX)
+			continue;
+		if (!process->child)
+			describe_allocator(alloc);
+		ret = attach_allocator(tracer, process, alloc);
+		if (ret == -ESRCH)
+			return mw_err_set(err, ret, "no-such-process", where,
+					  "it ended while probes were being put in");
+		if (ret)
+			return mw_err_set(err, ret, "attach-failed", where,
+					  "can't put probes into %.200s: %s", alloc->path,
+					  strerror(-ret));
+	}
+	return 0;
+}
+
+int process_attach_hold(struct mw_tracer *tracer, struct process *process)
+{
+	struct mw_probe_site site = {.offset = process->allocators.fork_offset};
+
+	if (!tracer->options.follow || !site.offset || process->hold.fd >= 0 ||
+	    process->hold.count)
+		return 0;
+	/* A perf event, not uprobe_multi: its program runs in the new child as well. */
+	return mw_probes__attach(&process->hold, tracer->bpf->progs.proc_hold_child, false,
+				 process->pid, process->allocators.fork_file, true, &site, 1);
+}
+
+/* After an exec or a dlopen: is there an allocator that has no probes yet? */
+void process_rescan(struct mw_tracer *tracer, struct process *process)
+{
+	size_t before = process->probed_count;
+	struct mw_err err = {0};
+	int ret;
+
+	process->rescans_left--;
+	process->rescan_at = mw_monotonic() + 0.02;
+	ret = process_find_allocators(tracer, process, &err);
+	if (!ret && tracer->options.mode != MW_MODE_GROWTH)
+		ret = process_attach(tracer, process, &err);
+	if (!ret)
+		ret = process_publish(tracer, process, true);
+	if (ret && !process->rescans_left && ret != -ESRCH)
+		mw_warn("PID %d: %s", process->pid, err.message);
+	for (size_t i = before; !ret && i < process->probed_count; i++) {
+		struct mw_happening what = {
+			.kind = MW_HAPPENED_ALLOCATOR,
+			.elapsed = mw_monotonic() - tracer->started_at,
+			.pid = (uint32_t)process->pid,
+		};
+
+		for (size_t a = 0; a < process->allocators.count; a++) {
+			if (process->allocators.list[a].inode == process->probed[i].inode)
+				snprintf(what.text, sizeof(what.text), "%.127s",
+					 process->allocators.list[a].path);
+		}
+		if (tracer->happening)
+			tracer->happening(&what, process->slot, tracer->happening_arg);
+	}
+}
+
+void process_detach(struct mw_tracer *tracer, struct process *process)
+{
+	for (size_t i = 0; i < process->probed_count; i++) {
+		mw_reaper__detach(tracer->reaper, &process->probed[i].entries);
+		mw_reaper__detach(tracer->reaper, &process->probed[i].returns);
+	}
+	process->probed_count = 0;
+	mw_reaper__detach(tracer->reaper, &process->hold);
+}

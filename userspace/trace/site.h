@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where in a function's prologue a uprobe costs least. The kernel emulates a few instructions and
+ * single-steps all others out of line, which is 2 to 20 times dearer (docs/overhead.md), so the
+ * place of the probe matters more than what its program does. A place is sound when
+ *  1. every call executes it exactly once: it lies before the first instruction that may go
+ *     elsewhere, and no jump of the function comes back to it or to anything before it;
+ *  2. the argument registers asked for still hold the arguments;
+ *  3. how far the stack pointer has moved since the entry is known, and it has not moved at all
+ *     where a return probe hangs on the same place.
+ * Pure logic on bytes, x86-64 only, decoded with Zydis.
+ */
+#ifndef MW_TRACE_SITE_H
+#define MW_TRACE_SITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Argument registers, as a mask. */
+enum { MW_SITE_RDI = 1, MW_SITE_RSI = 2, MW_SITE_RDX = 4, MW_SITE_RCX = 8 };
+
+/*
+ * What the kernel does with the instruction under a probe: arch/x86/kernel/uprobes.c, functions
+ * branch_setup_xol_ops and push_setup_xol_ops (Linux 4.16 to 6.18). Cheapest first.
+ */
+enum mw_site_class {
+	MW_SITE_BRANCH,	     /* emulated: nop (90), jmp, jcc, call */
+	MW_SITE_PUSH,	     /* emulated: push of a register */
+	MW_SITE_STEPPED,     /* single-stepped */
+	MW_SITE_UNPROBEABLE, /* the kernel refuses it, or it can't be decoded */
+};
+
+struct mw_site_request {
+	const uint8_t *code; /* from the entry on */
+	size_t size;	     /* bytes of it */
+	bool size_known;     /* it is the whole function; false: the end is not known */
+	uint64_t address;    /* of the entry */
+	uint32_t registers;  /* that must still hold their arguments */
+	bool need_entry_stack; /* a return probe will hang here */
+};
+
+struct mw_site {
+	uint32_t offset;      /* bytes from the entry */
+	uint32_t stack_shift; /* bytes to add to rsp to get rsp at the entry */
+	enum mw_site_class class;
+	uint32_t cost_ns;     /* expected, an entry probe's hit; see mw_site_cost() */
+	char insn[40];	      /* the instruction there, in Intel's notation */
+	const char *reason;   /* why no cheaper place was taken; "" when there is none to want */
+};
+
+/* Always fills SITE; its class says whether it can be used. */
+void mw_site_choose(const struct mw_site_request *request, struct mw_site *site);
+
+/* Nanoseconds a hit of CLASS costs by the published measurements, until one is made here. */
+uint32_t mw_site_cost(enum mw_site_class class);
+
+const char *mw_site_class_name(enum mw_site_class class);
+
+#endif

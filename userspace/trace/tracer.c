@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "trace/internal.h"
+#include "trace/privilege.h"
+#include "util/log.h"
+
+/* What the return trap costs on top of the entry's, measured (docs/overhead.md). */
+enum { RETURN_NS = 800, PURGE_BATCH = 4096 };
+
+double mw_monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int drop_libbpf_output(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	mw_detail("%s", line);
+	return 0;
+}
+
+static void configure(struct mw_tracer *tracer)
+{
+	const struct mw_tracer_options *options = &tracer->options;
+	struct memwhere_bpf *bpf = tracer->bpf;
+	bool uprobes = options->mode != MW_MODE_GROWTH;
+	uint64_t ring = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	bpf->rodata->mw_mode = options->mode;
+	bpf->rodata->mw_min_size = options->min_size;
+	bpf->rodata->mw_max_size = options->max_size;
+	bpf->rodata->mw_follow = options->follow;
+	while (ring < options->ring_size)
+		ring *= 2;
+	bpf_map__set_max_entries(bpf->maps.events, (uint32_t)ring);
+	bpf_map__set_max_entries(bpf->maps.outstanding,
+				 options->mode == MW_MODE_EXACT ?
+				 (uint32_t)options->max_outstanding : 1);
+
+	bpf_program__set_autoload(bpf->progs.alloc_entry, uprobes);
+	bpf_program__set_autoload(bpf->progs.alloc_return, options->mode == MW_MODE_EXACT);
+	bpf_program__set_autoload(bpf->progs.proc_fork, options->follow && tracer->has_btf);
+	bpf_program__set_autoload(bpf->progs.proc_hold_child,
+				  options->follow && uprobes && tracer->has_btf);
+	bpf_program__set_autoload(bpf->progs.proc_exec, tracer->has_btf);
+	bpf_program__set_autoload(bpf->progs.proc_exit, tracer->has_btf);
+	bpf_program__set_expected_attach_type(bpf->progs.alloc_entry,
+					      (enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
+	bpf_program__set_expected_attach_type(bpf->progs.alloc_return,
+					      (enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
+}
+
+static int load(struct mw_tracer *tracer, struct mw_err *err)
+{
+	int ret;
+
+	tracer->bpf = memwhere_bpf__open();
+	if (!tracer->bpf)
+		return mw_err_set(err, -errno, "bpf", NULL, "can't open the BPF object: %s",
+				  strerror(errno));
+	configure(tracer);
+	ret = memwhere_bpf__load(tracer->bpf);
+	if (ret == -EPERM || ret == -EACCES)
+		return mw_privilege_explain(err, ret);
+	if (ret)
+		return mw_err_set(err, ret, "bpf", NULL,
+				  "this kernel does not take the BPF programs: %s (-v shows its "
+				  "reasons)%s",
+				  strerror(-ret),
+				  tracer->options.mode != MW_MODE_GROWTH ?
+				  "; --mode growth needs less of it" : "");
+	return 0;
+}
+
+static int attach_system(struct mw_tracer *tracer, struct mw_err *err)
+{
+	struct memwhere_bpf *bpf = tracer->bpf;
+	struct {
+		struct bpf_program *prog;
+		struct bpf_link **link;
+	} rows[] = {
+		{bpf->progs.vm_syscall, &bpf->links.vm_syscall},
+		{bpf->progs.proc_exec, &bpf->links.proc_exec},
+		{bpf->progs.proc_exit, &bpf->links.proc_exit},
+		{bpf->progs.proc_fork, &bpf->links.proc_fork},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!bpf_program__autoload(rows[i].prog))
+			continue;
+		*rows[i].link = bpf_program__attach(rows[i].prog);
+		if (!*rows[i].link)
+			return mw_err_set(err, -errno, "bpf", bpf_program__section_name(rows[i].prog),
+					  "can't attach to this tracepoint: %s", strerror(errno));
+	}
+	return 0;
+}
+
+struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struct mw_err *err)
+{
+	struct mw_tracer *tracer;
+	int ret;
+
+	ret = mw_privilege_check(options->mode != MW_MODE_GROWTH, err);
+	if (ret) {
+		errno = -ret;
+		return NULL;
+	}
+	tracer = calloc(1, sizeof(*tracer));
+	if (!tracer)
+		return NULL;
+	libbpf_set_print(drop_libbpf_output);
+	tracer->options = *options;
+	tracer->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
+	tracer->multi = options->mode != MW_MODE_GROWTH && mw_probes_have_multi();
+	tracer->cpus = libbpf_num_possible_cpus();
+	tracer->reaper = mw_reaper__new();
+	if (tracer->cpus > 0)
+		tracer->per_cpu = calloc((size_t)tracer->cpus, sizeof(*tracer->per_cpu));
+	if (!tracer->per_cpu || !tracer->reaper) {
+		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		goto cleanup;
+	}
+	if (!tracer->has_btf) {
+		if (options->follow) {
+			ret = mw_err_set(err, -ENOTSUP, "bpf", NULL,
+					 "--follow needs a kernel with BTF (/sys/kernel/btf/vmlinux)");
+			goto cleanup;
+		}
+		mw_warn("this kernel has no BTF: an exec of the target is not noticed");
+	}
+	if (options->mode != MW_MODE_GROWTH && !tracer->multi)
+		mw_detail("kernel without uprobe_multi by process (Linux 6.10): one event a probe, slow to take out");
+	ret = load(tracer, err);
+	if (!ret)
+		ret = attach_system(tracer, err);
+	if (ret)
+		goto cleanup;
+	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), events_handle, tracer,
+					NULL);
+	if (!tracer->ring) {
+		ret = mw_err_set(err, -errno, "bpf", NULL, "can't read the event ring: %s",
+				 strerror(errno));
+		goto cleanup;
+	}
+	return tracer;
+
+cleanup:
+	mw_tracer__close(tracer);
+	errno = -ret;
+	return NULL;
+}
+
+/*
+ * Where the brk heap ends now. The program at the system calls keeps the value from the first
+ * brk that it sees; before that, this is it.
+ */
+static void seed_brk(struct mw_tracer *tracer, struct process *process)
+{
+	int fd = bpf_map__fd(tracer->bpf->maps.procs);
+	uint32_t key = (uint32_t)process->pid;
+	const struct mw_map *heap;
+	struct mw_maps maps;
+	struct mw_proc proc;
+
+	if (mw_maps__read(&maps, process->pid, NULL))
+		return;
+	heap = mw_maps__named(&maps, "[heap]");
+	if (!bpf_map_lookup_elem(fd, &key, &proc) && !proc.brk) {
+		proc.brk = heap ? heap->end : process->stat.start_brk;
+		bpf_map_update_elem(fd, &key, &proc, BPF_ANY);
+	}
+	mw_maps__free(&maps);
+}
+
+int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
+{
+	double began = mw_monotonic();
+	uint32_t slot = (uint32_t)tracer->target_count;
+	struct process *process;
+	char where[32];
+	int ret;
+
+	snprintf(where, sizeof(where), "PID %d", pid);
+	if (slot >= MW_SLOTS)
+		return mw_err_set(err, -E2BIG, "usage", NULL, "at most %d targets at a time",
+				  MW_SLOTS);
+	if (process_find(tracer, pid))
+		return mw_err_set(err, -EEXIST, "usage", where, "is named twice");
+	process = process_add(tracer, pid, slot, tracer->next_space++);
+	if (!process)
+		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
+	if (mw_procstat__read(&process->stat, pid))
+		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
+	process->first = process->stat;
+	ret = process_find_allocators(tracer, process, err);
+	if (ret && tracer->options.mode == MW_MODE_GROWTH && ret != -ESRCH)
+		ret = 0; /* nothing of theirs will be probed */
+	if (!ret)
+		ret = process_publish(tracer, process, true);
+	if (ret)
+		return ret;
+	seed_brk(tracer, process);
+	if (tracer->options.mode != MW_MODE_GROWTH) {
+		ret = process_attach(tracer, process, err);
+		if (!ret)
+			ret = process_attach_hold(tracer, process);
+		if (ret)
+			return ret;
+	}
+	if (process->settings.mp_addr)
+		mw_detail("PID %d: glibc settings by %s", pid, process->settings.evidence);
+	tracer->targets[slot].pid = pid;
+	tracer->target_count++;
+	tracer->attach_seconds += mw_monotonic() - began;
+	return (int)slot;
+}
+
+int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *arg,
+		     struct mw_err *err)
+{
+	tracer->happening = happening;
+	tracer->happening_arg = arg;
+	tracer->bpf->bss->mw_next_space = tracer->next_space;
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		struct process *process = &tracer->processes[i];
+		char where[32];
+
+		snprintf(where, sizeof(where), "PID %d", process->pid);
+		if (mw_procstat__read(&process->stat, process->pid))
+			return mw_err_set(err, -ESRCH, "no-such-process", where,
+					  "it ended while probes were being put in");
+		process->first = process->stat;
+	}
+	tracer->started_at = mw_monotonic();
+	tracer->started = true;
+	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+/* Without exit events (no BTF, or the ring was full) the process itself tells. */
+static void check_alive(struct mw_tracer *tracer)
+{
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		struct process *process = &tracer->processes[i];
+		struct mw_procstat stat;
+
+		if (process->ended)
+			continue;
+		if (!mw_procstat__read(&stat, process->pid) && stat.state != 'Z' &&
+		    stat.state != 'X')
+			continue;
+		/* Its event may be in the ring already: it knows the faults to the last. */
+		ring_buffer__consume(tracer->ring);
+		if (!tracer->processes[i].ended)
+			events_process_ended(tracer, &tracer->processes[i],
+					     tracer->processes[i].stat.min_flt,
+					     tracer->processes[i].stat.maj_flt, 0);
+	}
+}
+
+static double do_rescans(struct mw_tracer *tracer, double until)
+{
+	double now = mw_monotonic();
+
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		struct process *process = &tracer->processes[i];
+
+		if (process->ended || !process->rescans_left)
+			continue;
+		if (process->rescan_at <= now)
+			process_rescan(tracer, process);
+		if (process->rescans_left && process->rescan_at < until)
+			until = process->rescan_at;
+	}
+	return until;
+}
+
+bool mw_tracer__all_ended(const struct mw_tracer *tracer)
+{
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		if (!tracer->processes[i].ended)
+			return false;
+	}
+	return true;
+}
+
+int mw_tracer__wait(struct mw_tracer *tracer, double until)
+{
+	do {
+		double next = do_rescans(tracer, until), left = next - mw_monotonic();
+		int ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
+		int ret = ring_buffer__poll(tracer->ring, ms);
+
+		if (ret == -EINTR)
+			return ret;
+		check_alive(tracer);
+		if (mw_tracer__all_ended(tracer))
+			break;
+	} while (mw_monotonic() < until);
+	return 0;
+}
+
+/* Blocks of address spaces that are gone leave the outstanding map, and the sums. */
+static void purge_dead(struct mw_tracer *tracer)
+{
+	int fd = bpf_map__fd(tracer->bpf->maps.outstanding);
+	uint64_t *keys = NULL, batch = 0;
+	struct mw_block *blocks = NULL;
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	bool first = true;
+	int ret = 0;
+
+	if (!tracer->dead_count)
+		return;
+	keys = calloc(PURGE_BATCH, sizeof(*keys));
+	blocks = calloc(PURGE_BATCH, sizeof(*blocks));
+	while (keys && blocks && !ret) {
+		uint32_t count = PURGE_BATCH;
+
+		ret = bpf_map_lookup_batch(fd, first ? NULL : &batch, &batch, keys, blocks, &count,
+					   &opts);
+		first = false;
+		if (ret && ret != -ENOENT)
+			break;
+		for (uint32_t i = 0; i < count; i++) {
+			for (size_t d = 0; d < tracer->dead_count; d++) {
+				const struct dead_space *dead = &tracer->dead[d];
+
+				if (keys[i] >> MW_SPACE_SHIFT != dead->space ||
+				    blocks[i].time >= dead->before ||
+				    bpf_map_delete_elem(fd, &keys[i]))
+					continue;
+				tracer->targets[dead->slot].purged_count++;
+				tracer->targets[dead->slot].purged_bytes += blocks[i].size;
+				break;
+			}
+		}
+	}
+	free(keys);
+	free(blocks);
+	tracer->dead_count = 0;
+}
+
+static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
+{
+	const struct target *target = &tracer->targets[slot];
+
+	sample->min_flt = target->ended_min_flt;
+	sample->maj_flt = target->ended_maj_flt;
+	sample->cpu_ns = target->ended_cpu_ns;
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		struct process *process = &tracer->processes[i];
+		struct mw_procstat stat;
+
+		if (process->slot != slot || process->ended)
+			continue;
+		if (!mw_procstat__read(&stat, process->pid) && stat.state != 'Z')
+			process->stat = stat;
+		sample->processes++;
+		sample->rss += process->stat.rss;
+		sample->min_flt += process->stat.min_flt - process->first.min_flt;
+		sample->maj_flt += process->stat.maj_flt - process->first.maj_flt;
+		sample->cpu_ns += mw_procstat__cpu_ns(&process->stat) -
+				  mw_procstat__cpu_ns(&process->first);
+		if (process->child || !process->settings.mp_addr)
+			continue;
+		events_settings_changed(tracer, process);
+		sample->threshold_known = true;
+		sample->threshold_dynamic = process->settings.dynamic;
+		sample->mmap_threshold = process->settings.mmap_threshold;
+		sample->trim_threshold = process->settings.trim_threshold;
+	}
+	sample->ended = !sample->processes;
+}
+
+/* The cost of a hit of FUNC at its site, as expected there. */
+static uint64_t hit_ns(const struct mw_tracer *tracer, unsigned int slot, enum mw_func func)
+{
+	const struct mw_allocators *found = mw_tracer__allocators(tracer, slot);
+
+	for (size_t a = 0; found && a < found->count; a++) {
+		for (size_t f = 0; f < found->list[a].count; f++) {
+			if (found->list[a].functions[f].func == func)
+				return found->list[a].functions[f].entry.cost_ns;
+		}
+	}
+	return 0;
+}
+
+static void estimate_cost(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
+{
+	bool exact = tracer->options.mode == MW_MODE_EXACT;
+
+	for (unsigned int f = 1; f < MW_FUNCS; f++) {
+		uint64_t ns = sample->counts.calls[f] ? hit_ns(tracer, slot, f) : 0;
+
+		if (ns && exact && f < MW_FUNC_FREE)
+			ns += RETURN_NS;
+		sample->probe_ns += sample->counts.calls[f] * ns;
+	}
+}
+
+/* Runs that the kernel refused because the program was already running on that CPU. */
+static uint64_t recursion_misses(const struct mw_tracer *tracer)
+{
+	struct bpf_program *const progs[] = {tracer->bpf->progs.alloc_entry,
+					     tracer->bpf->progs.alloc_return,
+					     tracer->bpf->progs.vm_syscall};
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(progs) / sizeof(progs[0]); i++) {
+		struct bpf_prog_info info = {0};
+		uint32_t len = sizeof(info);
+
+		if (bpf_program__fd(progs[i]) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(progs[i]), &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
+{
+	struct mw_cell freed;
+	struct timespec now;
+
+	memset(sample, 0, sizeof(*sample));
+	if (slot >= tracer->target_count)
+		return -EINVAL;
+	ring_buffer__consume(tracer->ring);
+	purge_dead(tracer);
+	if (bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.counts), &slot, tracer->per_cpu))
+		return -errno;
+	clock_gettime(CLOCK_REALTIME, &now);
+	sample->time = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	sample->elapsed = mw_monotonic() - tracer->started_at;
+	for (int cpu = 0; cpu < tracer->cpus; cpu++)
+		mw_counts__add(&sample->counts, &tracer->per_cpu[cpu]);
+	sample->counts.lost[MW_LOST_LATE] = tracer->targets[slot].late;
+	sample->counts.lost[MW_LOST_RECURSION] = recursion_misses(tracer);
+	freed = mw_counts__freed(&sample->counts);
+	sample->outstanding_count = sample->counts.kept.count - freed.count -
+				    tracer->targets[slot].purged_count;
+	sample->outstanding_bytes = sample->counts.kept.bytes - freed.bytes -
+				    tracer->targets[slot].purged_bytes;
+	read_processes(tracer, slot, sample);
+	estimate_cost(tracer, slot, sample);
+	return 0;
+}
+
+const struct mw_allocators *mw_tracer__allocators(const struct mw_tracer *tracer,
+						  unsigned int target)
+{
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		if (tracer->processes[i].slot == target && !tracer->processes[i].child)
+			return &tracer->processes[i].allocators;
+	}
+	return NULL;
+}
+
+void mw_tracer__stop(struct mw_tracer *tracer)
+{
+	double began = mw_monotonic();
+
+	if (tracer->stopped)
+		return;
+	tracer->stopped = true;
+	if (tracer->bpf && tracer->bpf->bss)
+		__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < tracer->process_count; i++)
+		process_detach(tracer, &tracer->processes[i]);
+	mw_reaper__free(tracer->reaper);
+	tracer->reaper = NULL;
+	if (tracer->bpf)
+		memwhere_bpf__detach(tracer->bpf);
+	tracer->detach_seconds = mw_monotonic() - began;
+}
+
+void mw_tracer__close(struct mw_tracer *tracer)
+{
+	if (!tracer)
+		return;
+	if (tracer->reaper)
+		mw_tracer__stop(tracer);
+	for (size_t i = 0; i < tracer->process_count; i++)
+		process_free(&tracer->processes[i]);
+	free(tracer->processes);
+	free(tracer->dead);
+	ring_buffer__free(tracer->ring);
+	memwhere_bpf__destroy(tracer->bpf);
+	free(tracer->per_cpu);
+	free(tracer);
+}
+
+uint64_t mw_tracer__map_bytes(const struct mw_tracer *tracer)
+{
+	struct bpf_map *map;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_map(map, tracer->bpf->obj) {
+		char path[64], line[128];
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+		f = fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f)) {
+			if (!strncmp(line, "memlock:", 8))
+				sum += strtoull(line + 8, NULL, 10);
+		}
+		if (f)
+			fclose(f);
+	}
+	return sum;
+}
+
+double mw_tracer__attach_seconds(const struct mw_tracer *tracer)
+{
+	return tracer->attach_seconds;
+}
+
+double mw_tracer__detach_seconds(const struct mw_tracer *tracer)
+{
+	return tracer->detach_seconds;
+}
