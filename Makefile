@@ -63,7 +63,7 @@ $(BUILD)/memwhere: $(CMD_OBJS) $(LIB_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/userspace/trace/%.o: | $(SKEL)
+$(filter $(BUILD)/userspace/trace/%,$(LIB_OBJS)): | $(SKEL)
 $(BUILD)/userspace/%.o: userspace/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)

@@ -113,6 +113,29 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 	mw_add_cell(&c->kept, block->size);
 }
 
+/*
+ * Whose call is it? Without --follow a link belongs to one process and its cookie says. With it,
+ * the probes are in the file, and all processes run into them: those not watched leave here.
+ */
+static __always_inline bool find_owner(__u64 cookie, __u32 *slot, __u32 *space)
+{
+	struct mw_proc *proc;
+	__u32 tgid;
+
+	if (!mw_follow) {
+		*slot = MW_COOKIE_SLOT(cookie);
+		*space = MW_COOKIE_SPACE(cookie);
+		return true;
+	}
+	tgid = bpf_get_current_pid_tgid() >> 32;
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc)
+		return false;
+	*slot = proc->slot;
+	*space = proc->space;
+	return true;
+}
+
 /* The thread's record, made at its first hit. */
 static __always_inline struct mw_call *call_of_thread(void)
 {
@@ -157,9 +180,8 @@ static __always_inline __u64 requested_size(struct pt_regs *ctx, __u32 func)
 }
 
 static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, __u64 addr, __u64 sp,
-				    __u64 cookie)
+				    __u32 func, __u32 space)
 {
-	__u32 func = MW_COOKIE_FUNC(cookie);
 	struct mw_block block;
 
 	if (!addr) {
@@ -179,7 +201,7 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 	MW_ADD(c->calls[func], 1);
 	if (mw_mode != MW_MODE_EXACT)
 		return;
-	if (take_block(MW_COOKIE_SPACE(cookie), addr, &block))
+	if (take_block(space, addr, &block))
 		count_freed(c, &block, bpf_ktime_get_ns());
 	else
 		MW_ADD(c->free_unknown, 1);
@@ -206,7 +228,7 @@ static __always_inline bool is_allocator_code(__u64 ret)
  * code, or by a tail jump, with the very same stack pointer and return address.
  */
 static __always_inline void count_entry_only(struct mw_counts *c, struct mw_call *call, __u64 sp,
-					     __u32 func, __u64 size)
+					     __u32 func, __u64 size, __u64 addr)
 {
 	__u64 ret = 0;
 
@@ -217,6 +239,14 @@ static __always_inline void count_entry_only(struct mw_counts *c, struct mw_call
 	call->func = func;
 	call->sp = sp;
 	call->ret = ret;
+	if (func == MW_FUNC_REALLOC && !size && addr) {
+		/* A free; the call of free that may be inside is its twin. */
+		call->freed = addr;
+		call->freed_sp = sp;
+		if (mw_active)
+			MW_ADD(c->freed_by_realloc, 1);
+		return;
+	}
 	if (mw_active && is_asked_for(size))
 		count_alloc(c, func, MW_PLACE_OTHER, size);
 }
@@ -227,10 +257,14 @@ int alloc_entry(struct pt_regs *ctx)
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	__u32 func = MW_COOKIE_FUNC(cookie);
 	__u64 sp = ctx->rsp + MW_COOKIE_SHIFT(cookie);
-	struct mw_counts *c = mw_counts_of(MW_COOKIE_SLOT(cookie));
+	struct mw_counts *c;
 	struct mw_call *call;
+	__u32 slot, space;
 	__u64 size;
 
+	if (!find_owner(cookie, &slot, &space))
+		return 0;
+	c = mw_counts_of(slot);
 	if (!c)
 		return 0;
 	call = call_of_thread();
@@ -242,7 +276,7 @@ int alloc_entry(struct pt_regs *ctx)
 			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
 	}
 	if (func >= MW_FUNC_FREE) {
-		on_free(c, call, ctx->rdi, sp, cookie);
+		on_free(c, call, ctx->rdi, sp, func, space);
 		return 0;
 	}
 	if (!call) {
@@ -253,7 +287,7 @@ int alloc_entry(struct pt_regs *ctx)
 	call->freed = 0;
 	size = requested_size(ctx, func);
 	if (mw_mode != MW_MODE_EXACT) {
-		count_entry_only(c, call, sp, func, size);
+		count_entry_only(c, call, sp, func, size, ctx->rdi);
 		return 0;
 	}
 	call->sp = sp;
@@ -267,7 +301,7 @@ int alloc_entry(struct pt_regs *ctx)
 	 * address before this one returns. A failed realloc puts it back.
 	 */
 	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg)
-		take_block(MW_COOKIE_SPACE(cookie), call->arg, &call->old);
+		take_block(space, call->arg, &call->old);
 	return 0;
 }
 
@@ -297,16 +331,18 @@ SEC("uprobe")
 int alloc_return(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
-	__u32 space = MW_COOKIE_SPACE(cookie);
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	struct mw_counts *c = mw_counts_of(MW_COOKIE_SLOT(cookie));
 	struct mw_call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct mw_counts *c;
 	struct mw_block block;
 	__u64 addr = ctx->rax;
-	__u32 func;
+	__u32 func, slot, space;
 
 	/* Without a record the entry was before the watch, or has been counted as lost. */
-	if (!c || !call)
+	if (!call || !find_owner(cookie, &slot, &space))
+		return 0;
+	c = mw_counts_of(slot);
+	if (!c)
 		return 0;
 	func = call->func;
 	if (!func) {

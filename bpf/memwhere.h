@@ -104,7 +104,7 @@ enum mw_lost {
 	MW_LOST_NO_RETURN,   /* entry whose return never came: the call was not counted */
 	MW_LOST_HEADER,	     /* result or chunk header unreadable: counted as placed elsewhere */
 	MW_LOST_MISSED_FREE, /* an address came again without a free in between */
-	MW_LOST_LATE,	     /* a child ran before its probes were in place */
+	MW_LOST_LATE,	     /* a program or library ran before its own allocator was probed */
 	MW_LOST_RECURSION,   /* the kernel skipped a program that would have interrupted itself */
 	MW_LOSTS,
 };
@@ -158,9 +158,6 @@ struct mw_proc {
 	uint64_t mmap_threshold, trim_threshold; /* as last seen there */
 	uint64_t exited_min_flt, exited_maj_flt; /* of threads that have ended */
 	uint8_t exited_known;		      /* the two above hold all ended threads */
-	uint8_t ready;	/* its probes are in place (set by userspace) */
-	uint8_t held;	/* it waited for that before its first instruction */
-	uint8_t child;	/* found by following a fork */
 	uint32_t ranges_count;
 	struct mw_range ranges[MW_RANGES]; /* its allocator's functions */
 };
@@ -184,7 +181,8 @@ static inline __attribute__((always_inline)) uint64_t mw_block_key(uint32_t spac
 
 /*
  * A probe's cookie: which function, how far the stack pointer has moved since the entry, where
- * to count. Kept in the link, so the programs need no look-up to know it.
+ * to count. Kept in the link, so the programs need no look-up to know it; only with --follow,
+ * where one link serves all processes, slot and space come from the process.
  */
 #define MW_COOKIE_FUNC(cookie)	((uint32_t)((cookie) & 0xff))
 #define MW_COOKIE_SHIFT(cookie) ((uint32_t)((cookie) >> 8 & 0xff) * 8) /* bytes */

@@ -4,9 +4,6 @@
 #include "bpf/state.bpf.h"
 #include <bpf/bpf_core_read.h>
 
-/* A followed child waits for its probes at most this long: about 10 times what they need. */
-enum { HOLD_MAX_NS = 200 * 1000 * 1000, HOLD_ROUNDS = 1 << 23 };
-
 SEC("raw_tp/sched_process_fork")
 int proc_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -29,43 +26,8 @@ int proc_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (!proc)
 		return 0;
 	proc->space = event.fork.space;
-	proc->ready = 0;
-	proc->held = 0;
-	proc->child = 1;
 	proc->exited_known = 0;
 	mw_tell(mw_counts_of(proc->slot), &event);
-	return 0;
-}
-
-static long wait_until_ready(__u32 round __attribute__((unused)), __u64 *deadline)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
-
-	return !proc || *(volatile __u8 *)&proc->ready || bpf_ktime_get_ns() > *deadline;
-}
-
-/*
- * At the return of libc's fork. The parent's probe fires in the child as well, before any of the
- * child's own code has run: there it waits, running, until userspace has put the child's probes
- * in place, so that not one call is missed. It holds no lock, and if memwhere dies it goes on
- * after HOLD_MAX_NS at the latest.
- */
-SEC("uretprobe")
-int proc_hold_child(struct pt_regs *ctx)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct mw_proc *proc;
-	__u64 deadline;
-
-	if (ctx->rax)
-		return 0;
-	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc || !proc->child || proc->held)
-		return 0;
-	deadline = bpf_ktime_get_ns() + HOLD_MAX_NS;
-	bpf_loop(HOLD_ROUNDS, wait_until_ready, &deadline, 0);
-	proc->held = proc->ready;
 	return 0;
 }
 

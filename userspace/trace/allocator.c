@@ -223,20 +223,6 @@ static int add_allocator(struct mw_allocators *found, const struct mw_module *mo
 	return 0;
 }
 
-static void find_fork(struct mw_allocators *found, struct mw_elffile *elf, const char *file)
-{
-	/* _Fork (glibc 2.34, musl 1.2.2) returns before any handler of the child has run. */
-	static const char *const names[] = {"_Fork", "fork", "__libc_fork"};
-	struct mw_symbol symbol;
-
-	for (size_t i = 0; i < MW_ARRAY_SIZE(names) && !found->fork_offset; i++) {
-		if (!mw_elffile__symbol(elf, names[i], &symbol) && symbol.offset != UINT64_MAX) {
-			found->fork_offset = symbol.offset;
-			snprintf(found->fork_file, sizeof(found->fork_file), "%s", file);
-		}
-	}
-}
-
 static int visit_module(struct mw_allocators *found, const struct mw_modules *modules, size_t i,
 			pid_t pid, bool returns, bool *after_libc)
 {
@@ -263,8 +249,6 @@ static int visit_module(struct mw_allocators *found, const struct mw_modules *mo
 	if (!elf)
 		return 0;
 	is_libc = !mw_elffile__symbol(elf, "__libc_start_main", &symbol);
-	if (!found->fork_offset)
-		find_fork(found, elf, file);
 	/* A library's local malloc binds nobody; the program's own code uses its own. */
 	if (!mw_elffile__symbol(elf, "malloc", &symbol) &&
 	    (symbol.dynamic || module->executable) && (!found->count || *after_libc))

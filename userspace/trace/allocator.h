@@ -58,9 +58,6 @@ struct mw_allocator {
 struct mw_allocators {
 	size_t count;
 	struct mw_allocator *list; /* the first one is the program's */
-	/* For holding a followed child at its first instruction: file and offset of fork's code. */
-	char fork_file[PATH_MAX];
-	uint64_t fork_offset; /* 0: not found */
 };
 
 /*

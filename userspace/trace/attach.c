@@ -109,7 +109,7 @@ static int attach_perf(struct mw_probes *probes, struct bpf_program *prog, pid_t
 			    .retprobe = at_return);
 
 		probes->links[i] =
-			bpf_program__attach_uprobe_opts(prog, pid, file, sites[i].offset, &opts);
+			bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, file, sites[i].offset, &opts);
 		if (!probes->links[i])
 			return -errno;
 		probes->count++;

@@ -35,7 +35,6 @@ static void on_fork(struct mw_tracer *tracer, const struct mw_event *event)
 				    .new_value = event->fork.child};
 	size_t parent_index;
 	struct process *child;
-	struct mw_err err;
 	uint32_t slot;
 
 	if (!parent)
@@ -61,9 +60,6 @@ static void on_fork(struct mw_tracer *tracer, const struct mw_event *event)
 		else
 			child->allocators.count = 0;
 	}
-	if (tracer->options.mode != MW_MODE_GROWTH && !process_attach(tracer, child, &err))
-		process_attach_hold(tracer, child);
-	process_publish(tracer, child, true);
 	tell(tracer, slot, &what, event->time);
 }
 
@@ -85,19 +81,6 @@ static void on_exec(struct mw_tracer *tracer, const struct mw_event *event)
 	tell(tracer, process->slot, &what, event->time);
 }
 
-/* Did it run, unseen, before its probes were there? (vfork, clone: nothing held it.) */
-static void check_late(struct mw_tracer *tracer, struct process *process)
-{
-	uint32_t key = (uint32_t)process->pid;
-	struct mw_proc proc;
-
-	if (!process->child || process->late_counted || tracer->options.mode == MW_MODE_GROWTH)
-		return;
-	process->late_counted = true;
-	if (!bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.procs), &key, &proc) && !proc.held)
-		tracer->targets[process->slot].late++;
-}
-
 void events_process_ended(struct mw_tracer *tracer, struct process *process, uint64_t min_flt,
 			  uint64_t maj_flt, uint64_t status)
 {
@@ -106,7 +89,6 @@ void events_process_ended(struct mw_tracer *tracer, struct process *process, uin
 	struct target *target = &tracer->targets[process->slot];
 	uint32_t key = (uint32_t)process->pid;
 
-	check_late(tracer, process);
 	process->ended = true;
 	target->ended_min_flt += min_flt - process->first.min_flt;
 	target->ended_maj_flt += maj_flt - process->first.maj_flt;
@@ -114,7 +96,7 @@ void events_process_ended(struct mw_tracer *tracer, struct process *process, uin
 				mw_procstat__cpu_ns(&process->first);
 	if (process->child)
 		forget_blocks(tracer, process, UINT64_MAX);
-	process_detach(tracer, process);
+	process_detach(tracer, &process->probed);
 	process_free(process);
 	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
 	tell(tracer, process->slot, &what, (uint64_t)(mw_monotonic() * 1e9));
@@ -149,7 +131,7 @@ void events_settings_changed(struct mw_tracer *tracer, struct process *process)
 	    process->settings.mmap_threshold == old)
 		return;
 	what.new_value = process->settings.mmap_threshold;
-	process_publish(tracer, process, true);
+	process_publish(tracer, process);
 	tell(tracer, process->slot, &what, (uint64_t)(mw_monotonic() * 1e9));
 }
 

@@ -13,23 +13,25 @@
 #include "trace/reaper.h"
 #include "trace/tracer.h"
 
-/* One allocator of one process with its probes in place. */
+/* One allocator with its probes in place. */
 struct probed_allocator {
 	uint64_t inode;
 	uint32_t major, minor;
 	struct mw_probes entries, returns;
 };
 
+struct probed {
+	size_t count;
+	struct probed_allocator list[MW_ALLOCATORS_MAX];
+};
+
 struct process {
 	pid_t pid;
 	int pidfd;
 	uint32_t slot, space;
-	bool child, ended, late_counted;
-	double born; /* seconds of CLOCK_MONOTONIC when we first knew of it */
+	bool child, ended;
 	struct mw_allocators allocators;
-	size_t probed_count;
-	struct probed_allocator probed[MW_ALLOCATORS_MAX];
-	struct mw_probes hold; /* at fork's return, to keep children until they are probed */
+	struct probed probed; /* unused with --follow */
 	struct mw_glibc_settings settings;
 	struct mw_procstat stat, first; /* as last read, and when the watch began */
 	/* Look for allocators again (exec, dlopen): next time to do so, attempts left. */
@@ -42,7 +44,7 @@ struct target {
 	/* Of processes that have ended, and of those before an exec replaced their memory. */
 	uint64_t ended_min_flt, ended_maj_flt, ended_cpu_ns;
 	uint64_t purged_count, purged_bytes;
-	uint64_t late; /* children that ran before their probes were there */
+	uint64_t late; /* MW_LOST_LATE */
 };
 
 struct mw_tracer {
@@ -56,6 +58,7 @@ struct mw_tracer {
 	double started_at;	   /* seconds of CLOCK_MONOTONIC */
 	double attach_seconds, detach_seconds;
 	uint32_t next_space;
+	struct probed shared; /* with --follow: in the files, for all processes */
 	struct target targets[MW_SLOTS];
 	size_t target_count;
 	struct process *processes;
@@ -75,10 +78,9 @@ struct mw_tracer {
 /* process.c: all return 0 or -errno. */
 int process_find_allocators(struct mw_tracer *tracer, struct process *process, struct mw_err *err);
 int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_err *err);
-int process_attach_hold(struct mw_tracer *tracer, struct process *process);
-int process_publish(struct mw_tracer *tracer, struct process *process, bool ready);
+int process_publish(struct mw_tracer *tracer, struct process *process);
 void process_rescan(struct mw_tracer *tracer, struct process *process);
-void process_detach(struct mw_tracer *tracer, struct process *process);
+void process_detach(struct mw_tracer *tracer, struct probed *probed);
 void process_free(struct process *process);
 struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
 struct process *process_find(struct mw_tracer *tracer, pid_t pid);

@@ -40,8 +40,6 @@ struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, 
 	process->pid = pid;
 	process->slot = slot;
 	process->space = space;
-	process->born = mw_monotonic();
-	process->hold.fd = -1;
 	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return process;
 }
@@ -88,7 +86,7 @@ int process_find_allocators(struct mw_tracer *tracer, struct process *process, s
 }
 
 /* Tell the programs what they must know about PROCESS. Values that they keep stay as they are. */
-int process_publish(struct mw_tracer *tracer, struct process *process, bool ready)
+int process_publish(struct mw_tracer *tracer, struct process *process)
 {
 	int fd = bpf_map__fd(tracer->bpf->maps.procs);
 	uint32_t key = (uint32_t)process->pid;
@@ -97,8 +95,6 @@ int process_publish(struct mw_tracer *tracer, struct process *process, bool read
 	bpf_map_lookup_elem(fd, &key, &proc);
 	proc.slot = process->slot;
 	proc.space = process->space;
-	proc.child = process->child;
-	proc.ready = ready;
 	proc.mp_addr = process->settings.mp_addr;
 	proc.mmap_threshold = process->settings.mmap_threshold;
 	proc.trim_threshold = process->settings.trim_threshold;
@@ -117,10 +113,20 @@ int process_publish(struct mw_tracer *tracer, struct process *process, bool read
 	return bpf_map_update_elem(fd, &key, &proc, BPF_ANY) ? -errno : 0;
 }
 
-static bool is_probed(const struct process *process, const struct mw_allocator *alloc)
+/*
+ * Without --follow the probes are in one process. With it they are in the file, so that a child
+ * has them from its first instruction on: nothing that is put into a process after its birth can
+ * be in time.
+ */
+static struct probed *probed_of(struct mw_tracer *tracer, struct process *process)
 {
-	for (size_t i = 0; i < process->probed_count; i++) {
-		const struct probed_allocator *p = &process->probed[i];
+	return tracer->options.follow ? &tracer->shared : &process->probed;
+}
+
+static bool is_probed(const struct probed *probed, const struct mw_allocator *alloc)
+{
+	for (size_t i = 0; i < probed->count; i++) {
+		const struct probed_allocator *p = &probed->list[i];
 
 		if (p->inode == alloc->inode && p->major == alloc->major &&
 		    p->minor == alloc->minor)
@@ -133,7 +139,9 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 			    const struct mw_allocator *alloc)
 {
 	struct mw_probe_site entries[MW_FUNCTIONS_MAX], returns[MW_FUNCTIONS_MAX];
-	struct probed_allocator *probed = &process->probed[process->probed_count];
+	struct probed *all = probed_of(tracer, process);
+	struct probed_allocator *probed = &all->list[all->count];
+	pid_t pid = tracer->options.follow ? 0 : process->pid;
 	uint32_t flags = alloc->kind == MW_ALLOC_GLIBC ? MW_SITE_CHUNKS : 0;
 	size_t entry_count = 0, return_count = 0;
 	int ret;
@@ -161,18 +169,18 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 	/* Returns first: an entry whose return can't be seen would look like an open call. */
 	if (tracer->options.mode == MW_MODE_EXACT) {
 		ret = mw_probes__attach(&probed->returns, tracer->bpf->progs.alloc_return,
-					tracer->multi, process->pid, alloc->file, true, returns,
+					tracer->multi, pid, alloc->file, true, returns,
 					return_count);
 		if (ret)
 			return ret;
 	}
 	ret = mw_probes__attach(&probed->entries, tracer->bpf->progs.alloc_entry, tracer->multi,
-				process->pid, alloc->file, false, entries, entry_count);
+				pid, alloc->file, false, entries, entry_count);
 	if (ret) {
 		mw_probes__detach(&probed->returns);
 		return ret;
 	}
-	process->probed_count++;
+	all->count++;
 	return 0;
 }
 
@@ -203,7 +211,8 @@ int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_
 		const struct mw_allocator *alloc = &process->allocators.list[i];
 		int ret;
 
-		if (is_probed(process, alloc) || process->probed_count >= MW_ALLOCATORS_MAX)
+		if (is_probed(probed_of(tracer, process), alloc) ||
+		    probed_of(tracer, process)->count >= MW_ALLOCATORS_MAX)
 			continue;
 		if (!process->child)
 			describe_allocator(alloc);
@@ -219,22 +228,11 @@ int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_
 	return 0;
 }
 
-int process_attach_hold(struct mw_tracer *tracer, struct process *process)
-{
-	struct mw_probe_site site = {.offset = process->allocators.fork_offset};
-
-	if (!tracer->options.follow || !site.offset || process->hold.fd >= 0 ||
-	    process->hold.count)
-		return 0;
-	/* A perf event, not uprobe_multi: its program runs in the new child as well. */
-	return mw_probes__attach(&process->hold, tracer->bpf->progs.proc_hold_child, false,
-				 process->pid, process->allocators.fork_file, true, &site, 1);
-}
-
 /* After an exec or a dlopen: is there an allocator that has no probes yet? */
 void process_rescan(struct mw_tracer *tracer, struct process *process)
 {
-	size_t before = process->probed_count;
+	struct probed *probed = probed_of(tracer, process);
+	size_t before = probed->count;
 	struct mw_err err = {0};
 	int ret;
 
@@ -244,10 +242,10 @@ void process_rescan(struct mw_tracer *tracer, struct process *process)
 	if (!ret && tracer->options.mode != MW_MODE_GROWTH)
 		ret = process_attach(tracer, process, &err);
 	if (!ret)
-		ret = process_publish(tracer, process, true);
+		ret = process_publish(tracer, process);
 	if (ret && !process->rescans_left && ret != -ESRCH)
 		mw_warn("PID %d: %s", process->pid, err.message);
-	for (size_t i = before; !ret && i < process->probed_count; i++) {
+	for (size_t i = before; !ret && i < probed->count; i++) {
 		struct mw_happening what = {
 			.kind = MW_HAPPENED_ALLOCATOR,
 			.elapsed = mw_monotonic() - tracer->started_at,
@@ -255,21 +253,21 @@ void process_rescan(struct mw_tracer *tracer, struct process *process)
 		};
 
 		for (size_t a = 0; a < process->allocators.count; a++) {
-			if (process->allocators.list[a].inode == process->probed[i].inode)
+			if (process->allocators.list[a].inode == probed->list[i].inode)
 				snprintf(what.text, sizeof(what.text), "%.127s",
 					 process->allocators.list[a].path);
 		}
+		tracer->targets[process->slot].late++;
 		if (tracer->happening)
 			tracer->happening(&what, process->slot, tracer->happening_arg);
 	}
 }
 
-void process_detach(struct mw_tracer *tracer, struct process *process)
+void process_detach(struct mw_tracer *tracer, struct probed *probed)
 {
-	for (size_t i = 0; i < process->probed_count; i++) {
-		mw_reaper__detach(tracer->reaper, &process->probed[i].entries);
-		mw_reaper__detach(tracer->reaper, &process->probed[i].returns);
+	for (size_t i = 0; i < probed->count; i++) {
+		mw_reaper__detach(tracer->reaper, &probed->list[i].entries);
+		mw_reaper__detach(tracer->reaper, &probed->list[i].returns);
 	}
-	process->probed_count = 0;
-	mw_reaper__detach(tracer->reaper, &process->hold);
+	probed->count = 0;
 }

@@ -54,8 +54,6 @@ static void configure(struct mw_tracer *tracer)
 	bpf_program__set_autoload(bpf->progs.alloc_entry, uprobes);
 	bpf_program__set_autoload(bpf->progs.alloc_return, options->mode == MW_MODE_EXACT);
 	bpf_program__set_autoload(bpf->progs.proc_fork, options->follow && tracer->has_btf);
-	bpf_program__set_autoload(bpf->progs.proc_hold_child,
-				  options->follow && uprobes && tracer->has_btf);
 	bpf_program__set_autoload(bpf->progs.proc_exec, tracer->has_btf);
 	bpf_program__set_autoload(bpf->progs.proc_exit, tracer->has_btf);
 	bpf_program__set_expected_attach_type(bpf->progs.alloc_entry,
@@ -211,14 +209,12 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	if (ret && tracer->options.mode == MW_MODE_GROWTH && ret != -ESRCH)
 		ret = 0; /* nothing of theirs will be probed */
 	if (!ret)
-		ret = process_publish(tracer, process, true);
+		ret = process_publish(tracer, process);
 	if (ret)
 		return ret;
 	seed_brk(tracer, process);
 	if (tracer->options.mode != MW_MODE_GROWTH) {
 		ret = process_attach(tracer, process, err);
-		if (!ret)
-			ret = process_attach_hold(tracer, process);
 		if (ret)
 			return ret;
 	}
@@ -483,7 +479,8 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 	if (tracer->bpf && tracer->bpf->bss)
 		__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < tracer->process_count; i++)
-		process_detach(tracer, &tracer->processes[i]);
+		process_detach(tracer, &tracer->processes[i].probed);
+	process_detach(tracer, &tracer->shared);
 	mw_reaper__free(tracer->reaper);
 	tracer->reaper = NULL;
 	if (tracer->bpf)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Common ground of the bats files: a workload that obeys, a watch over it, and JSON questions.
+
+BUILD=${BUILD:-$BATS_TEST_DIRNAME/../build}
+MW=$BUILD/memwhere
+WORK=$BUILD/tests/workloads
+
+# Poll a condition (a command line) for at most SECONDS; fails loudly.
+wait_until() {
+	local seconds=$1 i
+	shift
+	for ((i = 0; i < seconds * 20; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.05
+	done
+	echo "not within $seconds s: $*" >&2
+	return 1
+}
+
+# Start a workload that speaks the protocol of counts.c; sets PID. $RUN may hold a wrapper.
+start_workload() {
+	rm -f "$BATS_TEST_TMPDIR/in"
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	: >"$BATS_TEST_TMPDIR/said"
+	# shellcheck disable=SC2086 # RUN is a list of words
+	${RUN:-} "$@" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/said" 2>"$BATS_TEST_TMPDIR/workload.err" 3>&- &
+	PID=$!
+	STARTED+=("$PID")
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	wait_until 10 grep -q '^ready' "$BATS_TEST_TMPDIR/said"
+	PID=$(said ready)
+}
+
+# What the workload said of NAME.
+said() { sed -n "s/^$1 //p" "$BATS_TEST_TMPDIR/said" | tail -n 1; }
+
+go() { echo go >&7; }
+go_and_wait() {
+	local before
+	before=$(grep -c "^${1:-done}" "$BATS_TEST_TMPDIR/said") || true
+	go
+	wait_until 60 said_more "${1:-done}" "$before"
+}
+said_more() { [ "$(grep -c "^$1" "$BATS_TEST_TMPDIR/said")" -gt "$2" ]; }
+
+# Watch PID; returns when probes are in and the first report is written.
+start_watch() {
+	: >"$BATS_TEST_TMPDIR/out"
+	"$MW" stat --json -i 0.2 "$@" -o "$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/watch.err" 7>&- 3>&- &
+	WATCH=$!
+	STARTED+=("$WATCH")
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/out" || { cat "$BATS_TEST_TMPDIR/watch.err" >&2; return 1; }
+}
+
+stop_watch() {
+	kill -INT "$WATCH"
+	wait "$WATCH"
+}
+
+# A jq expression on the last report.
+last() { tail -n 1 "$BATS_TEST_TMPDIR/out" | jq -r "$1"; }
+
+expect() { # GOT WANT WHAT
+	[ "$1" = "$2" ] || { echo "$3: got $1, expected $2" >&2; tail -n 1 "$BATS_TEST_TMPDIR/out" >&2; return 1; }
+}
+
+# Nothing may have been lost.
+expect_no_loss() { expect "$(last '[.total.lost[]] | add')" 0 lost; }
+
+# Count and bytes of the class that holds SIZE.
+class_count() { last "[.total.sizes[] | select(.low <= $1 and $1 <= .high) | .count] | add // 0"; }
+
+setup_common() { STARTED=(); }
+
+teardown_common() {
+	local pid
+	exec 7>&-
+	for pid in "${STARTED[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	return 0
+}
