@@ -346,13 +346,15 @@ int alloc_return(struct pt_regs *ctx)
 		return 0;
 	func = call->func;
 	if (!func) {
-		if (mw_active)
+		/* A tail jump from one function to another: both return, at once. */
+		if (mw_active && !(ctx->rsp == call->sp + sizeof(__u64) && addr == call->result))
 			MW_ADD(c->lost[MW_LOST_UNMATCHED], 1);
 		return 0;
 	}
 	if (ctx->rsp != call->sp + sizeof(__u64) || func != MW_COOKIE_FUNC(cookie))
 		return 0; /* a nested call's return */
 	call->func = MW_FUNC_NONE;
+	call->result = addr;
 
 	if (func == MW_FUNC_POSIX_MEMALIGN) {
 		if (addr || bpf_probe_read_user(&addr, sizeof(addr), (void *)call->arg)) {

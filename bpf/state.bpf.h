@@ -29,6 +29,7 @@ struct mw_call {
 	__u64 arg;	 /* posix_memalign: where the result goes; realloc: the old block */
 	__u64 ret;	 /* sizes mode: return address of the last call counted */
 	struct mw_block old; /* realloc: what the map knew of the old block; time 0: nothing */
+	__u64 result;	 /* of the last call that returned */
 	__u64 freed, freed_sp; /* the last free, to know its nested twin by */
 	__u32 func;
 	__u32 counted;	 /* began while active, and its size is asked for */

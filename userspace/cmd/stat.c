@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "image/procstat.h"
 #include "report/stat.h"
+#include "trace/privilege.h"
 #include "trace/tracer.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -241,6 +242,9 @@ static int watch_command(const struct mw_options *opt, bool live)
 	watch.targets = calloc(watch.count, sizeof(*watch.targets));
 	if (!watch.targets)
 		ret = mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
+	/* Before anything is looked at: what a user without privileges needs to hear first. */
+	if (!ret)
+		ret = mw_privilege_check(watch.mode != MW_MODE_GROWTH, &err);
 	for (size_t i = 0; !ret && i < watch.count; i++)
 		ret = mw_cmd_find_process(opt->argv[i], &watch.targets[i].pid, &err);
 	if (!ret) {

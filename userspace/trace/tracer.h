@@ -30,7 +30,10 @@ struct mw_tracer_options {
 
 typedef void (*mw_happening_fn)(const struct mw_happening *what, unsigned int target, void *arg);
 
-/* Load the programs; nothing is attached yet. NULL with errno and ERR set. */
+/*
+ * Load the programs; no target is attached yet. NULL with errno and ERR set. A caller wants
+ * mw_privilege_check() first, whose words are better than the kernel's.
+ */
 struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struct mw_err *err);
 
 /* Put probes into PID. Its number, from 0 on, in the order of the calls; or -errno with ERR set. */

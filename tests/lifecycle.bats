@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# How a watch begins and ends: bad input, signals, a killed memwhere; nothing stays behind.
+
+load lib
+
+setup() { setup_common; }
+teardown() { teardown_common; }
+
+# uprobes put a breakpoint (0xcc) into the code page; when they are out, the page is as in the file.
+code_is_clean() { # PID FILE SYMBOL
+	local start offset value
+	value=$(nm -D "$2" | awk -v s="$3@@GLIBC_2.2.5" '$3 == s {print $1; exit}')
+	start=$(awk -v f="$2" '$6 == f && $3 == "00000000" {split($1, a, "-"); print a[1]; exit}' "/proc/$1/maps")
+	offset=$((16#$start + 16#$value))
+	cmp -s <(dd if="/proc/$1/mem" bs=1 skip=$offset count=32 2>/dev/null | xxd -p) \
+		<(dd if="$2" bs=1 skip=$((16#$value)) count=32 2>/dev/null | xxd -p)
+}
+
+libc_of() { awk '$6 ~ /libc\.so/ {print $6; exit}' "/proc/$1/maps"; }
+
+expect_clean() {
+	local libc
+	libc=$(libc_of "$1")
+	code_is_clean "$1" "$libc" malloc && code_is_clean "$1" "$libc" free
+}
+
+fails_with() { # STATUS PATTERN COMMAND...
+	local want=$1 pattern=$2
+	shift 2
+	run "$@"
+	[ "$status" -eq "$want" ] || { echo "status $status, expected $want: $output"; return 1; }
+	[ "${#lines[@]}" -eq 1 ] || { echo "more than one line: $output"; return 1; }
+	[[ $output =~ $pattern ]] || { echo "not '$pattern': $output"; return 1; }
+}
+
+@test "bad input: a clear line and status 1" {
+	fails_with 1 "no such process" "$MW" stat 4194303
+	fails_with 1 "no process has this name" "$MW" stat no-such-name-at-all
+	fails_with 1 "kernel thread" "$MW" stat 2
+	fails_with 1 "not a PID" "$MW" stat 12x
+	fails_with 1 "not a PID" "$MW" stat 99999999999999999999
+}
+
+@test "a zombie" {
+	sh -c 'sleep 0.01 & exec sleep 30' 3>&- &
+	parent=$!
+	STARTED+=("$parent")
+	sleep 0.3
+	zombie=$(ps -o pid= --ppid "$parent" | tr -d ' ')
+	fails_with 1 "zombie" "$MW" stat "$zombie"
+}
+
+@test "a 32-bit target" {
+	cat >"$BATS_TEST_TMPDIR/s.S" <<-'EOF'
+	.globl _start
+	_start: mov $29, %eax
+	int $0x80
+	jmp _start
+	EOF
+	gcc -m32 -nostdlib -static -o "$BATS_TEST_TMPDIR/s32" "$BATS_TEST_TMPDIR/s.S"
+	"$BATS_TEST_TMPDIR/s32" 3>&- &
+	STARTED+=($!)
+	sleep 0.2
+	fails_with 1 "32-bit" "$MW" stat $!
+}
+
+@test "no allocator symbols: says so, and growth mode works all the same" {
+	printf '.globl _start\n_start: mov $34, %%eax\nsyscall\njmp _start\n' >"$BATS_TEST_TMPDIR/s.S"
+	gcc -nostdlib -static -s -o "$BATS_TEST_TMPDIR/s64" "$BATS_TEST_TMPDIR/s.S"
+	"$BATS_TEST_TMPDIR/s64" 3>&- &
+	STARTED+=($!)
+	sleep 0.2
+	fails_with 1 "no module of it has a symbol 'malloc'" "$MW" stat $!
+	"$MW" stat --mode growth -n 1 -i 0.1 $!
+}
+
+@test "usage errors have status 2" {
+	fails_with 2 "unknown option" "$MW" stat --no-such-option 1
+	fails_with 2 "is none of" "$MW" stat --mode fast 1
+	fails_with 2 "not a size" "$MW" stat --min-size 12Q 1
+	fails_with 2 "above --max-size" "$MW" stat --min-size 2K --max-size 1K 1
+	fails_with 2 "out of range" "$MW" stat --max-outstanding 0 1
+	fails_with 2 "wants a value" "$MW" stat 1 --interval
+	fails_with 2 "no command" "$MW" no-such-command
+	fails_with 2 "which process" "$MW" stat
+}
+
+@test "with --json an error is a document" {
+	run "$MW" stat --json 4194303
+	[ "$status" -eq 1 ]
+	[ "$(jq -r .error.code <<<"$output")" = no-such-process ]
+	[ "$(jq -r '.error.where' <<<"$output")" = "PID 4194303" ]
+	run "$MW" stat --json --mode fast 1
+	[ "$status" -eq 2 ]
+	[ "$(jq -r .error.code <<<"$output")" = usage ]
+}
+
+@test "no privilege: names the missing capabilities" {
+	"$WORK/pairs" 64 0 3>&- &
+	STARTED+=($!)
+	fails_with 1 "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE" \
+		setpriv --bounding-set=-all --inh-caps=-all "$MW" stat $!
+	fails_with 1 "missing: CAP_SYS_PTRACE" \
+		setpriv --bounding-set=-sys_ptrace --inh-caps=-all "$MW" stat $!
+}
+
+@test "an ambiguous name lists its candidates, an unambiguous one will do" {
+	cp "$WORK/pairs" "$BATS_TEST_TMPDIR/mw_twins"
+	"$BATS_TEST_TMPDIR/mw_twins" 64 0 3>&- & one=$!
+	STARTED+=($one)
+	sleep 0.1
+	"$MW" stat -n 1 -i 0.1 mw_twins
+	"$BATS_TEST_TMPDIR/mw_twins" 64 0 3>&- & two=$!
+	STARTED+=($two)
+	sleep 0.1
+	fails_with 1 "2 processes have this name.*$one" "$MW" stat mw_twins
+}
+
+@test "output closed: status 1, a line, and the probes are out" {
+	start_workload "$WORK/counts" sizes
+	set +e
+	"$MW" stat -i 0.1 "$PID" 2>"$BATS_TEST_TMPDIR/err" 7>&- | head -n 1 >/dev/null
+	status=${PIPESTATUS[0]}
+	set -e
+	[ "$status" -eq 1 ]
+	grep -q "can't write there any more" "$BATS_TEST_TMPDIR/err"
+	expect_clean "$PID"
+}
+
+@test "Ctrl-C, SIGTERM and kill -9 leave no probe and no harm" {
+	start_workload "$WORK/counts" sizes
+	for signal in INT TERM KILL; do
+		start_watch "$PID"
+		! expect_clean "$PID"
+		kill -$signal "$WATCH"
+		wait "$WATCH" || [ $signal = KILL ]
+		wait_until 5 expect_clean "$PID"
+	done
+	[ -z "$(ls /sys/kernel/tracing/uprobe_events 2>/dev/null && cat /sys/kernel/tracing/uprobe_events)" ]
+	go_and_wait
+	[ "$(said alloc_calls)" -gt 0 ]
+}
+
+@test "attach and detach 50 times while it runs, its output is unharmed" {
+	cat >"$BATS_TEST_TMPDIR/work.py" <<-'EOF'
+	import json, os, sys
+	data = {str(i): ["x" * (i * 37 % 5000), i, {"n": i / 7}] for i in range(97)}
+	rounds = 0
+	while not os.path.exists(sys.argv[1]):
+	    assert json.loads(json.dumps(data)) == data
+	    rounds += 1
+	print("rounds", rounds > 0)
+	EOF
+	python3 "$BATS_TEST_TMPDIR/work.py" "$BATS_TEST_TMPDIR/stop" >"$BATS_TEST_TMPDIR/py" 2>&1 3>&- &
+	python=$!
+	"$WORK/pairs" 100 0 3>&- &
+	pairs=$!
+	STARTED+=($pairs $python)
+	sleep 0.3
+	for ((i = 0; i < 50; i++)); do
+		"$MW" stat -n 1 -i 0.02 --json "$pairs" "$python" >>"$BATS_TEST_TMPDIR/out"
+	done
+	expect_clean "$pairs"
+	expect_clean "$python"
+	touch "$BATS_TEST_TMPDIR/stop"
+	wait $python
+	[ "$(cat "$BATS_TEST_TMPDIR/py")" = "rounds True" ]
+	kill -0 "$pairs"
+	[ "$(jq -s '[.[].lost[]] | add' "$BATS_TEST_TMPDIR/out")" -eq 0 ]
+	[ "$(jq -s "[.[] | select(.pid == $pairs)] | length" "$BATS_TEST_TMPDIR/out")" -eq 50 ]
+	# Each free of the loop follows its malloc: at most one block is between them at either end.
+	[ "$(jq -s "[.[] | select(.pid == $pairs) | .total.alloc.calls - .total.free.calls | fabs] | max" "$BATS_TEST_TMPDIR/out")" -le 1 ]
+}
+
+@test "a target that ends while probes are put in" {
+	for i in 1 2 3 4 5 6 7 8; do
+		"$WORK/pairs" 64 0 3>&- &
+		pid=$!
+		(sleep "0.0$i" && kill -KILL $pid) 3>&- &
+		run "$MW" stat -n 3 -i 0.1 $pid
+		[ "$status" -le 1 ]
+		wait
+	done
+}
+
+@test "--help of every command, and completion is valid bash" {
+	for command in $("$MW" --help | awk '/^  [a-z]/ {print $1}'); do
+		"$MW" "$command" --help | grep -q "^usage: memwhere $command"
+		"$MW" "$command" -h | grep -q -- '--json'
+	done
+	"$MW" completion bash | bash -n
+	"$MW" --version | grep -q '^memwhere [0-9]'
+}
+
+@test "text output: no escape codes unless asked, NO_COLOR obeyed" {
+	"$WORK/pairs" 64 0 3>&- &
+	STARTED+=($!)
+	run "$MW" stat -n 1 -i 0.1 $!
+	[[ $output != *$'\033'* ]]
+	run "$MW" stat -n 1 -i 0.1 --color always $!
+	[[ $output == *$'\033[1m'* ]]
+	run env NO_COLOR=1 "$MW" stat -n 1 -i 0.1 --color auto $!
+	[[ $output != *$'\033'* ]]
+}
+
+@test "a hostile process name can't reach the terminal" {
+	cp "$WORK/pairs" "$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')"
+	"$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')" 64 0 3>&- &
+	STARTED+=($!)
+	sleep 0.1
+	run "$MW" stat -n 1 -i 0.1 -v $!
+	[ "$status" -eq 0 ]
+	[[ $output == *'a?[31mb'* ]]
+	[[ $output != *$'\033'* ]]
+}
