@@ -272,7 +272,8 @@ int alloc_entry(struct pt_regs *ctx)
 		if (sp <= call->sp)
 			return 0;
 		call->func = MW_FUNC_NONE;
-		if (call->counted)
+		/* At the end of a watch the return probes may be out before the entry probes are. */
+		if (call->counted && mw_active)
 			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
 	}
 	if (func >= MW_FUNC_FREE) {

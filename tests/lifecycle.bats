@@ -167,7 +167,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 	wait $python
 	[ "$(cat "$BATS_TEST_TMPDIR/py")" = "rounds True" ]
 	kill -0 "$pairs"
-	[ "$(jq -s '[.[].lost[]] | add' "$BATS_TEST_TMPDIR/out")" -eq 0 ]
+	[ "$(jq -s "[.[].lost[]] | add" "$BATS_TEST_TMPDIR/out")" -eq 0 ] || { jq -c "[.name,.lost]" "$BATS_TEST_TMPDIR/out" | sort | uniq -c; return 1; }
 	[ "$(jq -s "[.[] | select(.pid == $pairs)] | length" "$BATS_TEST_TMPDIR/out")" -eq 50 ]
 	# Each free of the loop follows its malloc: at most one block is between them at either end.
 	[ "$(jq -s "[.[] | select(.pid == $pairs) | .total.alloc.calls - .total.free.calls | fabs] | max" "$BATS_TEST_TMPDIR/out")" -le 1 ]

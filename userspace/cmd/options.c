@@ -185,7 +185,7 @@ int mw_options_parse(struct mw_options *opt, const struct mw_command *command, i
 			     (mw_option_table[i].commands & command->id)))
 				row = &mw_option_table[i];
 		}
-		ret = store(opt, row, optarg, err);
+		ret = row ? store(opt, row, optarg, err) : -EINVAL;
 		if (ret)
 			return ret;
 	}

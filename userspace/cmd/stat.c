@@ -70,10 +70,8 @@ static void read_name(struct watched *target)
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", target->pid);
-	if (mw_file_read(path, 4096, &text, &len))
-		len = 0;
-	mw_text_clean(target->name, sizeof(target->name), text ? text : "",
-		      len ? strcspn(text, "\n") : 0);
+	if (!mw_file_read(path, 4096, &text, &len) && text)
+		mw_text_clean(target->name, sizeof(target->name), text, strcspn(text, "\n"));
 }
 
 static void on_happening(const struct mw_happening *what, unsigned int index, void *arg)

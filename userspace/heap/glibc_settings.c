@@ -8,7 +8,6 @@
 #include "image/maps.h"
 #include "image/readmem.h"
 #include "util/array.h"
-#include "util/cleanup.h"
 
 /*
  * Byte offsets in struct malloc_par, 64-bit (malloc/malloc.c of each release). In all of them it
@@ -71,7 +70,7 @@ static const struct mp_layout *match(const uint8_t *p, const struct mw_map *heap
 static int search(uint64_t *addr, pid_t pid, struct mw_elffile *elf, uint64_t bias,
 		  const struct mw_map *heap)
 {
-	_cleanup_free_ uint8_t *data = malloc(DATA_MAX);
+	uint8_t *data = malloc(DATA_MAX);
 	uint64_t start, end;
 	size_t hits = 0;
 
@@ -89,6 +88,7 @@ static int search(uint64_t *addr, pid_t pid, struct mw_elffile *elf, uint64_t bi
 			hits++;
 		}
 	}
+	free(data);
 	return hits == 1 ? 0 : -ENOENT;
 }
 

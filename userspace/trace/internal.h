@@ -10,6 +10,7 @@
 #include "heap/glibc_settings.h"
 #include "image/procstat.h"
 #include "trace/attach.h"
+#include "trace/calibrate.h"
 #include "trace/reaper.h"
 #include "trace/tracer.h"
 
@@ -55,6 +56,7 @@ struct mw_tracer {
 	bool multi, has_btf, started, stopped;
 	int cpus;
 	struct mw_counts *per_cpu; /* scratch for reading */
+	struct mw_cost cost;
 	double started_at;	   /* seconds of CLOCK_MONOTONIC */
 	double attach_seconds, detach_seconds;
 	uint32_t next_space;
@@ -83,6 +85,7 @@ void process_rescan(struct mw_tracer *tracer, struct process *process);
 void process_detach(struct mw_tracer *tracer, struct probed *probed);
 void process_free(struct process *process);
 struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
+uint64_t call_ns(const struct mw_tracer *tracer, const struct mw_function *fn);
 struct process *process_find(struct mw_tracer *tracer, pid_t pid);
 
 /* events.c */

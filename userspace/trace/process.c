@@ -2,6 +2,7 @@
 /* The probes of one process. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,7 +185,17 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 	return 0;
 }
 
-static void describe_allocator(const struct mw_allocator *alloc)
+/* What a call of FN costs the target: a hit at its entry and, in exact mode, one at its return. */
+uint64_t call_ns(const struct mw_tracer *tracer, const struct mw_function *fn)
+{
+	uint64_t ns = fn->probed ? tracer->cost.entry_ns[fn->entry.class] : 0;
+
+	if (ns && tracer->options.mode == MW_MODE_EXACT && fn->func < MW_FUNC_FREE)
+		ns += tracer->cost.return_ns;
+	return ns;
+}
+
+static void describe_allocator(const struct mw_tracer *tracer, const struct mw_allocator *alloc)
 {
 	mw_detail("allocator %s%s%s: %s", mw_allocator_kind_name(alloc->kind),
 		  alloc->version[0] ? " " : "", alloc->version, alloc->path);
@@ -192,8 +203,10 @@ static void describe_allocator(const struct mw_allocator *alloc)
 		const struct mw_function *fn = &alloc->functions[i];
 
 		if (fn->probed)
-			mw_detail("  %-18s +%-3u %-28s about %u ns a hit%s%s", fn->name,
-				  fn->entry.offset, fn->entry.insn, fn->entry.cost_ns,
+			mw_detail("  %-18s +%-3u %-28s %s, about %" PRIu64 " ns a call%s%s",
+				  fn->name, fn->entry.offset, fn->entry.insn,
+				  mw_site_class_name(fn->entry.class),
+				  call_ns(tracer, fn),
 				  fn->reason && fn->reason[0] ? "; " : "",
 				  fn->reason ? fn->reason : "");
 		else
@@ -215,7 +228,7 @@ int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_
 		    probed_of(tracer, process)->count >= MW_ALLOCATORS_MAX)
 			continue;
 		if (!process->child)
-			describe_allocator(alloc);
+			describe_allocator(tracer, alloc);
 		ret = attach_allocator(tracer, process, alloc);
 		if (ret == -ESRCH)
 			return mw_err_set(err, ret, "no-such-process", where,

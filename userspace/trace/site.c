@@ -278,7 +278,6 @@ static void fill(struct mw_site *site, const struct mw_site_request *request,
 	site->offset = (uint32_t)offset;
 	site->stack_shift = (uint32_t)shift;
 	site->class = class;
-	site->cost_ns = mw_site_cost(class);
 	ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
 	if (!ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
 		    &formatter, &d->insn, d->ops, d->insn.operand_count_visible, site->insn,

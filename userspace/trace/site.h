@@ -44,7 +44,6 @@ struct mw_site {
 	uint32_t offset;      /* bytes from the entry */
 	uint32_t stack_shift; /* bytes to add to rsp to get rsp at the entry */
 	enum mw_site_class class;
-	uint32_t cost_ns;     /* expected, an entry probe's hit; see mw_site_cost() */
 	char insn[40];	      /* the instruction there, in Intel's notation */
 	const char *reason;   /* why no cheaper place was taken; "" when there is none to want */
 };

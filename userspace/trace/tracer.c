@@ -10,8 +10,7 @@
 #include "trace/privilege.h"
 #include "util/log.h"
 
-/* What the return trap costs on top of the entry's, measured (docs/overhead.md). */
-enum { RETURN_NS = 800, PURGE_BATCH = 4096 };
+enum { PURGE_BATCH = 4096 };
 
 double mw_monotonic(void)
 {
@@ -143,6 +142,11 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 		ret = attach_system(tracer, err);
 	if (ret)
 		goto cleanup;
+	if (options->mode != MW_MODE_GROWTH)
+		mw_cost__measure(&tracer->cost, tracer->bpf->progs.alloc_entry,
+				 options->mode == MW_MODE_EXACT ? tracer->bpf->progs.alloc_return :
+								  NULL,
+				 tracer->multi, tracer->reaper);
 	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), events_handle, tracer,
 					NULL);
 	if (!tracer->ring) {
@@ -379,30 +383,21 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 	sample->ended = !sample->processes;
 }
 
-/* The cost of a hit of FUNC at its site, as expected there. */
-static uint64_t hit_ns(const struct mw_tracer *tracer, unsigned int slot, enum mw_func func)
+/* The share of the target's time that went into probes: calls, times what a call costs. */
+static void estimate_cost(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
 {
 	const struct mw_allocators *found = mw_tracer__allocators(tracer, slot);
+	bool counted[MW_FUNCS] = {false};
 
 	for (size_t a = 0; found && a < found->count; a++) {
 		for (size_t f = 0; f < found->list[a].count; f++) {
-			if (found->list[a].functions[f].func == func)
-				return found->list[a].functions[f].entry.cost_ns;
+			const struct mw_function *fn = &found->list[a].functions[f];
+
+			if (counted[fn->func])
+				continue;
+			counted[fn->func] = true;
+			sample->probe_ns += sample->counts.calls[fn->func] * call_ns(tracer, fn);
 		}
-	}
-	return 0;
-}
-
-static void estimate_cost(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
-{
-	bool exact = tracer->options.mode == MW_MODE_EXACT;
-
-	for (unsigned int f = 1; f < MW_FUNCS; f++) {
-		uint64_t ns = sample->counts.calls[f] ? hit_ns(tracer, slot, f) : 0;
-
-		if (ns && exact && f < MW_FUNC_FREE)
-			ns += RETURN_NS;
-		sample->probe_ns += sample->counts.calls[f] * ns;
 	}
 }
 

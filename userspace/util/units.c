@@ -147,31 +147,29 @@ char *mw_format_count(char *buf, uint64_t n)
 		snprintf(buf, MW_UNIT_BUF, "%" PRIu64, n);
 		return buf;
 	}
-	while (value >= 999.95 && unit < 3) {
+	do {
 		value /= 1000;
 		unit++;
-	}
+	} while (value >= 999.95 && unit < 3);
 	snprintf(buf, MW_UNIT_BUF, "%.1f%c", value, suffix[unit]);
 	return buf;
 }
 
 char *mw_format_duration(char *buf, uint64_t nanoseconds)
 {
-	static const struct {
-		uint64_t limit;
-		double divisor;
-		const char *unit;
-	} units[] = {{1000, 1, "ns"},
-		     {1000000, 1e3, "us"},
-		     {1000000000, 1e6, "ms"},
-		     {60000000000, 1e9, "s"},
-		     {3600000000000, 60e9, "min"},
-		     {UINT64_MAX, 3600e9, "h"}};
-	size_t i = 0;
+	double ns = (double)nanoseconds;
 
-	while (nanoseconds >= units[i].limit && i + 1 < sizeof(units) / sizeof(units[0]))
-		i++;
-	snprintf(buf, MW_UNIT_BUF, i ? "%.1f %s" : "%.0f %s",
-		 (double)nanoseconds / units[i].divisor, units[i].unit);
+	if (nanoseconds < 1000)
+		snprintf(buf, MW_UNIT_BUF, "%" PRIu64 " ns", nanoseconds);
+	else if (ns < 1e6)
+		snprintf(buf, MW_UNIT_BUF, "%.1f us", ns / 1e3);
+	else if (ns < 1e9)
+		snprintf(buf, MW_UNIT_BUF, "%.1f ms", ns / 1e6);
+	else if (ns < 60e9)
+		snprintf(buf, MW_UNIT_BUF, "%.1f s", ns / 1e9);
+	else if (ns < 3600e9)
+		snprintf(buf, MW_UNIT_BUF, "%.1f min", ns / 60e9);
+	else
+		snprintf(buf, MW_UNIT_BUF, "%.1f h", ns / 3600e9);
 	return buf;
 }

@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Watch a Python program that grows and shrinks: on a terminal until Ctrl-C, else five intervals.
+set -eu
+cd "$(dirname "$0")/.."
+BUILD=${BUILD:-$PWD/build}
+
+python3 tests/workloads/server.py &
+server=$!
+trap 'kill $server 2>/dev/null || true' EXIT
+trap : INT TERM
+sleep 0.5
+
+if [ -t 1 ]; then
+	"$BUILD/memwhere" live $server
+else
+	"$BUILD/memwhere" stat -n 5 $server
+fi

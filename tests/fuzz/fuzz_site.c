@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* needs: userspace/trace/site.c */
+#include <stdlib.h>
+
+#include "trace/site.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mw_site_request request = {.code = data, .size = size, .size_known = true,
+					  .address = 0x1000};
+	struct mw_site site;
+
+	if (size) {
+		request.registers = data[0] & 15;
+		request.need_entry_stack = data[0] & 16;
+		request.size_known = data[0] & 32;
+		request.code++;
+		request.size--;
+	}
+	mw_site_choose(&request, &site);
+	if (site.class != MW_SITE_UNPROBEABLE && site.offset >= request.size)
+		abort();
+	if (request.need_entry_stack && site.stack_shift)
+		abort();
+	return 0;
+}

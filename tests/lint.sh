@@ -1,0 +1,64 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Static checks: the rule of the floors, SPDX lines, shellcheck, cppcheck, clang-tidy.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=${BUILD:-$PWD/build}
+failed=0
+complain() {
+	echo "lint: $*" >&2
+	failed=1
+}
+
+# docs/architecture.md: a room may use only rooms below it. bpf/memwhere.h is on the lowest floor.
+floor_of() {
+	case $1 in
+	main) echo 8 ;;
+	cmd) echo 7 ;;
+	report | tui) echo 6 ;;
+	ledger | graph | trace) echo 5 ;;
+	python) echo 4 ;;
+	heap | record) echo 3 ;;
+	image | model) echo 2 ;;
+	util | bpf) echo 1 ;;
+	*) echo 0 ;;
+	esac
+}
+for file in $(git ls-files 'userspace/*.c' 'userspace/*.h'); do
+	room=$(echo "$file" | sed -n 's|userspace/\([a-z]*\)/.*|\1|p')
+	from=$(floor_of "${room:-main}")
+	# shellcheck disable=SC2013 # room names are words
+	for used in $(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file" | sort -u); do
+		[ "$used" = "$room" ] && continue
+		to=$(floor_of "$used")
+		[ "$to" -gt 0 ] || complain "$file: includes $used/, which is no room"
+		[ "$to" -lt "$from" ] || complain "$file (floor $from) includes $used/ (floor $to)"
+	done
+done
+
+for file in $(git ls-files '*.c' '*.h' '*.sh' '*.bats' '*.bash' '*.py' Makefile .ci/run); do
+	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||
+		complain "$file: no SPDX line"
+done
+
+# Below cmd/ nothing prints to the terminal or exits.
+if git grep -nE '\b(printf|puts|perror|exit)\(' -- 'userspace/*.c' ':!userspace/cmd' ':!userspace/main.c' ':!userspace/tui' |
+	grep -vE 'f(printf|puts)\((out|f),'; then
+	complain "prints or exits below cmd/"
+fi
+
+git ls-files '*.sh' .ci/run | xargs shellcheck -x -s sh || failed=1
+shellcheck -x -s bash -e SC2034,SC2154 tests/lib.bash || failed=1
+
+git ls-files 'userspace/*.c' | xargs cppcheck -q --error-exitcode=1 --enable=warning,portability \
+	--inline-suppr --suppress=missingIncludeSystem --suppress=ctuuninitvar --suppress=unknownMacro --std=c11 -Iuserspace -I. -D_GNU_SOURCE || failed=1
+
+# The compiler's own analyser knows this code's flags.
+checks='-*,clang-analyzer-core*,clang-analyzer-unix*,clang-analyzer-deadcode*,bugprone-sizeof*,bugprone-suspicious-mem*,bugprone-integer-division,bugprone-macro-repeated-side-effects'
+# shellcheck disable=SC2016 # $@ is the inner shell's
+git ls-files 'userspace/*.c' | BUILD=$BUILD CHECKS=$checks xargs -n 4 -P 2 sh -c 'clang-tidy --quiet \
+	--warnings-as-errors="*" --checks="$CHECKS" "$@" -- -std=gnu11 -D_GNU_SOURCE \
+	-DMW_VERSION="\"lint\"" -Iuserspace -I. -isystem "$BUILD" 2>/dev/null' sh || failed=1
+
+[ $failed -eq 0 ] && echo "lint: clean"
+exit $failed
