@@ -97,7 +97,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 }
 
 @test "no privilege: names the missing capabilities" {
-	"$WORK/pairs" 64 0 3>&- &
+	"$WORK/pairs" 64 3>&- &
 	STARTED+=($!)
 	fails_with 1 "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE" \
 		setpriv --bounding-set=-all --inh-caps=-all "$MW" stat $!
@@ -107,11 +107,11 @@ fails_with() { # STATUS PATTERN COMMAND...
 
 @test "an ambiguous name lists its candidates, an unambiguous one will do" {
 	cp "$WORK/pairs" "$BATS_TEST_TMPDIR/mw_twins"
-	"$BATS_TEST_TMPDIR/mw_twins" 64 0 3>&- & one=$!
+	"$BATS_TEST_TMPDIR/mw_twins" 64 3>&- & one=$!
 	STARTED+=($one)
 	sleep 0.1
 	"$MW" stat -n 1 -i 0.1 mw_twins
-	"$BATS_TEST_TMPDIR/mw_twins" 64 0 3>&- & two=$!
+	"$BATS_TEST_TMPDIR/mw_twins" 64 3>&- & two=$!
 	STARTED+=($two)
 	sleep 0.1
 	fails_with 1 "2 processes have this name.*$one" "$MW" stat mw_twins
@@ -154,7 +154,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 	EOF
 	python3 "$BATS_TEST_TMPDIR/work.py" "$BATS_TEST_TMPDIR/stop" >"$BATS_TEST_TMPDIR/py" 2>&1 3>&- &
 	python=$!
-	"$WORK/pairs" 100 0 3>&- &
+	"$WORK/pairs" 100 3>&- &
 	pairs=$!
 	STARTED+=($pairs $python)
 	sleep 0.3
@@ -175,7 +175,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 
 @test "a target that ends while probes are put in" {
 	for i in 1 2 3 4 5 6 7 8; do
-		"$WORK/pairs" 64 0 3>&- &
+		"$WORK/pairs" 64 3>&- &
 		pid=$!
 		(sleep "0.0$i" && kill -KILL $pid) 3>&- &
 		run "$MW" stat -n 3 -i 0.1 $pid
@@ -194,7 +194,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 }
 
 @test "text output: no escape codes unless asked, NO_COLOR obeyed" {
-	"$WORK/pairs" 64 0 3>&- &
+	"$WORK/pairs" 64 3>&- &
 	STARTED+=($!)
 	run "$MW" stat -n 1 -i 0.1 $!
 	[[ $output != *$'\033'* ]]
@@ -206,7 +206,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 
 @test "a hostile process name can't reach the terminal" {
 	cp "$WORK/pairs" "$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')"
-	"$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')" 64 0 3>&- &
+	"$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')" 64 3>&- &
 	STARTED+=($!)
 	sleep 0.1
 	run "$MW" stat -n 1 -i 0.1 -v $!

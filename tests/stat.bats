@@ -221,7 +221,7 @@ teardown() { teardown_common; }
 
 @test "several targets at once, each with its own numbers" {
 	start_workload "$WORK/counts" sizes
-	"$WORK/pairs" 3333 0 3>&- 7>&- &
+	"$WORK/pairs" 3333 3>&- 7>&- &
 	other=$!
 	STARTED+=("$other")
 	start_watch "$PID" "$other"
