@@ -137,6 +137,7 @@ static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr,
 	settings->trim_threshold = word(mp);
 	settings->top_pad = word(mp + 8);
 	settings->mmap_threshold = word(mp + 16);
+	settings->fixed_offset = layout->no_dyn_threshold;
 	settings->dynamic = !half(mp + layout->no_dyn_threshold);
 	return 0;
 }
@@ -175,16 +176,17 @@ int mw_glibc_settings__find(struct mw_glibc_settings *settings, pid_t pid, struc
 
 int mw_glibc_settings__refresh(struct mw_glibc_settings *settings, pid_t pid)
 {
-	uint64_t head[3];
+	uint8_t mp[MP_SIZE];
 	int ret;
 
 	if (!settings->mp_addr)
 		return -ENOENT;
-	ret = mw_readmem(pid, settings->mp_addr, head, sizeof(head));
+	ret = mw_readmem(pid, settings->mp_addr, mp, sizeof(mp));
 	if (ret)
 		return ret;
-	settings->trim_threshold = head[0];
-	settings->top_pad = head[1];
-	settings->mmap_threshold = head[2];
+	settings->trim_threshold = word(mp);
+	settings->top_pad = word(mp + 8);
+	settings->mmap_threshold = word(mp + 16);
+	settings->dynamic = !half(mp + settings->fixed_offset);
 	return 0;
 }

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Python programs, whatever interpreters the machine has, and programs that nobody prepared.
+
+load lib
+
+setup() { setup_common; }
+teardown() { teardown_common; }
+
+interpreters() {
+	local p
+	for p in /usr/bin/python2.7 /usr/bin/python3 "$HOME"/.pyenv/versions/*/bin/python; do
+		[ -x "$p" ] && echo "$p"
+	done
+	return 0
+}
+
+@test "blocks above pymalloc's limit, exactly, in every interpreter at hand" {
+	cat >"$BATS_TEST_TMPDIR/blocks.py" <<-'EOF'
+	import os, sys
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	sys.stdin.readline()
+	kept = [bytearray(70001) for i in range(101)]
+	for i in range(103): bytearray(300007)
+	del kept[13:]
+	sys.stdout.write("done 1\n"); sys.stdout.flush()
+	sys.stdin.readline()
+	EOF
+	count=0
+	for python in $(interpreters); do
+		start_workload "$python" "$BATS_TEST_TMPDIR/blocks.py"
+		start_watch "$PID"
+		go_and_wait
+		stop_watch
+		expect_no_loss
+		# One byte more than asked for, for the terminating 0.
+		expect "$(class_count 70002)" 101 "$python: blocks of 70002 bytes"
+		expect "$(class_count 300008)" 103 "$python: blocks of 300008 bytes"
+		expect "$(last '.total.sizes[] | select(.low <= 70002 and 70002 <= .high) | .count - .freed')" 13 "$python: outstanding"
+		go
+		count=$((count + 1))
+	done
+	echo "$count interpreters"
+	[ "$count" -ge 1 ]
+}
+
+@test "the demo's server: requests, growth and the threshold's creep" {
+	python3 "$WORK/../../../tests/workloads/server.py" 3>&- 7>&- &
+	PID=$!
+	STARTED+=("$PID")
+	sleep 0.5
+	start_watch "$PID"
+	wait_until 20 grep -q '"kind":"threshold"' "$BATS_TEST_TMPDIR/out"
+	stop_watch
+	expect_no_loss
+	expect "$(last '.total.alloc.calls > 1000 and .total.placement.mmap.calls >= 1')" true "it allocates"
+	expect "$(last '.mmap_threshold > 131072')" true "the threshold has moved"
+	expect "$(last '([.total.sizes[].count] | add) == .total.alloc.calls')" true "the classes add up"
+	expect "$(last '([.total.placement[].calls] | add) == .total.alloc.calls')" true "the places add up"
+}
+
+@test "the thresholds are found without any symbol of libc's" {
+	start_workload "$WORK/counts" creep
+	unshare -m sh -c "mount -t tmpfs none /usr/lib/debug && exec $MW stat -v -j -n 1 -i 0.1 $PID" \
+		>"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/evidence" 7>&-
+	grep -q "validated search" "$BATS_TEST_TMPDIR/evidence"
+	expect "$(last .mmap_threshold)" 131072 "mmap threshold"
+	expect "$(last .threshold_dynamic)" true dynamic
+}
+
+@test "fixed thresholds are told apart from dynamic ones" {
+	RUN="env MALLOC_MMAP_THRESHOLD_=1000003" start_workload "$WORK/counts" creep
+	start_watch "$PID"
+	go_and_wait
+	stop_watch
+	expect "$(last .mmap_threshold)" 1000003 "mmap threshold"
+	expect "$(last .threshold_dynamic)" false dynamic
+	# The first malloc of all reads the variable; the frees of larger mappings then move nothing.
+	expect "$(jq -sc '[.[].events[] | select(.kind == "threshold") | .new]' "$BATS_TEST_TMPDIR/out")" "[1000003]" moves
+}
+
+@test "page faults and RSS agree with the process's own counts" {
+	cat >"$BATS_TEST_TMPDIR/faults.py" <<-'EOF'
+	import mmap, os, resource, sys
+	say = lambda s: (sys.stdout.write(s), sys.stdout.flush())
+	say("ready %d\n" % os.getpid()); sys.stdin.readline()
+	before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+	m = mmap.mmap(-1, 4096 * 5003)
+	for i in range(5003): m[i * 4096] = 1
+	after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+	say("faults %d\n" % (after - before)); say("done 1\n"); sys.stdin.readline()
+	EOF
+	start_workload python3 "$BATS_TEST_TMPDIR/faults.py"
+	rss() { awk '/^VmRSS/ {print $2 * 1024}' "/proc/$PID/status"; }
+	start_watch "$PID" --mode growth
+	go_and_wait
+	sleep 0.4
+	want=$(rss)
+	stop_watch
+	got=$(last .total.faults.minor)
+	[ "$got" -ge "$(said faults)" ] && [ "$got" -lt $(($(said faults) + 100)) ]
+	expect "$(last ".rss_bytes - $want | fabs < 1048576")" true "RSS, $want"
+}
