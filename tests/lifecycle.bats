@@ -13,8 +13,8 @@ code_is_clean() { # PID FILE SYMBOL
 	value=$(nm -D "$2" | awk -v s="$3@@GLIBC_2.2.5" '$3 == s {print $1; exit}')
 	start=$(awk -v f="$2" '$6 == f && $3 == "00000000" {split($1, a, "-"); print a[1]; exit}' "/proc/$1/maps")
 	offset=$((16#$start + 16#$value))
-	cmp -s <(dd if="/proc/$1/mem" bs=1 skip=$offset count=32 2>/dev/null | xxd -p) \
-		<(dd if="$2" bs=1 skip=$((16#$value)) count=32 2>/dev/null | xxd -p)
+	cmp -s <(dd if="/proc/$1/mem" bs=1 skip=$offset count=32 2>/dev/null | od -An -tx1) \
+		<(dd if="$2" bs=1 skip=$((16#$value)) count=32 2>/dev/null | od -An -tx1)
 }
 
 libc_of() { awk '$6 ~ /libc\.so/ {print $6; exit}' "/proc/$1/maps"; }

@@ -49,8 +49,8 @@ int main(int argc, char **argv)
 	/* A closed pipe is an error that write() reports, so that probes are taken down in order. */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
-		mw_cmd_help(&opt);
-		return MW_EXIT_USAGE;
+		mw_err_set(&err, -1, "usage", NULL, "which command? memwhere --help lists them");
+		return mw_cmd_fail(&opt, MW_EXIT_USAGE, &err);
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		printf("memwhere %s\n", MW_VERSION);

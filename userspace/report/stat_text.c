@@ -125,12 +125,14 @@ static void print_sizes(FILE *out, const struct mw_stat_style *style, const stru
 		char label[64], count[MW_UNIT_BUF], bytes[MW_UNIT_BUF], bar[MW_BAR_BUF];
 
 		row_label(label, sizeof(label), row);
-		fprintf(out, "  %20s %10s %11s  %s%s%s\n", label,
-			mw_format_count(count, rows[row].count),
-			mw_format_size(bytes, rows[row].bytes), BLUE(style),
-			mw_bar(bar, (double)rows[row].count / (double)largest.count, BAR_WIDTH,
-			       style->utf8),
-			PLAIN(style));
+		fprintf(out, "  %20s %10s %11s", label, mw_format_count(count, rows[row].count),
+			mw_format_size(bytes, rows[row].bytes));
+		if (rows[row].count)
+			fprintf(out, "  %s%s%s", BLUE(style),
+				mw_bar(bar, (double)rows[row].count / (double)largest.count,
+				       BAR_WIDTH, style->utf8),
+				PLAIN(style));
+		fputc('\n', out);
 	}
 }
 
