@@ -29,7 +29,7 @@ def main():
             answer = request(rng)
             cache[answer["user"]] = answer
         if round_ % 40 == 20:
-            upload = bytearray((round_ % 7 + 1) * 300_000)
+            upload = bytearray((round_ // 40 % 30 + 1) * 300_000)
             del upload
         if round_ % 100 == 99:
             cache.clear()
