@@ -87,7 +87,7 @@ kill $target
 
 echo "attach and detach, memwhere's own cost (at the loop's full rate)"
 start "$BUILD/tests/workloads/pairs" 100 print
-for i in 1 2 3; do
+for _ in 1 2 3; do
 	"$MW" stat -v -n 3 -i 1 $target 2>&1 >"$dir/stat" | sed -n 's/^memwhere itself/  itself/p'
 done
 awk '/requests/ {print "  at" $0; exit}' "$dir/stat"

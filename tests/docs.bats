@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The documentation against the program.
+
+load lib
+
+setup() { setup_common; }
+teardown() { teardown_common; }
+
+DOCS=$BATS_TEST_DIRNAME/../docs
+
+@test "docs/json.md has every key that stat prints" {
+	start_workload "$WORK/counts" forks 2
+	start_watch "$PID" --follow
+	go_and_wait
+	stop_watch
+	start_workload "$WORK/counts" creep
+	mv "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/first"
+	start_watch "$PID"
+	go_and_wait
+	stop_watch
+	cat "$BATS_TEST_TMPDIR/first" "$BATS_TEST_TMPDIR/out" | jq -r 'del(.functions, .total.functions) | paths | map(select(type == "string")) | last' |
+		sort -u >"$BATS_TEST_TMPDIR/keys"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/keys")" -gt 40 ]
+	while read -r key; do
+		grep -q "\`$key\`" "$DOCS/json.md" || { echo "not in docs/json.md: $key"; return 1; }
+	done <"$BATS_TEST_TMPDIR/keys"
+}
+
+@test "each command has a manual page, which has each of its options" {
+	for command in $("$MW" --help | awk '/^  [a-z]/ {print $1}'); do
+		case $command in completion | help) continue ;; esac
+		page=$DOCS/man/memwhere-$command.1
+		[ -f "$page" ]
+		man --warnings -l "$page" 2>&1 >/dev/null | tee "$BATS_TEST_TMPDIR/warnings"
+		[ ! -s "$BATS_TEST_TMPDIR/warnings" ]
+	done
+	for option in $("$MW" stat --help | grep -o -- '--[a-z-]*' | sort -u); do
+		man -l "$DOCS/man/memwhere-stat.1" "$DOCS/man/memwhere.1" 2>/dev/null | col -b | grep -q -- "$option" ||
+			{ echo "no manual for $option"; return 1; }
+	done
+}
+
+@test "the README's commands exist, and its links lead somewhere" {
+	for link in $(grep -o '](\([^)]*\))' "$DOCS/../README.md" | tr -d '()]'); do
+		[ -e "$DOCS/../$link" ]
+	done
+	for target in demo check bench; do
+		grep -q "^$target:" "$DOCS/../Makefile"
+	done
+}
+
+@test "make demo without a terminal prints five intervals and ends with status 0" {
+	BUILD=$BUILD sh "$BATS_TEST_DIRNAME/demo.sh" >"$BATS_TEST_TMPDIR/demo" 3>&-
+	[ "$(grep -c '(PID [0-9]*)  exact, [0-9.]* ' "$BATS_TEST_TMPDIR/demo")" -eq 5 ]
+	[ "$(grep -c '(PID [0-9]*)  exact, all, ' "$BATS_TEST_TMPDIR/demo")" -eq 1 ]
+}
+
+@test "make install and uninstall" {
+	make -s -C "$DOCS/.." BUILD="$BUILD" DESTDIR="$BATS_TEST_TMPDIR/root" PREFIX=/usr install
+	"$BATS_TEST_TMPDIR/root/usr/bin/memwhere" --version
+	[ -f "$BATS_TEST_TMPDIR/root/usr/share/man/man1/memwhere-stat.1" ]
+	bash -n "$BATS_TEST_TMPDIR/root/usr/share/bash-completion/completions/memwhere"
+	make -s -C "$DOCS/.." BUILD="$BUILD" DESTDIR="$BATS_TEST_TMPDIR/root" PREFIX=/usr uninstall
+	[ -z "$(find "$BATS_TEST_TMPDIR/root" -type f)" ]
+}
+
+@test "the live command redraws in place on a terminal and restores nothing it didn't change" {
+	"$WORK/pairs" 64 3>&- &
+	STARTED+=($!)
+	script -qec "$MW live -n 2 -i 0.2 $!" /dev/null >"$BATS_TEST_TMPDIR/screen" </dev/null
+	grep -q $'\033\[H\033\[J' "$BATS_TEST_TMPDIR/screen"
+	grep -q 'requests' "$BATS_TEST_TMPDIR/screen"
+}
