@@ -153,6 +153,17 @@ teardown() { teardown_common; }
 	expect "$(jq -s '[.[].events[] | select(.kind == "fork")] | length' "$BATS_TEST_TMPDIR/out")" 14 forks
 }
 
+@test "--follow sees vfork and exec, posix_spawn and clone" {
+	start_workload "$WORK/counts" spawn 7
+	start_watch "$PID" --follow
+	go_and_wait
+	stop_watch
+	expect_no_loss
+	expect "$(class_count 3500)" "$(said size_3500)" "programs that children ran"
+	expect "$(class_count 6000)" "$(said size_6000)" "a cloned child"
+	expect "$(jq -s '[.[].events[] | select(.kind == "exec")] | length' "$BATS_TEST_TMPDIR/out")" 7 execs
+}
+
 @test "without --follow children are left alone" {
 	start_workload "$WORK/counts" forks 3
 	start_watch "$PID"

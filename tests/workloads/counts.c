@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -236,6 +239,48 @@ static void forks(unsigned long count)
 	say("size_48 %lu\nsize_5000 %lu\nsize_200 311\n", 307 * count, 307 * count);
 }
 
+static int in_clone(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 313; i++)
+		free(malloc(6000));
+	return 0;
+}
+
+/* Children by vfork and exec, by posix_spawn, and by clone without CLONE_THREAD. */
+static void spawn(unsigned long count, char *self)
+{
+	static char stack[1 << 18];
+
+	for (volatile unsigned long i = 0; i < count; i++) {
+		char *args[] = {self, "once", NULL};
+		pid_t pid;
+
+		if (i % 2) {
+			if (posix_spawn(&pid, self, NULL, NULL, args, environ))
+				_exit(7);
+		} else {
+			pid = vfork();
+			if (!pid) {
+				execv(self, args);
+				_exit(7);
+			}
+		}
+		waitpid(pid, NULL, 0);
+	}
+	pid_t pid = clone(in_clone, stack + sizeof(stack), SIGCHLD, NULL);
+
+	waitpid(pid, NULL, 0);
+	say("size_3500 %lu\nsize_6000 313\n", 317 * count);
+}
+
+static void once(void)
+{
+	for (int i = 0; i < 317; i++)
+		free(malloc(3500));
+	_exit(0);
+}
+
 static void keep_many(unsigned long count)
 {
 	void **list = malloc(count * sizeof(*list));
@@ -300,6 +345,8 @@ int main(int argc, char **argv)
 	const char *scenario = argc > 1 ? argv[1] : "";
 	unsigned long n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 
+	if (!strcmp(scenario, "once"))
+		once();
 	say("ready %d\n", getpid());
 	wait_for_line();
 	if (!strcmp(scenario, "sizes"))
@@ -320,6 +367,8 @@ int main(int argc, char **argv)
 		kernel_calls();
 	else if (!strcmp(scenario, "dlopen"))
 		load_library(argv[2]);
+	else if (!strcmp(scenario, "spawn"))
+		spawn(n, argv[0]);
 	else if (!strcmp(scenario, "exec"))
 		execv(argv[2], argv + 2);
 	else

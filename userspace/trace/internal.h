@@ -57,7 +57,7 @@ struct mw_tracer {
 	int cpus;
 	struct mw_counts *per_cpu; /* scratch for reading */
 	struct mw_cost cost;
-	double started_at;	   /* seconds of CLOCK_MONOTONIC */
+	double started_at, stopped_at; /* seconds of CLOCK_MONOTONIC */
 	double attach_seconds, detach_seconds;
 	uint32_t next_space;
 	struct probed shared; /* with --follow: in the files, for all processes */

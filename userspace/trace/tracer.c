@@ -434,7 +434,8 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 		return -errno;
 	clock_gettime(CLOCK_REALTIME, &now);
 	sample->time = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-	sample->elapsed = mw_monotonic() - tracer->started_at;
+	sample->elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) -
+			  tracer->started_at;
 	for (int cpu = 0; cpu < tracer->cpus; cpu++)
 		mw_counts__add(&sample->counts, &tracer->per_cpu[cpu]);
 	sample->counts.lost[MW_LOST_LATE] = tracer->targets[slot].late;
@@ -466,6 +467,7 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 	if (tracer->stopped)
 		return;
 	tracer->stopped = true;
+	tracer->stopped_at = began;
 	if (tracer->bpf && tracer->bpf->bss)
 		__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < tracer->process_count; i++)
