@@ -179,6 +179,22 @@ static __always_inline __u64 requested_size(struct pt_regs *ctx, __u32 func)
 	}
 }
 
+/* Was the function whose stack pointer at the entry is SP called by the allocator itself? */
+static __always_inline bool is_called_by_allocator(__u64 sp)
+{
+	__u64 ret;
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (!proc || bpf_probe_read_user(&ret, sizeof(ret), (void *)sp))
+		return false;
+	for (__u32 i = 0; i < MW_RANGES && i < proc->ranges_count; i++) {
+		if (ret >= proc->ranges[i].start && ret < proc->ranges[i].end)
+			return true;
+	}
+	return false;
+}
+
 static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, __u64 addr, __u64 sp,
 				    __u32 func, __u32 space)
 {
@@ -198,28 +214,19 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 	}
 	if (!mw_active || func >= MW_FUNCS)
 		return;
-	MW_ADD(c->calls[func], 1);
-	if (mw_mode != MW_MODE_EXACT)
-		return;
-	if (take_block(space, addr, &block))
+	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block)) {
 		count_freed(c, &block, bpf_ktime_get_ns());
-	else
+	} else if (is_called_by_allocator(sp)) {
+		/*
+		 * When a thread ends, glibc calls free for each block in the thread's cache
+		 * (malloc.c, tcache_thread_shutdown): the program has freed those before.
+		 */
+		MW_ADD(c->free_internal, 1);
+		return;
+	} else if (mw_mode == MW_MODE_EXACT) {
 		MW_ADD(c->free_unknown, 1);
-}
-
-/* Is RET, a return address, inside one of the allocator's own functions? */
-static __always_inline bool is_allocator_code(__u64 ret)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
-
-	if (!proc)
-		return false;
-	for (__u32 i = 0; i < MW_RANGES && i < proc->ranges_count; i++) {
-		if (ret >= proc->ranges[i].start && ret < proc->ranges[i].end)
-			return true;
 	}
-	return false;
+	MW_ADD(c->calls[func], 1);
 }
 
 /*
@@ -234,7 +241,7 @@ static __always_inline void count_entry_only(struct mw_counts *c, struct mw_call
 
 	bpf_probe_read_user(&ret, sizeof(ret), (void *)sp);
 	if (call->func && call->func != func &&
-	    ((sp == call->sp && ret == call->ret) || (sp < call->sp && is_allocator_code(ret))))
+	    ((sp == call->sp && ret == call->ret) || (sp < call->sp && is_called_by_allocator(sp))))
 		return;
 	call->func = func;
 	call->sp = sp;

@@ -132,6 +132,7 @@ struct mw_counts {
 	uint64_t failed;		 /* calls that returned no memory */
 	uint64_t free_null;	 /* free(NULL) */
 	uint64_t free_unknown;	 /* frees of blocks that are older than the watch (or were lost) */
+	uint64_t free_internal;	 /* glibc's own: a thread's cache, given back at its end */
 	uint64_t freed_by_realloc;	 /* of `freed`: blocks that a realloc gave up */
 	struct mw_vm_counts vm;
 	uint64_t lost[MW_LOSTS];
@@ -159,7 +160,7 @@ struct mw_proc {
 	uint64_t exited_min_flt, exited_maj_flt; /* of threads that have ended */
 	uint8_t exited_known;		      /* the two above hold all ended threads */
 	uint32_t ranges_count;
-	struct mw_range ranges[MW_RANGES]; /* its allocator's functions */
+	struct mw_range ranges[MW_RANGES]; /* its allocators' code */
 };
 
 /* A block that was not freed yet. */

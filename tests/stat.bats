@@ -131,6 +131,20 @@ teardown() { teardown_common; }
 	done
 }
 
+@test "what glibc frees once more when a thread ends is not the program's" {
+	for mode in exact sizes; do
+		start_workload "$WORK/counts" caches 11
+		start_watch "$PID" --mode $mode
+		go_and_wait
+		stop_watch
+		expect_no_loss
+		expect "$(last .total.free.calls)" "$(said frees)" "$mode: frees"
+		# Each block in the cache, and the cache itself.
+		expect "$(last .total.free.internal)" $(($(said frees) + 11)) "$mode: glibc's own"
+		expect "$(last .total.free.unknown)" 0 "$mode: frees of unknown blocks"
+	done
+}
+
 @test "200 threads, none is missed" {
 	start_workload "$WORK/counts" threads 200
 	start_watch "$PID"

@@ -191,6 +191,31 @@ static void creep(void)
 	say("moves 3\n");
 }
 
+/* Leaves blocks in its thread's cache, which glibc then frees once more. */
+static void *caching_thread(void *arg)
+{
+	void *list[7];
+
+	(void)arg;
+	for (int i = 0; i < 7; i++)
+		list[i] = malloc(55);
+	for (int i = 0; i < 7; i++)
+		free(list[i]);
+	return NULL;
+}
+
+static void caches(unsigned long count)
+{
+	for (unsigned long i = 0; i < count; i++) {
+		pthread_t id;
+
+		if (pthread_create(&id, NULL, caching_thread, NULL))
+			_exit(7);
+		pthread_join(id, NULL);
+	}
+	say("frees %lu\n", count * 7);
+}
+
 static void *busy_thread(void *arg)
 {
 	unsigned long n = (unsigned long)arg;
@@ -357,6 +382,8 @@ int main(int argc, char **argv)
 		placement();
 	else if (!strcmp(scenario, "creep"))
 		creep();
+	else if (!strcmp(scenario, "caches"))
+		caches(n);
 	else if (!strcmp(scenario, "threads"))
 		threads(n);
 	else if (!strcmp(scenario, "forks"))

@@ -95,12 +95,13 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 	const struct mw_vm_counts *vm = &c->vm;
 	struct mw_cell alloc = mw_counts__alloc(c), freed = mw_counts__freed(c);
 	json_t *part = json_pack(
-		"{s:{s:o,s:o,s:o}, s:{s:o,s:o,s:o,s:o,s:o}, s:o, s:o, s:o, s:o, s:o,"
+		"{s:{s:o,s:o,s:o}, s:{s:o,s:o,s:o,s:o,s:o,s:o}, s:o, s:o, s:o, s:o, s:o,"
 		" s:{s:o,s:o,s:o}, s:o, s:o, s:{s:o,s:o,s:o}, s:{s:o,s:o}, s:{s:o,s:o}}",
 		"alloc", "calls", integer(alloc.count), "bytes", integer(alloc.bytes), "failed",
 		integer(c->failed),
 		"free", "calls", integer(mw_counts__free_calls(c)), "bytes", integer(freed.bytes),
-		"null", integer(c->free_null), "unknown", integer(c->free_unknown), "by_realloc",
+		"null", integer(c->free_null), "unknown", integer(c->free_unknown), "internal",
+		integer(c->free_internal), "by_realloc",
 		integer(c->freed_by_realloc),
 		"sizes", sizes(c), "placement", placement(c), "functions", functions(c),
 		"lifetimes", lifetimes(c), "lost", lost(c),

@@ -243,9 +243,10 @@ static void print_details(FILE *out, const struct mw_counts *c)
 	}
 	if (any)
 		fputc('\n', out);
-	if (c->free_null || c->free_unknown)
-		fprintf(out, "  frees      of NULL %" PRIu64 ", of blocks older than the watch %" PRIu64 "\n",
-			c->free_null, c->free_unknown);
+	if (c->free_null || c->free_unknown || c->free_internal)
+		fprintf(out, "  frees      of NULL %" PRIu64 ", of blocks older than the watch %" PRIu64
+			", by glibc at threads' ends %" PRIu64 "\n",
+			(uint64_t)c->free_null, (uint64_t)c->free_unknown, (uint64_t)c->free_internal);
 	any = false;
 	for (unsigned int i = 0; i < 64; i++) {
 		char age[MW_UNIT_BUF];

@@ -86,6 +86,34 @@ int process_find_allocators(struct mw_tracer *tracer, struct process *process, s
 	return 0;
 }
 
+/*
+ * Code whose calls of the allocator's functions are the allocator's own. glibc's malloc is one
+ * object file, all between the first and the last of its functions, those without a symbol among
+ * them; reallocarray is a file of its own. Of others only the functions are known.
+ */
+static void add_code_ranges(struct mw_proc *proc, const struct mw_allocator *alloc)
+{
+	struct mw_range whole = {UINT64_MAX, 0};
+
+	for (size_t f = 0; f < alloc->count && proc->ranges_count < MW_RANGES - 1; f++) {
+		const struct mw_function *fn = &alloc->functions[f];
+
+		if (!fn->size)
+			continue;
+		if (alloc->kind == MW_ALLOC_GLIBC && fn->func != MW_FUNC_REALLOCARRAY) {
+			whole.start = fn->addr < whole.start ? fn->addr : whole.start;
+			whole.end = fn->addr + fn->size > whole.end ? fn->addr + fn->size :
+								      whole.end;
+		} else if (fn->func < MW_FUNC_FREE) {
+			proc->ranges[proc->ranges_count++] =
+				(struct mw_range){fn->addr, fn->addr + fn->size};
+		}
+	}
+	/* All of malloc.o is some 30 KiB; more means that a program has moved its parts about. */
+	if (whole.end > whole.start && whole.end - whole.start < 64 << 10)
+		proc->ranges[proc->ranges_count++] = whole;
+}
+
 /* Tell the programs what they must know about PROCESS. Values that they keep stay as they are. */
 int process_publish(struct mw_tracer *tracer, struct process *process)
 {
@@ -103,13 +131,7 @@ int process_publish(struct mw_tracer *tracer, struct process *process)
 	for (size_t a = 0; a < process->allocators.count; a++) {
 		const struct mw_allocator *alloc = &process->allocators.list[a];
 
-		for (size_t f = 0; f < alloc->count && proc.ranges_count < MW_RANGES; f++) {
-			const struct mw_function *fn = &alloc->functions[f];
-
-			if (fn->func < MW_FUNC_FREE && fn->size)
-				proc.ranges[proc.ranges_count++] =
-					(struct mw_range){fn->addr, fn->addr + fn->size};
-		}
+		add_code_ranges(&proc, alloc);
 	}
 	return bpf_map_update_elem(fd, &key, &proc, BPF_ANY) ? -errno : 0;
 }
