@@ -41,7 +41,7 @@ UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 WORK_SRCS := $(sort $(wildcard tests/workloads/*.c))
 WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
 
-.PHONY: all help deps check demo bench lint asan fuzz matrix compdb install uninstall clean \
+.PHONY: all help deps check demo bench lint asan fuzz matrix kernels compdb install uninstall clean \
 	unit-bins workloads format
 all: $(BUILD)/memwhere
 
@@ -54,7 +54,8 @@ help:
 	@echo 'make lint       clang-tidy, cppcheck, shellcheck, the rule of the floors'
 	@echo 'make asan       the unit tests and the program under ASan and UBSan'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (default 20)'
-	@echo 'make matrix     other distributions and kernels'
+	@echo 'make matrix     other distributions (glibc versions)'
+	@echo 'make kernels    other kernels, under emulation'
 	@echo 'make install    DESTDIR= PREFIX=/usr/local'
 
 # ---- build -----------------------------------------------------------------------------------
@@ -134,6 +135,9 @@ fuzz:
 
 matrix: all workloads
 	BUILD=$(abspath $(BUILD)) sh tests/matrix.sh
+
+kernels: all workloads
+	BUILD=$(abspath $(BUILD)) sh tests/kernels.sh
 
 compdb:
 	bear -- $(MAKE) -B all

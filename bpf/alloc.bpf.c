@@ -55,14 +55,24 @@ static __always_inline __u32 class_of(__u64 size)
 	return large_class(size);
 }
 
+/* Verifiers before Linux 6.3 forget a bound when the value is spilled: test it where it is used. */
+static __always_inline void count_call(struct mw_counts *c, __u32 func)
+{
+	barrier_var(func);
+	if (func < MW_FUNCS)
+		MW_ADD(c->calls[func], 1);
+}
+
 static __always_inline void count_alloc(struct mw_counts *c, __u32 func, __u32 place, __u64 size)
 {
 	__u32 class = class_of(size);
 
-	if (place >= MW_PLACES || class >= MW_CLASSES || func >= MW_FUNCS)
+	barrier_var(place);
+	barrier_var(class);
+	if (place >= MW_PLACES || class >= MW_CLASSES)
 		return;
 	mw_add_cell(&c->alloc[place][class], size);
-	MW_ADD(c->calls[func], 1);
+	count_call(c, func);
 }
 
 static __always_inline void count_freed(struct mw_counts *c, const struct mw_block *block,
@@ -212,7 +222,7 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 		call->freed = addr;
 		call->freed_sp = sp;
 	}
-	if (!mw_active || func >= MW_FUNCS)
+	if (!mw_active)
 		return;
 	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block)) {
 		count_freed(c, &block, bpf_ktime_get_ns());
@@ -226,7 +236,7 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 	} else if (mw_mode == MW_MODE_EXACT) {
 		MW_ADD(c->free_unknown, 1);
 	}
-	MW_ADD(c->calls[func], 1);
+	count_call(c, func);
 }
 
 /*
@@ -246,7 +256,7 @@ static __always_inline void count_entry_only(struct mw_counts *c, struct mw_call
 	call->func = func;
 	call->sp = sp;
 	call->ret = ret;
-	if (func == MW_FUNC_REALLOC && !size && addr) {
+	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && !size && addr) {
 		/* A free; the call of free that may be inside is its twin. */
 		call->freed = addr;
 		call->freed_sp = sp;
@@ -379,7 +389,8 @@ int alloc_return(struct pt_regs *ctx)
 		return 0;
 	if (!addr) {
 		/* realloc(p, 0) has freed: neither a failure nor an allocation. */
-		if (!(func == MW_FUNC_REALLOC && call->arg && !call->size))
+		if (!((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg &&
+		      !call->size))
 			MW_ADD(c->failed, 1);
 		return 0;
 	}

@@ -244,6 +244,27 @@ teardown() { teardown_common; }
 	expect "$(last '.events[-1].kind')" exit "last event"
 }
 
+@test "another tracer's probes in the same library don't disturb" {
+	"$WORK/pairs" 3333 3>&- 7>&- &
+	other=$!
+	STARTED+=("$other")
+	# Its probes are in the file, and so in every mapping of it.
+	"$MW" stat --follow -i 60 "$other" >/dev/null 2>&1 3>&- 7>&- &
+	tracer=$!
+	STARTED+=("$tracer")
+	start_workload "$WORK/counts" sizes
+	sleep 0.5
+	start_watch "$PID" -v
+	go_and_wait
+	stop_watch
+	kill -INT $tracer
+	wait $tracer
+	expect_no_loss
+	! grep -q 'not probed' "$BATS_TEST_TMPDIR/watch.err"
+	expect "$(last .total.alloc.calls)" "$(said alloc_calls)" calls
+	expect "$(last .outstanding.count)" "$(said outstanding_count)" outstanding
+}
+
 @test "several targets at once, each with its own numbers" {
 	start_workload "$WORK/counts" sizes
 	"$WORK/pairs" 3333 3>&- 7>&- &

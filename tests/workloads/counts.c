@@ -140,13 +140,19 @@ static void functions(bool without_pvalloc)
 		if (p)
 			free(p);
 	}
-	say("malloc %d\ncalloc 223\nrealloc %d\nreallocarray %d\nposix_memalign 233\n", 211 + 271,
+	for (i = 0; i < 17; i++) {
+		p = malloc(90);
+		p = reallocarray(p, 0, 8); /* the same */
+		if (p)
+			free(p);
+	}
+	say("malloc %d\ncalloc 223\nrealloc %d\nreallocarray %d\nposix_memalign 233\n", 211 + 271 + 17,
 	    2 * 227, 2 * 229);
 	say("aligned %d\nvalloc 251\npvalloc 257\nfree %d\n", 239 + 241,
 	    211 + 223 + 227 + 229 + 233 + 239 + 241 + 251 + 257);
-	say("free_null 263\nfailed %d\nby_realloc %d\n", 269 + 227, 227 + 229 + 271);
+	say("free_null 263\nfailed %d\nby_realloc %d\n", 269 + 227, 227 + 229 + 271 + 17);
 	say("alloc_bytes %d\n", 211 * 40 + 223 * 150 + 227 * 6060 + 229 * 7777 + 233 * 500 +
-	    239 * 640 + 241 * 700 + 251 * 900 + 257 * 1000 + 271 * 80);
+	    239 * 640 + 241 * 700 + 251 * 900 + 257 * 1000 + 271 * 80 + 17 * 90);
 	say("outstanding_count 0\noutstanding_bytes 0\n");
 }
 

@@ -256,7 +256,7 @@ static int watch_command(const struct mw_options *opt, bool live)
 			.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
 			.verbose = opt->verbose,
 		};
-		watch.live = live && isatty(fileno(watch.out));
+		watch.live = live && !opt->json && isatty(fileno(watch.out));
 		ret = watch_targets(&watch, &err);
 		if (!ret)
 			ret = mw_cmd_output_close(opt, watch.out, &err);

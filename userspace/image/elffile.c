@@ -10,7 +10,7 @@
 #include "image/elffile.h"
 #include "util/text.h"
 
-enum { BUILD_ID_MAX = 64, PHDRS_MAX = 256 };
+enum { BUILD_ID_MAX = 64, PHDRS_MAX = 256, TEXT_MAX = 64 << 20 };
 
 struct mw_elffile {
 	int fd;
@@ -21,8 +21,7 @@ struct mw_elffile {
 	Elf_Data *dynsym, *symtab;
 	size_t dynsym_count, symtab_count;
 	size_t dynsym_strings, symtab_strings; /* section indices */
-	const char *raw;
-	size_t raw_size;
+	char *text; /* what mw_elffile__find_text() read last */
 	char build_id[2 * BUILD_ID_MAX + 1];
 };
 
@@ -107,7 +106,11 @@ struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct m
 				 strerror(errno));
 		goto cleanup;
 	}
-	file->elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
+	/*
+	 * Read, not mapped: the kernel puts another tracer's breakpoints into every private
+	 * mapping of the file, ours included, and code would no longer be as in the file.
+	 */
+	file->elf = elf_begin(file->fd, ELF_C_READ, NULL);
 	if (!file->elf) {
 		ret = mw_err_set(err, -ENOEXEC, "not-elf", clean, "not an ELF file");
 		goto cleanup;
@@ -123,9 +126,6 @@ struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct m
 			break;
 		}
 	}
-	file->raw = elf_rawfile(file->elf, &file->raw_size);
-	if (!file->raw)
-		file->raw_size = 0;
 	read_build_id(file);
 	find_symbol_tables(file);
 	return file;
@@ -144,6 +144,7 @@ void mw_elffile__close(struct mw_elffile *file)
 		elf_end(file->elf);
 	if (file->fd >= 0)
 		close(file->fd);
+	free(file->text);
 	free(file);
 }
 
@@ -221,29 +222,31 @@ uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_
 size_t mw_elffile__bytes(const struct mw_elffile *file, uint64_t value, void *buf, size_t len)
 {
 	uint64_t offset = file_offset(file, value);
+	ssize_t n;
 
-	if (offset >= file->raw_size)
+	if (offset > INT64_MAX)
 		return 0;
-	if (len > file->raw_size - offset)
-		len = file->raw_size - offset;
-	memcpy(buf, file->raw + offset, len);
-	return len;
+	n = pread(file->fd, buf, len, (off_t)offset);
+	return n < 0 ? 0 : (size_t)n;
 }
 
-const char *mw_elffile__find_text(const struct mw_elffile *file, const char *needle, size_t *left)
+const char *mw_elffile__find_text(struct mw_elffile *file, const char *needle, size_t *left)
 {
 	for (size_t i = 0; i < file->phnum; i++) {
 		const GElf_Phdr *ph = &file->phdrs[i];
+		size_t size = ph->p_filesz < TEXT_MAX ? ph->p_filesz : TEXT_MAX;
+		const char *hit;
+		ssize_t n;
 
-		if (ph->p_type != PT_LOAD || (ph->p_flags & PF_W) ||
-		    ph->p_offset > file->raw_size ||
-		    ph->p_filesz > file->raw_size - ph->p_offset)
+		if (ph->p_type != PT_LOAD || (ph->p_flags & (PF_W | PF_X)) ||
+		    ph->p_offset > INT64_MAX)
 			continue;
-		const char *base = file->raw + ph->p_offset;
-		const char *hit = memmem(base, ph->p_filesz, needle, strlen(needle));
-
+		free(file->text);
+		file->text = malloc(size);
+		n = file->text ? pread(file->fd, file->text, size, (off_t)ph->p_offset) : -1;
+		hit = n > 0 ? memmem(file->text, (size_t)n, needle, strlen(needle)) : NULL;
 		if (hit) {
-			*left = (size_t)(base + ph->p_filesz - hit);
+			*left = (size_t)(file->text + n - hit);
 			return hit;
 		}
 	}

@@ -46,8 +46,11 @@ uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_
 /* Copy up to LEN bytes at virtual address VALUE from the file. The number copied, may be short. */
 size_t mw_elffile__bytes(const struct mw_elffile *file, uint64_t value, void *buf, size_t len);
 
-/* Find NEEDLE in the read-only data; its virtual address and the bytes left after it, or NULL. */
-const char *mw_elffile__find_text(const struct mw_elffile *file, const char *needle, size_t *left);
+/*
+ * Find NEEDLE in the read-only data (its first 64 MiB): where it begins and the bytes left from
+ * there on, valid until the next call or until FILE is closed; NULL when it isn't there.
+ */
+const char *mw_elffile__find_text(struct mw_elffile *file, const char *needle, size_t *left);
 
 /* The build id as hexadecimal text, or "" when there is none. Lives as long as FILE. */
 const char *mw_elffile__build_id(const struct mw_elffile *file);

@@ -24,7 +24,7 @@ static json_t *sizes(const struct mw_counts *counts)
 		struct mw_cell sum = mw_counts__alloc_class(counts, c);
 		uint64_t low, high;
 
-		if (!sum.count)
+		if (!sum.count && !counts->freed[c].count)
 			continue;
 		mw_class_bounds(c, &low, &high);
 		json_array_append_new(list,
@@ -183,6 +183,7 @@ int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
 	for (size_t i = 0; i < report->event_count; i++)
 		json_array_append_new(events, event(&report->events[i]));
 	json_object_set_new(doc, "events", events);
+	json_object_set_new(doc, "events_dropped", integer(report->events_dropped));
 	json_object_set_new(doc, "total", total);
 	if (!ret && (json_dumpf(doc, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
 		     fputc('\n', out) == EOF || fflush(out)))

@@ -13,7 +13,7 @@
  */
 int mw_privilege_check(bool uprobes, struct mw_err *err);
 
-/* The kernel refused with CODE (-EPERM, -EACCES) although the capabilities seemed enough. */
+/* The kernel refused with CODE (-EPERM) although the capabilities seemed enough. */
 int mw_privilege_explain(struct mw_err *err, int code);
 
 #endif

@@ -232,8 +232,8 @@ static void describe_allocator(const struct mw_tracer *tracer, const struct mw_a
 				  fn->reason && fn->reason[0] ? "; " : "",
 				  fn->reason ? fn->reason : "");
 		else
-			mw_detail("  %-18s not probed: %s", fn->name,
-				  fn->reason ? fn->reason : "its code can't be probed");
+			mw_warn("%s of %s is not probed, its calls are not counted: %s", fn->name,
+				alloc->path, fn->reason ? fn->reason : "its code can't be probed");
 	}
 }
 

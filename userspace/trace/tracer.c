@@ -20,15 +20,16 @@ double mw_monotonic(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static int drop_libbpf_output(enum libbpf_print_level level, const char *format, va_list args)
+/* libbpf's own words, the verifier's log among them, are details: a line each. */
+static int on_libbpf_output(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[512];
+	char *text = NULL, *rest, *line;
 
-	if (level == LIBBPF_DEBUG)
+	if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	mw_detail("%s", line);
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		mw_detail("%s", line);
+	free(text);
 	return 0;
 }
 
@@ -71,12 +72,12 @@ static int load(struct mw_tracer *tracer, struct mw_err *err)
 				  strerror(errno));
 	configure(tracer);
 	ret = memwhere_bpf__load(tracer->bpf);
-	if (ret == -EPERM || ret == -EACCES)
+	if (ret == -EPERM)
 		return mw_privilege_explain(err, ret);
 	if (ret)
 		return mw_err_set(err, ret, "bpf", NULL,
-				  "this kernel does not take the BPF programs: %s (-v shows its "
-				  "reasons)%s",
+				  "this kernel's verifier or loader refuses the BPF programs: %s "
+				  "(-v shows its reasons)%s",
 				  strerror(-ret),
 				  tracer->options.mode != MW_MODE_GROWTH ?
 				  "; --mode growth needs less of it" : "");
@@ -115,7 +116,7 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 	tracer = calloc(1, sizeof(*tracer));
 	if (!tracer)
 		return NULL;
-	libbpf_set_print(drop_libbpf_output);
+	libbpf_set_print(on_libbpf_output);
 	tracer->options = *options;
 	tracer->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
 	tracer->multi = options->mode != MW_MODE_GROWTH && mw_probes_have_multi();
