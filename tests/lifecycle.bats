@@ -84,6 +84,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 	fails_with 2 "wants a value" "$MW" stat 1 --interval
 	fails_with 2 "no command" "$MW" no-such-command
 	fails_with 2 "which process" "$MW" stat
+	fails_with 2 "named twice" "$MW" stat $$ $$
 }
 
 @test "with --json an error is a document" {

@@ -263,7 +263,10 @@ static int watch_command(const struct mw_options *opt, bool live)
 	}
 	mw_tracer__close(watch.tracer);
 	free(watch.targets);
-	return ret ? mw_cmd_fail(opt, MW_EXIT_FAILURE, &err) : MW_EXIT_OK;
+	if (ret)
+		return mw_cmd_fail(opt, strcmp(err.name, "usage") ? MW_EXIT_FAILURE : MW_EXIT_USAGE,
+				   &err);
+	return MW_EXIT_OK;
 }
 
 int mw_cmd_stat(const struct mw_options *opt)
