@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Hold all threads of a process while it is read: PTRACE_SEIZE and PTRACE_INTERRUPT (ptrace(2)),
+ * which send no signal. The kernel lets go of them when this process ends, however it ends.
+ */
+#ifndef MW_IMAGE_FREEZE_H
+#define MW_IMAGE_FREEZE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/err.h"
+
+struct mw_freeze; /* opaque */
+
+/* Stop PID's threads, new ones too. NULL with errno and ERR set, all threads released again. */
+struct mw_freeze *mw_freeze__start(pid_t pid, struct mw_err *err);
+
+/* Let all go on and free FREEZE (NULL is fine); how long they stood, in nanoseconds. */
+uint64_t mw_freeze__end(struct mw_freeze *freeze);
+
+/* Registers of a held thread, for a core's NT_PRSTATUS; see ptrace(2), PTRACE_GETREGSET. */
+size_t mw_freeze__count(const struct mw_freeze *freeze);
+pid_t mw_freeze__tid(const struct mw_freeze *freeze, size_t i);
+int mw_freeze__registers(const struct mw_freeze *freeze, size_t i, int type, void *buf,
+			 size_t *len);
+
+#endif

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/elffile.h"
+#include "image/image_impl.h"
+#include "util/array.h"
+
+enum { PHDRS_READ = 64, NOTE_MAX = 4096 };
+
+void mw_image__close(struct mw_image *image)
+{
+	if (!image)
+		return;
+	if (image->ops && image->ops->close)
+		image->ops->close(image->state);
+	mw_regions__free(&image->regions);
+	free(image->threads);
+	free(image->spans.spans);
+	free(image);
+}
+
+enum mw_image_kind mw_image__kind(const struct mw_image *image)
+{
+	return image->kind;
+}
+
+enum mw_residency mw_image__residency(const struct mw_image *image)
+{
+	return image->residency;
+}
+
+pid_t mw_image__pid(const struct mw_image *image)
+{
+	return image->pid;
+}
+
+const char *mw_image__name(const struct mw_image *image)
+{
+	return image->name;
+}
+
+ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t len)
+{
+	/* A read that would wrap around the end of the address space ends there. */
+	if (len > UINT64_MAX - addr)
+		len = (size_t)(UINT64_MAX - addr);
+	return len ? image->ops->read(image, addr, buf, len) : 0;
+}
+
+bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t len)
+{
+	ssize_t n = mw_image__read(image, addr, buf, len);
+
+	return n >= 0 && (size_t)n == len;
+}
+
+bool mw_image__read_u64(struct mw_image *image, uint64_t addr, uint64_t *value)
+{
+	return mw_image__read_all(image, addr, value, sizeof(*value));
+}
+
+const struct mw_regions *mw_image__regions(const struct mw_image *image)
+{
+	return &image->regions;
+}
+
+const struct mw_region *mw_image__find(const struct mw_image *image, uint64_t addr)
+{
+	return mw_regions__find(&image->regions, addr);
+}
+
+const struct mw_thread *mw_image__threads(const struct mw_image *image, size_t *count)
+{
+	*count = image->thread_count;
+	return image->threads;
+}
+
+uint64_t mw_image__auxv(const struct mw_image *image, uint64_t type)
+{
+	for (size_t i = 0; i < image->auxv_count; i++) {
+		if (image->auxv[i].type == type)
+			return image->auxv[i].value;
+	}
+	return 0;
+}
+
+void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len)
+{
+	size_t n = len / sizeof(struct mw_auxv);
+
+	image->auxv_count = n < MW_AUXV_MAX ? n : MW_AUXV_MAX;
+	memcpy(image->auxv, data, image->auxv_count * sizeof(struct mw_auxv));
+}
+
+struct mw_thread *mw_image__add_thread(struct mw_image *image)
+{
+	struct mw_thread *thread;
+
+	if (mw_array_reserve(&image->threads, &image->thread_capacity, image->thread_count + 1,
+			     sizeof(*image->threads)))
+		return NULL;
+	thread = &image->threads[image->thread_count++];
+	memset(thread, 0, sizeof(*thread));
+	return thread;
+}
+
+int mw_spans__add(struct mw_spans *spans, uint64_t start, uint64_t end)
+{
+	int ret;
+
+	if (start >= end)
+		return 0;
+	if (spans->count && spans->spans[spans->count - 1].end == start) {
+		spans->spans[spans->count - 1].end = end;
+		return 0;
+	}
+	ret = mw_array_reserve(&spans->spans, &spans->capacity, spans->count + 1,
+			       sizeof(*spans->spans));
+	if (ret)
+		return ret;
+	spans->spans[spans->count++] = (struct mw_span){start, end};
+	return 0;
+}
+
+int mw_image__spans(struct mw_image *image, const struct mw_spans **spans)
+{
+	int ret = 0;
+
+	if (!image->has_spans)
+		ret = image->ops->spans(image, &image->spans);
+	image->has_spans = true;
+	*spans = &image->spans;
+	return ret;
+}
+
+void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised)
+{
+	*present = image->present;
+	*promised = image->promised;
+}
+
+static bool note_build_id(const uint8_t *note, size_t len, char *text, size_t size)
+{
+	size_t off = 0;
+
+	while (len - off >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr nhdr;
+		size_t name, desc;
+
+		memcpy(&nhdr, note + off, sizeof(nhdr));
+		off += sizeof(nhdr);
+		name = ((size_t)nhdr.n_namesz + 3) & ~(size_t)3;
+		desc = ((size_t)nhdr.n_descsz + 3) & ~(size_t)3;
+		if (name > len - off || desc > len - off - name)
+			return false;
+		if (nhdr.n_type == NT_GNU_BUILD_ID && nhdr.n_namesz == 4 &&
+		    !memcmp(note + off, "GNU", 4) && 2 * (size_t)nhdr.n_descsz < size) {
+			for (size_t i = 0; i < nhdr.n_descsz; i++)
+				snprintf(text + 2 * i, 3, "%02x", note[off + name + i]);
+			return nhdr.n_descsz > 0;
+		}
+		off += name + desc;
+	}
+	return false;
+}
+
+void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_t size)
+{
+	Elf64_Phdr phdrs[PHDRS_READ];
+	uint8_t note[NOTE_MAX];
+	uint64_t first = UINT64_MAX;
+	Elf64_Ehdr ehdr;
+	size_t n;
+
+	text[0] = '\0';
+	if (!mw_image__read_all(image, base, &ehdr, sizeof(ehdr)) ||
+	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG) || ehdr.e_phentsize != sizeof(Elf64_Phdr))
+		return;
+	n = ehdr.e_phnum < PHDRS_READ ? ehdr.e_phnum : PHDRS_READ;
+	if (!mw_image__read_all(image, base + ehdr.e_phoff, phdrs, n * sizeof(phdrs[0])))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (phdrs[i].p_type == PT_LOAD && phdrs[i].p_vaddr < first)
+			first = phdrs[i].p_vaddr & ~4095ULL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		size_t len = phdrs[i].p_filesz < NOTE_MAX ? phdrs[i].p_filesz : NOTE_MAX;
+
+		if (phdrs[i].p_type == PT_NOTE &&
+		    mw_image__read_all(image, base + (phdrs[i].p_vaddr - first), note, len) &&
+		    note_build_id(note, len, text, size))
+			return;
+	}
+	text[0] = '\0';
+}
+
+struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base)
+{
+	char id[160];
+
+	if (!image->ops->elffile)
+		return NULL;
+	mw_image__build_id(image, base, id, sizeof(id));
+	return image->ops->elffile(image, base, id);
+}
+
+int mw_window__init(struct mw_window *window, struct mw_image *image)
+{
+	memset(window, 0, sizeof(*window));
+	window->image = image;
+	window->buf = malloc(MW_WINDOW_SIZE);
+	return window->buf ? 0 : -ENOMEM;
+}
+
+void mw_window__free(struct mw_window *window)
+{
+	free(window->buf);
+	memset(window, 0, sizeof(*window));
+}
+
+/*
+ * A jump reads a page or two, going on from there reads whole windows: so a heap of small chunks
+ * costs few calls, and one of large chunks does not cost its whole size.
+ */
+const uint8_t *mw_window__refill(struct mw_window *window, uint64_t addr, size_t need)
+{
+	uint64_t start = addr & ~4095ULL;
+	size_t want = 2 * MW_WINDOW_NEED;
+	ssize_t n;
+
+	if (need > MW_WINDOW_NEED)
+		return NULL;
+	if (addr >= window->start && addr - window->start < window->len + (64 << 10))
+		want = MW_WINDOW_SIZE;
+	n = mw_image__read(window->image, start, window->buf, want);
+	window->start = start;
+	window->len = n > 0 ? (size_t)n : 0;
+	if (addr - start > window->len || need > window->len - (addr - start))
+		return NULL;
+	return window->buf + (addr - start);
+}
+
+/* An image of the caller's functions. */
+
+static ssize_t callback_read(struct mw_image *image, uint64_t addr, void *buf, size_t len)
+{
+	const struct mw_image_callbacks *callbacks = image->state;
+
+	return callbacks->read(callbacks->arg, addr, buf, len);
+}
+
+static int callback_spans(struct mw_image *image, struct mw_spans *out)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < image->regions.count && !ret; i++) {
+		const struct mw_region *region = &image->regions.regions[i];
+
+		ret = mw_spans__add(out, region->map.start, region->map.start + region->resident);
+	}
+	return ret;
+}
+
+static void callback_close(void *state)
+{
+	struct mw_image_callbacks *callbacks = state;
+
+	if (callbacks->close)
+		callbacks->close(callbacks->arg);
+	free(callbacks);
+}
+
+static const struct mw_image_ops callback_ops = {
+	.read = callback_read,
+	.spans = callback_spans,
+	.close = callback_close,
+};
+
+struct mw_image *mw_image__open_callbacks(const struct mw_image_callbacks *callbacks,
+					  struct mw_regions *regions)
+{
+	struct mw_image *image = calloc(1, sizeof(*image));
+	struct mw_image_callbacks *own = malloc(sizeof(*own));
+
+	if (!image || !own) {
+		free(image);
+		free(own);
+		errno = ENOMEM;
+		return NULL;
+	}
+	*own = *callbacks;
+	image->ops = &callback_ops;
+	image->state = own;
+	image->kind = MW_IMAGE_CALLBACK;
+	image->residency = MW_RESIDENCY_HELD;
+	image->regions = *regions;
+	memset(regions, 0, sizeof(*regions));
+	snprintf(image->name, sizeof(image->name), "inferior");
+	return image;
+}

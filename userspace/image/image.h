@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An image: an address space that can be read, with its regions, threads and residency. A core,
+ * a live process and a debugger's inferior are three images; nothing above image/ knows which
+ * one it has, except by asking mw_image__kind() for words in a report.
+ */
+#ifndef MW_IMAGE_IMAGE_H
+#define MW_IMAGE_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "image/smaps.h"
+#include "util/err.h"
+
+struct mw_image; /* opaque */
+
+enum mw_image_kind { MW_IMAGE_CORE, MW_IMAGE_LIVE, MW_IMAGE_CALLBACK };
+
+/* What the regions' resident bytes mean. */
+enum mw_residency {
+	MW_RESIDENCY_SMAPS,    /* the kernel's Rss, now */
+	MW_RESIDENCY_RECORDED, /* the kernel's Rss when the snapshot was taken */
+	MW_RESIDENCY_HELD,     /* a plain core: the bytes that it holds */
+};
+
+struct mw_thread {
+	pid_t tid;
+	uint64_t sp;	  /* stack pointer, 0: unknown */
+	uint64_t fs_base; /* thread pointer, 0: unknown */
+};
+
+/* A run of resident pages, bytes. */
+struct mw_span {
+	uint64_t start, end;
+};
+
+struct mw_spans {
+	struct mw_span *spans;
+	size_t count, capacity;
+};
+
+/* What an image made of the caller's functions needs. */
+struct mw_image_callbacks {
+	/* Copy up to LEN bytes at ADDR; the number copied from the start on, or -errno. */
+	ssize_t (*read)(void *arg, uint64_t addr, void *buf, size_t len);
+	void (*close)(void *arg); /* may be NULL */
+	void *arg;
+};
+
+struct mw_image_options {
+	const char *exe, *sysroot; /* where a core's files are; may be NULL */
+};
+
+/*
+ * Open the core file at PATH (plain, or .zst, .gz, .lz4 by its content: unpacked into an unlinked
+ * file in $TMPDIR or /var/tmp, at most MW_UNPACKED_MAX bytes). NULL with errno and ERR set. A core
+ * that was cut short opens; mw_image__coverage() says how much of it is there.
+ *
+ * Cores are read with pread(2) in windows, not through one mapping of the file: a file that
+ * shrinks then is a short read rather than a SIGBUS, and this process stays small.
+ */
+struct mw_image *mw_image__open_core(const char *path, const struct mw_image_options *options,
+				     struct mw_err *err);
+
+/* Open process PID, which runs on unless the caller holds it with a struct mw_freeze. */
+struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err);
+
+/* An image of caller's functions over REGIONS, which the image takes over and frees. */
+struct mw_image *mw_image__open_callbacks(const struct mw_image_callbacks *callbacks,
+					  struct mw_regions *regions);
+
+void mw_image__close(struct mw_image *image);
+
+#define MW_UNPACKED_MAX (1ULL << 40)
+
+enum mw_image_kind mw_image__kind(const struct mw_image *image);
+enum mw_residency mw_image__residency(const struct mw_image *image);
+pid_t mw_image__pid(const struct mw_image *image);	  /* 0 when it is not known */
+const char *mw_image__name(const struct mw_image *image); /* the core's path, "PID n"; cleaned */
+
+/*
+ * Copy up to LEN bytes at ADDR into BUF: the number that could be read without a gap from ADDR on,
+ * 0 when ADDR itself can't be read, or -errno (the process is gone). Reads of a live image over a
+ * page long give zeros for pages that are not in memory, rather than bring them in.
+ */
+ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
+
+/* True when all LEN bytes at ADDR could be read. */
+bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t len);
+bool mw_image__read_u64(struct mw_image *image, uint64_t addr, uint64_t *value);
+
+const struct mw_regions *mw_image__regions(const struct mw_image *image);
+const struct mw_region *mw_image__find(const struct mw_image *image, uint64_t addr);
+
+/* The threads, the main thread first. */
+const struct mw_thread *mw_image__threads(const struct mw_image *image, size_t *count);
+
+/* The value of an auxiliary vector's entry (AT_… of <elf.h>), 0 when there is none. */
+uint64_t mw_image__auxv(const struct mw_image *image, uint64_t type);
+
+/*
+ * The resident pages of the whole image in address order, read once and kept; the image owns
+ * them. 0 or -errno.
+ */
+int mw_image__spans(struct mw_image *image, const struct mw_spans **spans);
+
+/* Bytes that the headers promise and bytes that are there; equal unless a core was cut short. */
+void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised);
+
+/* The build id in the memory image of the ELF file mapped at BASE as hexadecimal text, or "". */
+void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_t size);
+
+/*
+ * Open the ELF file that the image has mapped at BASE, if it can be found and is the same file
+ * (its build id agrees with the one in memory). NULL when not.
+ */
+struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base);
+
+/*
+ * A window: sequential reading in large batches with a small constant amount of memory. _at()
+ * gives a pointer to NEED (at most MW_WINDOW_NEED) bytes at ADDR that is good until the next
+ * _at(), or NULL when they can't be read.
+ */
+struct mw_window {
+	struct mw_image *image;
+	uint8_t *buf;
+	uint64_t start; /* of what BUF holds */
+	size_t len;
+	uint64_t next; /* where sequential reading would go on */
+};
+
+enum { MW_WINDOW_SIZE = 256 << 10, MW_WINDOW_NEED = 4096 };
+
+int mw_window__init(struct mw_window *window, struct mw_image *image);
+void mw_window__free(struct mw_window *window);
+const uint8_t *mw_window__refill(struct mw_window *window, uint64_t addr, size_t need);
+
+static inline const uint8_t *mw_window__at(struct mw_window *window, uint64_t addr, size_t need)
+{
+	uint64_t off = addr - window->start;
+
+	if (addr >= window->start && off <= window->len && need <= window->len - off)
+		return window->buf + off;
+	return mw_window__refill(window, addr, need);
+}
+
+#endif

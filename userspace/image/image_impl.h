@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the makers of images share; only for userspace/image/. */
+#ifndef MW_IMAGE_IMAGE_IMPL_H
+#define MW_IMAGE_IMAGE_IMPL_H
+
+#include "image/image.h"
+
+struct mw_image_ops {
+	ssize_t (*read)(struct mw_image *image, uint64_t addr, void *buf, size_t len);
+	int (*spans)(struct mw_image *image, struct mw_spans *out);
+	struct mw_elffile *(*elffile)(struct mw_image *image, uint64_t base, const char *id);
+	void (*close)(void *state);
+};
+
+struct mw_auxv {
+	uint64_t type, value;
+};
+
+enum { MW_AUXV_MAX = 64 };
+
+struct mw_image {
+	const struct mw_image_ops *ops;
+	void *state; /* of the maker */
+	enum mw_image_kind kind;
+	enum mw_residency residency;
+	pid_t pid;
+	char name[192];
+	struct mw_regions regions;
+	struct mw_thread *threads;
+	size_t thread_count, thread_capacity;
+	struct mw_auxv auxv[MW_AUXV_MAX];
+	size_t auxv_count;
+	struct mw_spans spans;
+	bool has_spans;
+	uint64_t present, promised; /* coverage */
+};
+
+/* Append; touching spans are joined. 0 or -ENOMEM. */
+int mw_spans__add(struct mw_spans *spans, uint64_t start, uint64_t end);
+
+struct mw_thread *mw_image__add_thread(struct mw_image *image);
+
+/* Take over auxiliary vector entries from LEN bytes of pairs. */
+void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len);
+
+/*
+ * Unpack the compressed file FD (what it is, its first bytes tell) into a new unlinked file.
+ * Its descriptor; 1 << 30 when FD is not compressed; -errno with ERR set. CUT is set when the
+ * stream ended early: what came before is there.
+ */
+int mw_unpack(int fd, const char *name, bool *cut, struct mw_err *err);
+
+#define MW_UNPACK_PLAIN (1 << 30)
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A region of an address space and how much of it is in memory: what /proc/PID/smaps says
+ * (Documentation/filesystems/proc.rst of the kernel), and what a core says as far as it can.
+ */
+#ifndef MW_IMAGE_SMAPS_H
+#define MW_IMAGE_SMAPS_H
+
+#include "image/maps.h"
+
+struct mw_region {
+	struct mw_map map;  /* extent, permissions, file; the path is the region's own */
+	uint64_t resident;  /* bytes in memory (Rss); in a plain core: bytes that the core holds */
+	uint64_t swapped;   /* bytes in swap */
+	uint64_t hugetlb;   /* bytes in huge pages of hugetlbfs, which Rss leaves out */
+	uint64_t thp;	    /* bytes of RESIDENT in transparent huge pages (AnonHugePages) */
+	bool no_dump;	    /* VmFlags dd: excluded from cores, maybe unsafe to read */
+	bool io;	    /* VmFlags io or pf: device memory, never to be read */
+};
+
+struct mw_regions {
+	struct mw_region *regions;
+	size_t count, capacity;
+};
+
+enum { MW_REGIONS_MAX = 1 << 20 }; /* the most that are accepted; vm.max_map_count is 65530 */
+
+/* Parse the text of a smaps file. 0, -EINVAL, -E2BIG or -ENOMEM with ERR set; free in any case. */
+int mw_smaps__parse(struct mw_regions *out, const char *text, size_t len, struct mw_err *err);
+
+/* Read and parse that of PID; TEXT (may be NULL) gets the text, the caller frees it. */
+int mw_smaps__read(struct mw_regions *out, pid_t pid, char **text, size_t *len,
+		   struct mw_err *err);
+
+void mw_regions__free(struct mw_regions *regions);
+
+/* Append a zeroed region; NULL when out of memory or over the limit. */
+struct mw_region *mw_regions__add(struct mw_regions *regions);
+
+/* The region that holds ADDR, or NULL. */
+const struct mw_region *mw_regions__find(const struct mw_regions *regions, uint64_t addr);
+
+#endif
