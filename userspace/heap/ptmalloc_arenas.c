@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The ring of arenas and the stretches of memory that each has: brk, heaps, mmapped instead. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/ptmalloc_impl.h"
+#include "util/array.h"
+
+/* The contiguous run of readable private memory around ADDR. */
+static void run_around(struct mw_image *image, uint64_t addr, uint64_t *start, uint64_t *end)
+{
+	const struct mw_regions *regions = mw_image__regions(image);
+	const struct mw_region *first = mw_image__find(image, addr), *r;
+
+	*start = *end = 0;
+	if (!first)
+		return;
+	*start = first->map.start;
+	*end = first->map.end;
+	for (r = first + 1; r < regions->regions + regions->count && r->map.start == *end &&
+			    r->map.writable && !r->map.inode && !r->map.shared;
+	     r++)
+		*end = r->map.end;
+	for (r = first; r > regions->regions && r[-1].map.end == *start && r[-1].map.writable &&
+			!r[-1].map.inode && !r[-1].map.shared;
+	     r--)
+		*start = r[-1].map.start;
+}
+
+/*
+ * The main arena: from sbrk_base to the end of top. When brk failed at some time, memory came from
+ * mmap instead (sysmalloc()), and top and older parts lie anywhere in other runs.
+ */
+static int main_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
+{
+	struct mw_stretch s = {.kind = MW_STRETCH_HEAP, .top = arena->top};
+	uint64_t base = pt->info.settings.sbrk_base, start, end, top_end = 0;
+	int ret;
+
+	run_around(pt->image, arena->top, &start, &end);
+	if (__builtin_add_overflow(arena->top, arena->top_bytes, &top_end) || top_end > end)
+		top_end = end;
+	if (base && base >= start && base < arena->top) {
+		/* The walk goes from sbrk_base; alignment as in sysmalloc(). */
+		s.start = base;
+		s.end = top_end;
+		s.first = (base + 15) & ~15ULL;
+		arena->heaps = 1;
+		return mw_ptmalloc__add_stretch(pt, &s);
+	}
+	/* Elsewhere: the run that top lies in. Old parts of it may lie before and behind. */
+	s.start = s.first = start;
+	s.end = end;
+	s.patchy = true;
+	if (!end)
+		return 0;
+	arena->heaps = 1;
+	if (!base && !(arena->system_bytes & (PAGE_BYTES - 1)) &&
+	    top_end - start == arena->system_bytes) {
+		s.end = top_end;
+		s.patchy = false;
+	}
+	ret = mw_ptmalloc__add_stretch(pt, &s);
+	run_around(pt->image, base, &start, &end);
+	if (ret || !base || !end)
+		return ret;
+	arena->heaps++;
+	s.start = base;
+	s.first = (base + 15) & ~15ULL;
+	s.end = end;
+	s.top = 0;
+	return mw_ptmalloc__add_stretch(pt, &s);
+}
+
+struct heap_info {
+	uint64_t arena, prev, size, mprotect_size;
+};
+
+/* The heap that holds ADDR: heaps are aligned to their greatest size, which huge pages change. */
+static uint64_t heap_of(struct mw_ptmalloc *pt, uint64_t addr, uint64_t arena, uint64_t *max)
+{
+	static const uint64_t sizes[] = {64ULL << 20, 8ULL << 20, 4ULL << 30, 128ULL << 20,
+					 256ULL << 20, 2ULL << 30};
+
+	for (size_t i = 0; i < MW_ARRAY_SIZE(sizes); i++) {
+		uint64_t heap = addr & ~(sizes[i] - 1);
+		struct heap_info info;
+
+		if (mw_image__read_all(pt->image, heap, &info, sizeof(info)) &&
+		    info.arena == arena && info.size <= sizes[i] && info.size > addr - heap) {
+			*max = sizes[i];
+			return heap;
+		}
+	}
+	return 0;
+}
+
+static int thread_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena, uint32_t index)
+{
+	uint64_t max = 0, heap = heap_of(pt, arena->top, arena->addr, &max), size = 0;
+	int ret = 0;
+
+	if (!heap)
+		mw_ptmalloc__problem(pt, arena->top, "arena's top is in none of its heaps");
+	while (heap && !ret) {
+		struct mw_stretch s = {.kind = MW_STRETCH_HEAP, .arena = index};
+		struct heap_info info;
+
+		if (!mw_image__read_all(pt->image, heap, &info, sizeof(info)) ||
+		    info.arena != arena->addr || info.size < PAGE_BYTES || info.size > 4ULL << 30 ||
+		    info.size & 15 || size + info.size > arena->system_bytes ||
+		    arena->heaps++ > HEAPS_MAX) {
+			mw_ptmalloc__problem(pt, heap, "no heap where the arena's list of heaps leads");
+			break;
+		}
+		s.start = heap;
+		s.end = heap + info.size;
+		s.first = heap + pt->layout.heap_info;
+		if (arena->addr >= heap && arena->addr < s.end)
+			s.first = arena->addr + pt->layout.arena_size;
+		s.first = (s.first + 15) & ~15ULL;
+		if (arena->top >= heap && arena->top < s.end)
+			s.top = arena->top;
+		ret = mw_ptmalloc__add_stretch(pt, &s);
+		if (!ret && s.end < heap + max) {
+			/* Address space that the heap may grow into, as a rule without pages. */
+			const struct mw_stretch reserve = {.start = s.end, .end = heap + max,
+							   .first = s.end,
+							   .arena = MW_BLOCK_NO_ARENA,
+							   .kind = MW_STRETCH_RESERVE};
+
+			ret = mw_ptmalloc__add_stretch(pt, &reserve);
+		}
+		size += info.size;
+		heap = info.prev;
+	}
+	if (!ret && size != arena->system_bytes)
+		mw_ptmalloc__problem(pt, arena->addr, "heaps do not add up to the arena's size");
+	return ret;
+}
+
+static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	struct mw_ptmalloc_arena *arena;
+	uint64_t head[2];
+
+	if (mw_array_reserve(&pt->arenas, &pt->arena_capacity, pt->arena_count + 1,
+			     sizeof(*pt->arenas)))
+		return -ENOMEM;
+	arena = &pt->arenas[pt->arena_count];
+	memset(arena, 0, sizeof(*arena));
+	arena->addr = addr;
+	arena->main = addr == pt->main_arena;
+	if (!mw_image__read_u64(pt->image, addr + pt->layout.top, &arena->top) ||
+	    !mw_image__read_u64(pt->image, addr + pt->layout.system_mem, &arena->system_bytes)) {
+		mw_ptmalloc__problem(pt, addr, "arena can't be read");
+		return 0;
+	}
+	pt->arena_count++;
+	/* An arena that has not been used: its top is its own unsorted bin (initial_top()). */
+	if (!arena->system_bytes || arena->top == addr + pt->layout.top)
+		return 0;
+	if (arena->top & 15 || !mw_image__read_all(pt->image, arena->top, head, sizeof(head))) {
+		mw_ptmalloc__problem(pt, addr, "arena's top can't be read");
+		return 0;
+	}
+	arena->top_bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
+	if (arena->top_bytes > arena->system_bytes) {
+		mw_ptmalloc__problem(pt, arena->top, "top is larger than its arena");
+		arena->top_bytes = 0;
+	}
+	if (arena->main)
+		return main_stretches(pt, arena);
+	return thread_stretches(pt, arena, (uint32_t)(pt->arena_count - 1));
+}
+
+int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
+{
+	uint64_t addr = pt->main_arena;
+
+	for (int i = 0; i < ARENAS_MAX; i++) {
+		int ret = add_arena(pt, addr);
+
+		if (ret)
+			return ret;
+		if (!mw_image__read_u64(pt->image, addr + pt->layout.next, &addr) || !addr) {
+			mw_ptmalloc__problem(pt, addr, "ring of arenas breaks off");
+			break;
+		}
+		if (addr == pt->main_arena)
+			break;
+	}
+	for (size_t i = 0; i < pt->arena_count; i++) {
+		int ret = mw_ptmalloc__read_fastbins(pt, i);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

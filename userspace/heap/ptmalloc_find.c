@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Finding main_arena and mp_. Without symbols: an empty bin's head points to itself, and the
+ * arenas' next pointers make a ring; both together leave no doubt, and their distance tells the
+ * layout's family (see the table).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/ptmalloc_impl.h"
+#include "image/elffile.h"
+#include "util/array.h"
+#include "util/cleanup.h"
+
+enum {
+	DATA_MAX = 64 << 20, /* bytes of one data segment that are searched */
+	RING_FROM_BINS = 2048, /* from malloc_state.bins to .next: 254 pointers, 16 bytes of map */
+	RING_MAX = ARENAS_MAX,
+	MP_BYTES = 128,
+};
+
+/* Does the ring of arenas through BASE, with next at OFFSET, close? Brent against other rings. */
+static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
+{
+	uint64_t at = base, tortoise = base, power = 1, lap = 0;
+
+	for (int i = 0; i < RING_MAX; i++) {
+		uint64_t next;
+
+		if (!mw_image__read_u64(image, at + offset, &next) || next & 7 || !next)
+			return false;
+		if (next == base)
+			return true;
+		if (next == tortoise)
+			return false;
+		if (++lap == power) {
+			tortoise = next;
+			power *= 2;
+			lap = 0;
+		}
+		at = next;
+	}
+	return false;
+}
+
+/* The same for a base that a symbol gave: also its bins must be lists. */
+static bool arena_validates(struct mw_image *image, uint64_t base,
+			    const struct mw_ptmalloc_layout *l)
+{
+	uint64_t bins[2 * MW_PTMALLOC_BINS];
+
+	if (!mw_image__read_all(image, base + l->bins, bins, sizeof(bins)))
+		return false;
+	for (uint64_t i = 0; i < MW_PTMALLOC_BINS; i++) {
+		uint64_t self = base + l->bins + 16 * i - 16;
+
+		if ((bins[2 * i] == self) != (bins[2 * i + 1] == self) || bins[2 * i] & 7)
+			return false;
+	}
+	return ring_closes(image, base, l->next);
+}
+
+/* DATA at ADDR: the first bins array in it whose arena validates, by any of the families. */
+static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t len, uint64_t addr,
+			    const struct mw_ptmalloc_layout **family)
+{
+	for (size_t off = 0; off + 16 <= len; off += 8) {
+		uint64_t pair[2];
+
+		memcpy(pair, data + off, sizeof(pair));
+		if (pair[0] != addr + off - 16 || pair[1] != pair[0])
+			continue;
+		/* Which bin this is, is open: the first ones may be in use. */
+		for (uint64_t bin = 0; bin < MW_PTMALLOC_BINS && 16 * bin <= off; bin++) {
+			uint64_t bins = addr + off - 16 * bin;
+
+			for (size_t i = 0; i < mw_ptmalloc_layout_count; i++) {
+				const struct mw_ptmalloc_layout *l = &mw_ptmalloc_layouts[i];
+
+				if (i && l->bins == l[-1].bins)
+					continue;
+				if (arena_validates(image, bins - l->bins, l)) {
+					*family = l;
+					return bins - l->bins;
+				}
+			}
+		}
+		/* A run that is no arena: do not try each of its members again. */
+		while (off + 32 <= len) {
+			memcpy(pair, data + off + 16, sizeof(pair));
+			if (pair[0] != addr + off || pair[1] != pair[0])
+				break;
+			off += 16;
+		}
+	}
+	return 0;
+}
+
+static bool is_data(const struct mw_regions *regions, size_t i)
+{
+	const struct mw_region *r = &regions->regions[i];
+
+	if (!r->map.writable || r->map.shared || r->io || !r->resident)
+		return false;
+	if (r->map.inode)
+		return true;
+	/* Anonymous right behind a file's data: its .bss. In a core without names: any small one. */
+	return i && r[-1].map.inode && r[-1].map.writable && r[-1].map.end == r->map.start;
+}
+
+static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout **family)
+{
+	const struct mw_regions *regions = mw_image__regions(pt->image);
+	bool named = false;
+
+	for (size_t i = 0; i < regions->count; i++)
+		named |= regions->regions[i].map.inode != 0;
+	for (size_t i = 0; i < regions->count && !pt->main_arena; i++) {
+		const struct mw_region *r = &regions->regions[i];
+		uint64_t len = r->map.end - r->map.start;
+
+		/* A core whose NT_FILE is lost has no names: then all writable memory it is. */
+		if (named ? !is_data(regions, i) : !r->map.writable || !r->resident)
+			continue;
+		len = len < DATA_MAX ? len & ~(uint64_t)(PAGE_BYTES - 1) : DATA_MAX;
+		_cleanup_free_ uint8_t *data = malloc(len + 1);
+
+		if (!data)
+			return -ENOMEM;
+		ssize_t n = mw_image__read(pt->image, r->map.start, data, len);
+
+		if (n > 0)
+			pt->main_arena = search_data(pt->image, data, (size_t)n, r->map.start, family);
+	}
+	return pt->main_arena ? 0 : -ENOENT;
+}
+
+/* Where the ELF file with the data at ADDR begins: the first region with the same path. */
+static const struct mw_region *file_of(struct mw_image *image, uint64_t addr)
+{
+	const struct mw_regions *regions = mw_image__regions(image);
+	const struct mw_region *data = mw_image__find(image, addr);
+
+	if (data && !data->map.inode && data > regions->regions)
+		data--; /* .bss */
+	if (!data || !data->map.inode)
+		return NULL;
+	for (size_t i = 0; i < regions->count; i++) {
+		const struct mw_region *r = &regions->regions[i];
+
+		if (r->map.inode == data->map.inode && !strcmp(r->map.path, data->map.path))
+			return r;
+	}
+	return NULL;
+}
+
+static unsigned int find_version(struct mw_ptmalloc *pt, const struct mw_region *region)
+{
+	struct mw_elffile *file = mw_image__elffile(pt->image, region->map.start);
+	const char *base = strrchr(region->map.path, '/');
+	unsigned int minor = 0;
+
+	if (file) {
+		size_t left = 0;
+		const char *text = mw_elffile__find_text(file, "release version 2.", &left);
+
+		if (text)
+			minor = mw_ptmalloc_version_in(text, left < 64 ? left : 64);
+		mw_elffile__close(file);
+		if (minor)
+			mw_ptmalloc__evidence(pt, "version: text in the C library's file");
+	}
+	if (!minor && base) {
+		minor = mw_ptmalloc_version_in(base, strlen(base));
+		if (minor)
+			mw_ptmalloc__evidence(pt, "version: name of the C library's file");
+	}
+	return minor;
+}
+
+static uint64_t word(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint32_t half(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* Could P be mp_ of layout L, in a process whose main arena's top is TOP (0: never used)? */
+static bool is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, uint64_t top, bool strict)
+{
+	uint64_t base = word(p + l->sbrk_base), mmapped = word(p + l->mmapped_mem);
+	uint32_t dyn = half(p + l->no_dyn), n = half(p + l->n_mmaps);
+
+	if (dyn > 1 || mmapped % PAGE_BYTES || !mmapped != !n || base % 8 ||
+	    word(p + 16) > 1ULL << 40 || word(p + 24) > 1 << 20 || word(p + 32) > 1 << 20)
+		return false;
+	if (strict && (half(p + l->n_mmaps_max) != 65536 || !word(p)))
+		return false;
+	return top && base ? base <= top && top - base < 1ULL << 44 : !base;
+}
+
+bool mw_ptmalloc__read_settings(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout *l,
+				uint64_t addr)
+{
+	struct mw_ptmalloc_settings *s = &pt->info.settings;
+	uint64_t top = 0;
+	uint8_t p[MP_BYTES];
+
+	mw_image__read_u64(pt->image, pt->main_arena + l->top, &top);
+	if (!mw_image__read_all(pt->image, addr, p, sizeof(p)) || !is_mp(p, l, top, false))
+		return false;
+	*s = (struct mw_ptmalloc_settings){
+		.addr = addr,
+		.trim_threshold = word(p),
+		.top_pad = word(p + 8),
+		.mmap_threshold = word(p + 16),
+		.arena_test = word(p + 24),
+		.arena_max = word(p + 32),
+		.n_mmaps = half(p + l->n_mmaps),
+		.n_mmaps_max = half(p + l->n_mmaps_max),
+		.mmapped_bytes = word(p + l->mmapped_mem),
+		.sbrk_base = word(p + l->sbrk_base),
+		.dynamic = !half(p + l->no_dyn),
+	};
+	return true;
+}
+
+/* mp_ lies in the same data as main_arena. Exactly one match or none. */
+static uint64_t search_mp(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout *l)
+{
+	const struct mw_region *r = mw_image__find(pt->image, pt->main_arena);
+	uint64_t len = r ? r->map.end - r->map.start : 0, top = 0, found = 0;
+
+	mw_image__read_u64(pt->image, pt->main_arena + l->top, &top);
+	len = len < DATA_MAX ? len : DATA_MAX;
+	_cleanup_free_ uint8_t *data = malloc(len + 1);
+	ssize_t n = data ? mw_image__read(pt->image, r ? r->map.start : 0, data, len) : 0;
+
+	for (ssize_t off = 0; off + MP_BYTES <= n; off += 8) {
+		if (!is_mp(data + off, l, top, true))
+			continue;
+		if (found)
+			return 0;
+		found = r->map.start + (uint64_t)off;
+	}
+	return found;
+}
+
+/* Without a version: the row of the family that explains most of what memory shows. */
+static const struct mw_ptmalloc_layout *best_row(struct mw_ptmalloc *pt,
+						 const struct mw_ptmalloc_layout *family)
+{
+	const struct mw_ptmalloc_layout *best = family;
+	unsigned int best_score = 0;
+
+	for (const struct mw_ptmalloc_layout *l = family;
+	     l < mw_ptmalloc_layouts + mw_ptmalloc_layout_count && l->bins == family->bins; l++) {
+		uint64_t mp = search_mp(pt, l), head[2];
+		unsigned int score = 0;
+
+		pt->layout = *l;
+		if (mp && mw_ptmalloc__read_settings(pt, l, mp)) {
+			uint64_t first = (pt->info.settings.sbrk_base + 15) & ~15ULL;
+
+			score = 1;
+			if (l->tcache_size && first &&
+			    mw_image__read_all(pt->image, first, head, sizeof(head)) &&
+			    (head[1] & ~7ULL) == ((l->tcache_size + 8u + 15) & ~15u))
+				score += 1 + mw_ptmalloc__try_tcache(pt, first);
+		}
+		if (score >= best_score && score) {
+			best = l;
+			best_score = score;
+		}
+	}
+	memset(&pt->info.settings, 0, sizeof(pt->info.settings));
+	mw_ptmalloc__evidence(pt, "version: the layout that fits the memory best");
+	return best;
+}
+
+static void find_settings(struct mw_ptmalloc *pt, uint64_t by_symbol)
+{
+	uint64_t addr;
+
+	if (by_symbol && mw_ptmalloc__read_settings(pt, &pt->layout, by_symbol)) {
+		mw_ptmalloc__evidence(pt, "mp_: symbol");
+		return;
+	}
+	addr = search_mp(pt, &pt->layout);
+	if (addr && mw_ptmalloc__read_settings(pt, &pt->layout, addr))
+		mw_ptmalloc__evidence(pt, "mp_: the one place in the C library's data that fits");
+	else
+		mw_ptmalloc__evidence(pt, "mp_: not found");
+}
+
+static int not_here(struct mw_err *err)
+{
+	return mw_err_set(err, -ENOENT, "no-glibc-malloc", NULL,
+			  "no glibc malloc arena in any file's data: another allocator or C library, "
+			  "or nothing was allocated yet");
+}
+
+int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
+{
+	const struct mw_ptmalloc_layout *family = NULL, *row = NULL;
+	struct mw_ptmalloc_debug debug = {0};
+	const struct mw_region *file;
+	unsigned int minor = 0;
+	int ret;
+
+	ret = search_image(pt, &family);
+	if (ret == -ENOMEM)
+		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+	if (ret)
+		return not_here(err);
+	file = file_of(pt->image, pt->main_arena);
+	if (file) {
+		minor = find_version(pt, file);
+		row = mw_ptmalloc_layout_of(minor);
+		/* A version that the memory contradicts (a patched or newer library) is dropped. */
+		if (row && row->bins != family->bins)
+			row = NULL;
+		mw_ptmalloc__read_debug(pt->image, file->map.start, row ? row : family, &debug);
+	}
+	if (!row)
+		row = best_row(pt, family);
+	pt->layout = *row;
+	if (debug.main_arena == pt->main_arena) {
+		mw_ptmalloc__evidence(pt, "main_arena: symbol, and its bins and ring of arenas");
+		if (debug.dwarf) {
+			pt->layout = debug.layout;
+			mw_ptmalloc__evidence(pt, "offsets: DWARF of this very library");
+		}
+	} else {
+		mw_ptmalloc__evidence(pt, "main_arena: bins that point to themselves, ring of arenas");
+		debug.mp = 0;
+	}
+	pt->info.layout = &pt->layout;
+	if (minor && row->low <= minor && minor <= row->high)
+		snprintf(pt->info.version, sizeof(pt->info.version), "2.%u", minor);
+	else
+		snprintf(pt->info.version, sizeof(pt->info.version), "2.%u to 2.%u", row->low,
+			 row->high);
+	find_settings(pt, debug.mp);
+	return 0;
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Chunks with a mapping of their own (sysmalloc_mmap() in malloc/malloc.c). */
+#include <errno.h>
+#include <string.h>
+
+#include "heap/ptmalloc_impl.h"
+
+/* Bytes of the mapping whose chunk has HEAD at CHUNK, or 0. START is the mapping's. */
+static uint64_t mapping_of(const struct mw_ptmalloc *pt, uint64_t chunk, const uint64_t head[2],
+			   uint64_t *start)
+{
+	uint64_t lead = head[0], size = head[1] & ~(uint64_t)CHUNK_FLAGS, total;
+
+	if ((head[1] & CHUNK_FLAGS) != CHUNK_MMAPPED)
+		return 0;
+	if (pt->layout.mmap_header)
+		lead &= ~15ULL; /* the lowest bit: made of huge pages */
+	if (lead & 15 || lead > chunk || __builtin_add_overflow(lead, size, &total))
+		return 0;
+	if (pt->layout.mmap_header)
+		total += CHUNK_HEADER;
+	*start = chunk - lead;
+	if (!total || total % PAGE_BYTES || *start % PAGE_BYTES || total > 1ULL << 47)
+		return 0;
+	return total;
+}
+
+static bool read_head(struct mw_window *w, uint64_t chunk, uint64_t head[2])
+{
+	const uint8_t *at = mw_window__at(w, chunk, CHUNK_HEADER);
+
+	if (at)
+		memcpy(head, at, CHUNK_HEADER);
+	return at;
+}
+
+/*
+ * The chunk of the mapping that may begin at PAGE, in memory that ends at END. An aligned chunk
+ * begins further in, where its lead says so; before 2.43 the first header stays behind, too.
+ */
+static uint64_t chunk_in(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t page, uint64_t end,
+			 uint64_t *chunk)
+{
+	uint64_t head[2], start, total = 0, first = 0;
+
+	if (read_head(w, page, head) && !head[0]) {
+		first = mapping_of(pt, page, head, &start);
+		if (first && first <= end - page)
+			total = first;
+		*chunk = page;
+	}
+	for (uint64_t align = 32; align < end - page; align *= 2) {
+		uint64_t user = (page + CHUNK_HEADER + align - 1) & ~(align - 1), other;
+
+		if (user >= end || (total && user >= page + total))
+			break;
+		/* Far ones only where the mapping is known: else each page would cost a jump. */
+		if (!total && align > PAGE_BYTES && !pt->layout.mmap_header)
+			break;
+		if (!read_head(w, user - CHUNK_HEADER, head) || !head[0])
+			continue;
+		other = mapping_of(pt, user - CHUNK_HEADER, head, &start);
+		if (other && start == page && (!total || other == total) && other <= end - page) {
+			*chunk = user - CHUNK_HEADER;
+			return other;
+		}
+	}
+	return total;
+}
+
+static bool is_known(const struct mw_ptmalloc *pt, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < pt->stretch_count; i++) {
+		if (pt->stretches[i].start < end && pt->stretches[i].end > start)
+			return true;
+	}
+	return false;
+}
+
+static bool all_found(const struct mw_ptmalloc *pt)
+{
+	return pt->info.settings.addr && pt->info.mmapped.count == pt->info.settings.n_mmaps &&
+	       pt->info.mmapped.bytes == pt->info.settings.mmapped_bytes;
+}
+
+static int search_region(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t page, uint64_t end,
+			 bool everywhere)
+{
+	while (page < end && !all_found(pt)) {
+		uint64_t chunk = 0, total = chunk_in(pt, w, page, end, &chunk);
+
+		if (total) {
+			struct mw_stretch s = {page, page + total, chunk, 0, MW_BLOCK_NO_ARENA,
+					       MW_STRETCH_MMAPPED, false};
+			int ret = mw_ptmalloc__add_stretch(pt, &s);
+
+			if (ret)
+				return ret;
+			pt->info.mmapped.count++;
+			pt->info.mmapped.bytes += total;
+		} else if (!everywhere) {
+			break;
+		}
+		page += total ? total : PAGE_BYTES;
+	}
+	return 0;
+}
+
+int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
+{
+	const struct mw_regions *regions = mw_image__regions(pt->image);
+	size_t heaps = pt->stretch_count;
+	struct mw_window w;
+	int ret = mw_window__init(&w, pt->image);
+
+	if (ret)
+		return ret;
+	/* First where mappings begin, which mostly is all; then page by page. */
+	for (int everywhere = 0; everywhere < 2 && !all_found(pt) && !ret; everywhere++) {
+		if (everywhere && !pt->info.settings.addr)
+			break; /* nothing to check what chance may show */
+		pt->stretch_count = heaps;
+		memset(&pt->info.mmapped, 0, sizeof(pt->info.mmapped));
+		for (size_t i = 0; i < regions->count && !ret; i++) {
+			const struct mw_region *r = &regions->regions[i];
+
+			if (!r->map.writable || r->map.inode || r->map.shared || r->io ||
+			    !(r->resident + r->swapped) || r->map.start % PAGE_BYTES ||
+			    is_known(pt, r->map.start, r->map.end))
+				continue;
+			ret = search_region(pt, &w, r->map.start, r->map.end, everywhere);
+		}
+	}
+	mw_window__free(&w);
+	return ret;
+}
