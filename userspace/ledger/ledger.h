@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ledger: every resident byte of an image has one owner, and the owners' bytes sum to the
+ * resident size. What nobody claims is anon/unknown.
+ */
+#ifndef MW_LEDGER_LEDGER_H
+#define MW_LEDGER_LEDGER_H
+
+#include <stdint.h>
+
+#include "heap/block.h"
+#include "image/image.h"
+#include "util/err.h"
+
+struct mw_ledger_entry {
+	char owner[80];	   /* "glibc/free/bin"; safe to print */
+	uint64_t bytes;	   /* of address space */
+	uint64_t resident; /* bytes of it in memory */
+	uint64_t count;	   /* blocks, or regions where there are none */
+};
+
+struct mw_ledger {
+	struct mw_ledger_entry *entries; /* the largest resident first */
+	size_t count, capacity;
+	uint64_t resident; /* bytes; the sum of the entries' */
+	uint64_t unknown;  /* bytes of it that nobody claims */
+	uint64_t swapped, hugetlb, thp; /* bytes; swap and hugetlbfs are not part of RESIDENT */
+	uint64_t adjusted; /* bytes by which pages changed between two looks at them */
+};
+
+enum { MW_LEDGER_SOURCES = 4 };
+
+/*
+ * Build the ledger of IMAGE. SOURCES (COUNT, at most MW_LEDGER_SOURCES) claim memory from the
+ * outermost inwards: what the second says lies within the first one's blocks is taken off those,
+ * so that region < stack < glibc chunk < Python object nest. 0 or -ENOMEM with ERR set.
+ */
+int mw_ledger__build(struct mw_ledger *ledger, struct mw_image *image, struct mw_blocks **sources,
+		     size_t count, struct mw_err *err);
+void mw_ledger__free(struct mw_ledger *ledger);
+
+/* What the image itself shows: thread stacks, thread-local storage, .bss, vdso. NULL: no memory. */
+struct mw_blocks *mw_ledger_claims(struct mw_image *image);
+
+/* The owner of what nobody claims in REGION; into BUF of SIZE bytes, which it returns. */
+const char *mw_ledger_region_owner(const struct mw_region *region, char *buf, size_t size);
+
+#endif
