@@ -21,6 +21,18 @@ const struct mw_command mw_commands[] = {
 	 "gave and took back (brk, mmap, munmap, mremap, madvise), page faults and RSS. The last block\n"
 	 "covers the whole time. Ctrl-C ends it; nothing stays behind.",
 	 mw_cmd_stat},
+	{"ledger", MW_CMD_LEDGER, "PID|NAME|CORE [options]",
+	 "Show who owns every resident byte of a process or a core",
+	 "Every page in memory gets an owner: glibc's live and free chunks, stacks, files, and what\n"
+	 "nobody claims as anon/unknown. The entries sum to the resident size.",
+	 mw_cmd_ledger},
+	{"malloc", MW_CMD_MALLOC, "PID|NAME|CORE [options]",
+	 "Show glibc malloc's arenas, caches, mmapped chunks and present settings",
+	 "Finds the heap with or without symbols. in_use_bytes and free_bytes are glibc's own figures\n"
+	 "(malloc_info, mallinfo2), in which chunks in thread caches count as in use.",
+	 mw_cmd_malloc},
+	{"whatis", MW_CMD_WHATIS, "PID|NAME|CORE ADDRESS [...] [options]",
+	 "Say what an address is: region, chunk, its state, size and owner", NULL, mw_cmd_whatis},
 	{"completion", MW_CMD_COMPLETION, "bash", "Print a completion script for a shell", NULL,
 	 mw_cmd_completion},
 	{"help", MW_CMD_HELP, "[COMMAND]", "Open the manual page of memwhere or of a command", NULL,

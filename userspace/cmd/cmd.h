@@ -45,6 +45,9 @@ struct mw_options {
 	bool json, verbose, quiet;
 	enum mw_color color;
 	const char *output, *exe, *sysroot;
+	bool stop;		    /* hold the target while it is read */
+	bool zstd;		    /* compress the snapshot */
+	uint64_t at_rss, at_growth; /* snapshot: bytes, bytes a second; 0: at once */
 
 	const char *mode;	 /* "growth", "sizes", "exact" */
 	double interval;	 /* seconds */
@@ -104,6 +107,10 @@ int mw_cmd_find_process(const char *text, pid_t *pid, struct mw_err *err);
 /* The subcommands, one file each. */
 int mw_cmd_live(const struct mw_options *opt);
 int mw_cmd_stat(const struct mw_options *opt);
+int mw_cmd_ledger(const struct mw_options *opt);
+int mw_cmd_malloc(const struct mw_options *opt);
+int mw_cmd_whatis(const struct mw_options *opt);
+int mw_cmd_snapshot(const struct mw_options *opt);
 int mw_cmd_completion(const struct mw_options *opt);
 int mw_cmd_help(const struct mw_options *opt);
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cmd/cmd.h"
 #include "cmd/options.h"
@@ -44,6 +45,14 @@ const struct mw_option mw_option_table[] = {
 	{"exe", 0, MW_OPT_TEXT, FIELD(exe), MW_CMD_HEAP, "FILE", "the core's executable", NULL},
 	{"sysroot", 0, MW_OPT_TEXT, FIELD(sysroot), MW_CMD_HEAP, "DIR",
 	 "where the files of a core's machine are", NULL},
+	{"stop", 0, MW_OPT_FLAG, FIELD(stop), MW_CMD_HEAP, NULL,
+	 "hold all threads while the memory is read, so that nothing changes meanwhile", NULL},
+	{"zstd", 'z', MW_OPT_FLAG, FIELD(zstd), MW_CMD_SNAPSHOT, NULL, "compress the snapshot",
+	 NULL},
+	{"at-rss", 0, MW_OPT_SIZE, FIELD(at_rss), MW_CMD_SNAPSHOT, "SIZE",
+	 "wait until the process has SIZE in memory, then take it", NULL},
+	{"at-growth", 0, MW_OPT_RATE, FIELD(at_growth), MW_CMD_SNAPSHOT, "SIZE/S",
+	 "wait until it grows by SIZE within a second, then take it", NULL},
 	{"color", 0, MW_OPT_COLOR, FIELD(color), MW_CMD_ANY, "WHEN",
 	 "auto (default), always or never", "auto always never"},
 	{NULL, 'h', MW_OPT_FLAG, FIELD(help_short), MW_CMD_ANY, NULL, "this short help", NULL},
@@ -71,6 +80,18 @@ static bool is_choice(const char *choices, const char *word)
 	return false;
 }
 
+/* "10M/s", or without the "/s". */
+static int parse_rate(const char *arg, uint64_t *value)
+{
+	const char *slash = strchr(arg, '/');
+	char size[32];
+
+	if (slash && strcasecmp(slash, "/s"))
+		return -EINVAL;
+	snprintf(size, sizeof(size), "%.*s", slash ? (int)(slash - arg) : 31, arg);
+	return mw_parse_size(size, value);
+}
+
 static int store(struct mw_options *opt, const struct mw_option *row, const char *arg,
 		 struct mw_err *err)
 {
@@ -96,6 +117,9 @@ static int store(struct mw_options *opt, const struct mw_option *row, const char
 	case MW_OPT_SIZE:
 		ret = mw_parse_size(arg, field);
 		break;
+	case MW_OPT_RATE:
+		ret = parse_rate(arg, field);
+		break;
 	case MW_OPT_SECONDS:
 		ret = mw_parse_seconds(arg, field);
 		if (!ret && *(double *)field > 1e9)
@@ -109,7 +133,7 @@ static int store(struct mw_options *opt, const struct mw_option *row, const char
 		return mw_err_set(err, -EINVAL, "usage", row->name, "'%.40s' is out of range", arg);
 	if (ret)
 		return mw_err_set(err, -EINVAL, "usage", row->name, "'%.40s' is not a %s%s", arg,
-				  row->kind == MW_OPT_SIZE    ? "size" :
+				  row->kind == MW_OPT_SIZE || row->kind == MW_OPT_RATE ? "size" :
 				  row->kind == MW_OPT_SECONDS ? "time" :
 								"whole number",
 				  row->kind == MW_OPT_SIZE ? ", such as 512, 64K or 4.5M" : "");

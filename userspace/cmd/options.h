@@ -12,6 +12,7 @@ enum mw_option_kind {
 	MW_OPT_WORD,	/* const char *, one of .choices */
 	MW_OPT_COLOR,	/* enum mw_color */
 	MW_OPT_SIZE,	/* uint64_t, bytes */
+	MW_OPT_RATE,	/* uint64_t, bytes a second */
 	MW_OPT_SECONDS, /* double */
 	MW_OPT_UINT,	/* uint64_t, 1 to UINT32_MAX */
 };

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef MW_REPORT_LEDGER_H
+#define MW_REPORT_LEDGER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "ledger/ledger.h"
+
+/* What the resident bytes are, in words: "rss", "recorded-rss", "held-by-core". */
+const char *mw_residency_name(enum mw_residency residency);
+
+/* A new reference, or NULL when out of memory. EVIDENCE (a reference is taken over) may be NULL. */
+json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
+		       enum mw_residency residency, json_t *evidence);
+
+/* The largest first; what is under one thousandth is folded together unless ALL. */
+void mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
+		    enum mw_residency residency, bool color, bool utf8, bool all);
+
+#endif

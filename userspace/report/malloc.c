@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <string.h>
+
+#include "report/malloc.h"
+#include "util/units.h"
+
+static json_t *integer(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static json_t *cell(struct mw_ptmalloc_cell value)
+{
+	return json_pack("{s:o,s:o}", "count", integer(value.count), "bytes", integer(value.bytes));
+}
+
+static json_t *address(uint64_t addr)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, addr);
+	return json_string(text);
+}
+
+static json_t *arena_json(const struct mw_ptmalloc_arena *a)
+{
+	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "kind",
+			 a->main ? "main" : "thread", "address", address(a->addr), "system_bytes",
+			 integer(a->system_bytes), "in_use_bytes", integer(a->in_use_bytes),
+			 "free_bytes", integer(a->free_bytes), "top_bytes", integer(a->top_bytes),
+			 "heaps", integer(a->heaps), "live", cell(a->live), "tcache",
+			 cell(a->tcache), "fastbins", cell(a->fastbin), "bins", cell(a->bin),
+			 "overhead_bytes", integer(a->overhead_bytes), "gap_bytes",
+			 integer(a->gap_bytes));
+}
+
+static json_t *settings_json(const struct mw_ptmalloc_settings *s)
+{
+	if (!s->addr)
+		return json_null();
+	return json_pack("{s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "mmap_threshold",
+			 integer(s->mmap_threshold), "trim_threshold", integer(s->trim_threshold),
+			 "top_pad", integer(s->top_pad), "dynamic", s->dynamic, "mmap_max",
+			 integer(s->n_mmaps_max), "arena_max", integer(s->arena_max), "arena_test",
+			 integer(s->arena_test));
+}
+
+json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target)
+{
+	json_t *arenas = json_array(), *problems = json_array(), *evidence = json_array();
+
+	for (size_t i = 0; i < info->arena_count; i++)
+		json_array_append_new(arenas, arena_json(&info->arenas[i]));
+	for (size_t i = 0; i < info->problem_count; i++)
+		json_array_append_new(problems,
+				      json_pack("{s:o,s:s}", "address",
+						address(info->problems[i].addr), "message",
+						info->problems[i].what));
+	for (size_t i = 0; info->evidence[i]; i++)
+		json_array_append_new(evidence, json_string(info->evidence[i]));
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "allocator",
+			 "glibc", "version", info->version, "arenas", arenas, "mmapped",
+			 cell(info->mmapped), "settings", settings_json(&info->settings),
+			 "tcaches", integer(info->tcaches), "problems", problems, "problem_count",
+			 integer(info->problem_total), "evidence", evidence);
+}
+
+static void row(FILE *out, const char *name, uint64_t values[], size_t count)
+{
+	char buf[MW_UNIT_BUF];
+
+	fprintf(out, "%-22s", name);
+	for (size_t i = 0; i < count; i++)
+		fprintf(out, " %10s", mw_format_size(buf, values[i]));
+	fputc('\n', out);
+}
+
+enum { COLUMNS = 7 };
+
+static void arenas_text(FILE *out, const struct mw_ptmalloc_info *info, bool color)
+{
+	uint64_t sum[COLUMNS] = {0};
+
+	fprintf(out, "%s%-22s %10s %10s %10s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "", "arena",
+		"system", "live", "tcache", "fastbins", "bins", "top", "overhead",
+		color ? "\033[0m" : "");
+	for (size_t i = 0; i < info->arena_count; i++) {
+		const struct mw_ptmalloc_arena *a = &info->arenas[i];
+		uint64_t values[COLUMNS] = {a->system_bytes,  a->live.bytes, a->tcache.bytes,
+					    a->fastbin.bytes, a->bin.bytes,  a->top_bytes,
+					    a->overhead_bytes};
+		char name[32];
+
+		for (size_t k = 0; k < COLUMNS; k++)
+			sum[k] += values[k];
+		snprintf(name, sizeof(name), "%s 0x%" PRIx64, a->main ? "main" : "thread", a->addr);
+		row(out, name, values, COLUMNS);
+	}
+	if (info->mmapped.count) {
+		uint64_t values[COLUMNS] = {info->mmapped.bytes, info->mmapped.bytes};
+		char name[48], count[MW_UNIT_BUF];
+
+		snprintf(name, sizeof(name), "%s mmapped chunk%s",
+			 mw_format_count(count, info->mmapped.count),
+			 info->mmapped.count == 1 ? "" : "s");
+		row(out, name, values, 2);
+		sum[0] += info->mmapped.bytes;
+		sum[1] += info->mmapped.bytes;
+	}
+	row(out, "sum", sum, COLUMNS);
+}
+
+void mw_malloc_text(FILE *out, const struct mw_ptmalloc_info *info, const char *target, bool color,
+		    bool verbose)
+{
+	const struct mw_ptmalloc_settings *s = &info->settings;
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
+
+	fprintf(out, "%s: glibc %s malloc, %zu arena%s, %" PRIu64 " thread cache%s\n\n", target,
+		info->version, info->arena_count, info->arena_count == 1 ? "" : "s", info->tcaches,
+		info->tcaches == 1 ? "" : "s");
+	arenas_text(out, info, color);
+	if (s->addr)
+		fprintf(out,
+			"\nmmap threshold %s (%s), trim threshold %s, top pad %s, mmapped at most %" PRIu64
+			" chunks\n",
+			mw_format_size(a, s->mmap_threshold),
+			s->dynamic ? "moves by itself" : "fixed", mw_format_size(b, s->trim_threshold),
+			mw_format_size(c, s->top_pad), s->n_mmaps_max);
+	else
+		fprintf(out, "\nsettings: unknown, mp_ was not found\n");
+	for (size_t i = 0; i < info->problem_count; i++)
+		fprintf(out, "%sproblem at 0x%" PRIx64 ": %s%s\n", color ? "\033[31m" : "",
+			info->problems[i].addr, info->problems[i].what, color ? "\033[0m" : "");
+	if (info->problem_total > info->problem_count)
+		fprintf(out, "... and %" PRIu64 " more problems\n",
+			info->problem_total - info->problem_count);
+	for (size_t i = 0; verbose && info->evidence[i]; i++)
+		fprintf(out, "evidence: %s\n", info->evidence[i]);
+}

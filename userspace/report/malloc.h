@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Showing what an allocator holds. */
+#ifndef MW_REPORT_MALLOC_H
+#define MW_REPORT_MALLOC_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "heap/ptmalloc.h"
+
+/* TARGET is the image's name. A new reference, or NULL when out of memory. */
+json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target);
+void mw_malloc_text(FILE *out, const struct mw_ptmalloc_info *info, const char *target, bool color,
+		    bool verbose);
+
+#endif
