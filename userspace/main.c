@@ -33,6 +33,11 @@ const struct mw_command mw_commands[] = {
 	 mw_cmd_malloc},
 	{"whatis", MW_CMD_WHATIS, "PID|NAME|CORE ADDRESS [...] [options]",
 	 "Say what an address is: region, chunk, its state, size and owner", NULL, mw_cmd_whatis},
+	{"snapshot", MW_CMD_SNAPSHOT, "PID|NAME -o FILE [options]",
+	 "Write a core of a running process, with the residency that plain cores lack",
+	 "The core is an ordinary one that gdb opens. The process is held while it is copied; for how\n"
+	 "long is printed.",
+	 mw_cmd_snapshot},
 	{"completion", MW_CMD_COMPLETION, "bash", "Print a completion script for a shell", NULL,
 	 mw_cmd_completion},
 	{"help", MW_CMD_HELP, "[COMMAND]", "Open the manual page of memwhere or of a command", NULL,

@@ -87,6 +87,8 @@ static void add_field(struct mw_region *region, const char *line, size_t len)
 	*value++ = '\0';
 	if (!strcmp(text, "Rss"))
 		region->resident = field_bytes(region, value);
+	else if (!strcmp(text, "Anonymous"))
+		region->anonymous = field_bytes(region, value);
 	else if (!strcmp(text, "Swap"))
 		region->swapped = field_bytes(region, value);
 	else if (!strcmp(text, "AnonHugePages"))

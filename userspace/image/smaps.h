@@ -13,6 +13,7 @@ struct mw_region {
 	uint64_t resident;  /* bytes in memory (Rss); in a plain core: bytes that the core holds */
 	uint64_t swapped;   /* bytes in swap */
 	uint64_t hugetlb;   /* bytes in huge pages of hugetlbfs, which Rss leaves out */
+	uint64_t anonymous; /* bytes of RESIDENT that are no file's (Anonymous): changed copies, too */
 	uint64_t thp;	    /* bytes of RESIDENT in transparent huge pages (AnonHugePages) */
 	bool no_dump;	    /* VmFlags dd: excluded from cores, maybe unsafe to read */
 	bool io;	    /* VmFlags io or pf: device memory, never to be read */

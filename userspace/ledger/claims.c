@@ -145,6 +145,19 @@ static bool is_main_stack(struct mw_image *image, const struct mw_region *r)
 	return random >= r->map.start && random < r->map.end;
 }
 
+/* A thread's stack pointer is in REGION: then its stack is, whatever lies below. */
+static bool has_thread(struct mw_image *image, const struct mw_region *r)
+{
+	size_t count;
+	const struct mw_thread *threads = mw_image__threads(image, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (threads[i].sp >= r->map.start && threads[i].sp < r->map.end)
+			return true;
+	}
+	return false;
+}
+
 static int collect(struct claims *c)
 {
 	const struct mw_regions *regions = mw_image__regions(c->image);
@@ -172,7 +185,8 @@ static int collect(struct claims *c)
 		ret = claim_bss(c, regions, i);
 		/* A heap of malloc begins at a multiple of 64 MiB and behind its reserve. */
 		if (!ret && r->map.start % (64 << 20) &&
-		    (size <= TLS_MAX || (guarded && size <= STACK_SCAN_MAX)))
+		    (size <= TLS_MAX ||
+		     ((guarded || has_thread(c->image, r)) && size <= STACK_SCAN_MAX)))
 			ret = scan_threads(c, r, spans, &w);
 	}
 	mw_window__free(&w);

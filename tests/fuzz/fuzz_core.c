@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* needs: userspace/image/image.c userspace/image/core.c userspace/image/core_notes.c userspace/image/unpack.c userspace/image/elffile.c userspace/image/smaps.c userspace/image/maps.c userspace/util/array.c userspace/util/err.c userspace/util/file.c userspace/util/log.c userspace/util/text.c userspace/heap/ptmalloc.c userspace/heap/ptmalloc_arenas.c userspace/heap/ptmalloc_cache.c userspace/heap/ptmalloc_debug.c userspace/heap/ptmalloc_find.c userspace/heap/ptmalloc_layout.c userspace/heap/ptmalloc_mmapped.c userspace/heap/ptmalloc_walk.c userspace/ledger/ledger.c userspace/ledger/claims.c */
+/* Any bytes as a core: opened, its heap looked for, its ledger built. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "heap/ptmalloc.h"
+#include "ledger/ledger.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("core", MFD_CLOEXEC);
+	struct mw_blocks *sources[2] = {NULL, NULL};
+	struct mw_ledger ledger = {0};
+	struct mw_image *image;
+	struct mw_err err;
+	char path[64];
+
+	if (write(fd, data, size) != (ssize_t)size)
+		abort();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	image = mw_image__open_core(path, NULL, &err);
+	if (image) {
+		struct mw_ptmalloc *pt = mw_ptmalloc__open(image, &err);
+
+		sources[0] = mw_ledger_claims(image);
+		sources[1] = pt ? mw_ptmalloc__blocks(pt) : NULL;
+		if (sources[0] && !mw_ledger__build(&ledger, image, sources, 2, &err)) {
+			uint64_t sum = 0;
+
+			for (size_t i = 0; i < ledger.count; i++)
+				sum += ledger.entries[i].resident;
+			if (sum != ledger.resident)
+				abort();
+		}
+		mw_ledger__free(&ledger);
+		mw_blocks__close(sources[0]);
+		mw_blocks__close(sources[1]);
+		mw_ptmalloc__close(pt);
+		mw_image__close(image);
+	}
+	close(fd);
+	return 0;
+}

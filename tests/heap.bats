@@ -1,0 +1,157 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# ledger, malloc, whatis and snapshot against what glibc and the kernel say.
+
+load lib
+
+setup() { setup_common; }
+teardown() { teardown_common; }
+
+truth() { # TARGET [OPTION...]: malloc on TARGET equals what the workload wrote
+	"$MW" malloc --json "$@" >"$BATS_TEST_TMPDIR/malloc.json"
+	python3 "$BATS_TEST_DIRNAME/heap_truth.py" "$BATS_TEST_TMPDIR/malloc.json" "$BATS_TEST_TMPDIR/truth"
+}
+
+ledger_sums() { # TARGET: the entries sum to the resident size, which is printed
+	"$MW" ledger --json "$1" >"$BATS_TEST_TMPDIR/ledger.json"
+	jq -e '([.entries[].resident_bytes] | add) == .resident_bytes' "$BATS_TEST_TMPDIR/ledger.json" >/dev/null
+	jq .resident_bytes "$BATS_TEST_TMPDIR/ledger.json"
+}
+
+rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
+
+@test "malloc equals malloc_info and mallinfo2: one thread, live" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth"
+	truth "$PID"
+}
+
+@test "malloc equals malloc_info and mallinfo2: several arenas, live, stopped, gcore and snapshot" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 5 7919
+	truth "$PID"
+	truth "$PID" --stop
+	gcore -o "$BATS_TEST_TMPDIR/core" "$PID" >/dev/null 2>&1
+	truth "$BATS_TEST_TMPDIR/core.$PID"
+	"$MW" snapshot "$PID" -o "$BATS_TEST_TMPDIR/snapshot"
+	truth "$BATS_TEST_TMPDIR/snapshot"
+}
+
+@test "malloc with changed mallopt: thresholds are read and fixed" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 2 5003 mallopt
+	truth "$PID"
+	[ "$(jq -c '[.settings.mmap_threshold, .settings.trim_threshold, .settings.dynamic]' "$BATS_TEST_TMPDIR/malloc.json")" = '[70001,500009,false]' ]
+}
+
+@test "a core that the kernel wrote" {
+	cd "$BATS_TEST_TMPDIR"
+	[ "$(cat /proc/sys/kernel/core_pattern)" = core ] || skip "core_pattern is not 'core'"
+	ulimit -c unlimited
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 3 7919
+	kill -ABRT "$PID"
+	wait "$PID" || true
+	truth "$(ls core*)"
+	ledger_sums "$(ls core*)"
+}
+
+@test "compressed cores say the same" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 2 7919
+	"$MW" snapshot "$PID" -o "$BATS_TEST_TMPDIR/s"
+	zstd -q "$BATS_TEST_TMPDIR/s" -o "$BATS_TEST_TMPDIR/s.zst"
+	gzip -1 <"$BATS_TEST_TMPDIR/s" >"$BATS_TEST_TMPDIR/s.gz"
+	for s in s.zst s.gz; do truth "$BATS_TEST_TMPDIR/$s"; done
+	"$MW" snapshot "$PID" --zstd -o "$BATS_TEST_TMPDIR/own.zst"
+	truth "$BATS_TEST_TMPDIR/own.zst"
+}
+
+@test "the ledger sums to Rss and knows 99 percent of a C program" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 4 20011
+	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
+	jq -e '.unknown_bytes * 100 < .resident_bytes' "$BATS_TEST_TMPDIR/ledger.json"
+}
+
+@test "process and snapshot give the same tree" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 4 20011
+	"$MW" snapshot "$PID" -o "$BATS_TEST_TMPDIR/s"
+	ledger_sums "$PID"
+	jq -S '.entries | sort_by(.owner)' "$BATS_TEST_TMPDIR/ledger.json" >"$BATS_TEST_TMPDIR/a"
+	ledger_sums "$BATS_TEST_TMPDIR/s"
+	jq -S '.entries | sort_by(.owner)' "$BATS_TEST_TMPDIR/ledger.json" >"$BATS_TEST_TMPDIR/b"
+	diff "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+}
+
+@test "a snapshot opens in gdb, with its stack" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 2 1009
+	"$MW" snapshot "$PID" -o "$BATS_TEST_TMPDIR/s"
+	gdb -batch -ex bt "$WORK/heap" "$BATS_TEST_TMPDIR/s" 2>/dev/null | grep -q ' main '
+}
+
+@test "snapshot waits for a size" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 0 1009
+	"$MW" snapshot "$PID" --at-rss 70M -o "$BATS_TEST_TMPDIR/s" 3>&- 7>&- &
+	sleep 0.5
+	[ ! -e "$BATS_TEST_TMPDIR/s" ]
+	go_grow() { echo grow >&7; }
+	go_grow
+	wait_until 10 test -e "$BATS_TEST_TMPDIR/s"
+	[ "$(ledger_sums "$BATS_TEST_TMPDIR/s")" -ge $((70 << 20)) ]
+}
+
+@test "whatis: a chunk, a stack, a file, nothing" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 0 1009
+	heap=$(awk '/\[heap\]/ { print "0x" substr($1, 1, index($1, "-") - 1) }' "/proc/$PID/maps")
+	stack=$(awk '/\[stack\]/ { print "0x" substr($1, 1, index($1, "-") - 1) }' "/proc/$PID/maps")
+	libc=$(awk '/libc.so.6/ { print "0x" substr($1, 1, index($1, "-") - 1); exit }' "/proc/$PID/maps")
+	"$MW" whatis --json "$PID" "$((heap + 0x20))" "$stack" "$libc" 4096 >"$BATS_TEST_TMPDIR/w"
+	[ "$(jq -s -c '[.[].owner]' "$BATS_TEST_TMPDIR/w")" = '["glibc/overhead","stack","file/libc.so.6","unmapped"]' ]
+}
+
+@test "a target survives kill -9 of a memwhere that holds it" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 3 100003
+	for delay in 0.01 0.02 0.05; do
+		"$MW" ledger --stop "$PID" >/dev/null 2>&1 3>&- 7>&- &
+		sleep $delay
+		kill -KILL $! || true
+		wait $! || true
+	done
+	wait_until 5 sh -c "! grep -q '^State:.*tracing' /proc/$PID/task/*/status"
+	go_grow() { echo grow >&7; }
+	go_grow
+	wait_until 10 grep -q '^done' "$BATS_TEST_TMPDIR/said"
+}
+
+@test "musl: the ledger sums, the heap is unknown with a reason" {
+	printf '#include <stdlib.h>\n#include <string.h>\n#include <stdio.h>\n#include <unistd.h>\nint main(){memset(malloc(7000003),1,7000003);printf("ready %%d\\n",getpid());fflush(stdout);return getchar();}\n' >"$BATS_TEST_TMPDIR/m.c"
+	musl-gcc -fno-builtin -o "$BATS_TEST_TMPDIR/m" "$BATS_TEST_TMPDIR/m.c"
+	start_workload "$BATS_TEST_TMPDIR/m"
+	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
+	jq -e '.unknown_bytes >= 7000003 and (.evidence[0] | test("no glibc"))' "$BATS_TEST_TMPDIR/ledger.json"
+	run "$MW" malloc "$PID"
+	[ "$status" = 1 ]
+}
+
+@test "bad files: one line and status 1" {
+	cd "$BATS_TEST_TMPDIR"
+	: >empty
+	echo text >text
+	printf '\177ELF' >magic
+	cp /bin/true program
+	for f in empty text magic program /dev/null; do
+		run "$MW" ledger "./${f#/dev/}"
+		[ "$f" = /dev/null ] && run "$MW" ledger /dev/null
+		[ "$status" = 1 ]
+		[ "${#lines[@]}" = 1 ]
+	done
+	run "$MW" ledger --json ./empty
+	[ "$(jq -r .error.code <<<"$output")" = empty ]
+}
+
+@test "a core cut anywhere: coverage or an error, never a crash" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 1 1009
+	"$MW" snapshot "$PID" -o "$BATS_TEST_TMPDIR/s"
+	size=$(stat -c %s "$BATS_TEST_TMPDIR/s")
+	for at in 1 63 64 65 200 1000 4096 9001 $((size / 97)) $((size / 7)) $((size / 3)) $((size / 2)) $((size - 4099)) $((size - 1)); do
+		head -c "$at" "$BATS_TEST_TMPDIR/s" >"$BATS_TEST_TMPDIR/cut"
+		run timeout 20 "$MW" ledger --json "$BATS_TEST_TMPDIR/cut"
+		[ "$status" -le 1 ]
+	done
+	jq -e '.coverage.present_bytes < .coverage.promised_bytes' <<<"${lines[-1]}"
+}

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/procfs.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+#include "image/core_notes.h"
+#include "image/freeze.h"
+#include "image/snapshot.h"
+#include "util/array.h"
+#include "util/cleanup.h"
+#include "util/file.h"
+
+enum { PAGE = 4096, COPY = 1 << 20, XSTATE_MAX = 16384 };
+
+struct buffer {
+	uint8_t *data;
+	size_t len, capacity;
+};
+
+struct writer {
+	pid_t pid;
+	struct mw_image *image;
+	struct mw_freeze *freeze;
+	char *smaps;
+	size_t smaps_len;
+	struct buffer notes;
+	Elf64_Phdr *phdrs;
+	size_t phnum;
+	uint64_t data_offset, end;
+	int fd;
+	uint64_t copied;
+};
+
+static int append(struct buffer *b, const void *data, size_t len)
+{
+	if (mw_array_reserve(&b->data, &b->capacity, b->len + len, 1))
+		return -ENOMEM;
+	if (len)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
+	return 0;
+}
+
+static int pad(struct buffer *b)
+{
+	static const uint8_t zeros[4];
+
+	return append(b, zeros, -b->len & 3);
+}
+
+static int note(struct buffer *b, const char *name, uint32_t type, const void *desc, size_t len)
+{
+	const Elf64_Nhdr nhdr = {(Elf64_Word)strlen(name) + 1, (Elf64_Word)len, type};
+
+	if (len > UINT32_MAX)
+		return -E2BIG;
+	return append(b, &nhdr, sizeof(nhdr)) || append(b, name, nhdr.n_namesz) || pad(b) ||
+			       append(b, desc, len) || pad(b) ?
+		       -ENOMEM :
+		       0;
+}
+
+static int thread_notes(struct writer *w, size_t i)
+{
+	_cleanup_free_ uint8_t *xstate = malloc(XSTATE_MAX);
+	struct elf_prstatus status = {0};
+	elf_fpregset_t fp;
+	size_t len = sizeof(status.pr_reg);
+	int ret;
+
+	if (!xstate)
+		return -ENOMEM;
+	status.pr_pid = mw_freeze__tid(w->freeze, i);
+	status.pr_pgrp = w->pid;
+	ret = mw_freeze__registers(w->freeze, i, NT_PRSTATUS, &status.pr_reg, &len);
+	if (ret)
+		return ret;
+	status.pr_fpvalid = 1;
+	ret = note(&w->notes, "CORE", NT_PRSTATUS, &status, sizeof(status));
+	len = sizeof(fp);
+	if (!ret && !mw_freeze__registers(w->freeze, i, NT_PRFPREG, &fp, &len))
+		ret = note(&w->notes, "CORE", NT_PRFPREG, &fp, len);
+	len = XSTATE_MAX;
+	if (!ret && !mw_freeze__registers(w->freeze, i, NT_X86_XSTATE, xstate, &len))
+		ret = note(&w->notes, "LINUX", NT_X86_XSTATE, xstate, len);
+	return ret;
+}
+
+static int process_notes(struct writer *w)
+{
+	struct elf_prpsinfo info = {.pr_state = 0, .pr_sname = 'R', .pr_pid = w->pid};
+	_cleanup_free_ char *comm = NULL, *args = NULL, *auxv = NULL;
+	char path[64];
+	size_t len;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", w->pid);
+	if (!mw_file_read(path, 4096, &comm, &len))
+		memcpy(info.pr_fname, comm, strnlen(comm, sizeof(info.pr_fname) - 1));
+	info.pr_fname[strcspn(info.pr_fname, "\n")] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", w->pid);
+	if (!mw_file_read(path, 1 << 24, &args, &len)) {
+		len = len < sizeof(info.pr_psargs) ? len : sizeof(info.pr_psargs) - 1;
+		for (size_t i = 0; i < len; i++)
+			info.pr_psargs[i] = args[i] ? args[i] : ' ';
+	}
+	ret = note(&w->notes, "CORE", NT_PRPSINFO, &info, sizeof(info));
+	snprintf(path, sizeof(path), "/proc/%d/auxv", w->pid);
+	if (!ret && !mw_file_read(path, 1 << 16, &auxv, &len))
+		ret = note(&w->notes, "CORE", NT_AUXV, auxv, len);
+	return ret;
+}
+
+static int file_note(struct writer *w)
+{
+	const struct mw_regions *regions = mw_image__regions(w->image);
+	struct buffer rows = {0}, names = {0};
+	uint64_t head[2] = {0, PAGE};
+	int ret = append(&rows, head, sizeof(head));
+
+	for (size_t i = 0; i < regions->count && !ret; i++) {
+		const struct mw_map *map = &regions->regions[i].map;
+		uint64_t row[3] = {map->start, map->end, map->offset / PAGE};
+
+		if (!map->inode)
+			continue;
+		head[0]++;
+		ret = append(&rows, row, sizeof(row));
+		if (!ret)
+			ret = append(&names, map->path, strlen(map->path) + 1);
+	}
+	if (!ret) {
+		memcpy(rows.data, head, sizeof(head));
+		ret = append(&rows, names.data, names.len);
+	}
+	if (!ret)
+		ret = note(&w->notes, "CORE", NT_FILE, rows.data, rows.len);
+	free(rows.data);
+	free(names.data);
+	return ret;
+}
+
+static int make_notes(struct writer *w)
+{
+	const struct mw_spans *spans;
+	size_t main = 0;
+	int ret = mw_image__spans(w->image, &spans);
+
+	for (size_t i = 0; i < mw_freeze__count(w->freeze); i++) {
+		if (mw_freeze__tid(w->freeze, i) == w->pid)
+			main = i;
+	}
+	/* The first thread's registers come before the process's own notes, as in a kernel's core. */
+	if (!ret)
+		ret = thread_notes(w, main);
+	if (!ret)
+		ret = process_notes(w);
+	if (!ret)
+		ret = file_note(w);
+	for (size_t i = 0; i < mw_freeze__count(w->freeze) && !ret; i++) {
+		if (i != main)
+			ret = thread_notes(w, i);
+	}
+	if (!ret)
+		ret = note(&w->notes, MW_NOTE_NAME, MW_NT_SMAPS, w->smaps, w->smaps_len);
+	if (!ret)
+		ret = note(&w->notes, MW_NOTE_NAME, MW_NT_RESIDENCY, spans->spans,
+			   spans->count * sizeof(*spans->spans));
+	return ret;
+}
+
+/* How much of REGION goes into the file: to its last resident page, or of files only headers. */
+static uint64_t dumped(const struct mw_region *r, const struct mw_spans *spans, size_t *span)
+{
+	uint64_t last = 0;
+
+	while (*span < spans->count && spans->spans[*span].start < r->map.end) {
+		if (spans->spans[*span].end > r->map.start)
+			last = spans->spans[*span].end - r->map.start;
+		if (spans->spans[*span].end > r->map.end)
+			break;
+		(*span)++;
+	}
+	if (last > r->map.end - r->map.start)
+		last = r->map.end - r->map.start;
+	if (r->io || !r->map.readable)
+		return 0;
+	/* Swapped pages are in no span, but belong to the content. */
+	if (r->swapped)
+		last = r->map.end - r->map.start;
+	/* Read-only data that was relocated is the process's own (RELRO): a debugger needs it. */
+	if (r->map.inode && !r->map.deleted &&
+	    (r->map.shared || (!r->map.writable && !r->anonymous)))
+		return r->map.offset || r->map.shared ? 0 : PAGE;
+	return last;
+}
+
+static int make_phdrs(struct writer *w)
+{
+	const struct mw_regions *regions = mw_image__regions(w->image);
+	const struct mw_spans *spans;
+	size_t span = 0;
+	uint64_t offset;
+	int ret = mw_image__spans(w->image, &spans);
+
+	w->phnum = regions->count + 1;
+	w->phdrs = ret ? NULL : calloc(w->phnum, sizeof(*w->phdrs));
+	if (!w->phdrs)
+		return ret ? ret : -ENOMEM;
+	offset = sizeof(Elf64_Ehdr) + sizeof(Elf64_Shdr) + w->phnum * sizeof(*w->phdrs);
+	w->phdrs[0] = (Elf64_Phdr){.p_type = PT_NOTE,
+				   .p_offset = offset,
+				   .p_filesz = w->notes.len,
+				   .p_align = 4};
+	offset = (offset + w->notes.len + PAGE - 1) & ~(PAGE - 1ULL);
+	w->data_offset = offset;
+	for (size_t i = 0; i < regions->count; i++) {
+		const struct mw_region *r = &regions->regions[i];
+		Elf64_Phdr *ph = &w->phdrs[i + 1];
+
+		*ph = (Elf64_Phdr){.p_type = PT_LOAD,
+				   .p_offset = offset,
+				   .p_vaddr = r->map.start,
+				   .p_filesz = dumped(r, spans, &span),
+				   .p_memsz = r->map.end - r->map.start,
+				   .p_flags = (r->map.readable ? (Elf64_Word)PF_R : 0) |
+					      (r->map.writable ? (Elf64_Word)PF_W : 0) |
+					      (r->map.executable ? (Elf64_Word)PF_X : 0),
+				   .p_align = PAGE};
+		offset += ph->p_filesz;
+	}
+	w->end = offset;
+	return 0;
+}
+
+static int put(int fd, uint64_t offset, const void *data, size_t len)
+{
+	while (len) {
+		ssize_t n = pwrite(fd, data, len, (off_t)offset);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -ENOSPC;
+		data = (const uint8_t *)data + n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_headers(struct writer *w)
+{
+	bool many = w->phnum >= PN_XNUM;
+	const Elf64_Shdr section = {.sh_info = (Elf64_Word)w->phnum};
+	const Elf64_Ehdr ehdr = {
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			    EV_CURRENT},
+		.e_type = ET_CORE,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_phoff = sizeof(Elf64_Ehdr) + sizeof(Elf64_Shdr),
+		.e_ehsize = sizeof(Elf64_Ehdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = many ? PN_XNUM : (Elf64_Half)w->phnum,
+		.e_shoff = many ? sizeof(Elf64_Ehdr) : 0,
+		.e_shentsize = many ? sizeof(Elf64_Shdr) : 0,
+		.e_shnum = many,
+	};
+	int ret = put(w->fd, 0, &ehdr, sizeof(ehdr));
+
+	if (!ret)
+		ret = put(w->fd, sizeof(ehdr), &section, sizeof(section));
+	if (!ret)
+		ret = put(w->fd, ehdr.e_phoff, w->phdrs, w->phnum * sizeof(*w->phdrs));
+	return ret ? ret : put(w->fd, w->phdrs[0].p_offset, w->notes.data, w->notes.len);
+}
+
+/* Copy [FROM, TO) of the segment PH. What can't be read stays a hole. */
+static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to,
+		    uint8_t *buf)
+{
+	int ret = 0;
+
+	while (from < to && !ret) {
+		size_t want = to - from < COPY ? to - from : COPY;
+		ssize_t n = mw_image__read(w->image, from, buf, want);
+
+		if (n < 0)
+			return (int)n;
+		ret = put(w->fd, ph->p_offset + (from - ph->p_vaddr), buf, (size_t)n);
+		w->copied += (uint64_t)n;
+		from += (size_t)n < want ? ((uint64_t)n & ~(PAGE - 1ULL)) + PAGE : want;
+	}
+	return ret;
+}
+
+static int copy_memory(struct writer *w)
+{
+	const struct mw_regions *regions = mw_image__regions(w->image);
+	_cleanup_free_ uint8_t *buf = malloc(COPY);
+	const struct mw_spans *spans;
+	size_t first = 0;
+	int ret = mw_image__spans(w->image, &spans);
+
+	if (!buf)
+		return -ENOMEM;
+	for (size_t i = 0; i < regions->count && !ret; i++) {
+		const Elf64_Phdr *ph = &w->phdrs[i + 1];
+		uint64_t end = ph->p_vaddr + ph->p_filesz;
+
+		if (!ph->p_filesz)
+			continue;
+		if (regions->regions[i].swapped) {
+			ret = copy_run(w, ph, ph->p_vaddr, end, buf);
+			continue;
+		}
+		while (first < spans->count && spans->spans[first].end <= ph->p_vaddr)
+			first++;
+		for (size_t k = first; k < spans->count && spans->spans[k].start < end && !ret; k++)
+			ret = copy_run(w, ph,
+				       spans->spans[k].start > ph->p_vaddr ? spans->spans[k].start :
+									     ph->p_vaddr,
+				       spans->spans[k].end < end ? spans->spans[k].end : end, buf);
+	}
+	return ret;
+}
+
+static int compress(int in, int out)
+{
+	ZSTD_CCtx *ctx = ZSTD_createCCtx();
+	_cleanup_free_ uint8_t *from = malloc(COPY), *to = malloc(COPY);
+	size_t left = 1;
+	ssize_t n = 1;
+	int ret = ctx && from && to ? 0 : -ENOMEM;
+
+	if (!ret)
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, 1);
+	for (uint64_t at = 0; !ret && n > 0; at += (uint64_t)n) {
+		n = pread(in, from, COPY, (off_t)at);
+		if (n < 0)
+			ret = -errno;
+		ZSTD_inBuffer src = {from, n > 0 ? (size_t)n : 0, 0};
+
+		do {
+			ZSTD_outBuffer dst = {to, COPY, 0};
+			size_t done = 0;
+
+			left = ZSTD_compressStream2(ctx, &dst, &src,
+						    n ? ZSTD_e_continue : ZSTD_e_end);
+			if (ZSTD_isError(left))
+				ret = -EIO;
+			while (!ret && done < dst.pos) {
+				ssize_t k = write(out, to + done, dst.pos - done);
+
+				if (k <= 0)
+					ret = k < 0 ? -errno : -ENOSPC;
+				else
+					done += (size_t)k;
+			}
+		} while (!ret && (n ? src.pos < src.size : left));
+	}
+	ZSTD_freeCCtx(ctx);
+	return ret;
+}
+
+static int capture(struct writer *w, struct mw_snapshot *snapshot, struct mw_err *err)
+{
+	struct mw_regions unused = {0};
+	int ret;
+
+	w->freeze = mw_freeze__start(w->pid, err);
+	if (!w->freeze)
+		return err->code;
+	w->image = mw_image__open_live(w->pid, err);
+	if (!w->image)
+		return err->code;
+	ret = mw_smaps__read(&unused, w->pid, &w->smaps, &w->smaps_len, err);
+	for (size_t i = 0; i < unused.count; i++)
+		snapshot->resident += unused.regions[i].resident;
+	mw_regions__free(&unused);
+	if (ret)
+		return ret;
+	ret = make_notes(w);
+	if (!ret)
+		ret = make_phdrs(w);
+	if (!ret)
+		ret = write_headers(w);
+	if (!ret)
+		ret = copy_memory(w);
+	if (!ret && ftruncate(w->fd, (off_t)w->end))
+		ret = -errno;
+	return ret ? mw_err_set(err, ret, "unwritable", mw_image__name(w->image),
+				"can't copy it: %s", strerror(-ret)) :
+		     0;
+}
+
+int mw_snapshot_write(struct mw_snapshot *snapshot, pid_t pid, const char *path, bool zstd,
+		      struct mw_err *err)
+{
+	struct writer w = {.pid = pid, .fd = -1};
+	char partial[4096], final[4096];
+	struct stat st;
+	int ret, out = -1;
+
+	memset(snapshot, 0, sizeof(*snapshot));
+	if (snprintf(partial, sizeof(partial), "%s.partial", path) >= (int)sizeof(partial) ||
+	    snprintf(final, sizeof(final), "%s.zpartial", path) >= (int)sizeof(final))
+		return mw_err_set(err, -ENAMETOOLONG, "unwritable", NULL, "file name too long");
+	w.fd = open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (w.fd < 0)
+		return mw_err_set(err, -errno, "unwritable", path, "can't write it: %s",
+				  strerror(errno));
+	ret = capture(&w, snapshot, err);
+	snapshot->pause_ns = mw_freeze__end(w.freeze);
+	snapshot->copied = w.copied;
+	if (!ret && zstd) {
+		out = open(final, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		ret = out < 0 ? -errno : compress(w.fd, out);
+		if (ret)
+			mw_err_set(err, ret, "unwritable", path, "can't compress it: %s",
+				   strerror(-ret));
+	}
+	if (!ret && rename(zstd ? final : partial, path))
+		ret = mw_err_set(err, -errno, "unwritable", path, "can't write it: %s",
+				 strerror(errno));
+	if (!ret && !fstat(zstd ? out : w.fd, &st))
+		snapshot->file_size = (uint64_t)st.st_blocks * 512;
+	if (ret || zstd)
+		unlink(partial);
+	if (ret && zstd)
+		unlink(final);
+	if (out >= 0)
+		close(out);
+	close(w.fd);
+	mw_image__close(w.image);
+	free(w.smaps);
+	free(w.notes.data);
+	free(w.phdrs);
+	return ret;
+}
