@@ -83,13 +83,18 @@ static void special(void)
 	kept_huge[2] = realloc(kept_huge[2], 9000011);
 }
 
+/* <malloc.h>'s, which older C libraries lack. */
+struct info2 {
+	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+
 static void write_truth(FILE *out)
 {
-	struct mallinfo2 (*info2)(void) = (struct mallinfo2(*)(void))dlsym(RTLD_DEFAULT, "mallinfo2");
+	struct info2 (*info2)(void) = (struct info2(*)(void))dlsym(RTLD_DEFAULT, "mallinfo2");
 
 	malloc_info(0, out);
 	if (info2) {
-		struct mallinfo2 m = info2();
+		struct info2 m = info2();
 
 		fprintf(out, "\narena %zu\nuordblks %zu\nfordblks %zu\nhblks %zu\nhblkhd %zu\nfsmblks %zu\n",
 			m.arena, m.uordblks, m.fordblks, m.hblks, m.hblkhd, m.fsmblks);

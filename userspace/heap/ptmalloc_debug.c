@@ -147,11 +147,21 @@ void mw_ptmalloc__read_debug(struct mw_image *image, uint64_t base,
 	mw_image__build_id(image, base, id, sizeof(id));
 	if (strlen(id) < 4)
 		return;
-	snprintf(path, sizeof(path), "/usr/lib/debug/.build-id/%.2s/%s.debug", id, id + 2);
-	file = mw_elffile__open(path, path, NULL);
-	if (!file)
-		return;
-	take_symbols(file, bias, debug);
-	mw_elffile__close(file);
-	debug->dwarf = read_dwarf(path, &debug->layout);
+	/* A process in a container has its debug files there, if anywhere. */
+	for (int own_root = 0; own_root < 2 && !debug->dwarf; own_root++) {
+		char root[32] = "";
+
+		if (own_root && mw_image__kind(image) != MW_IMAGE_LIVE)
+			break;
+		if (own_root)
+			snprintf(root, sizeof(root), "/proc/%d/root", mw_image__pid(image));
+		snprintf(path, sizeof(path), "%s/usr/lib/debug/.build-id/%.2s/%.150s.debug", root, id,
+			 id + 2);
+		file = mw_elffile__open(path, path, NULL);
+		if (!file)
+			continue;
+		take_symbols(file, bias, debug);
+		mw_elffile__close(file);
+		debug->dwarf = read_dwarf(path, &debug->layout);
+	}
 }

@@ -53,6 +53,10 @@ static int add_header(struct mw_regions *out, const char *line, size_t len)
 
 	if (ret)
 		return ret;
+	if (one.count != 1) { /* an empty line */
+		mw_maps__free(&one);
+		return -EINVAL;
+	}
 	region = mw_regions__add(out);
 	if (!region) {
 		mw_maps__free(&one);

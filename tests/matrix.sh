@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# glibc of other Debian releases: the heap workload runs in a chroot, memwhere looks at it from
+# outside, first with the C library as it comes (stripped), then with its debug symbols installed.
+# Chroots are kept in MW_CACHE. Ends with one line: N passed, N failed, N skipped. Needs root.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=${BUILD:-$PWD/build}
+cache=${MW_CACHE:-/var/tmp/memwhere-matrix}
+passed=0 failed=0
+mkdir -p "$cache"
+
+check() { # NAME TRUTH TARGET
+	if "$BUILD/memwhere" malloc --json "$3" >"$cache/malloc.json" &&
+		python3 tests/heap_truth.py "$cache/malloc.json" "$2" &&
+		"$BUILD/memwhere" ledger --json "$3" >"$cache/ledger.json" &&
+		jq -e '([.entries[].resident_bytes] | add) == .resident_bytes and .unknown_bytes * 100 < .resident_bytes' \
+			"$cache/ledger.json" >/dev/null; then
+		passed=$((passed + 1))
+		echo "ok $1: glibc $(jq -r .version "$cache/malloc.json"), $(jq -r '.evidence | join("; ")' "$cache/malloc.json")"
+	else
+		failed=$((failed + 1))
+		echo "not ok $1"
+	fi
+}
+
+look() { # RELEASE WHAT
+	root=$cache/$1
+	rm -f "$root/truth" "$root/in"
+	mkfifo "$root/in"
+	chroot "$root" /heap /truth 3 7919 <"$root/in" >"$root/said" 2>&1 &
+	job=$!
+	exec 9>"$root/in"
+	for _ in $(seq 100); do
+		grep -q '^ready' "$root/said" 2>/dev/null && break
+		sleep 0.1
+	done
+	pid=$(sed -n 's/^ready //p' "$root/said")
+	check "$1 $2 live" "$root/truth" "$pid"
+	"$BUILD/memwhere" snapshot -q "$pid" -o "$cache/$1.core"
+	check "$1 $2 core" "$root/truth" "$cache/$1.core"
+	rm -f "$cache/$1.core"
+	exec 9>&-
+	wait "$job"
+}
+
+for release in ${MW_RELEASES:-bullseye bookworm trixie sid}; do
+	root=$cache/$release
+	if [ ! -e "$root/.whole" ]; then
+		rm -rf "$root"
+		debootstrap --variant=minbase --include=gcc,libc6-dev "$release" "$root" >"$cache/$release.log" 2>&1 &&
+			touch "$root/.whole"
+	fi
+	if [ ! -e "$root/.whole" ]; then
+		echo "not ok $release: debootstrap failed, see $cache/$release.log"
+		failed=$((failed + 1))
+		continue
+	fi
+	cp tests/workloads/heap.c "$root/heap.c"
+	chroot "$root" gcc -O1 -g -std=gnu11 -D_GNU_SOURCE -fno-builtin -w -o /heap /heap.c -lpthread -ldl
+	chroot "$root" apt-get remove -q -y libc6-dbg >/dev/null 2>&1
+	look "$release" stripped
+	chroot "$root" apt-get install -q -y --no-install-recommends libc6-dbg >/dev/null 2>&1
+	look "$release" debug
+done
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Regions, layouts and the ledger's arithmetic, without a process. */
+#include <errno.h>
+
+#include "heap/ptmalloc_layout.h"
+#include "image/smaps.h"
+#include "ledger/ledger.h"
+#include "tests/unit/test.h"
+
+TEST(smaps_are_read)
+{
+	static const char text[] = "1000-3000 rw-p 00001000 fe:01 17    /bin/a b\nSize:  8 kB\nRss:  4 kB\n"
+				   "Anonymous: 4 kB\nSwap: 4 kB\nVmFlags: rd wr dd\n"
+				   "7000-b000 rw-p 00000000 00:00 0     [stack]\nRss:  99999 kB\n";
+	struct mw_regions regions;
+
+	CHECK_INT(mw_smaps__parse(&regions, text, sizeof(text) - 1, NULL), 0);
+	CHECK_INT(regions.count, 2);
+	CHECK_STR(regions.regions[0].map.path, "/bin/a b");
+	CHECK_INT(regions.regions[0].resident, 4096);
+	CHECK_INT(regions.regions[0].swapped, 4096);
+	CHECK(regions.regions[0].no_dump);
+	CHECK_INT(regions.regions[1].resident, 0x4000); /* not over its own length */
+	CHECK(mw_regions__find(&regions, 0x2fff) == &regions.regions[0]);
+	CHECK(!mw_regions__find(&regions, 0x3000));
+	mw_regions__free(&regions);
+}
+
+TEST(bad_smaps_are_refused)
+{
+	static const char *const bad[] = {"Rss: 4 kB\n", "\n", "3000-1000 rw-p 0 0:0 0\n",
+					  "1000-3000 rw-p 0 0:0 0\n2000-4000 rw-p 0 0:0 0\n"};
+	struct mw_regions regions;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK_INT(mw_smaps__parse(&regions, bad[i], strlen(bad[i]), NULL), -EINVAL);
+}
+
+TEST(every_version_has_one_layout)
+{
+	for (unsigned int minor = 17; minor <= 43; minor++)
+		CHECK(mw_ptmalloc_layout_of(minor));
+	CHECK(!mw_ptmalloc_layout_of(16));
+	CHECK(!mw_ptmalloc_layout_of(44));
+	for (size_t i = 1; i < mw_ptmalloc_layout_count; i++)
+		CHECK_INT(mw_ptmalloc_layouts[i].low, mw_ptmalloc_layouts[i - 1].high + 1);
+	/* The distance from bins to next is what finding main_arena rests on. */
+	for (size_t i = 0; i < mw_ptmalloc_layout_count; i++)
+		CHECK_INT(mw_ptmalloc_layouts[i].next - mw_ptmalloc_layouts[i].bins, 2048);
+}
+
+TEST(versions_are_read)
+{
+	CHECK_INT(mw_ptmalloc_version_in("stable release version 2.36.\n", 30), 36);
+	CHECK_INT(mw_ptmalloc_version_in("libc-2.31.so", 12), 31);
+	CHECK_INT(mw_ptmalloc_version_in("libc.so.6", 9), 0);
+}
+
+struct list {
+	struct mw_blocks base;
+	const struct mw_block *blocks;
+	size_t count, at;
+};
+
+static size_t list_fill(struct mw_blocks *blocks, struct mw_block *out, size_t max)
+{
+	struct list *list = (struct list *)blocks;
+
+	if (list->at == list->count || !max)
+		return 0;
+	out[0] = list->blocks[list->at++]; /* one at a time: batches of any size must do */
+	return 1;
+}
+
+static ssize_t no_read(void *arg, uint64_t addr, void *buf, size_t len)
+{
+	(void)arg, (void)addr, (void)buf, (void)len;
+	return 0;
+}
+
+static uint64_t owned(const struct mw_ledger *ledger, const char *owner)
+{
+	for (size_t i = 0; i < ledger->count; i++) {
+		if (!strcmp(ledger->entries[i].owner, owner))
+			return ledger->entries[i].resident;
+	}
+	return UINT64_MAX;
+}
+
+/* An inner claim comes off the outer block, also when it spans two of them and the gap between. */
+TEST(claims_nest)
+{
+	static const struct mw_block outer[] = {{0x10000, 0x1000, "outer", 0, 0, 0},
+						{0x13000, 0x1000, "outer", 0, 0, 0}};
+	static const struct mw_block inner[] = {{0x10100, 7, "small", 0, 0, 0},
+						{0x10ff0, 0x2020, "wide", 0, 0, 0}};
+	struct list lists[2] = {{{list_fill, NULL}, outer, 2, 0}, {{list_fill, NULL}, inner, 2, 0}};
+	struct mw_blocks *sources[2] = {&lists[0].base, &lists[1].base};
+	const struct mw_image_callbacks callbacks = {.read = no_read};
+	struct mw_regions regions = {0};
+	struct mw_region *r = mw_regions__add(&regions);
+	struct mw_ledger ledger;
+	struct mw_image *image;
+
+	r->map.start = 0x10000;
+	r->map.end = 0x20000;
+	r->map.readable = r->map.writable = true;
+	r->map.path = strdup("");
+	r->resident = 0x10000;
+	image = mw_image__open_callbacks(&callbacks, &regions);
+	CHECK_INT(mw_ledger__build(&ledger, image, sources, 2, NULL), 0);
+	CHECK_INT(ledger.resident, 0x10000);
+	CHECK_INT(owned(&ledger, "small"), 7);
+	CHECK_INT(owned(&ledger, "wide"), 0x2020);
+	CHECK_INT(owned(&ledger, "outer"), 0x2000 - 7 - 0x20);
+	CHECK_INT(ledger.unknown, 0x10000 - 0x2000 - 0x2000);
+	mw_ledger__free(&ledger);
+	mw_image__close(image);
+}
