@@ -182,8 +182,7 @@ static void check_sums(struct mw_ptmalloc *pt)
 			mw_ptmalloc__problem(pt, pt->arenas[i].addr,
 					     "arena's chunks do not add up to its size");
 	}
-	if (s->addr && (s->n_mmaps != pt->info.mmapped.count ||
-			s->mmapped_bytes != pt->info.mmapped.bytes))
+	if (s->addr && !mw_ptmalloc__mmapped_agrees(pt))
 		mw_ptmalloc__problem(pt, s->addr,
 				     "mmapped chunks found differ from glibc's own count");
 }
@@ -203,8 +202,10 @@ struct mw_ptmalloc *mw_ptmalloc__open(struct mw_image *image, struct mw_err *err
 	if (ret)
 		goto cleanup;
 	ret = mw_ptmalloc__read_arenas(pt);
-	if (!ret)
+	if (!ret) {
+		sort_stretches(pt);
 		ret = mw_ptmalloc__find_mmapped(pt);
+	}
 	if (!ret) {
 		sort_stretches(pt);
 		ret = measure(pt);

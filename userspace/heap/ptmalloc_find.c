@@ -202,7 +202,10 @@ static bool is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, uint64_t
 	uint64_t base = word(p + l->sbrk_base), mmapped = word(p + l->mmapped_mem);
 	uint32_t dyn = half(p + l->no_dyn), n = half(p + l->n_mmaps);
 
-	if (dyn > 1 || mmapped % PAGE_BYTES || !mmapped != !n || base % 8 ||
+	/* 2.43 adds 16 bytes too many whenever mremap_chunk() makes a chunk larger or smaller. */
+	if (l->mmap_header ? mmapped % 16 : mmapped % PAGE_BYTES || !mmapped != !n)
+		return false;
+	if (dyn > 1 || base % 8 ||
 	    word(p + 16) > 1ULL << 40 || word(p + 24) > 1 << 20 || word(p + 32) > 1 << 20)
 		return false;
 	if (strict && (half(p + l->n_mmaps_max) != 65536 || !word(p)))

@@ -87,5 +87,7 @@ unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk);
 
 /* ptmalloc_mmapped.c: chunks of their own mapping. */
 int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt);
+/* Do the chunks found agree with mp_'s sums? */
+bool mw_ptmalloc__mmapped_agrees(const struct mw_ptmalloc *pt);
 
 #endif

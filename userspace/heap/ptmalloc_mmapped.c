@@ -68,25 +68,22 @@ static uint64_t chunk_in(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t p
 	return total;
 }
 
-static bool is_known(const struct mw_ptmalloc *pt, uint64_t start, uint64_t end)
+bool mw_ptmalloc__mmapped_agrees(const struct mw_ptmalloc *pt)
 {
-	for (size_t i = 0; i < pt->stretch_count; i++) {
-		if (pt->stretches[i].start < end && pt->stretches[i].end > start)
-			return true;
-	}
-	return false;
-}
+	const struct mw_ptmalloc_settings *s = &pt->info.settings;
 
-static bool all_found(const struct mw_ptmalloc *pt)
-{
-	return pt->info.settings.addr && pt->info.mmapped.count == pt->info.settings.n_mmaps &&
-	       pt->info.mmapped.bytes == pt->info.settings.mmapped_bytes;
+	if (!s->addr || pt->info.mmapped.count != s->n_mmaps)
+		return false;
+	/* 2.43 counts 16 bytes too many for every mremap of a chunk (mremap_chunk()). */
+	if (pt->layout.mmap_header)
+		return (s->mmapped_bytes - pt->info.mmapped.bytes) % CHUNK_HEADER == 0;
+	return pt->info.mmapped.bytes == s->mmapped_bytes;
 }
 
 static int search_region(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t page, uint64_t end,
 			 bool everywhere)
 {
-	while (page < end && !all_found(pt)) {
+	while (page < end && !mw_ptmalloc__mmapped_agrees(pt)) {
 		uint64_t chunk = 0, total = chunk_in(pt, w, page, end, &chunk);
 
 		if (total) {
@@ -106,6 +103,27 @@ static int search_region(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t p
 	return 0;
 }
 
+/* What of region R the HEAPS first stretches leave: the kernel joins neighbouring mappings. */
+static int search_gaps(struct mw_ptmalloc *pt, struct mw_window *w, const struct mw_region *r,
+		       size_t heaps, bool everywhere)
+{
+	uint64_t page = r->map.start;
+	int ret = 0;
+
+	for (size_t i = 0; i < heaps && !ret && page < r->map.end; i++) {
+		const struct mw_stretch heap = pt->stretches[i];
+
+		if (heap.end <= page || heap.start >= r->map.end)
+			continue;
+		if (heap.start > page)
+			ret = search_region(pt, w, page, heap.start, everywhere);
+		page = (heap.end + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+	}
+	if (!ret && page < r->map.end)
+		ret = search_region(pt, w, page, r->map.end, everywhere);
+	return ret;
+}
+
 int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 {
 	const struct mw_regions *regions = mw_image__regions(pt->image);
@@ -116,7 +134,7 @@ int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 	if (ret)
 		return ret;
 	/* First where mappings begin, which mostly is all; then page by page. */
-	for (int everywhere = 0; everywhere < 2 && !all_found(pt) && !ret; everywhere++) {
+	for (int everywhere = 0; everywhere < 2 && !mw_ptmalloc__mmapped_agrees(pt) && !ret; everywhere++) {
 		if (everywhere && !pt->info.settings.addr)
 			break; /* nothing to check what chance may show */
 		pt->stretch_count = heaps;
@@ -125,10 +143,9 @@ int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 			const struct mw_region *r = &regions->regions[i];
 
 			if (!r->map.writable || r->map.inode || r->map.shared || r->io ||
-			    !(r->resident + r->swapped) || r->map.start % PAGE_BYTES ||
-			    is_known(pt, r->map.start, r->map.end))
+			    !(r->resident + r->swapped) || r->map.start % PAGE_BYTES)
 				continue;
-			ret = search_region(pt, &w, r->map.start, r->map.end, everywhere);
+			ret = search_gaps(pt, &w, r, heaps, everywhere);
 		}
 	}
 	mw_window__free(&w);
