@@ -70,11 +70,11 @@ static void report(const struct mw_options *opt, const struct mw_snapshot *s, co
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF], d[MW_UNIT_BUF];
 
 	if (opt->json) {
-		json_t *doc = json_pack("{s:s,s:I,s:I,s:I,s:f}", "file", path, "file_bytes",
-					(json_int_t)s->file_size, "resident_bytes",
-					(json_int_t)s->resident, "copied_bytes",
-					(json_int_t)s->copied, "pause_seconds",
-					(double)s->pause_ns / 1e9);
+		json_t *doc =
+			json_pack("{s:s,s:I,s:I,s:I,s:f}", "file", path, "file_bytes",
+				  (json_int_t)s->file_size, "resident_bytes",
+				  (json_int_t)s->resident, "copied_bytes", (json_int_t)s->copied,
+				  "pause_seconds", (double)s->pause_ns / 1e9);
 
 		json_dumpf(doc, stdout, JSON_COMPACT);
 		putchar('\n');

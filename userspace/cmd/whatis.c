@@ -98,8 +98,8 @@ static void print(FILE *out, json_t *doc)
 	fprintf(out, "%s: %s\n", text_of(doc, "address"), text_of(doc, "owner"));
 	if (block)
 		fprintf(out,
-			"  chunk    %s, %" JSON_INTEGER_FORMAT " bytes, %s; the address is %" JSON_INTEGER_FORMAT
-			" bytes into it\n",
+			"  chunk    %s, %" JSON_INTEGER_FORMAT
+			" bytes, %s; the address is %" JSON_INTEGER_FORMAT " bytes into it\n",
 			text_of(block, "start"), json_integer_value(json_object_get(block, "size")),
 			text_of(block, "state"),
 			json_integer_value(json_object_get(block, "offset")));
@@ -107,7 +107,8 @@ static void print(FILE *out, json_t *doc)
 		fprintf(out, "  arena    %s, at %s\n", text_of(arena, "kind"),
 			text_of(arena, "address"));
 	if (region)
-		fprintf(out, "  region   %s %s\n", text_of(region, "range"), text_of(region, "name"));
+		fprintf(out, "  region   %s %s\n", text_of(region, "range"),
+			text_of(region, "name"));
 }
 
 static int parse_address(const char *text, uint64_t *addr)
@@ -164,8 +165,8 @@ int mw_cmd_whatis(const struct mw_options *opt)
 			return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 		}
 	}
-	ret = addrs ? mw_cmd_heap__open(&heap, opt, &err) :
-		      mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
+	ret = addrs ? mw_cmd_heap__open(&heap, opt, &err)
+		    : mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
 	if (!ret) {
 		ret = show(&heap, addrs, (size_t)opt->argc - 1, &err);
 		mw_cmd_heap__close(&heap);

@@ -80,8 +80,8 @@ struct heap_info {
 /* The heap that holds ADDR: heaps are aligned to their greatest size, which huge pages change. */
 static uint64_t heap_of(struct mw_ptmalloc *pt, uint64_t addr, uint64_t arena, uint64_t *max)
 {
-	static const uint64_t sizes[] = {64ULL << 20, 8ULL << 20, 4ULL << 30, 128ULL << 20,
-					 256ULL << 20, 2ULL << 30};
+	static const uint64_t sizes[] = {64ULL << 20,  8ULL << 20,   4ULL << 30,
+					 128ULL << 20, 256ULL << 20, 2ULL << 30};
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(sizes); i++) {
 		uint64_t heap = addr & ~(sizes[i] - 1);
@@ -111,7 +111,8 @@ static int thread_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *ar
 		    info.arena != arena->addr || info.size < PAGE_BYTES || info.size > 4ULL << 30 ||
 		    info.size & 15 || size + info.size > arena->system_bytes ||
 		    arena->heaps++ > HEAPS_MAX) {
-			mw_ptmalloc__problem(pt, heap, "no heap where the arena's list of heaps leads");
+			mw_ptmalloc__problem(pt, heap,
+					     "no heap where the arena's list of heaps leads");
 			break;
 		}
 		s.start = heap;
@@ -125,7 +126,8 @@ static int thread_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *ar
 		ret = mw_ptmalloc__add_stretch(pt, &s);
 		if (!ret && s.end < heap + max) {
 			/* Address space that the heap may grow into, as a rule without pages. */
-			const struct mw_stretch reserve = {.start = s.end, .end = heap + max,
+			const struct mw_stretch reserve = {.start = s.end,
+							   .end = heap + max,
 							   .first = s.end,
 							   .arena = MW_BLOCK_NO_ARENA,
 							   .kind = MW_STRETCH_RESERVE};

@@ -7,7 +7,7 @@
 #include "heap/ptmalloc_impl.h"
 #include "util/array.h"
 
-enum { TCACHE_LIST_MAX = 65535, TCACHE_BINS_MAX = 76 };
+enum { TCACHE_LIST_MAX = 65535, TCACHE_BINS_MAX = 76, TCACHE_STEPS_MAX = 1 << 25 };
 
 int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, unsigned int kind)
 {
@@ -124,7 +124,7 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 	for (; entry; n++) {
 		uint64_t words[4], size; /* prev_size, size, next, key */
 
-		if (entry & 15 || n > TCACHE_LIST_MAX ||
+		if (entry & 15 || n > TCACHE_LIST_MAX || pt->tcache_steps++ > TCACHE_STEPS_MAX ||
 		    !mw_image__read_all(pt->image, entry - CHUNK_HEADER, words, sizeof(words)))
 			return -1;
 		size = words[1] & ~(uint64_t)CHUNK_FLAGS;

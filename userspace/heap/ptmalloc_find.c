@@ -15,7 +15,7 @@
 #include "util/cleanup.h"
 
 enum {
-	DATA_MAX = 64 << 20, /* bytes of one data segment that are searched */
+	DATA_MAX = 64 << 20,   /* bytes of one data segment that are searched */
 	RING_FROM_BINS = 2048, /* from malloc_state.bins to .next: 254 pointers, 16 bytes of map */
 	RING_MAX = ARENAS_MAX,
 	MP_BYTES = 128,
@@ -106,7 +106,8 @@ static bool is_data(const struct mw_regions *regions, size_t i)
 		return false;
 	if (r->map.inode)
 		return true;
-	/* Anonymous right behind a file's data: its .bss. In a core without names: any small one. */
+	/* Anonymous right behind a file's data: its .bss. In a core without names: any small one.
+	 */
 	return i && r[-1].map.inode && r[-1].map.writable && r[-1].map.end == r->map.start;
 }
 
@@ -132,7 +133,8 @@ static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout 
 		ssize_t n = mw_image__read(pt->image, r->map.start, data, len);
 
 		if (n > 0)
-			pt->main_arena = search_data(pt->image, data, (size_t)n, r->map.start, family);
+			pt->main_arena =
+				search_data(pt->image, data, (size_t)n, r->map.start, family);
 	}
 	return pt->main_arena ? 0 : -ENOENT;
 }
@@ -205,8 +207,8 @@ static bool is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, uint64_t
 	/* 2.43 adds 16 bytes too many whenever mremap_chunk() makes a chunk larger or smaller. */
 	if (l->mmap_header ? mmapped % 16 : mmapped % PAGE_BYTES || !mmapped != !n)
 		return false;
-	if (dyn > 1 || base % 8 ||
-	    word(p + 16) > 1ULL << 40 || word(p + 24) > 1 << 20 || word(p + 32) > 1 << 20)
+	if (dyn > 1 || base % 8 || word(p + 16) > 1ULL << 40 || word(p + 24) > 1 << 20 ||
+	    word(p + 32) > 1 << 20)
 		return false;
 	if (strict && (half(p + l->n_mmaps_max) != 65536 || !word(p)))
 		return false;
@@ -309,9 +311,10 @@ static void find_settings(struct mw_ptmalloc *pt, uint64_t by_symbol)
 
 static int not_here(struct mw_err *err)
 {
-	return mw_err_set(err, -ENOENT, "no-glibc-malloc", NULL,
-			  "no glibc malloc arena in any file's data: another allocator or C library, "
-			  "or nothing was allocated yet");
+	return mw_err_set(
+		err, -ENOENT, "no-glibc-malloc", NULL,
+		"no glibc malloc arena in any file's data: another allocator or C library, "
+		"or nothing was allocated yet");
 }
 
 int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
@@ -346,7 +349,8 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 			mw_ptmalloc__evidence(pt, "offsets: DWARF of this very library");
 		}
 	} else {
-		mw_ptmalloc__evidence(pt, "main_arena: bins that point to themselves, ring of arenas");
+		mw_ptmalloc__evidence(pt,
+				      "main_arena: bins that point to themselves, ring of arenas");
 		debug.mp = 0;
 	}
 	pt->info.layout = &pt->layout;

@@ -46,6 +46,7 @@ struct mw_ptmalloc {
 	uint64_t *tcache_chunks; /* candidates: chunks of the tcache's size with its looks */
 	size_t tcache_count, tcache_capacity;
 	struct mw_ptmalloc_problem problems[MW_PTMALLOC_PROBLEMS];
+	uint64_t tcache_steps; /* list entries read so far: lying lists must not take for ever */
 	bool prepass;
 };
 

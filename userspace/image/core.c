@@ -66,13 +66,14 @@ static int check_header(const Elf64_Ehdr *ehdr, const char *name, struct mw_err 
 		return mw_err_set(err, -ENOTSUP, "32-bit", name,
 				  "a 32-bit file; only cores of 64-bit x86 are supported");
 	if (ehdr->e_ident[EI_DATA] != ELFDATA2LSB || ehdr->e_machine != EM_X86_64)
-		return mw_err_set(err, -ENOTSUP, "other-machine", name,
-				  "of another processor (ELF machine %u%s), only x86-64 is supported",
-				  (unsigned int)ehdr->e_machine,
-				  ehdr->e_machine == EM_AARCH64 ? ", aarch64" :
-				  ehdr->e_machine == EM_S390	? ", s390" :
-				  ehdr->e_machine == EM_PPC64	? ", ppc64" :
-								  "");
+		return mw_err_set(
+			err, -ENOTSUP, "other-machine", name,
+			"of another processor (ELF machine %u%s), only x86-64 is supported",
+			(unsigned int)ehdr->e_machine,
+			ehdr->e_machine == EM_AARCH64 ? ", aarch64"
+			: ehdr->e_machine == EM_S390  ? ", s390"
+			: ehdr->e_machine == EM_PPC64 ? ", ppc64"
+						      : "");
 	if (ehdr->e_type != ET_CORE)
 		return mw_err_set(err, -ENOEXEC, "not-core", name,
 				  "an ELF %s, not a core; give a core file or a PID",
@@ -96,11 +97,10 @@ static int read_phdrs(struct core *core, const Elf64_Ehdr *ehdr, Elf64_Phdr **ph
 	}
 	if (ehdr->e_phentsize != sizeof(Elf64_Phdr) || !n)
 		return mw_err_set(err, -EBADMSG, "bad-core", name, "has no usable program headers");
-	if (ehdr->e_phoff >= core->size ||
-	    (core->size - ehdr->e_phoff) / sizeof(Elf64_Phdr) < n) {
-		uint64_t there = ehdr->e_phoff < core->size ?
-					 (core->size - ehdr->e_phoff) / sizeof(Elf64_Phdr) :
-					 0;
+	if (ehdr->e_phoff >= core->size || (core->size - ehdr->e_phoff) / sizeof(Elf64_Phdr) < n) {
+		uint64_t there = ehdr->e_phoff < core->size
+					 ? (core->size - ehdr->e_phoff) / sizeof(Elf64_Phdr)
+					 : 0;
 
 		if (!there)
 			return mw_err_set(err, -EBADMSG, "truncated", name,

@@ -120,8 +120,8 @@ uint64_t mw_freeze__end(struct mw_freeze *freeze)
 	for (size_t i = 0; i < freeze->count; i++)
 		ptrace(PTRACE_DETACH, freeze->tids[i], NULL, NULL);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	held = (uint64_t)(now.tv_sec - freeze->since.tv_sec) * 1000000000 +
-	       (uint64_t)now.tv_nsec - (uint64_t)freeze->since.tv_nsec;
+	held = (uint64_t)(now.tv_sec - freeze->since.tv_sec) * 1000000000 + (uint64_t)now.tv_nsec -
+	       (uint64_t)freeze->since.tv_nsec;
 	free(freeze->tids);
 	free(freeze);
 	return held;

@@ -40,9 +40,9 @@ const struct mw_region *mw_regions__find(const struct mw_regions *regions, uint6
 		else
 			high = mid;
 	}
-	return low < regions->count && regions->regions[low].map.start <= addr ?
-		       &regions->regions[low] :
-		       NULL;
+	return low < regions->count && regions->regions[low].map.start <= addr
+		       ? &regions->regions[low]
+		       : NULL;
 }
 
 static int add_header(struct mw_regions *out, const char *line, size_t len)

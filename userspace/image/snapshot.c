@@ -37,15 +37,15 @@ struct writer {
 	int fd;
 	uint64_t copied;
 	/*
-	 * Where there is memory for it, the copy is made in memory and written once the process goes
-	 * on: files take several times as long.
+	 * Where there is memory for it, the copy is made in memory and written once the process
+	 * goes on: files take several times as long.
 	 */
 	uint8_t *stage;
 	size_t stage_size, stage_used;
 	struct run {
 		uint64_t offset; /* in the file */
 		size_t at, len;	 /* in STAGE */
-	} *runs;
+	} * runs;
 	size_t run_count, run_capacity;
 };
 
@@ -73,21 +73,19 @@ static int note(struct buffer *b, const char *name, uint32_t type, const void *d
 	if (len > UINT32_MAX)
 		return -E2BIG;
 	return append(b, &nhdr, sizeof(nhdr)) || append(b, name, nhdr.n_namesz) || pad(b) ||
-			       append(b, desc, len) || pad(b) ?
-		       -ENOMEM :
-		       0;
+			       append(b, desc, len) || pad(b)
+		       ? -ENOMEM
+		       : 0;
 }
 
 static int thread_notes(struct writer *w, size_t i)
 {
-	_cleanup_free_ uint8_t *xstate = malloc(XSTATE_MAX);
+	uint8_t xstate[XSTATE_MAX];
 	struct elf_prstatus status = {0};
 	elf_fpregset_t fp;
 	size_t len = sizeof(status.pr_reg);
 	int ret;
 
-	if (!xstate)
-		return -ENOMEM;
 	status.pr_pid = mw_freeze__tid(w->freeze, i);
 	status.pr_pgrp = w->pid;
 	ret = mw_freeze__registers(w->freeze, i, NT_PRSTATUS, &status.pr_reg, &len);
@@ -168,7 +166,8 @@ static int make_notes(struct writer *w)
 		if (mw_freeze__tid(w->freeze, i) == w->pid)
 			main = i;
 	}
-	/* The first thread's registers come before the process's own notes, as in a kernel's core. */
+	/* The first thread's registers come before the process's own notes, as in a kernel's core.
+	 */
 	if (!ret)
 		ret = thread_notes(w, main);
 	if (!ret)
@@ -226,10 +225,8 @@ static int make_phdrs(struct writer *w)
 	if (!w->phdrs)
 		return ret ? ret : -ENOMEM;
 	offset = sizeof(Elf64_Ehdr) + sizeof(Elf64_Shdr) + w->phnum * sizeof(*w->phdrs);
-	w->phdrs[0] = (Elf64_Phdr){.p_type = PT_NOTE,
-				   .p_offset = offset,
-				   .p_filesz = w->notes.len,
-				   .p_align = 4};
+	w->phdrs[0] = (Elf64_Phdr){
+		.p_type = PT_NOTE, .p_offset = offset, .p_filesz = w->notes.len, .p_align = 4};
 	offset = (offset + w->notes.len + PAGE - 1) & ~(PAGE - 1ULL);
 	w->data_offset = offset;
 	for (size_t i = 0; i < regions->count; i++) {
@@ -396,8 +393,8 @@ static int copy_memory(struct writer *w)
 			first++;
 		for (size_t k = first; k < spans->count && spans->spans[k].start < end && !ret; k++)
 			ret = copy_run(w, ph,
-				       spans->spans[k].start > ph->p_vaddr ? spans->spans[k].start :
-									     ph->p_vaddr,
+				       spans->spans[k].start > ph->p_vaddr ? spans->spans[k].start
+									   : ph->p_vaddr,
 				       spans->spans[k].end < end ? spans->spans[k].end : end, buf);
 	}
 	return ret;
@@ -480,8 +477,8 @@ static int capture(struct writer *w, struct mw_snapshot *snapshot, struct mw_err
 	if (!ret && ftruncate(w->fd, (off_t)w->end))
 		ret = -errno;
 	return ret ? mw_err_set(err, ret, "unwritable", mw_image__name(w->image),
-				"can't copy it: %s", strerror(-ret)) :
-		     0;
+				"can't copy it: %s", strerror(-ret))
+		   : 0;
 }
 
 int mw_snapshot_write(struct mw_snapshot *snapshot, pid_t pid, const char *path, bool zstd,

@@ -30,8 +30,8 @@ static int claim(struct claims *c, uint64_t start, uint64_t end, const char *own
 		return 0;
 	if (mw_array_reserve(&c->blocks, &c->capacity, c->count + 1, sizeof(*c->blocks)))
 		return -1;
-	c->blocks[c->count++] = (struct mw_block){start,	     end - start, owner,
-						  MW_BLOCK_NO_ARENA, 0,		  MW_BLOCK_LIVE};
+	c->blocks[c->count++] =
+		(struct mw_block){start, end - start, owner, MW_BLOCK_NO_ARENA, 0, MW_BLOCK_LIVE};
 	return 0;
 }
 
@@ -128,7 +128,8 @@ static int claim_bss(struct claims *c, const struct mw_regions *regions, size_t 
 	if (!i || !file->map.inode || file->map.end != r->map.start || file->map.shared)
 		return 0;
 	while (first > regions->regions && first->map.offset &&
-	       first[-1].map.inode == file->map.inode && !strcmp(first[-1].map.path, file->map.path))
+	       first[-1].map.inode == file->map.inode &&
+	       !strcmp(first[-1].map.path, file->map.path))
 		first--;
 	end = elf_end(c->image, first->map.start);
 	if (end <= r->map.start)

@@ -15,9 +15,9 @@ static json_t *integer(uint64_t n)
 
 const char *mw_residency_name(enum mw_residency residency)
 {
-	return residency == MW_RESIDENCY_SMAPS	  ? "rss" :
-	       residency == MW_RESIDENCY_RECORDED ? "recorded-rss" :
-						    "held-by-core";
+	return residency == MW_RESIDENCY_SMAPS	    ? "rss"
+	       : residency == MW_RESIDENCY_RECORDED ? "recorded-rss"
+						    : "held-by-core";
 }
 
 json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
@@ -28,10 +28,10 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 	for (size_t i = 0; i < ledger->count; i++) {
 		const struct mw_ledger_entry *e = &ledger->entries[i];
 
-		json_array_append_new(entries, json_pack("{s:s,s:o,s:o,s:o}", "owner", e->owner,
-							 "bytes", integer(e->bytes),
-							 "resident_bytes", integer(e->resident),
-							 "count", integer(e->count)));
+		json_array_append_new(entries,
+				      json_pack("{s:s,s:o,s:o,s:o}", "owner", e->owner, "bytes",
+						integer(e->bytes), "resident_bytes",
+						integer(e->resident), "count", integer(e->count)));
 	}
 	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "residency",
 			 mw_residency_name(residency), "resident_bytes", integer(ledger->resident),
@@ -55,8 +55,9 @@ static void line(FILE *out, const char *owner, uint64_t resident, uint64_t sum, 
 void mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
 		    enum mw_residency residency, bool color, bool utf8, bool all)
 {
-	static const char *const words[] = {"resident", "were resident when it was taken",
-					    "held by the core, which does not say what was resident"};
+	static const char *const words[] = {
+		"resident", "were resident when it was taken",
+		"held by the core, which does not say what was resident"};
 	uint64_t rest = 0, rest_count = 0;
 	char a[MW_UNIT_BUF];
 
@@ -85,5 +86,6 @@ void mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *targe
 		fprintf(out, "besides, in hugetlbfs pages: %s\n",
 			mw_format_size(a, ledger->hugetlb));
 	if (ledger->adjusted)
-		fprintf(out, "changed while it was read: %s\n", mw_format_size(a, ledger->adjusted));
+		fprintf(out, "changed while it was read: %s\n",
+			mw_format_size(a, ledger->adjusted));
 }

@@ -53,16 +53,15 @@ json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target)
 	for (size_t i = 0; i < info->arena_count; i++)
 		json_array_append_new(arenas, arena_json(&info->arenas[i]));
 	for (size_t i = 0; i < info->problem_count; i++)
-		json_array_append_new(problems,
-				      json_pack("{s:o,s:s}", "address",
-						address(info->problems[i].addr), "message",
-						info->problems[i].what));
+		json_array_append_new(problems, json_pack("{s:o,s:s}", "address",
+							  address(info->problems[i].addr),
+							  "message", info->problems[i].what));
 	for (size_t i = 0; info->evidence[i]; i++)
 		json_array_append_new(evidence, json_string(info->evidence[i]));
 	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "allocator",
 			 "glibc", "version", info->version, "arenas", arenas, "mmapped",
-			 cell(info->mmapped), "settings", settings_json(&info->settings),
-			 "tcaches", integer(info->tcaches), "problems", problems, "problem_count",
+			 cell(info->mmapped), "settings", settings_json(&info->settings), "tcaches",
+			 integer(info->tcaches), "problems", problems, "problem_count",
 			 integer(info->problem_total), "evidence", evidence);
 }
 
@@ -82,8 +81,8 @@ static void arenas_text(FILE *out, const struct mw_ptmalloc_info *info, bool col
 {
 	uint64_t sum[COLUMNS] = {0};
 
-	fprintf(out, "%s%-22s %10s %10s %10s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "", "arena",
-		"system", "live", "tcache", "fastbins", "bins", "top", "overhead",
+	fprintf(out, "%s%-22s %10s %10s %10s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "",
+		"arena", "system", "live", "tcache", "fastbins", "bins", "top", "overhead",
 		color ? "\033[0m" : "");
 	for (size_t i = 0; i < info->arena_count; i++) {
 		const struct mw_ptmalloc_arena *a = &info->arenas[i];
@@ -126,8 +125,9 @@ void mw_malloc_text(FILE *out, const struct mw_ptmalloc_info *info, const char *
 			"\nmmap threshold %s (%s), trim threshold %s, top pad %s, mmapped at most %" PRIu64
 			" chunks\n",
 			mw_format_size(a, s->mmap_threshold),
-			s->dynamic ? "moves by itself" : "fixed", mw_format_size(b, s->trim_threshold),
-			mw_format_size(c, s->top_pad), s->n_mmaps_max);
+			s->dynamic ? "moves by itself" : "fixed",
+			mw_format_size(b, s->trim_threshold), mw_format_size(c, s->top_pad),
+			s->n_mmaps_max);
 	else
 		fprintf(out, "\nsettings: unknown, mp_ was not found\n");
 	for (size_t i = 0; i < info->problem_count; i++)
