@@ -53,8 +53,9 @@ shellcheck -x -s bash -e SC2034,SC2154 tests/lib.bash || failed=1
 git ls-files 'userspace/*.c' | xargs cppcheck -q --error-exitcode=1 --enable=warning,portability \
 	--inline-suppr --suppress=missingIncludeSystem --suppress=ctuuninitvar --suppress=unknownMacro --std=c11 -Iuserspace -I. -D_GNU_SOURCE || failed=1
 
-# The compiler's own analyser knows this code's flags.
-checks='-*,clang-analyzer-core*,clang-analyzer-unix*,clang-analyzer-deadcode*,bugprone-sizeof*,bugprone-suspicious-mem*,bugprone-integer-division,bugprone-macro-repeated-side-effects'
+# The compiler's own analyser knows this code's flags. Its leak check does not know the cleanup
+# attribute; LeakSanitizer in `make asan` does that work.
+checks='-*,clang-analyzer-core*,clang-analyzer-unix*,-clang-analyzer-unix.Malloc,clang-analyzer-deadcode*,bugprone-sizeof*,bugprone-suspicious-mem*,bugprone-integer-division,bugprone-macro-repeated-side-effects'
 # shellcheck disable=SC2016 # $@ is the inner shell's
 git ls-files 'userspace/*.c' | BUILD=$BUILD CHECKS=$checks xargs -n 4 -P 2 sh -c 'clang-tidy --quiet \
 	--warnings-as-errors="*" --checks="$CHECKS" "$@" -- -std=gnu11 -D_GNU_SOURCE \

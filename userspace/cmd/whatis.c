@@ -145,7 +145,7 @@ static int show(struct mw_cmd_heap *heap, const uint64_t *addrs, size_t count, s
 
 int mw_cmd_whatis(const struct mw_options *opt)
 {
-	struct mw_cmd_heap heap;
+	struct mw_cmd_heap heap = {0};
 	struct mw_err err = {0};
 	uint64_t *addrs;
 	int ret;
@@ -167,7 +167,7 @@ int mw_cmd_whatis(const struct mw_options *opt)
 	}
 	ret = addrs ? mw_cmd_heap__open(&heap, opt, &err)
 		    : mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
-	if (!ret) {
+	if (!ret && addrs) {
 		ret = show(&heap, addrs, (size_t)opt->argc - 1, &err);
 		mw_cmd_heap__close(&heap);
 	}

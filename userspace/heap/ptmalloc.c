@@ -163,7 +163,7 @@ static void settle(struct mw_ptmalloc *pt)
 			arena->overhead_bytes += head[1];
 	}
 	pt->cached_count = out;
-	for (size_t i = 0; i < pt->arena_count; i++) {
+	for (size_t i = 0; pt->arenas && i < pt->arena_count; i++) {
 		struct mw_ptmalloc_arena *a = &pt->arenas[i];
 
 		a->free_bytes = a->fastbin.bytes + a->bin.bytes + a->top_bytes;

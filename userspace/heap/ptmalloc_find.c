@@ -245,12 +245,15 @@ bool mw_ptmalloc__read_settings(struct mw_ptmalloc *pt, const struct mw_ptmalloc
 static uint64_t search_mp(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout *l)
 {
 	const struct mw_region *r = mw_image__find(pt->image, pt->main_arena);
-	uint64_t len = r ? r->map.end - r->map.start : 0, top = 0, found = 0;
+	uint64_t len, top = 0, found = 0;
 
+	if (!r)
+		return 0;
+	len = r->map.end - r->map.start;
 	mw_image__read_u64(pt->image, pt->main_arena + l->top, &top);
 	len = len < DATA_MAX ? len : DATA_MAX;
 	_cleanup_free_ uint8_t *data = malloc(len + 1);
-	ssize_t n = data ? mw_image__read(pt->image, r ? r->map.start : 0, data, len) : 0;
+	ssize_t n = data ? mw_image__read(pt->image, r->map.start, data, len) : 0;
 
 	for (ssize_t off = 0; off + MP_BYTES <= n; off += 8) {
 		if (!is_mp(data + off, l, top, true))
@@ -328,7 +331,7 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 	ret = search_image(pt, &family);
 	if (ret == -ENOMEM)
 		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
-	if (ret)
+	if (ret || !family)
 		return not_here(err);
 	file = file_of(pt->image, pt->main_arena);
 	if (file) {

@@ -170,7 +170,7 @@ static bool note_build_id(const uint8_t *note, size_t len, char *text, size_t si
 
 void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_t size)
 {
-	Elf64_Phdr phdrs[PHDRS_READ];
+	Elf64_Phdr phdrs[PHDRS_READ] = {{0}};
 	uint8_t note[NOTE_MAX];
 	uint64_t first = UINT64_MAX;
 	Elf64_Ehdr ehdr;
