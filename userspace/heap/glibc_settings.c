@@ -5,24 +5,9 @@
 #include <string.h>
 
 #include "heap/glibc_settings.h"
+#include "heap/ptmalloc_layout.h"
 #include "image/maps.h"
 #include "image/readmem.h"
-#include "util/array.h"
-
-/*
- * Byte offsets in struct malloc_par, 64-bit (malloc/malloc.c of each release). In all of them it
- * begins with trim_threshold, top_pad, mmap_threshold, arena_test, arena_max.
- */
-struct mp_layout {
-	const char *versions;
-	uint32_t n_mmaps, n_mmaps_max, no_dyn_threshold, sbrk_base;
-};
-
-static const struct mp_layout mp_layouts[] = {
-	{"2.17 to 2.34", 40, 44, 52, 72},
-	{"2.35 to 2.42", 60, 64, 72, 96},
-	{"2.43", 68, 72, 80, 104},
-};
 
 enum { MP_SIZE = 128, DATA_MAX = 1 << 20, N_MMAPS_MAX_DEFAULT = 65536 };
 
@@ -48,12 +33,12 @@ static uint32_t half(const uint8_t *p)
  * Could the bytes at P be mp_? HEAP is the [heap] mapping or NULL. The test that counts is
  * sbrk_base, which is either still 0 or in the heap.
  */
-static const struct mp_layout *match(const uint8_t *p, const struct mw_map *heap)
+static const struct mw_ptmalloc_layout *match(const uint8_t *p, const struct mw_map *heap)
 {
-	for (size_t i = 0; i < MW_ARRAY_SIZE(mp_layouts); i++) {
-		const struct mp_layout *l = &mp_layouts[i];
+	for (size_t i = 0; i < mw_ptmalloc_layout_count; i++) {
+		const struct mw_ptmalloc_layout *l = &mw_ptmalloc_layouts[i];
 		uint64_t base = word(p + l->sbrk_base);
-		uint32_t dyn = half(p + l->no_dyn_threshold);
+		uint32_t dyn = half(p + l->no_dyn);
 
 		/* arena_test: 8 by default on 64-bit (NARENAS_FROM_NCORES (1)), or a tunable's. */
 		if (half(p + l->n_mmaps_max) != N_MMAPS_MAX_DEFAULT || word(p + 24) > 1 << 20 ||
@@ -123,7 +108,7 @@ static int by_symbol(uint64_t *addr, struct mw_elffile *elf, uint64_t bias, cons
 static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr,
 		   const struct mw_map *heap)
 {
-	const struct mp_layout *layout;
+	const struct mw_ptmalloc_layout *layout;
 	uint8_t mp[MP_SIZE];
 	int ret;
 
@@ -137,8 +122,8 @@ static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr,
 	settings->trim_threshold = word(mp);
 	settings->top_pad = word(mp + 8);
 	settings->mmap_threshold = word(mp + 16);
-	settings->fixed_offset = layout->no_dyn_threshold;
-	settings->dynamic = !half(mp + layout->no_dyn_threshold);
+	settings->fixed_offset = layout->no_dyn;
+	settings->dynamic = !half(mp + layout->no_dyn);
 	return 0;
 }
 
