@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* needs: userspace/trace/site.c */
 #include <stdlib.h>
+#include <string.h>
 
 #include "trace/site.h"
 
@@ -8,7 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mw_site_request request = {.code = data, .size = size, .size_known = true,
 					  .address = 0x1000};
+	struct mw_site_call calls[4];
 	struct mw_site site;
+	bool complete;
 
 	if (size) {
 		request.registers = data[0] & 15;
@@ -21,6 +24,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (site.class != MW_SITE_UNPROBEABLE && site.offset >= request.size)
 		abort();
 	if (request.need_entry_stack && site.stack_shift)
+		abort();
+	if (site.offset && (site.entry_in_loop || !request.size_known))
+		abort();
+	if (!memchr(site.insn, 0, sizeof(site.insn)) || !site.reason)
+		abort();
+	mw_site_scan_calls(&request, calls, 4, &complete);
+	if (complete && !request.size_known)
 		abort();
 	return 0;
 }

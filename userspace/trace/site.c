@@ -44,9 +44,25 @@ static bool decode(const struct mw_site_request *request, size_t offset, struct 
 						   request->size - offset, &d->insn, d->ops));
 }
 
-static bool is_conditional(const ZydisDecodedInstruction *insn)
+static bool is_jump(const ZydisDecodedInstruction *insn)
 {
-	return insn->meta.category == ZYDIS_CATEGORY_COND_BR;
+	return insn->meta.category == ZYDIS_CATEGORY_COND_BR ||
+	       insn->meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+}
+
+/* Where the direct jump or call D at OFFSET goes; false for all else. */
+static bool direct_target(const struct mw_site_request *request, size_t offset,
+			  const struct decoded *d, uint64_t *target)
+{
+	ZyanU64 address;
+
+	if ((!is_jump(&d->insn) && d->insn.meta.category != ZYDIS_CATEGORY_CALL) ||
+	    d->ops[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+	    !ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&d->insn, &d->ops[0], request->address + offset,
+						   &address)))
+		return false;
+	*target = address;
+	return true;
 }
 
 /* Does anything but falling through to the next instruction happen, or may it? */
@@ -67,51 +83,34 @@ static bool ends_straight_line(const ZydisDecodedInstruction *insn)
 		return insn->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE |
 					   ZYDIS_ATTRIB_HAS_REPNE) ||
 		       insn->mnemonic == ZYDIS_MNEMONIC_XBEGIN ||
+		       insn->mnemonic == ZYDIS_MNEMONIC_UD0 ||
+		       insn->mnemonic == ZYDIS_MNEMONIC_UD1 ||
 		       insn->mnemonic == ZYDIS_MNEMONIC_UD2 || insn->mnemonic == ZYDIS_MNEMONIC_HLT;
 	}
 }
 
-/*
- * The kernel's refusals that can stand in compiled code: is_prefix_bad() (segment overrides but
- * FS and GS, lock) and the opcodes that good_insns_64 leaves out.
- */
-static bool is_refused(const ZydisDecodedInstruction *insn)
+static bool is_legacy(const ZydisDecodedInstruction *insn)
 {
-	for (ZyanU8 i = 0; i < insn->raw.prefix_count; i++) {
-		switch (insn->raw.prefixes[i].value) {
-		case 0x26: /* es */
-		case 0x2e: /* cs */
-		case 0x36: /* ss */
-		case 0x3e: /* ds */
-		case 0xf0: /* lock */
-			return true;
-		}
-	}
-	switch (insn->mnemonic) {
-	case ZYDIS_MNEMONIC_INT3:
-	case ZYDIS_MNEMONIC_INT1:
-	case ZYDIS_MNEMONIC_INT:
-	case ZYDIS_MNEMONIC_HLT:
-	case ZYDIS_MNEMONIC_IN:
-	case ZYDIS_MNEMONIC_OUT:
-	case ZYDIS_MNEMONIC_INSB:
-	case ZYDIS_MNEMONIC_INSD:
-	case ZYDIS_MNEMONIC_OUTSB:
-	case ZYDIS_MNEMONIC_OUTSD:
-	case ZYDIS_MNEMONIC_IRET:
-	case ZYDIS_MNEMONIC_IRETD:
-	case ZYDIS_MNEMONIC_IRETQ:
-	case ZYDIS_MNEMONIC_CLI:
-	case ZYDIS_MNEMONIC_STI:
-	case ZYDIS_MNEMONIC_UD2:
-	case ZYDIS_MNEMONIC_XBEGIN:
-	case ZYDIS_MNEMONIC_SYSCALL:
-	case ZYDIS_MNEMONIC_SYSENTER:
-	case ZYDIS_MNEMONIC_SYSEXIT:
-	case ZYDIS_MNEMONIC_SYSRET:
+	return insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+}
+
+/* One-byte opcodes that good_insns_64 leaves out, and those of no meaning in 64-bit mode. */
+static bool is_refused_opcode(ZyanU8 opcode)
+{
+	switch (opcode) {
+	case 0x6c ... 0x6f: /* ins, outs */
+	case 0x9a:	    /* far call */
+	case 0xcc ... 0xcf: /* int3, int, into, iret */
+	case 0xe4 ... 0xe7: /* in, out */
+	case 0xea:	    /* far jmp */
+	case 0xec ... 0xef: /* in, out */
+	case 0xf1:	    /* int1 */
+	case 0xf4:	    /* hlt */
+	case 0xfa:	    /* cli */
+	case 0xfb:	    /* sti */
 		return true;
 	default:
-		return insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+		return false;
 	}
 }
 
@@ -122,6 +121,65 @@ static bool has_prefix(const ZydisDecodedInstruction *insn, ZyanU8 value)
 			return true;
 	}
 	return false;
+}
+
+/* Near branches that branch_setup_xol_ops() takes on, by their opcodes. */
+static bool is_emulated_branch(const ZydisDecodedInstruction *insn)
+{
+	if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F)
+		return (insn->opcode & 0xf0) == 0x80;
+	return insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+	       (insn->opcode == 0xe8 || insn->opcode == 0xe9 || insn->opcode == 0xeb ||
+		(insn->opcode & 0xf0) == 0x70);
+}
+
+/* is_prefix_bad(): segment overrides but FS and GS, and lock. */
+static bool has_refused_prefix(const ZydisDecodedInstruction *insn)
+{
+	static const ZyanU8 refused[] = {0x26, 0x2e, 0x36, 0x3e, 0xf0};
+
+	for (size_t i = 0; i < sizeof(refused); i++) {
+		if (has_prefix(insn, refused[i]))
+			return true;
+	}
+	return false;
+}
+
+/* What the kernel refuses to probe, what it would get wrong, and what is better left alone. */
+static bool is_refused(const ZydisDecodedInstruction *insn)
+{
+	/*
+	 * The kernel looks at the opcode byte without regard to a VEX prefix: it emulates vpcmpeqb
+	 * (74) as a je, that is, leaves it out, and takes vcmpps (c2) for a ret.
+	 */
+	if (!is_legacy(insn) || has_refused_prefix(insn))
+		return true;
+	if (is_emulated_branch(insn) && has_prefix(insn, 0x66))
+		return true;
+	if (insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT) {
+		if (is_refused_opcode(insn->opcode))
+			return true;
+		/* 90 with REX.B exchanges r8 and rax; up to Linux 6.18 it is emulated as a nop. */
+		if (insn->opcode == 0x90 && insn->mnemonic == ZYDIS_MNEMONIC_XCHG)
+			return true;
+		/* mov to ss holds back the trap of the single step. */
+		if (insn->opcode == 0x8e && insn->raw.modrm.reg == 2)
+			return true;
+	}
+	switch (insn->mnemonic) {
+	/* Accepted, but a step of them ends elsewhere than behind them, or in a signal. */
+	case ZYDIS_MNEMONIC_UD0:
+	case ZYDIS_MNEMONIC_UD1:
+	case ZYDIS_MNEMONIC_UD2:
+	case ZYDIS_MNEMONIC_XBEGIN:
+	case ZYDIS_MNEMONIC_SYSCALL:
+	case ZYDIS_MNEMONIC_SYSENTER:
+	case ZYDIS_MNEMONIC_SYSEXIT:
+	case ZYDIS_MNEMONIC_SYSRET:
+		return true;
+	default:
+		return insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+	}
 }
 
 static enum mw_site_class classify(const struct decoded *d, const uint8_t *bytes)
@@ -135,18 +193,11 @@ static enum mw_site_class classify(const struct decoded *d, const uint8_t *bytes
 		return MW_SITE_PUSH;
 	if (insn->length == 2 && bytes[0] == 0x41 && bytes[1] >= 0x50 && bytes[1] <= 0x57)
 		return MW_SITE_PUSH;
-	/* An operand-size prefix sends a branch to the single step. */
-	if (has_prefix(insn, 0x66))
-		return MW_SITE_STEPPED;
-	if (insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
-	    (insn->opcode == 0xeb || insn->opcode == 0xe9 || insn->opcode == 0xe8 ||
-	     (insn->opcode == 0x90 && insn->mnemonic == ZYDIS_MNEMONIC_NOP) ||
-	     (insn->opcode & 0xf0) == 0x70))
+	/* Any prefix does; the longer nops (0f 1f) are emulated from Linux 6.18 on only. */
+	if (insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && insn->opcode == 0x90 &&
+	    insn->mnemonic == ZYDIS_MNEMONIC_NOP)
 		return MW_SITE_BRANCH;
-	if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F && (insn->opcode & 0xf0) == 0x80 &&
-	    is_conditional(insn))
-		return MW_SITE_BRANCH;
-	return MW_SITE_STEPPED;
+	return is_emulated_branch(insn) ? MW_SITE_BRANCH : MW_SITE_STEPPED;
 }
 
 static uint32_t argument_bit(ZydisRegister reg)
@@ -239,34 +290,27 @@ static bool is_tail_call_by_got(const struct decoded *d)
 static void collect_jumps(const struct mw_site_request *request, struct jumps *jumps)
 {
 	size_t offset = 0;
+	struct decoded d;
 
 	*jumps = (struct jumps){.lowest_target = UINT32_MAX};
 	if (!request->size_known)
 		jumps->unknown = "the function's size is not known, so neither are all its jumps";
-	while (offset < request->size) {
-		struct decoded d;
+	for (; offset < request->size; offset += d.insn.length) {
+		uint64_t target, where;
 
 		if (!decode(request, offset, &d)) {
 			jumps->unknown = "not all of the function can be decoded";
 			return;
 		}
-		if (d.insn.meta.category == ZYDIS_CATEGORY_COND_BR ||
-		    d.insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR) {
-			ZyanU64 target;
-
-			if (d.ops[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-				if (!is_tail_call_by_got(&d))
-					jumps->unknown = "a computed jump may land anywhere in it";
-			} else if (ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(
-					   &d.insn, &d.ops[0], request->address + offset, &target)) &&
-				   target - request->address < request->size) {
-				uint32_t where = (uint32_t)(target - request->address);
-
-				if (where < jumps->lowest_target)
-					jumps->lowest_target = where;
-			}
+		if (direct_target(request, offset, &d, &target)) {
+			where = target - request->address;
+			/* A call of the entry is a call like any other; one to behind it is not. */
+			if (where < jumps->lowest_target && where < request->size &&
+			    (where || is_jump(&d.insn)))
+				jumps->lowest_target = (uint32_t)where;
+		} else if (is_jump(&d.insn) && !is_tail_call_by_got(&d)) {
+			jumps->unknown = "a computed jump may land anywhere in it";
 		}
-		offset += d.insn.length;
 	}
 }
 
@@ -305,7 +349,10 @@ void mw_site_choose(const struct mw_site_request *request, struct mw_site *site)
 							    "";
 	collect_jumps(request, &jumps);
 	if (jumps.lowest_target == 0) {
-		site->reason = "the function loops back to its entry: a call may count more than once";
+		site->entry_in_loop = true;
+		if (site->class != MW_SITE_UNPROBEABLE)
+			site->reason = "the function loops back to its entry: a call may count "
+				       "more than once";
 		return;
 	}
 	while (site->class != MW_SITE_BRANCH) {
@@ -314,7 +361,8 @@ void mw_site_choose(const struct mw_site_request *request, struct mw_site *site)
 		if (ends_straight_line(&d.insn))
 			break;
 		lost |= written_arguments(&d);
-		if (!track_stack(&d, &shift)) {
+		/* What pops the return address is no function by the rules. */
+		if (!track_stack(&d, &shift) || shift < 0) {
 			stop = "further in, the stack pointer is not known";
 			break;
 		}
@@ -336,8 +384,15 @@ void mw_site_choose(const struct mw_site_request *request, struct mw_site *site)
 		}
 		class = classify(&d, request->code + offset);
 		/* The cookie has 8 bits for the shift in words. */
-		if (class >= site->class || shift < 0 || shift > 255 * 8 || shift % 8 ||
+		if (class >= site->class || shift > 255 * 8 || shift % 8 ||
 		    (request->need_entry_stack && shift))
+			continue;
+		/*
+		 * Linux 6.18 turns a long nop under a probe into a call, which writes below the
+		 * stack pointer: harmless at the entry, but further in a leaf function may keep
+		 * data there.
+		 */
+		if (d.insn.mnemonic == ZYDIS_MNEMONIC_NOP && d.insn.length > 3)
 			continue;
 		fill(site, request, &d, offset, shift, class);
 	}
@@ -345,4 +400,32 @@ void mw_site_choose(const struct mw_site_request *request, struct mw_site *site)
 		site->reason = stop;
 	else if (site->class == MW_SITE_UNPROBEABLE)
 		site->reason = "the kernel refuses this instruction, and no other place is sound";
+}
+
+size_t mw_site_scan_calls(const struct mw_site_request *request, struct mw_site_call *calls,
+			  size_t max, bool *complete)
+{
+	size_t offset, count = 0;
+	struct decoded d;
+
+	*complete = request->size_known;
+	for (offset = 0; offset < request->size; offset += d.insn.length) {
+		uint64_t target;
+
+		if (!decode(request, offset, &d)) {
+			*complete = false;
+			break;
+		}
+		if (!direct_target(request, offset, &d, &target)) {
+			if (is_jump(&d.insn) || d.insn.meta.category == ZYDIS_CATEGORY_CALL)
+				*complete = false;
+			continue;
+		}
+		if (target - request->address < request->size)
+			continue;
+		if (count < max)
+			calls[count] = (struct mw_site_call){target, is_jump(&d.insn)};
+		count++;
+	}
+	return count;
 }

@@ -22,13 +22,14 @@ enum { MW_SITE_RDI = 1, MW_SITE_RSI = 2, MW_SITE_RDX = 4, MW_SITE_RCX = 8 };
 
 /*
  * What the kernel does with the instruction under a probe: arch/x86/kernel/uprobes.c, functions
- * branch_setup_xol_ops and push_setup_xol_ops (Linux 4.16 to 6.18). Cheapest first.
+ * uprobe_init_insn, branch_setup_xol_ops and push_setup_xol_ops (Linux 4.16 to 6.18; the longer
+ * nops, emulated from 6.18 on, count as single-stepped). Cheapest first.
  */
 enum mw_site_class {
 	MW_SITE_BRANCH,	     /* emulated: nop (90), jmp, jcc, call */
 	MW_SITE_PUSH,	     /* emulated: push of a register */
 	MW_SITE_STEPPED,     /* single-stepped */
-	MW_SITE_UNPROBEABLE, /* the kernel refuses it, or it can't be decoded */
+	MW_SITE_UNPROBEABLE, /* refused by the kernel, mistaken by it (VEX), or not decodable */
 };
 
 struct mw_site_request {
@@ -44,12 +45,28 @@ struct mw_site {
 	uint32_t offset;      /* bytes from the entry */
 	uint32_t stack_shift; /* bytes to add to rsp to get rsp at the entry */
 	enum mw_site_class class;
+	bool entry_in_loop;   /* the function jumps to its entry: a call may count more than once */
 	char insn[40];	      /* the instruction there, in Intel's notation */
 	const char *reason;   /* why no cheaper place was taken; "" when there is none to want */
 };
 
 /* Always fills SITE; its class says whether it can be used. */
 void mw_site_choose(const struct mw_site_request *request, struct mw_site *site);
+
+/* A direct call or jump that leaves the function. */
+struct mw_site_call {
+	uint64_t target; /* an address like that of the request */
+	bool is_jump;	 /* a tail call, or a part of the function that lies elsewhere */
+};
+
+/*
+ * Where the function of REQUEST (its registers and stack do not matter) goes on to, in order of
+ * the calling instructions: tells wrappers, such as a reallocarray that jumps to realloc. Stores
+ * up to MAX of them and returns how many there are. COMPLETE is false when there may be more:
+ * calls and jumps through a register or memory, bytes that are no code, an end not known.
+ */
+size_t mw_site_scan_calls(const struct mw_site_request *request, struct mw_site_call *calls,
+			  size_t max, bool *complete);
 
 /* Nanoseconds a hit of CLASS costs by the published measurements, until one is made here. */
 uint32_t mw_site_cost(enum mw_site_class class);
