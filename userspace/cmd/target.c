@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "image/procstat.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/text.h"
@@ -15,41 +16,19 @@
 
 enum { CANDIDATES_SHOWN = 8 };
 
-/* State letter and "is a kernel thread" from /proc/PID/stat (proc(5): fields 3 and 9). */
-static int process_state(pid_t pid, char *state, bool *kernel_thread)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[64];
-	unsigned int flags;
-	size_t len;
-	int ret;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	ret = mw_file_read(path, 1 << 16, &text, &len);
-	if (ret)
-		return ret;
-	/* The name, in brackets, may hold anything, brackets included. */
-	const char *rest = strrchr(text, ')');
-
-	if (!rest || sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", state, &flags) != 2)
-		return -EINVAL;
-	*kernel_thread = flags & 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
-	return 0;
-}
-
 static int check_process(pid_t pid, struct mw_err *err)
 {
 	unsigned char ident[EI_NIDENT] = {0};
-	char path[64], where[32], state;
-	bool kernel_thread;
+	char path[64], where[32];
+	struct mw_procstat stat;
 
 	snprintf(where, sizeof(where), "PID %d", pid);
-	if (process_state(pid, &state, &kernel_thread))
+	if (mw_procstat__read(&stat, pid))
 		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
-	if (kernel_thread)
+	if (stat.kernel_thread)
 		return mw_err_set(err, -EINVAL, "kernel-thread", where,
 				  "is a kernel thread: it has no memory of its own");
-	if (state == 'Z' || state == 'X')
+	if (stat.state == 'Z' || stat.state == 'X')
 		return mw_err_set(err, -ESRCH, "zombie", where,
 				  "is a zombie: it has ended and its memory is gone already");
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);

@@ -8,26 +8,11 @@
 #include "heap/ptmalloc_layout.h"
 #include "image/maps.h"
 #include "image/readmem.h"
+#include "util/bytes.h"
 
 enum { MP_SIZE = 128, DATA_MAX = 1 << 20, N_MMAPS_MAX_DEFAULT = 65536 };
 
 #define THRESHOLD_LIMIT (1ULL << 40) /* no one sets an mmap threshold of a terabyte */
-
-static uint64_t word(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint32_t half(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /*
  * Could the bytes at P be mp_? HEAP is the [heap] mapping or NULL. The test that counts is
@@ -37,13 +22,13 @@ static const struct mw_ptmalloc_layout *match(const uint8_t *p, const struct mw_
 {
 	for (size_t i = 0; i < mw_ptmalloc_layout_count; i++) {
 		const struct mw_ptmalloc_layout *l = &mw_ptmalloc_layouts[i];
-		uint64_t base = word(p + l->sbrk_base);
-		uint32_t dyn = half(p + l->no_dyn);
+		uint64_t base = mw_u64_at(p + l->sbrk_base);
+		uint32_t dyn = mw_u32_at(p + l->no_dyn);
 
 		/* arena_test: 8 by default on 64-bit (NARENAS_FROM_NCORES (1)), or a tunable's. */
-		if (half(p + l->n_mmaps_max) != N_MMAPS_MAX_DEFAULT || word(p + 24) > 1 << 20 ||
-		    word(p + 32) > 1 << 20 || half(p + l->n_mmaps) > N_MMAPS_MAX_DEFAULT ||
-		    dyn > 1 || word(p) == 0 || word(p + 16) > THRESHOLD_LIMIT)
+		if (mw_u32_at(p + l->n_mmaps_max) != N_MMAPS_MAX_DEFAULT || mw_u64_at(p + 24) > 1 << 20 ||
+		    mw_u64_at(p + 32) > 1 << 20 || mw_u32_at(p + l->n_mmaps) > N_MMAPS_MAX_DEFAULT ||
+		    dyn > 1 || mw_u64_at(p) == 0 || mw_u64_at(p + 16) > THRESHOLD_LIMIT)
 			continue;
 		if (heap ? base && (base < heap->start || base >= heap->end) : base != 0)
 			continue;
@@ -119,11 +104,11 @@ static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr,
 	if (!layout)
 		return -ENOENT;
 	settings->mp_addr = addr;
-	settings->trim_threshold = word(mp);
-	settings->top_pad = word(mp + 8);
-	settings->mmap_threshold = word(mp + 16);
+	settings->trim_threshold = mw_u64_at(mp);
+	settings->top_pad = mw_u64_at(mp + 8);
+	settings->mmap_threshold = mw_u64_at(mp + 16);
 	settings->fixed_offset = layout->no_dyn;
-	settings->dynamic = !half(mp + layout->no_dyn);
+	settings->dynamic = !mw_u32_at(mp + layout->no_dyn);
 	return 0;
 }
 
@@ -169,9 +154,9 @@ int mw_glibc_settings__refresh(struct mw_glibc_settings *settings, pid_t pid)
 	ret = mw_readmem(pid, settings->mp_addr, mp, sizeof(mp));
 	if (ret)
 		return ret;
-	settings->trim_threshold = word(mp);
-	settings->top_pad = word(mp + 8);
-	settings->mmap_threshold = word(mp + 16);
-	settings->dynamic = !half(mp + settings->fixed_offset);
+	settings->trim_threshold = mw_u64_at(mp);
+	settings->top_pad = mw_u64_at(mp + 8);
+	settings->mmap_threshold = mw_u64_at(mp + 16);
+	settings->dynamic = !mw_u32_at(mp + settings->fixed_offset);
 	return 0;
 }

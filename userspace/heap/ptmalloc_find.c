@@ -12,6 +12,7 @@
 #include "heap/ptmalloc_impl.h"
 #include "image/elffile.h"
 #include "util/array.h"
+#include "util/bytes.h"
 #include "util/cleanup.h"
 
 enum {
@@ -182,35 +183,19 @@ static unsigned int find_version(struct mw_ptmalloc *pt, const struct mw_region 
 	return minor;
 }
 
-static uint64_t word(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint32_t half(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* Could P be mp_ of layout L, in a process whose main arena's top is TOP (0: never used)? */
 static bool is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, uint64_t top, bool strict)
 {
-	uint64_t base = word(p + l->sbrk_base), mmapped = word(p + l->mmapped_mem);
-	uint32_t dyn = half(p + l->no_dyn), n = half(p + l->n_mmaps);
+	uint64_t base = mw_u64_at(p + l->sbrk_base), mmapped = mw_u64_at(p + l->mmapped_mem);
+	uint32_t dyn = mw_u32_at(p + l->no_dyn), n = mw_u32_at(p + l->n_mmaps);
 
 	/* 2.43 adds 16 bytes too many whenever mremap_chunk() makes a chunk larger or smaller. */
 	if (l->mmap_header ? mmapped % 16 : mmapped % PAGE_BYTES || !mmapped != !n)
 		return false;
-	if (dyn > 1 || base % 8 || word(p + 16) > 1ULL << 40 || word(p + 24) > 1 << 20 ||
-	    word(p + 32) > 1 << 20)
+	if (dyn > 1 || base % 8 || mw_u64_at(p + 16) > 1ULL << 40 || mw_u64_at(p + 24) > 1 << 20 ||
+	    mw_u64_at(p + 32) > 1 << 20)
 		return false;
-	if (strict && (half(p + l->n_mmaps_max) != 65536 || !word(p)))
+	if (strict && (mw_u32_at(p + l->n_mmaps_max) != 65536 || !mw_u64_at(p)))
 		return false;
 	return top && base ? base <= top && top - base < 1ULL << 44 : !base;
 }
@@ -227,16 +212,16 @@ bool mw_ptmalloc__read_settings(struct mw_ptmalloc *pt, const struct mw_ptmalloc
 		return false;
 	*s = (struct mw_ptmalloc_settings){
 		.addr = addr,
-		.trim_threshold = word(p),
-		.top_pad = word(p + 8),
-		.mmap_threshold = word(p + 16),
-		.arena_test = word(p + 24),
-		.arena_max = word(p + 32),
-		.n_mmaps = half(p + l->n_mmaps),
-		.n_mmaps_max = half(p + l->n_mmaps_max),
-		.mmapped_bytes = word(p + l->mmapped_mem),
-		.sbrk_base = word(p + l->sbrk_base),
-		.dynamic = !half(p + l->no_dyn),
+		.trim_threshold = mw_u64_at(p),
+		.top_pad = mw_u64_at(p + 8),
+		.mmap_threshold = mw_u64_at(p + 16),
+		.arena_test = mw_u64_at(p + 24),
+		.arena_max = mw_u64_at(p + 32),
+		.n_mmaps = mw_u32_at(p + l->n_mmaps),
+		.n_mmaps_max = mw_u32_at(p + l->n_mmaps_max),
+		.mmapped_bytes = mw_u64_at(p + l->mmapped_mem),
+		.sbrk_base = mw_u64_at(p + l->sbrk_base),
+		.dynamic = !mw_u32_at(p + l->no_dyn),
 	};
 	return true;
 }

@@ -13,6 +13,7 @@ int mw_procstat__read(struct mw_procstat *stat, pid_t pid)
 {
 	_cleanup_free_ char *text = NULL;
 	char path[64];
+	unsigned int flags;
 	const char *rest;
 	long rss;
 	size_t len;
@@ -25,16 +26,17 @@ int mw_procstat__read(struct mw_procstat *stat, pid_t pid)
 	/* The name, in brackets, may hold anything, brackets included. */
 	rest = strrchr(text, ')');
 	memset(stat, 0, sizeof(*stat));
-	/* Fields 3, 10, 12, 14, 15, 22, 24 and 47. */
+	/* Fields 3, 9, 10, 12, 14, 15, 22, 24 and 47. */
 	if (!rest ||
 	    sscanf(rest + 1,
-		   " %c %*d %*d %*d %*d %*d %*u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64
+		   " %c %*d %*d %*d %*d %*d %u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64
 		   " %" SCNu64 " %*d %*d %*d %*d %*d %*d %" SCNu64 " %*u %ld"
 		   " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %*u %*u %*u"
 		   " %*u %*d %*u %*u %" SCNu64,
-		   &stat->state, &stat->min_flt, &stat->maj_flt, &stat->utime, &stat->stime,
-		   &stat->start_time, &rss, &stat->start_brk) < 7)
+		   &stat->state, &flags, &stat->min_flt, &stat->maj_flt, &stat->utime, &stat->stime,
+		   &stat->start_time, &rss, &stat->start_brk) < 8)
 		return -EINVAL;
+	stat->kernel_thread = flags & 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
 	stat->rss = rss > 0 ? (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef MW_IMAGE_PROCSTAT_H
 #define MW_IMAGE_PROCSTAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,6 +14,7 @@ struct mw_procstat {
 	uint64_t start_time;	   /* clock ticks since boot: with the PID it names a process */
 	uint64_t utime, stime;	   /* clock ticks */
 	char state;		   /* 'R', 'S', …, 'Z' */
+	bool kernel_thread;
 };
 
 /* 0, or -errno (-ENOENT or -ESRCH when there is no such process). */
