@@ -29,7 +29,8 @@ endif
 # Every room is a folder of .c files; main.c and cmd/ are left out of the library that tests link.
 CMD_SRCS := userspace/main.c $(sort $(wildcard userspace/cmd/*.c))
 CMD_OBJS := $(CMD_SRCS:%.c=$(BUILD)/%.o)
-LIB_SRCS := $(filter-out $(CMD_SRCS),$(sort $(wildcard userspace/*/*.c)))
+LIB_SRCS := $(filter-out $(CMD_SRCS) userspace/python/gen_layouts.c,\
+	      $(sort $(wildcard userspace/*/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o)
 # state.bpf.c defines the shared maps and must be linked first: libbpf 1.1's linker gives a map
 # that it meets as "extern" first the wrong offset.
@@ -41,7 +42,7 @@ UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 WORK_SRCS := $(sort $(wildcard tests/workloads/*.c))
 WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
 
-.PHONY: all help deps check demo bench lint asan fuzz matrix kernels compdb install uninstall clean \
+.PHONY: all help deps check demo bench lint asan fuzz matrix kernels compdb layouts install uninstall clean \
 	unit-bins workloads format
 all: $(BUILD)/memwhere
 
@@ -56,6 +57,7 @@ help:
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (default 20)'
 	@echo 'make matrix     other distributions (glibc versions)'
 	@echo 'make kernels    other kernels, under emulation'
+	@echo 'make layouts    rows of the table of CPython layouts, from PYTHONS="VERSION=FILE ..."'
 	@echo 'make install    DESTDIR= PREFIX=/usr/local'
 
 # ---- build -----------------------------------------------------------------------------------
@@ -88,6 +90,15 @@ $(SKEL): $(BUILD)/bpf/memwhere.bpf.o
 	$(Q)(echo '/* NOLINTBEGIN */'; $(BPFTOOL) gen skeleton $< name memwhere_bpf; \
 		echo '/* NOLINTEND */') > $@.tmp && \
 		mv $@.tmp $@
+
+# Rows for userspace/python/layout_table.h: make layouts PYTHONS='3.11.7=/path/to/libpython.so ...'
+$(BUILD)/gen_layouts: $(BUILD)/userspace/python/gen_layouts.o $(BUILD)/userspace/python/layout.o \
+		$(BUILD)/userspace/python/layout_dwarf.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+layouts: $(BUILD)/gen_layouts
+	$(Q)$< $(PYTHONS)
 
 # ---- tests -----------------------------------------------------------------------------------
 
