@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "cmd/heap.h"
-#include "report/whatis.h"
 
 static int parse_address(const char *text, uint64_t *addr)
 {
@@ -17,32 +16,17 @@ static int parse_address(const char *text, uint64_t *addr)
 	return *end || errno ? -EINVAL : 0;
 }
 
-static int show(struct mw_cmd_heap *heap, const uint64_t *addrs, size_t count, struct mw_err *err)
+static int show(struct mw_cmd_heap *heap, const struct mw_options *opt, const uint64_t *addrs,
+		size_t count, struct mw_err *err)
 {
-	const struct mw_options *opt = heap->opt;
-	FILE *out = mw_cmd_output_open(opt, err);
-	int ret = 0, closed;
+	FILE *out = mw_cmd_heap__output(heap, opt, err);
+	int ret = 0;
 
 	if (!out)
 		return err->code;
-	for (size_t i = 0; i < count; i++) {
-		struct mw_whatis what;
-
-		ret = mw_whatis(&what, heap->image, heap->pt, addrs[i], err);
-		if (ret)
-			break;
-		if (opt->json) {
-			json_t *doc = mw_whatis_json(&what);
-
-			json_dumpf(doc, out, JSON_COMPACT);
-			fputc('\n', out);
-			json_decref(doc);
-		} else {
-			mw_whatis_text(out, &what);
-		}
-	}
-	closed = mw_cmd_output_close(opt, out, ret ? NULL : err);
-	return ret ? ret : closed;
+	for (size_t i = 0; i < count && !ret; i++)
+		ret = mw_show_whatis(out, &heap->survey, addrs[i], &heap->show, err);
+	return mw_cmd_heap__done(opt, out, ret, err);
 }
 
 int mw_cmd_whatis(const struct mw_options *opt)
@@ -70,7 +54,7 @@ int mw_cmd_whatis(const struct mw_options *opt)
 	ret = addrs ? mw_cmd_heap__open(&heap, opt, &err)
 		    : mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
 	if (!ret && addrs) {
-		ret = show(&heap, addrs, (size_t)opt->argc - 1, &err);
+		ret = show(&heap, opt, addrs, (size_t)opt->argc - 1, &err);
 		mw_cmd_heap__close(&heap);
 	}
 	free(addrs);
