@@ -2,13 +2,13 @@
 /* `snapshot`: a core with its residency, at once or when the process has grown. */
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cmd/cmd.h"
-#include "cmd/heap.h"
 #include "image/snapshot.h"
 #include "util/cleanup.h"
 #include "util/file.h"

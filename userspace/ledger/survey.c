@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <string.h>
+
+#include "ledger/survey.h"
+
+int mw_survey__open(struct mw_survey *survey, struct mw_image *image, struct mw_err *err)
+{
+	memset(survey, 0, sizeof(*survey));
+	survey->image = image;
+	survey->pt = mw_ptmalloc__open(image, &survey->pt_err);
+	if (!survey->pt && survey->pt_err.code != -ENOENT) {
+		int ret = survey->pt_err.code;
+
+		if (err)
+			*err = survey->pt_err;
+		mw_survey__close(survey);
+		return ret;
+	}
+	return 0;
+}
+
+void mw_survey__close(struct mw_survey *survey)
+{
+	mw_ptmalloc__close(survey->pt);
+	mw_image__close(survey->image);
+	memset(survey, 0, sizeof(*survey));
+}
+
+int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct mw_err *err)
+{
+	struct mw_blocks *sources[] = {
+		mw_ledger_claims(survey->image),
+		survey->pt ? mw_ptmalloc__blocks(survey->pt) : NULL,
+	};
+	int ret;
+
+	memset(ledger, 0, sizeof(*ledger));
+	if (!sources[0] || (survey->pt && !sources[1]))
+		ret = mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
+				 "out of memory");
+	else
+		ret = mw_ledger__build(ledger, survey->image, sources, 2, err);
+	mw_blocks__close(sources[0]);
+	mw_blocks__close(sources[1]);
+	return ret;
+}

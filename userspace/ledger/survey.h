@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A survey: an image with everything that was found in it. The one place that knows which
+ * walkers there are and in which order their claims nest; commands and GDB start from here.
+ */
+#ifndef MW_LEDGER_SURVEY_H
+#define MW_LEDGER_SURVEY_H
+
+#include "heap/ptmalloc.h"
+#include "image/image.h"
+#include "ledger/ledger.h"
+#include "util/err.h"
+
+struct mw_survey {
+	struct mw_image *image;
+	struct mw_ptmalloc *pt; /* NULL: none found, PT_ERR says why */
+	struct mw_err pt_err;
+};
+
+/*
+ * Look at IMAGE, which the survey takes over (closes) in any case. That nothing is found is no
+ * error. 0 or -errno with ERR set.
+ */
+int mw_survey__open(struct mw_survey *survey, struct mw_image *image, struct mw_err *err);
+void mw_survey__close(struct mw_survey *survey);
+
+/* Every resident byte's owner, with all that was found. 0 or -ENOMEM with ERR set. */
+int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct mw_err *err);
+
+#endif
