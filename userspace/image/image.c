@@ -208,6 +208,33 @@ struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base)
 	return image->ops->elffile(image, base, id);
 }
 
+uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base)
+{
+	enum { MAX_PHDRS = 64 };
+	uint64_t first = UINT64_MAX, end = 0;
+	Elf64_Phdr phdrs[MAX_PHDRS] = {0};
+	Elf64_Ehdr ehdr;
+	size_t n;
+
+	if (!mw_image__read_all(image, base, &ehdr, sizeof(ehdr)) ||
+	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG))
+		return 0;
+	n = ehdr.e_phnum < MAX_PHDRS ? ehdr.e_phnum : MAX_PHDRS;
+	if (!mw_image__read_all(image, base + ehdr.e_phoff, phdrs, n * sizeof(phdrs[0])))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t last = phdrs[i].p_vaddr + phdrs[i].p_memsz;
+
+		if (phdrs[i].p_type != PT_LOAD)
+			continue;
+		first = phdrs[i].p_vaddr < first ? phdrs[i].p_vaddr & ~(4095ULL) : first;
+		end = last > end ? last : end;
+	}
+	if (first > end)
+		return 0;
+	return base + ((end - first + 4095) & ~(4095ULL));
+}
+
 int mw_window__init(struct mw_window *window, struct mw_image *image)
 {
 	memset(window, 0, sizeof(*window));

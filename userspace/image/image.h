@@ -119,6 +119,9 @@ void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_
  */
 struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base);
 
+/* The end of the memory of the ELF file mapped at BASE, by its program headers; 0: no ELF file. */
+uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base);
+
 /*
  * A window: sequential reading in large batches with a small constant amount of memory. _at()
  * gives a pointer to NEED (at most MW_WINDOW_NEED) bytes at ADDR that is good until the next

@@ -11,7 +11,7 @@
 #include "ledger/ledger.h"
 #include "util/array.h"
 
-enum { PAGE = 4096, TLS_MAX = 1 << 20, STACK_SCAN_MAX = 256 << 20, PHDRS = 64 };
+enum { PAGE = 4096, TLS_MAX = 1 << 20, STACK_SCAN_MAX = 256 << 20 };
 
 static const char own_stack[] = "stack", own_tls[] = "tls", own_vdso[] = "vdso";
 
@@ -93,33 +93,6 @@ static int scan_threads(struct claims *c, const struct mw_region *r, const struc
 	return 0;
 }
 
-/* The end of the memory of the ELF file whose header is at BASE, by its program headers. */
-static uint64_t elf_end(struct mw_image *image, uint64_t base)
-{
-	uint64_t first = UINT64_MAX, end = 0;
-	Elf64_Phdr phdrs[PHDRS];
-	Elf64_Ehdr ehdr;
-	size_t n;
-
-	if (!mw_image__read_all(image, base, &ehdr, sizeof(ehdr)) ||
-	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG))
-		return 0;
-	n = ehdr.e_phnum < PHDRS ? ehdr.e_phnum : PHDRS;
-	if (!mw_image__read_all(image, base + ehdr.e_phoff, phdrs, n * sizeof(phdrs[0])))
-		return 0;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t last = phdrs[i].p_vaddr + phdrs[i].p_memsz;
-
-		if (phdrs[i].p_type != PT_LOAD)
-			continue;
-		first = phdrs[i].p_vaddr < first ? phdrs[i].p_vaddr & ~(PAGE - 1ULL) : first;
-		end = last > end ? last : end;
-	}
-	if (first > end)
-		return 0;
-	return base + ((end - first + PAGE - 1) & ~(PAGE - 1ULL));
-}
-
 static int claim_bss(struct claims *c, const struct mw_regions *regions, size_t i)
 {
 	const struct mw_region *r = &regions->regions[i], *file = r - 1, *first = file;
@@ -131,7 +104,7 @@ static int claim_bss(struct claims *c, const struct mw_regions *regions, size_t 
 	       first[-1].map.inode == file->map.inode &&
 	       !strcmp(first[-1].map.path, file->map.path))
 		first--;
-	end = elf_end(c->image, first->map.start);
+	end = mw_image__elf_end(c->image, first->map.start);
 	if (end <= r->map.start)
 		return 0;
 	mw_ledger_region_owner(file, c->names[c->name_count], sizeof(c->names[0]));

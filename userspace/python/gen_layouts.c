@@ -7,31 +7,31 @@
 
 #include "python/layout.h"
 
-static void print_row(const char *version, const struct mw_py_layout *l)
+static void print_row(FILE *out, const char *version, const struct mw_py_layout *l)
 {
 	unsigned int major, minor, micro;
 	int column = 0;
 
 	if (sscanf(version, "%u.%u.%u", &major, &minor, &micro) != 3)
 		return;
-	printf("{ /* %u.%u.%u%s */\n", major, minor, micro,
-	       l->free_threaded ? ", free-threaded" : "");
-	printf("\t.version = MW_PY_VERSION(%u, %u, %u), .free_threaded = %s,\n", major, minor,
-	       micro, l->free_threaded ? "true" : "false");
+	fprintf(out, "{ /* %u.%u.%u%s */\n", major, minor, micro,
+		l->free_threaded ? ", free-threaded" : "");
+	fprintf(out, "\t.version = MW_PY_VERSION(%u, %u, %u), .free_threaded = %s,\n", major, minor,
+		micro, l->free_threaded ? "true" : "false");
 	for (size_t i = 0; i < mw_py_field_count; i++) {
 		char text[96];
 		int n = snprintf(text, sizeof(text), ".%s = %d,", mw_py_fields[i].name,
 				 *(const int32_t *)((const char *)l + mw_py_fields[i].at));
 
 		if (!column || column + 1 + n > 92) {
-			printf("%s\t%s", column ? "\n" : "", text);
+			fprintf(out, "%s\t%s", column ? "\n" : "", text);
 			column = n;
 		} else {
-			printf(" %s", text);
+			fprintf(out, " %s", text);
 			column += n + 1;
 		}
 	}
-	printf("\n},\n");
+	fprintf(out, "\n},\n");
 }
 
 int main(int argc, char **argv)
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "no DWARF: %s (want VERSION=FILE)\n", argv[i]);
 			return 1;
 		}
-		print_row(argv[i], &layout);
+		print_row(stdout, argv[i], &layout);
 		close(fd);
 	}
 	return 0;

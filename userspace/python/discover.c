@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Where the interpreter is: the module whose writable data holds the text that sys.version begins
+ * with (a static buffer of Python/getversion.c in every version), its _PyRuntime or list of
+ * interpreters, and the row of the table of layouts that what is there agrees with.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/elffile.h"
+#include "python/python_impl.h"
+#include "util/array.h"
+#include "util/bytes.h"
+#include "util/text.h"
+
+enum { DATA_MAX = 64 << 20, INTERPRETERS_MAX = 4096, THREADS_MAX = 1 << 20 };
+
+#define COOKIE                                                                                     \
+	"xdebugpy" /* _Py_DebugOffsets, 3.13 and later: Include/internal/pycore_debug_offsets.h */
+
+void mw_py_evidence(struct mw_python *py, const char *text)
+{
+	if (py->evidence_count + 1 < MW_PY_EVIDENCE)
+		py->info.evidence[py->evidence_count++] = text;
+}
+
+void mw_py_problem(struct mw_python *py, uint64_t addr, const char *what)
+{
+	if (py->info.problem_count < MW_PY_PROBLEMS)
+		py->problems[py->info.problem_count++] = (struct mw_py_problem){addr, what};
+	py->info.problem_total++;
+}
+
+/* "3.11.2 (main, ...) [GCC ...]" as Py_GetVersion() makes it. */
+static bool is_version(const uint8_t *p, size_t left, unsigned int v[3], char *text, size_t size)
+{
+	char copy[256];
+	int n = 0;
+	size_t len;
+
+	if (left < 12 || (p[0] != '2' && p[0] != '3') || p[1] != '.' || !isdigit(p[2]))
+		return false;
+	len = left < sizeof(copy) - 1 ? left : sizeof(copy) - 1;
+	memcpy(copy, p, len);
+	copy[len] = '\0';
+	if (sscanf(copy, "%u.%2u.%2u%n", &v[0], &v[1], &v[2], &n) != 3 || !n)
+		return false;
+	len = (size_t)n + strspn(copy + n, "abrc+0123456789");
+	if (copy[len] != ' ' || copy[len + 1] != '(' || !strchr(copy + len, '['))
+		return false;
+	mw_text_clean(text, size, copy, len);
+	return true;
+}
+
+static uint64_t module_base(const struct mw_regions *regions, size_t i)
+{
+	const struct mw_region *r = &regions->regions[i];
+	size_t first = i;
+
+	while (first && regions->regions[first - 1].map.inode &&
+	       !strcmp(regions->regions[first - 1].map.path, r->map.path) && i - first < 16 &&
+	       regions->regions[first].map.offset)
+		first--;
+	return regions->regions[first].map.start;
+}
+
+/* Copy the writable data of the file mapped in region I, and the .bss behind it. */
+static int copy_data(struct mw_python *py, size_t i, struct mw_py_data *data)
+{
+	const struct mw_regions *regions = mw_image__regions(py->image);
+	const struct mw_region *r = &regions->regions[i];
+	const char *slash = strrchr(r->map.path, '/');
+	uint64_t end = r->map.end, limit;
+
+	memset(data, 0, sizeof(*data));
+	data->base = module_base(regions, i);
+	limit = mw_image__elf_end(py->image, data->base);
+	for (size_t k = i + 1; k < regions->count; k++) {
+		const struct mw_region *next = &regions->regions[k];
+		bool same = next->map.inode && !strcmp(next->map.path, r->map.path);
+
+		if (next->map.start != end || !next->map.writable || next->map.shared ||
+		    (!same && next->map.inode) || end >= limit)
+			break;
+		end = next->map.end < limit || same ? next->map.end : limit;
+		if (!same)
+			break;
+	}
+	data->start = r->map.start;
+	data->size = end - data->start < DATA_MAX ? end - data->start : DATA_MAX;
+	mw_text_clean(data->name, sizeof(data->name), slash ? slash + 1 : r->map.path,
+		      strlen(slash ? slash + 1 : r->map.path));
+	data->bytes = calloc(1, data->size);
+	if (!data->bytes)
+		return -ENOMEM;
+	for (uint64_t at = 0; at < data->size;) {
+		ssize_t n = mw_image__read(py->image, data->start + at, data->bytes + at,
+					   data->size - at);
+
+		at = n > 0 ? at + (uint64_t)n : (at + 4096) & ~4095ULL;
+	}
+	return 0;
+}
+
+uint64_t mw_py_symbol(struct mw_python *py, const char *name)
+{
+	struct mw_elffile *file = mw_image__elffile(py->image, py->data.base);
+	struct mw_symbol symbol;
+	uint64_t addr = 0;
+
+	if (file && !mw_elffile__symbol(file, name, &symbol))
+		addr = mw_elffile__bias(file, py->data.base, 0) + symbol.value;
+	mw_elffile__close(file);
+	return addr;
+}
+
+/* An interpreter state: one of its threads points back to it. */
+static bool is_interpreter(struct mw_python *py, const struct mw_py_layout *l, uint64_t addr)
+{
+	uint64_t tstate;
+
+	if (!addr || addr % 8 || l->interp_threads < 0)
+		return false;
+	tstate = mw_py_word(&py->pages, addr + (uint64_t)l->interp_threads);
+	return tstate && tstate % 8 == 0 &&
+	       mw_py_word(&py->pages, tstate + (uint64_t)l->tstate_interp) == addr;
+}
+
+static uint64_t data_word(const struct mw_py_data *d, uint64_t offset)
+{
+	return offset + 8 <= d->size ? mw_u64_at(d->bytes + offset) : 0;
+}
+
+/* The head of the list of interpreters by layout L, or 0; RUNTIME is set where there is one. */
+static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, uint64_t *runtime)
+{
+	const struct mw_py_data *d = &py->data;
+	bool has_runtime = l->runtime_interpreters >= 0;
+	uint64_t at =
+		has_runtime ? mw_py_symbol(py, "_PyRuntime") : mw_py_symbol(py, "interp_head");
+
+	*runtime = has_runtime ? at : 0;
+	if (at) {
+		uint64_t head = mw_py_word(
+			&py->pages, at + (has_runtime ? (uint64_t)l->runtime_interpreters : 0));
+
+		if (is_interpreter(py, l, head)) {
+			mw_py_evidence(py, has_runtime ? "_PyRuntime by symbol"
+						       : "interp_head by symbol");
+			return head;
+		}
+	}
+	for (uint64_t off = 0; off + 8 <= d->size; off += 8) {
+		uint64_t head, main;
+
+		if (!has_runtime) {
+			head = main = data_word(d, off);
+		} else {
+			if (l->version >= MW_PY_VERSION(3, 13, 0) &&
+			    (off + 8 > d->size || memcmp(d->bytes + off, COOKIE, 8)))
+				continue;
+			head = data_word(d, off + (uint64_t)l->runtime_interpreters);
+			main = data_word(d, off + (uint64_t)l->runtime_main);
+		}
+		if (!head || !main || head % 8 || main % 8 || head < 65536 ||
+		    !is_interpreter(py, l, head) || (main != head && !is_interpreter(py, l, main)))
+			continue;
+		*runtime = has_runtime ? d->start + off : 0;
+		mw_py_evidence(py, has_runtime ? "_PyRuntime by its content"
+					       : "list of interpreters by its content");
+		return head;
+	}
+	return 0;
+}
+
+static int list_interpreters(struct mw_python *py, uint64_t head)
+{
+	const struct mw_py_layout *l = &py->layout;
+
+	for (uint64_t i = head; i && is_interpreter(py, l, i);
+	     i = mw_py_word(&py->pages, i + (uint64_t)l->interp_next)) {
+		struct mw_py_interpreter *one;
+		uint64_t t;
+
+		if (py->interpreter_count >= INTERPRETERS_MAX) {
+			mw_py_problem(py, i, "the list of interpreters does not end");
+			break;
+		}
+		if (mw_array_reserve(&py->interpreters, &py->interpreter_capacity,
+				     py->interpreter_count + 1, sizeof(*py->interpreters)))
+			return -ENOMEM;
+		one = &py->interpreters[py->interpreter_count++];
+		*one = (struct mw_py_interpreter){.addr = i};
+		if (l->interp_id >= 0)
+			one->id = (int64_t)mw_py_word(&py->pages, i + (uint64_t)l->interp_id);
+		t = mw_py_word(&py->pages, i + (uint64_t)l->interp_threads);
+		for (; t && one->threads < THREADS_MAX; one->threads++)
+			t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+	}
+	return 0;
+}
+
+/* The rows of the table that may fit, the likeliest first, until one does. */
+static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
+{
+	for (int threaded = 0; threaded < 2; threaded++) {
+		const struct mw_py_layout *best = mw_py_layout_find(py->info.hex, threaded);
+		uint64_t head = best ? find_head(py, best, runtime) : 0;
+
+		for (size_t i = 0; !head && i < mw_py_layout_count; i++) {
+			const struct mw_py_layout *l = &mw_py_layouts[i];
+
+			if (l == best || l->version >> 8 != py->info.hex >> 8 ||
+			    l->free_threaded != !!threaded)
+				continue;
+			head = find_head(py, l, runtime);
+			best = head ? l : best;
+		}
+		if (head) {
+			py->layout = *best;
+			return head;
+		}
+	}
+	return 0;
+}
+
+static bool has_version(struct mw_python *py, const struct mw_py_data *d)
+{
+	unsigned int v[3];
+
+	for (uint64_t i = 0; i + 16 < d->size; i++) {
+		if (d->bytes[i + 1] != '.' || (i && isdigit(d->bytes[i - 1])) ||
+		    !is_version(d->bytes + i, d->size - i, v, py->info.version,
+				sizeof(py->info.version)))
+			continue;
+		py->info.hex = MW_PY_VERSION(v[0], v[1], v[2]);
+		return true;
+	}
+	return false;
+}
+
+int mw_py_discover(struct mw_python *py, struct mw_err *err)
+{
+	const struct mw_regions *regions = mw_image__regions(py->image);
+	char seen[32] = "";
+	uint64_t head = 0;
+
+	for (size_t i = 0; i < regions->count && !head; i++) {
+		const struct mw_map *map = &regions->regions[i].map;
+
+		if (!map->inode || !map->writable || map->shared || regions->regions[i].io ||
+		    (i && regions->regions[i - 1].map.writable &&
+		     !strcmp(regions->regions[i - 1].map.path, map->path)))
+			continue;
+		if (copy_data(py, i, &py->data))
+			return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(py->image),
+					  "out of memory");
+		if (has_version(py, &py->data)) {
+			snprintf(seen, sizeof(seen), "%s", py->info.version);
+			snprintf(py->info.module, sizeof(py->info.module), "%s", py->data.name);
+			head = choose_layout(py, &py->runtime);
+		}
+		if (!head) {
+			free(py->data.bytes);
+			py->data.bytes = NULL;
+		}
+	}
+	if (!head && seen[0])
+		return mw_err_set(err, -ENOENT, "unknown-python", mw_image__name(py->image),
+				  "CPython %s in %s is there, but no layout known for it fits: its "
+				  "interpreter state was not found",
+				  seen, py->info.module);
+	if (!head)
+		return mw_err_set(err, -ENOENT, "no-python", mw_image__name(py->image),
+				  "no CPython interpreter found (looked in the data of every "
+				  "mapped file for its version text and its interpreter state)");
+	py->info.free_threaded = py->layout.free_threaded;
+	py->info.layout = &py->layout;
+	mw_py_evidence(py, "version text in the interpreter's data");
+	return list_interpreters(py, head);
+}

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pymalloc (Objects/obmalloc.c): arenas hold pools, pools hold blocks of one size.
+ *
+ * `usedpools` is found by its content in every version: head i of the array A lies, as if it were
+ * a pool, at A + 16 i - 16, and its two words are either both that address or pools whose own links
+ * lead back to it. From 3.12 on the array of arenas is at A + 512 in the same structure. Sizes of
+ * pools, arenas and blocks are taken from what is there, since builds patch them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "python/python_impl.h"
+#include "util/array.h"
+#include "util/bytes.h"
+
+/* struct pool_header and struct arena_object, alike in 2.7 to 3.15. */
+enum {
+	POOL_COUNT = 0, /* unsigned int */
+	POOL_FREE = 8,
+	POOL_NEXT = 16,
+	POOL_PREV = 24,
+	POOL_ARENA = 32,      /* unsigned int */
+	POOL_CLASS = 36,      /* unsigned int */
+	POOL_OFFSET = 40,     /* unsigned int, of the next block never handed out */
+	POOL_MAX_OFFSET = 44, /* unsigned int */
+	ARENA_SIZE = 48,
+	ARENA_ADDRESS = 0,
+	ARENA_POOL = 8,
+	ARENA_FREE = 16,  /* unsigned int */
+	ARENA_TOTAL = 20, /* unsigned int */
+};
+
+enum { ARENAS_MAX = 1 << 22, POOLS_PER_ARENA_MAX = 1 << 14, POOL_SIZE_MAX = 64 << 10 };
+
+/* How many consecutive heads from OFFSET of the data on are as usedpools has them. */
+static unsigned int count_heads(struct mw_python *py, uint64_t offset, unsigned int *filled)
+{
+	const struct mw_py_data *d = &py->data;
+	unsigned int i;
+
+	*filled = 0;
+	for (i = 0; i < MW_PY_CLASSES && offset + 16 * i + 16 <= d->size; i++) {
+		uint64_t head = d->start + offset + 16 * i - 16;
+		uint64_t next = mw_u64_at(d->bytes + offset + 16 * i);
+		uint64_t prev = mw_u64_at(d->bytes + offset + 16 * i + 8);
+
+		if (next == head && prev == head)
+			continue;
+		if (next == head || prev == head || next % 4096 || prev % 4096 || !next || !prev ||
+		    mw_py_word(&py->pages, next + POOL_PREV) != head ||
+		    mw_py_word(&py->pages, prev + POOL_NEXT) != head)
+			break;
+		(*filled)++;
+	}
+	return i;
+}
+
+static uint64_t find_usedpools(struct mw_python *py)
+{
+	const struct mw_py_data *d = &py->data;
+	unsigned int best = 0, best_filled = 0, filled;
+	uint64_t found = 0;
+
+	for (uint64_t off = 0; off + 32 <= d->size; off += 8) {
+		uint64_t first = mw_u64_at(d->bytes + off);
+		unsigned int n;
+
+		/* The first head refers to itself or to a pool. */
+		if (first != d->start + off - 16 && (!first || first % 4096))
+			continue;
+		n = count_heads(py, off, &filled);
+		if (n >= 32 && (filled > best_filled || (filled == best_filled && n > best))) {
+			best = n;
+			best_filled = filled;
+			found = d->start + off;
+		}
+	}
+	return found;
+}
+
+/* Some pools in use, from the lists: enough to learn sizes and to recognise `arenas`. */
+enum { SAMPLES = 16 };
+
+struct sample {
+	uint64_t pool;
+	uint32_t arena, class, max_offset;
+};
+
+static size_t take_samples(struct mw_python *py, uint64_t usedpools, struct sample *out)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < MW_PY_CLASSES && n < SAMPLES; i++) {
+		uint64_t pool = mw_py_word(&py->pages, usedpools + 16 * i);
+
+		if (!pool || pool % 4096 || mw_py_word32(&py->pages, pool + POOL_CLASS) != i)
+			continue;
+		out[n++] = (struct sample){pool, mw_py_word32(&py->pages, pool + POOL_ARENA), i,
+					   mw_py_word32(&py->pages, pool + POOL_MAX_OFFSET)};
+	}
+	return n;
+}
+
+/* Block size = pool size - the last block's offset: which sizes make that (class + 1) * 8 or 16? */
+static bool learn_sizes(struct mw_python *py, const struct sample *samples, size_t count)
+{
+	for (uint32_t align = 8; align <= 16; align *= 2) {
+		for (uint32_t size = 4096; size <= POOL_SIZE_MAX; size *= 2) {
+			size_t fit = 0;
+
+			for (size_t i = 0; i < count; i++)
+				fit += samples[i].max_offset + (samples[i].class + 1) * align ==
+					       size &&
+				       samples[i].pool % size == 0;
+			if (fit == count) {
+				py->info.alignment = align;
+				py->info.pool_size = size;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* ADDR is the array of arenas: each sample's arena is where the sample says. */
+static bool is_arenas(struct mw_python *py, uint64_t addr, const struct sample *samples,
+		      size_t count)
+{
+	if (!addr || addr % 8 || !count)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t object = addr + (uint64_t)samples[i].arena * ARENA_SIZE;
+		uint64_t base = mw_py_word(&py->pages, object + ARENA_ADDRESS);
+		uint64_t total = mw_py_word32(&py->pages, object + ARENA_TOTAL);
+
+		if (!base || samples[i].pool < base || !total || total > POOLS_PER_ARENA_MAX ||
+		    samples[i].pool >= base + (total + 1) * py->info.pool_size)
+			return false;
+	}
+	return true;
+}
+
+static uint64_t find_arenas(struct mw_python *py, uint64_t usedpools, const struct sample *samples,
+			    size_t count)
+{
+	const struct mw_py_data *d = &py->data;
+	uint64_t addr = mw_py_word(&py->pages, usedpools + 512);
+
+	if (py->info.hex >= MW_PY_VERSION(3, 12, 0))
+		return is_arenas(py, addr, samples, count) ? addr : 0;
+	addr = mw_py_symbol(py, "arenas");
+	if (addr)
+		addr = mw_py_word(&py->pages, addr);
+	if (is_arenas(py, addr, samples, count)) {
+		mw_py_evidence(py, "arenas by symbol");
+		return addr;
+	}
+	for (uint64_t off = 0; off + 8 <= d->size; off += 8) {
+		addr = mw_u64_at(d->bytes + off);
+		if (addr > 65536 && is_arenas(py, addr, samples, count)) {
+			mw_py_evidence(py, "arenas by their content");
+			return addr;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Entries of the array from 0 on that look like arena_objects; it doubles as it grows from 16, so
+ * the end is where a power of two no longer fits.
+ */
+static size_t count_arenas(struct mw_python *py, uint64_t arenas)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < ARENAS_MAX; i++) {
+		uint8_t object[ARENA_SIZE];
+		uint64_t base, pool;
+		uint32_t free, total;
+
+		if (!mw_py_read(&py->pages, arenas + i * ARENA_SIZE, object, sizeof(object)))
+			break;
+		base = mw_u64_at(object + ARENA_ADDRESS);
+		pool = mw_u64_at(object + ARENA_POOL);
+		free = mw_u32_at(object + ARENA_FREE);
+		total = mw_u32_at(object + ARENA_TOTAL);
+		if (base && (base % 16 || free > total || !total || total > POOLS_PER_ARENA_MAX ||
+			     pool < base || pool > base + (total + 2ULL) * py->info.pool_size))
+			break;
+		if (base)
+			good = i + 1;
+		/* Twice as far as the last one seen: there are no more. */
+		if (i > 2 * good + 64)
+			break;
+	}
+	return good;
+}
+
+static int add_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t addr,
+		    uint64_t never_used, uint32_t *label)
+{
+	struct mw_py_pool pool = {.addr = addr, .state = MW_PY_POOL_UNUSED, .label = *label};
+	uint8_t header[MW_PY_POOL_HEADER];
+	struct mw_py_class *class;
+	uint32_t capacity;
+
+	if (addr < never_used && !mw_py_read(&py->pages, addr, header, sizeof(header))) {
+		mw_py_problem(py, addr, "pool can't be read");
+	} else if (addr < never_used) {
+		uint32_t count = mw_u32_at(header + POOL_COUNT);
+		uint32_t i = mw_u32_at(header + POOL_CLASS);
+		uint32_t next = mw_u32_at(header + POOL_OFFSET), size;
+
+		pool.state = MW_PY_POOL_FREE;
+		size = (i + 1) * py->info.alignment;
+		if (count && (i >= MW_PY_CLASSES || size > 512)) {
+			mw_py_problem(py, addr, "pool of an impossible size class");
+		} else if (count) {
+			capacity = (py->info.pool_size - MW_PY_POOL_HEADER) / size;
+			if (count > capacity || next > py->info.pool_size ||
+			    (next - MW_PY_POOL_HEADER) % size) {
+				mw_py_problem(py, addr, "pool with impossible counts");
+				next = MW_PY_POOL_HEADER + capacity * size;
+			}
+			count = count < capacity ? count : capacity;
+			pool.state = count == capacity ? MW_PY_POOL_FULL : MW_PY_POOL_USED;
+			pool.class = (uint8_t)i;
+			pool.used = count;
+			pool.next_offset = next;
+			*label += capacity;
+			class = &py->info.classes[i];
+			class->size = size;
+			class->pools++;
+			class->used += count;
+			class->free += capacity - count;
+			arena->used_blocks += count;
+			arena->used_bytes += (uint64_t)count * size;
+			py->info.free_blocks += capacity - count;
+		}
+	}
+	arena->used_pools += pool.state == MW_PY_POOL_USED;
+	arena->full_pools += pool.state == MW_PY_POOL_FULL;
+	arena->free_pools += pool.state == MW_PY_POOL_FREE;
+	arena->unused_pools += pool.state == MW_PY_POOL_UNUSED;
+	if (mw_array_reserve(&py->pools, &py->pool_capacity, py->pool_count + 1,
+			     sizeof(*py->pools)))
+		return -ENOMEM;
+	py->pools[py->pool_count++] = pool;
+	arena->pool_count++;
+	return 0;
+}
+
+static int add_arena(struct mw_python *py, uint64_t object, uint32_t interpreter)
+{
+	uint64_t base = mw_py_word(&py->pages, object + ARENA_ADDRESS);
+	uint32_t total = mw_py_word32(&py->pages, object + ARENA_TOTAL);
+	uint64_t size = 65536;
+
+	if (!base)
+		return 0;
+	/* An arena that is not aligned to its pools' size loses one of them. */
+	while (size < (uint64_t)total * py->info.pool_size)
+		size *= 2;
+	if (mw_array_reserve(&py->arenas, &py->arena_capacity, py->arena_count + 1,
+			     sizeof(*py->arenas)))
+		return -ENOMEM;
+	py->arenas[py->arena_count++] = (struct mw_py_arena){
+		.addr = base,
+		.size = size,
+		.interpreter = interpreter,
+		/* Until the arenas are sorted: */
+		.first_pool = total,
+		.used_bytes = mw_py_word(&py->pages, object + ARENA_POOL),
+	};
+	return 0;
+}
+
+static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpreter)
+{
+	struct sample samples[SAMPLES];
+	size_t count = take_samples(py, usedpools, samples), arena_count;
+	uint64_t arenas;
+
+	if (!count || !learn_sizes(py, samples, count))
+		return 0;
+	arenas = find_arenas(py, usedpools, samples, count);
+	if (!arenas) {
+		mw_py_problem(py, usedpools, "pools are in use, but the arenas were not found");
+		return 0;
+	}
+	arena_count = count_arenas(py, arenas);
+	py->arenas_at = arenas;
+	for (size_t i = 0; i < arena_count; i++) {
+		if (add_arena(py, arenas + i * ARENA_SIZE, interpreter))
+			return -ENOMEM;
+	}
+	if (py->layout.obmalloc_raw_blocks >= 0)
+		py->info.raw_blocks += (int64_t)mw_py_word(
+			&py->pages, usedpools + (uint64_t)py->layout.obmalloc_raw_blocks);
+	return 0;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct mw_py_arena *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static int read_pools(struct mw_python *py)
+{
+	uint32_t label = 0;
+	size_t out = 0;
+
+	if (py->arena_count)
+		qsort(py->arenas, py->arena_count, sizeof(*py->arenas), by_address);
+	for (size_t i = 0; i < py->arena_count; i++) {
+		struct mw_py_arena a = py->arenas[i];
+		uint64_t pool =
+			(a.addr + py->info.pool_size - 1) & ~(uint64_t)(py->info.pool_size - 1);
+		uint64_t never_used = a.used_bytes;
+		uint32_t total = a.first_pool;
+
+		if (out && a.addr < py->arenas[out - 1].addr + py->arenas[out - 1].size) {
+			mw_py_problem(py, a.addr, "arenas overlap");
+			continue;
+		}
+		a.first_pool = (uint32_t)py->pool_count;
+		a.used_bytes = 0;
+		for (uint32_t k = 0; k < total; k++, pool += py->info.pool_size) {
+			if (add_pool(py, &a, pool, never_used, &label))
+				return -ENOMEM;
+		}
+		py->info.used_blocks += a.used_blocks;
+		py->info.used_bytes += a.used_bytes;
+		py->info.arena_bytes += a.size;
+		py->info.pools_used += a.used_pools;
+		py->info.pools_full += a.full_pools;
+		py->info.pools_free += a.free_pools;
+		py->info.pools_unused += a.unused_pools;
+		py->arenas[out++] = a;
+	}
+	py->arena_count = out;
+	py->label_count = label;
+	return 0;
+}
+
+/*
+ * Debug hooks put 16 bytes before each block: its size, the letter of the interface and seven
+ * forbidden bytes, 0xFD since 3.8 and 0xFB before (obmalloc.c, _PyMem_DebugRawAlloc).
+ */
+static uint32_t debug_bytes(struct mw_python *py, uint64_t block)
+{
+	uint8_t head[16];
+	uint8_t mark;
+
+	if (!mw_py_read(&py->pages, block, head, sizeof(head)) || !strchr("orm", head[8]) ||
+	    !head[8])
+		return 0;
+	mark = head[9];
+	for (int i = 10; i < 16; i++) {
+		if (head[i] != mark)
+			return 0;
+	}
+	return mark == 0xfd || mark == 0xfb ? 16 : 0;
+}
+
+static void learn_allocator(struct mw_python *py)
+{
+	unsigned int debug = 0, seen = 0;
+
+	py->info.allocator = py->arena_count ? "pymalloc" : "malloc";
+	for (size_t i = 0; i < py->pool_count && seen < 64; i++) {
+		if (py->pools[i].state != MW_PY_POOL_FULL)
+			continue;
+		seen++;
+		debug += debug_bytes(py, py->pools[i].addr + MW_PY_POOL_HEADER) != 0;
+	}
+	if (seen && debug > seen / 2) {
+		py->debug = 16;
+		py->info.allocator = "pymalloc_debug";
+	}
+}
+
+/*
+ * How many blocks were passed on to malloc: from 3.9 on counted as raw_allocated_blocks, before
+ * that together with those in pools as _Py_AllocatedBlocks. Both are statics, whose place a
+ * stripped build shows only in the code of _Py_GetAllocatedBlocks().
+ */
+static int64_t count_raw_blocks(struct mw_python *py)
+{
+	bool together = py->info.hex < MW_PY_VERSION(3, 9, 0);
+	uint64_t at = mw_py_symbol(py, together ? "_Py_AllocatedBlocks" : "raw_allocated_blocks");
+	uint64_t refs[8];
+	size_t count = at ? 0 : mw_py_code_refs(py, "_Py_GetAllocatedBlocks", refs, 8), left = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (mw_py_word(&py->pages, refs[i]) == py->arenas_at)
+			continue;
+		at = refs[i];
+		left++;
+	}
+	if (!at || left > 1)
+		return -1;
+	if (left)
+		mw_py_evidence(py, "count of blocks outside of pools by the code that reads it");
+	return (int64_t)(mw_py_word(&py->pages, at) - (together ? py->info.used_blocks : 0));
+}
+
+int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
+{
+	const struct mw_py_layout *l = &py->layout;
+	int ret = 0;
+
+	py->pymalloc = find_usedpools(py);
+	if (py->pymalloc)
+		mw_py_evidence(py, "usedpools by its content");
+	if (py->pymalloc)
+		ret = add_state(py, py->pymalloc, 0);
+	/* From 3.12 on a sub-interpreter may have a state of its own. */
+	for (size_t i = 0; !ret && l->interp_obmalloc >= 0 && i < py->interpreter_count; i++) {
+		uint64_t own = py->interpreters[i].addr + (uint64_t)l->interp_obmalloc;
+
+		if (l->interp_obmalloc_pointer)
+			own = mw_py_word(&py->pages, own);
+		if (own && own != py->pymalloc)
+			ret = add_state(py, own, (uint32_t)i);
+	}
+	if (!ret)
+		ret = read_pools(py);
+	if (!ret && l->obmalloc_raw_blocks < 0)
+		py->info.raw_blocks = count_raw_blocks(py);
+	if (ret)
+		return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),
+				  "out of memory");
+	learn_allocator(py);
+	return 0;
+}
+
+const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr)
+{
+	size_t low = 0, high = py->arena_count;
+	const struct mw_py_pool *first;
+	const struct mw_py_arena *a;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (py->arenas[mid].addr <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low)
+		return NULL;
+	a = &py->arenas[low - 1];
+	if (!a->pool_count || addr - a->addr >= a->size)
+		return NULL;
+	first = &py->pools[a->first_pool];
+	if (addr < first->addr || (addr - first->addr) / py->info.pool_size >= a->pool_count)
+		return NULL;
+	return first + (addr - first->addr) / py->info.pool_size;
+}
+
+uint32_t mw_py_pool_free(const struct mw_python *py, const struct mw_py_pool *pool,
+			 const uint8_t *bytes, uint64_t *free, const char **problem)
+{
+	uint32_t size = (pool->class + 1u) * py->info.alignment, listed = 0;
+	uint32_t out = (pool->next_offset - MW_PY_POOL_HEADER) / size;
+	uint64_t at = mw_u64_at(bytes + POOL_FREE);
+
+	*problem = NULL;
+	memset(free, 0, (out + 63) / 64 * sizeof(*free));
+	while (at) {
+		uint64_t offset = at - pool->addr, i = (offset - MW_PY_POOL_HEADER) / size;
+
+		if (at < pool->addr + MW_PY_POOL_HEADER || i >= out ||
+		    offset != MW_PY_POOL_HEADER + i * size || free[i / 64] >> (i % 64) & 1) {
+			*problem = "a pool's list of free blocks is damaged";
+			return out;
+		}
+		free[i / 64] |= 1ULL << (i % 64);
+		listed++;
+		at = mw_u64_at(bytes + offset);
+	}
+	if (out - listed != pool->used)
+		*problem = "a pool counts other blocks than it has";
+	return out;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CPython in an image: its interpreters, pymalloc's arenas, and its objects by type. Everything is
+ * found by what validates in memory; a symbol is taken where there is one.
+ */
+#ifndef MW_PYTHON_PYTHON_H
+#define MW_PYTHON_PYTHON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "heap/block.h"
+#include "heap/ptmalloc.h"
+#include "image/image.h"
+#include "python/layout.h"
+#include "util/err.h"
+
+struct mw_python; /* opaque */
+
+enum { MW_PY_CLASSES = 64, MW_PY_EVIDENCE = 12, MW_PY_PROBLEMS = 32 };
+
+struct mw_py_class {
+	uint32_t size; /* bytes of a block */
+	uint64_t pools, used, free; /* blocks */
+};
+
+enum mw_py_pool_state { MW_PY_POOL_USED, MW_PY_POOL_FULL, MW_PY_POOL_FREE, MW_PY_POOL_UNUSED };
+
+struct mw_py_pool {
+	uint64_t addr;
+	uint32_t used; /* blocks */
+	uint32_t next_offset; /* bytes; blocks from here on were never handed out */
+	uint32_t label; /* index of its first block's label */
+	uint8_t class, state; /* enum mw_py_pool_state */
+};
+
+struct mw_py_arena {
+	uint64_t addr, size; /* bytes */
+	uint32_t first_pool, pool_count; /* in struct mw_py_info.pools */
+	uint32_t used_pools, full_pools, free_pools, unused_pools;
+	uint64_t used_blocks, used_bytes;
+	uint32_t interpreter; /* index */
+};
+
+struct mw_py_problem {
+	uint64_t addr;
+	const char *what;
+};
+
+struct mw_py_interpreter {
+	uint64_t addr;
+	int64_t id;
+	uint32_t threads;
+};
+
+struct mw_py_info {
+	char version[32];  /* "3.11.2", as the interpreter itself says */
+	uint32_t hex;	   /* MW_PY_VERSION */
+	bool free_threaded;
+	char module[80];   /* the file that holds the interpreter */
+	const struct mw_py_layout *layout;
+	const struct mw_py_interpreter *interpreters;
+	size_t interpreter_count;
+	const char *allocator; /* "pymalloc", "pymalloc_debug", "malloc", "mimalloc" */
+
+	uint32_t pool_size, alignment; /* bytes; 0: there are no pools */
+	const struct mw_py_arena *arenas; /* by address */
+	size_t arena_count;
+	const struct mw_py_pool *pools;
+	size_t pool_count;
+	struct mw_py_class classes[MW_PY_CLASSES];
+	uint64_t arena_bytes, used_blocks, used_bytes, free_blocks;
+	uint64_t pools_used, pools_full, pools_free, pools_unused;
+	int64_t raw_blocks; /* allocated by objects' allocator outside of pools; -1: unknown */
+
+	const struct mw_py_problem *problems;
+	size_t problem_count; /* how many are kept */
+	uint64_t problem_total;
+	const char *evidence[MW_PY_EVIDENCE]; /* ends with NULL */
+};
+
+/*
+ * Find the interpreter and measure its pools. IMAGE must outlive the result. NULL with errno and
+ * ERR set; -ENOENT: no CPython interpreter here, ERR says what was looked for.
+ */
+struct mw_python *mw_python__open(struct mw_image *image, struct mw_err *err);
+void mw_python__close(struct mw_python *py);
+const struct mw_py_info *mw_python__info(const struct mw_python *py);
+
+struct mw_py_type {
+	uint64_t addr;
+	char name[64], module[48]; /* "dict", "builtins"; safe to print; module may be "" */
+	uint64_t count;		   /* live objects */
+	uint64_t bytes;		   /* as sys.getsizeof says */
+	uint64_t buffer_bytes;	   /* blocks that they own besides; partly in BYTES, too */
+	uint64_t parked;	   /* dead ones kept in a free list */
+	uint64_t tracked;	   /* live ones in the lists of the garbage collector */
+	uint64_t basicsize, itemsize; /* bytes */
+	uint64_t flags;
+	uint32_t pre;	  /* bytes before an object: head of the collector, dictionary pointers */
+	uint8_t kind;	  /* enum of objects.c */
+	bool heap_type;
+};
+
+struct mw_py_census {
+	const struct mw_py_type *types; /* most bytes first; of those with any objects */
+	size_t type_count;
+	uint64_t objects, bytes, buffer_bytes, parked, tracked;
+	uint64_t other_blocks, other_bytes; /* allocated, neither an object nor a known buffer */
+};
+
+/*
+ * Classify every live block of the pools and every live chunk of PT (may be NULL). Done once and
+ * kept. 0 or -ENOMEM with ERR set.
+ */
+int mw_python__census(struct mw_python *py, struct mw_ptmalloc *pt, struct mw_py_census *census,
+		      struct mw_err *err);
+
+/* Python's memory as blocks in address order, for the ledger; after the census. */
+struct mw_blocks *mw_python__blocks(struct mw_python *py);
+
+#endif
