@@ -31,6 +31,11 @@ const struct mw_command mw_commands[] = {
 	 "Finds the heap with or without symbols. in_use_bytes and free_bytes are glibc's own figures\n"
 	 "(malloc_info, mallinfo2), in which chunks in thread caches count as in use.",
 	 mw_cmd_malloc},
+	{"arenas", MW_CMD_ARENAS, "PID|NAME|CORE [options]",
+	 "Show pymalloc's arenas, pools and size classes, and how empty they are",
+	 "Python's allocator for blocks of up to 512 bytes. An arena goes back to the system only when\n"
+	 "its last block is freed: the second table says how much memory that keeps.",
+	 mw_cmd_arenas},
 	{"whatis", MW_CMD_WHATIS, "PID|NAME|CORE ADDRESS [...] [options]",
 	 "Say what an address is: region, chunk, its state, size and owner", NULL, mw_cmd_whatis},
 	{"snapshot", MW_CMD_SNAPSHOT, "PID|NAME -o FILE [options]",

@@ -27,11 +27,14 @@ enum mw_command_id {
 	MW_CMD_SNAPSHOT = 1 << 5,
 	MW_CMD_COMPLETION = 1 << 6,
 	MW_CMD_HELP = 1 << 7,
+	MW_CMD_ARENAS = 1 << 8,
+	MW_CMD_CENSUS = 1 << 9,
 };
 
 #define MW_CMD_ANY	~0u
 #define MW_CMD_TRACING	(MW_CMD_LIVE | MW_CMD_STAT)
-#define MW_CMD_HEAP	(MW_CMD_LEDGER | MW_CMD_MALLOC | MW_CMD_WHATIS)
+#define MW_CMD_HEAP	\
+	(MW_CMD_LEDGER | MW_CMD_MALLOC | MW_CMD_WHATIS | MW_CMD_ARENAS | MW_CMD_CENSUS)
 
 enum mw_color { MW_COLOR_AUTO, MW_COLOR_ALWAYS, MW_COLOR_NEVER };
 
@@ -109,6 +112,8 @@ int mw_cmd_live(const struct mw_options *opt);
 int mw_cmd_stat(const struct mw_options *opt);
 int mw_cmd_ledger(const struct mw_options *opt);
 int mw_cmd_malloc(const struct mw_options *opt);
+int mw_cmd_arenas(const struct mw_options *opt);
+int mw_cmd_census(const struct mw_options *opt);
 int mw_cmd_whatis(const struct mw_options *opt);
 int mw_cmd_snapshot(const struct mw_options *opt);
 int mw_cmd_completion(const struct mw_options *opt);

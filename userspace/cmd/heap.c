@@ -78,3 +78,38 @@ int mw_cmd_heap__done(const struct mw_options *opt, FILE *out, int ret, struct m
 
 	return ret ? ret : closed;
 }
+
+static int show_to_output(struct mw_cmd_heap *heap, const struct mw_options *opt,
+			  mw_cmd_show_fn show, struct mw_err *err)
+{
+	FILE *out = mw_cmd_heap__output(heap, opt, err);
+
+	if (!out)
+		return err->code;
+	return mw_cmd_heap__done(opt, out, show(out, &heap->survey, &heap->show, err), err);
+}
+
+int mw_cmd_heap__report(const struct mw_options *opt, mw_cmd_measure_fn measure,
+			mw_cmd_show_fn show)
+{
+	struct mw_cmd_heap heap;
+	struct mw_err err = {0};
+	int ret;
+
+	mw_cmd_log_to_stderr(opt);
+	if (opt->argc != 1) {
+		mw_err_set(&err, -EINVAL, "usage", opt->command->name,
+			   "give one PID, process name or core");
+		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
+	}
+	ret = mw_cmd_heap__open(&heap, opt, &err);
+	if (ret)
+		return mw_cmd_fail(opt, MW_EXIT_FAILURE, &err);
+	if (measure)
+		ret = measure(&heap.survey, &err);
+	mw_cmd_heap__release(&heap);
+	if (!ret)
+		ret = show_to_output(&heap, opt, show, &err);
+	mw_cmd_heap__close(&heap);
+	return ret ? mw_cmd_fail(opt, MW_EXIT_FAILURE, &err) : MW_EXIT_OK;
+}

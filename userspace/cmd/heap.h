@@ -20,6 +20,16 @@ int mw_cmd_heap__open(struct mw_cmd_heap *heap, const struct mw_options *opt, st
 void mw_cmd_heap__release(struct mw_cmd_heap *heap);
 void mw_cmd_heap__close(struct mw_cmd_heap *heap);
 
+/*
+ * The whole of a command that takes one target: open it, MEASURE what the report needs (NULL:
+ * opening does), let it go on, SHOW the report. Returns an enum mw_exit.
+ */
+typedef int (*mw_cmd_measure_fn)(struct mw_survey *survey, struct mw_err *err);
+typedef int (*mw_cmd_show_fn)(FILE *out, struct mw_survey *survey, const struct mw_show *show,
+			      struct mw_err *err);
+int mw_cmd_heap__report(const struct mw_options *opt, mw_cmd_measure_fn measure,
+			mw_cmd_show_fn show);
+
 /* Open the place that the options name for the report, and close it; RET is the report's. */
 FILE *mw_cmd_heap__output(struct mw_cmd_heap *heap, const struct mw_options *opt,
 			  struct mw_err *err);

@@ -20,8 +20,17 @@ int mw_survey__open(struct mw_survey *survey, struct mw_image *image, struct mw_
 	return 0;
 }
 
+struct mw_python *mw_survey__python(struct mw_survey *survey)
+{
+	if (!survey->py_tried)
+		survey->py = mw_python__open(survey->image, &survey->py_err);
+	survey->py_tried = true;
+	return survey->py;
+}
+
 void mw_survey__close(struct mw_survey *survey)
 {
+	mw_python__close(survey->py);
 	mw_ptmalloc__close(survey->pt);
 	mw_image__close(survey->image);
 	memset(survey, 0, sizeof(*survey));

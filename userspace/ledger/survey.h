@@ -9,12 +9,16 @@
 #include "heap/ptmalloc.h"
 #include "image/image.h"
 #include "ledger/ledger.h"
+#include "python/python.h"
 #include "util/err.h"
 
 struct mw_survey {
 	struct mw_image *image;
 	struct mw_ptmalloc *pt; /* NULL: none found, PT_ERR says why */
 	struct mw_err pt_err;
+	struct mw_python *py; /* NULL: not looked for yet, or none found and PY_ERR says why */
+	struct mw_err py_err;
+	bool py_tried;
 };
 
 /*
@@ -23,6 +27,12 @@ struct mw_survey {
  */
 int mw_survey__open(struct mw_survey *survey, struct mw_image *image, struct mw_err *err);
 void mw_survey__close(struct mw_survey *survey);
+
+/*
+ * The Python interpreter of the image, looked for at the first call and kept: many a question needs
+ * none. NULL: there is none, or it can't be read; PY_ERR says why.
+ */
+struct mw_python *mw_survey__python(struct mw_survey *survey);
 
 /* Every resident byte's owner, with all that was found. 0 or -ENOMEM with ERR set. */
 int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct mw_err *err);

@@ -3,15 +3,11 @@
 #include <string.h>
 
 #include "report/bar.h"
+#include "report/json.h"
 #include "report/ledger.h"
 #include "util/units.h"
 
 enum { BAR = 24 };
-
-static json_t *integer(uint64_t n)
-{
-	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
-}
 
 const char *mw_residency_name(enum mw_residency residency)
 {
@@ -30,15 +26,15 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 
 		json_array_append_new(entries,
 				      json_pack("{s:s,s:o,s:o,s:o}", "owner", e->owner, "bytes",
-						integer(e->bytes), "resident_bytes",
-						integer(e->resident), "count", integer(e->count)));
+						mw_json_u64(e->bytes), "resident_bytes",
+						mw_json_u64(e->resident), "count", mw_json_u64(e->count)));
 	}
 	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "residency",
-			 mw_residency_name(residency), "resident_bytes", integer(ledger->resident),
-			 "entries", entries, "unknown_bytes", integer(ledger->unknown),
-			 "swapped_bytes", integer(ledger->swapped), "hugetlb_bytes",
-			 integer(ledger->hugetlb), "huge_page_bytes", integer(ledger->thp),
-			 "adjusted_bytes", integer(ledger->adjusted), "evidence",
+			 mw_residency_name(residency), "resident_bytes", mw_json_u64(ledger->resident),
+			 "entries", entries, "unknown_bytes", mw_json_u64(ledger->unknown),
+			 "swapped_bytes", mw_json_u64(ledger->swapped), "hugetlb_bytes",
+			 mw_json_u64(ledger->hugetlb), "huge_page_bytes", mw_json_u64(ledger->thp),
+			 "adjusted_bytes", mw_json_u64(ledger->adjusted), "evidence",
 			 evidence ? evidence : json_array());
 }
 

@@ -2,37 +2,25 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "report/json.h"
 #include "report/malloc.h"
 #include "util/units.h"
 
-static json_t *integer(uint64_t n)
-{
-	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
-}
-
 static json_t *cell(struct mw_ptmalloc_cell value)
 {
-	return json_pack("{s:o,s:o}", "count", integer(value.count), "bytes", integer(value.bytes));
-}
-
-static json_t *address(uint64_t addr)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, addr);
-	return json_string(text);
+	return json_pack("{s:o,s:o}", "count", mw_json_u64(value.count), "bytes", mw_json_u64(value.bytes));
 }
 
 static json_t *arena_json(const struct mw_ptmalloc_arena *a)
 {
 	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "kind",
-			 a->main ? "main" : "thread", "address", address(a->addr), "system_bytes",
-			 integer(a->system_bytes), "in_use_bytes", integer(a->in_use_bytes),
-			 "free_bytes", integer(a->free_bytes), "top_bytes", integer(a->top_bytes),
-			 "heaps", integer(a->heaps), "live", cell(a->live), "tcache",
+			 a->main ? "main" : "thread", "address", mw_json_addr(a->addr), "system_bytes",
+			 mw_json_u64(a->system_bytes), "in_use_bytes", mw_json_u64(a->in_use_bytes),
+			 "free_bytes", mw_json_u64(a->free_bytes), "top_bytes", mw_json_u64(a->top_bytes),
+			 "heaps", mw_json_u64(a->heaps), "live", cell(a->live), "tcache",
 			 cell(a->tcache), "fastbins", cell(a->fastbin), "bins", cell(a->bin),
-			 "overhead_bytes", integer(a->overhead_bytes), "gap_bytes",
-			 integer(a->gap_bytes));
+			 "overhead_bytes", mw_json_u64(a->overhead_bytes), "gap_bytes",
+			 mw_json_u64(a->gap_bytes));
 }
 
 static json_t *settings_json(const struct mw_ptmalloc_settings *s)
@@ -40,10 +28,10 @@ static json_t *settings_json(const struct mw_ptmalloc_settings *s)
 	if (!s->addr)
 		return json_null();
 	return json_pack("{s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "mmap_threshold",
-			 integer(s->mmap_threshold), "trim_threshold", integer(s->trim_threshold),
-			 "top_pad", integer(s->top_pad), "dynamic", s->dynamic, "mmap_max",
-			 integer(s->n_mmaps_max), "arena_max", integer(s->arena_max), "arena_test",
-			 integer(s->arena_test));
+			 mw_json_u64(s->mmap_threshold), "trim_threshold", mw_json_u64(s->trim_threshold),
+			 "top_pad", mw_json_u64(s->top_pad), "dynamic", s->dynamic, "mmap_max",
+			 mw_json_u64(s->n_mmaps_max), "arena_max", mw_json_u64(s->arena_max), "arena_test",
+			 mw_json_u64(s->arena_test));
 }
 
 json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target)
@@ -54,15 +42,15 @@ json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target)
 		json_array_append_new(arenas, arena_json(&info->arenas[i]));
 	for (size_t i = 0; i < info->problem_count; i++)
 		json_array_append_new(problems, json_pack("{s:o,s:s}", "address",
-							  address(info->problems[i].addr),
+							  mw_json_addr(info->problems[i].addr),
 							  "message", info->problems[i].what));
 	for (size_t i = 0; info->evidence[i]; i++)
 		json_array_append_new(evidence, json_string(info->evidence[i]));
 	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "allocator",
 			 "glibc", "version", info->version, "arenas", arenas, "mmapped",
 			 cell(info->mmapped), "settings", settings_json(&info->settings), "tcaches",
-			 integer(info->tcaches), "problems", problems, "problem_count",
-			 integer(info->problem_total), "evidence", evidence);
+			 mw_json_u64(info->tcaches), "problems", problems, "problem_count",
+			 mw_json_u64(info->problem_total), "evidence", evidence);
 }
 
 static void row(FILE *out, const char *name, uint64_t values[], size_t count)

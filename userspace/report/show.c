@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 
+#include "report/arenas.h"
 #include "report/ledger.h"
 #include "report/malloc.h"
 #include "report/show.h"
@@ -48,7 +49,7 @@ static int dump(FILE *out, json_t *doc, const char *name, struct mw_err *err)
 	return 0;
 }
 
-int mw_show_malloc(FILE *out, const struct mw_survey *survey, const struct mw_show *show,
+int mw_show_malloc(FILE *out, struct mw_survey *survey, const struct mw_show *show,
 		   struct mw_err *err)
 {
 	const char *name = mw_image__name(survey->image);
@@ -98,6 +99,27 @@ int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_le
 		fprintf(out, "the heap is in anon/unknown: %s\n", survey->pt_err.message);
 	else if (mw_ptmalloc__info(survey->pt)->problem_total)
 		fprintf(out, "the heap has problems: `memwhere malloc` lists them\n");
+	add_text(out, survey->image, show);
+	return 0;
+}
+
+int mw_show_arenas(FILE *out, struct mw_survey *survey, const struct mw_show *show,
+		   struct mw_err *err)
+{
+	const char *name = mw_image__name(survey->image);
+	struct mw_python *py = mw_survey__python(survey);
+	json_t *doc;
+
+	if (!py)
+		return mw_err_set(err, survey->py_err.code, survey->py_err.name, name, "%s",
+				  survey->py_err.message);
+	if (show->json) {
+		doc = mw_arenas_json(mw_python__info(py), name);
+		if (doc)
+			add_json(doc, survey->image, show);
+		return dump(out, doc, name, err);
+	}
+	mw_arenas_text(out, mw_python__info(py), name, show);
 	add_text(out, survey->image, show);
 	return 0;
 }

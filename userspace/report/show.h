@@ -18,10 +18,12 @@ struct mw_show {
 };
 
 /* All write to OUT. 0, or -errno with ERR set: there is nothing to show, or no memory. */
-int mw_show_malloc(FILE *out, const struct mw_survey *survey, const struct mw_show *show,
+int mw_show_malloc(FILE *out, struct mw_survey *survey, const struct mw_show *show,
 		   struct mw_err *err);
 int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_ledger *ledger,
 		   const struct mw_show *show, struct mw_err *err);
+int mw_show_arenas(FILE *out, struct mw_survey *survey, const struct mw_show *show,
+		   struct mw_err *err);
 int mw_show_whatis(FILE *out, struct mw_survey *survey, uint64_t addr, const struct mw_show *show,
 		   struct mw_err *err);
 

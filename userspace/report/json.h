@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Values of this project as JSON. Each returns a new reference. */
+#ifndef MW_REPORT_JSON_H
+#define MW_REPORT_JSON_H
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* JSON's integers are signed here; what is beyond them is as good as infinite. */
+static inline json_t *mw_json_u64(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+/* An address as text, since a double can't hold one. */
+static inline json_t *mw_json_addr(uint64_t addr)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, addr);
+	return json_string(text);
+}
+
+#endif
