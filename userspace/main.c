@@ -36,6 +36,11 @@ const struct mw_command mw_commands[] = {
 	 "Python's allocator for blocks of up to 512 bytes. An arena goes back to the system only when\n"
 	 "its last block is freed: the second table says how much memory that keeps.",
 	 mw_cmd_arenas},
+	{"census", MW_CMD_CENSUS, "PID|NAME|CORE [options]",
+	 "Count Python's objects by type: live ones, their bytes, and dead ones kept for reuse",
+	 "Looks at every block of pymalloc's pools and of glibc's heap once. Bytes are what\n"
+	 "sys.getsizeof() says, buffers that objects own included.",
+	 mw_cmd_census},
 	{"whatis", MW_CMD_WHATIS, "PID|NAME|CORE ADDRESS [...] [options]",
 	 "Say what an address is: region, chunk, its state, size and owner", NULL, mw_cmd_whatis},
 	{"snapshot", MW_CMD_SNAPSHOT, "PID|NAME -o FILE [options]",

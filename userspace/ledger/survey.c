@@ -28,6 +28,18 @@ struct mw_python *mw_survey__python(struct mw_survey *survey)
 	return survey->py;
 }
 
+int mw_survey__census(struct mw_survey *survey, struct mw_py_census *census, struct mw_err *err)
+{
+	struct mw_python *py = mw_survey__python(survey);
+
+	if (!py) {
+		if (err)
+			*err = survey->py_err;
+		return survey->py_err.code;
+	}
+	return mw_python__census(py, survey->pt, census, err);
+}
+
 void mw_survey__close(struct mw_survey *survey)
 {
 	mw_python__close(survey->py);

@@ -34,6 +34,9 @@ void mw_survey__close(struct mw_survey *survey);
  */
 struct mw_python *mw_survey__python(struct mw_survey *survey);
 
+/* Its objects by type; -ENOENT with ERR set when there is no Python. */
+int mw_survey__census(struct mw_survey *survey, struct mw_py_census *census, struct mw_err *err);
+
 /* Every resident byte's owner, with all that was found. 0 or -ENOMEM with ERR set. */
 int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct mw_err *err);
 

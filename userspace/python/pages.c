@@ -37,6 +37,10 @@ static const uint8_t *look(struct mw_py_pages *pages, uint64_t addr, size_t *lef
 	size_t i = (size_t)(page / pages->line) & (pages->count - 1), offset = addr - page;
 	uint8_t *bytes = pages->bytes + i * pages->line;
 
+	if (addr - pages->hand_start < pages->hand_size) {
+		*left = pages->hand_size - (addr - pages->hand_start);
+		return pages->hand + (addr - pages->hand_start);
+	}
 	if (pages->tags[i] != page) {
 		ssize_t n = mw_image__read(pages->image, page, bytes, pages->line);
 

@@ -15,6 +15,9 @@ struct mw_py_pages {
 	uint32_t *have; /* bytes of it that could be read */
 	uint8_t *bytes;
 	size_t line, count; /* bytes of a line; lines; both powers of two */
+	/* Bytes that a sweep has at hand anyway; its owner sets it, and takes it away again. */
+	uint64_t hand_start, hand_size;
+	const uint8_t *hand;
 };
 
 int mw_py_pages__init(struct mw_py_pages *pages, struct mw_image *image);

@@ -47,7 +47,7 @@ void mw_python__close(struct mw_python *py)
 	free(py->labels);
 	free(py->chunks);
 	free(py->chunk_labels);
-	free(py->parked);
+	free(py->sorted);
 	free(py);
 }
 

@@ -21,7 +21,7 @@ struct mw_python; /* opaque */
 enum { MW_PY_CLASSES = 64, MW_PY_EVIDENCE = 12, MW_PY_PROBLEMS = 32 };
 
 struct mw_py_class {
-	uint32_t size; /* bytes of a block */
+	uint32_t size;		    /* bytes of a block */
 	uint64_t pools, used, free; /* blocks */
 };
 
@@ -29,14 +29,14 @@ enum mw_py_pool_state { MW_PY_POOL_USED, MW_PY_POOL_FULL, MW_PY_POOL_FREE, MW_PY
 
 struct mw_py_pool {
 	uint64_t addr;
-	uint32_t used; /* blocks */
+	uint32_t used;	      /* blocks */
 	uint32_t next_offset; /* bytes; blocks from here on were never handed out */
-	uint32_t label; /* index of its first block's label */
+	uint32_t label;	      /* index of its first block's label */
 	uint8_t class, state; /* enum mw_py_pool_state */
 };
 
 struct mw_py_arena {
-	uint64_t addr, size; /* bytes */
+	uint64_t addr, size;		 /* bytes */
 	uint32_t first_pool, pool_count; /* in struct mw_py_info.pools */
 	uint32_t used_pools, full_pools, free_pools, unused_pools;
 	uint64_t used_blocks, used_bytes;
@@ -55,16 +55,16 @@ struct mw_py_interpreter {
 };
 
 struct mw_py_info {
-	char version[32];  /* "3.11.2", as the interpreter itself says */
-	uint32_t hex;	   /* MW_PY_VERSION */
+	char version[32]; /* "3.11.2", as the interpreter itself says */
+	uint32_t hex;	  /* MW_PY_VERSION */
 	bool free_threaded;
-	char module[80];   /* the file that holds the interpreter */
+	char module[80]; /* the file that holds the interpreter */
 	const struct mw_py_layout *layout;
 	const struct mw_py_interpreter *interpreters;
 	size_t interpreter_count;
 	const char *allocator; /* "pymalloc", "pymalloc_debug", "malloc", "mimalloc" */
 
-	uint32_t pool_size, alignment; /* bytes; 0: there are no pools */
+	uint32_t pool_size, alignment;	  /* bytes; 0: there are no pools */
 	const struct mw_py_arena *arenas; /* by address */
 	size_t arena_count;
 	const struct mw_py_pool *pools;
@@ -90,24 +90,32 @@ const struct mw_py_info *mw_python__info(const struct mw_python *py);
 
 struct mw_py_type {
 	uint64_t addr;
-	char name[64], module[48]; /* "dict", "builtins"; safe to print; module may be "" */
-	uint64_t count;		   /* live objects */
-	uint64_t bytes;		   /* as sys.getsizeof says */
-	uint64_t buffer_bytes;	   /* blocks that they own besides; partly in BYTES, too */
-	uint64_t parked;	   /* dead ones kept in a free list */
-	uint64_t tracked;	   /* live ones in the lists of the garbage collector */
+	/* "dict", "builtins"; safe to print; qualname "" where it is the name, module may be "" */
+	char name[64], qualname[96], module[48];
+	uint64_t count;		      /* live objects */
+	uint64_t bytes;		      /* as sys.getsizeof says */
+	uint64_t buffer_bytes;	      /* blocks that they own besides; partly in BYTES, too */
+	uint64_t parked;	      /* dead ones kept in a free list */
+	uint64_t tracked;	      /* live ones in a generation of the garbage collector */
+	uint64_t frozen;	      /* live ones that it keeps apart: gc.freeze() */
 	uint64_t basicsize, itemsize; /* bytes */
 	uint64_t flags;
-	uint32_t pre;	  /* bytes before an object: head of the collector, dictionary pointers */
-	uint8_t kind;	  /* enum of objects.c */
-	bool heap_type;
+	uint32_t pre; /* bytes before an object: head of the collector, dictionary pointers */
+	uint8_t kind; /* of the room's own enum mw_py_kind */
+	bool heap_type, gc, managed_dict, inline_values;
 };
 
 struct mw_py_census {
 	const struct mw_py_type *types; /* most bytes first; of those with any objects */
 	size_t type_count;
 	uint64_t objects, bytes, buffer_bytes, parked, tracked;
+	uint64_t frozen;
+	uint64_t interned, interned_bytes;  /* str objects that are interned */
+	uint64_t immortal;		    /* objects that are never freed, 3.12 and later */
 	uint64_t other_blocks, other_bytes; /* allocated, neither an object nor a known buffer */
+	bool has_generations;
+	uint64_t generations[3]; /* tracked objects, the youngest first */
+	uint64_t garbage;	 /* in gc.garbage */
 };
 
 /*

@@ -21,9 +21,14 @@ enum mw_py_role {
 	MW_PY_ROLE_LIVE,   /* an object */
 	MW_PY_ROLE_PARKED, /* a dead object in a free list */
 	MW_PY_ROLE_BUFFER, /* owned by an object of that type */
+	MW_PY_ROLE_SYSTEM, /* the allocator's or the interpreter's own; the type is an enum
+			      mw_py_system */
 };
 
-enum { MW_PY_LABEL_TRACKED = 1 << 27, MW_PY_LABEL_TYPE = (1 << 27) - 1 };
+enum mw_py_system { MW_PY_SYSTEM_ARENAS, MW_PY_SYSTEM_STATE };
+
+#define MW_PY_LABEL_TRACKED (1u << 27)
+#define MW_PY_LABEL_TYPE    (MW_PY_LABEL_TRACKED - 1)
 
 static inline uint32_t mw_py_label(enum mw_py_role role, uint32_t type)
 {
@@ -35,9 +40,33 @@ static inline enum mw_py_role mw_py_label_role(uint32_t label)
 	return (enum mw_py_role)(label >> 28);
 }
 
+/* What an object owns, and how its size is found; struct mw_py_type.kind. */
+enum mw_py_kind {
+	MW_PY_KIND_OBJECT,
+	MW_PY_KIND_INT, /* 2.7 */
+	MW_PY_KIND_LONG,
+	MW_PY_KIND_FLOAT,
+	MW_PY_KIND_STR,
+	MW_PY_KIND_UNICODE2, /* 2.7 */
+	MW_PY_KIND_BYTES,
+	MW_PY_KIND_TUPLE,
+	MW_PY_KIND_LIST,
+	MW_PY_KIND_DICT,
+	MW_PY_KIND_ODICT,
+	MW_PY_KIND_SET,
+	MW_PY_KIND_BYTEARRAY,
+	MW_PY_KIND_ARRAY,
+	MW_PY_KIND_DEQUE,
+	MW_PY_KIND_NDARRAY,
+	MW_PY_KIND_TYPE,
+	MW_PY_KIND_CODE,
+	MW_PY_KIND_FRAME,
+	MW_PY_KIND_GENERATOR,
+};
+
 struct mw_py_slot { /* of the table of types by address */
 	uint64_t addr;
-	int32_t type; /* index, -1: is none */
+	int32_t type; /* index */
 };
 
 struct mw_python {
@@ -65,16 +94,22 @@ struct mw_python {
 	uint64_t type_type; /* &PyType_Type, 0: not met yet */
 	struct mw_py_type *types;
 	size_t type_count, type_capacity;
+	int32_t type_index; /* of `type` */
 	struct mw_py_slot *slots;
 	size_t slot_count, slot_mask;
+	uint64_t refused[4096]; /* words that are no types, by their hash */
+	uint64_t last_type_addr;
+	int32_t last_type;
 	uint32_t *labels; /* of pools' blocks */
 	size_t label_count;
 	uint64_t *chunks; /* starts of glibc's live chunks, ascending */
 	uint32_t *chunk_labels;
 	size_t chunk_count, chunk_capacity;
 	struct mw_ptmalloc *pt;
-	uint64_t *parked; /* addresses of parked objects that can't be told by themselves; sorted */
-	size_t parked_count, parked_capacity;
+	uint32_t gc_head;   /* bytes of the collector's head */
+	uint32_t before[3]; /* what may lie before an object, bytes */
+	size_t before_count;
+	struct mw_py_type *sorted; /* of the census */
 	struct mw_py_census census;
 };
 
@@ -104,23 +139,52 @@ uint32_t mw_py_pool_free(const struct mw_python *py, const struct mw_py_pool *po
 /* types.c */
 /* The type at ADDR as an index of py->types, -1: there is none. */
 int32_t mw_py_type_at(struct mw_python *py, uint64_t addr);
-/* The text of the str (or 2.7's string) object at ADDR, cleaned; false when it is none. */
+/* Fill in TYPE's name, qualified name and module. */
+void mw_py_type_name(struct mw_python *py, struct mw_py_type *type);
+/* The beginning of the str (or 2.7's string) at ADDR, cleaned; false when it is none. */
 bool mw_py_text(struct mw_python *py, uint64_t addr, char *buf, size_t size);
 
 /* objects.c */
-uint8_t mw_py_kind_of(struct mw_python *py, const struct mw_py_type *type, uint64_t base);
-/*
- * The size of the object at ADDR as sys.getsizeof says. OBJECT points to what is at hand of it
- * (AVAIL bytes). Buffers that it owns are labelled when MARK is set.
- */
-uint64_t mw_py_object_size(struct mw_python *py, uint32_t type, uint64_t addr,
-			   const uint8_t *object, size_t avail, bool mark);
+/* Where a str has its characters: behind an ASCII or a compact head, 1, 2 or 4 bytes each, or
+ * apart. */
+enum mw_py_str {
+	MW_PY_STR_LEGACY = 0,
+	MW_PY_STR_1 = 1,
+	MW_PY_STR_2 = 2,
+	MW_PY_STR_4 = 4,
+	MW_PY_STR_ASCII = 8,
+};
+enum mw_py_str mw_py_str_shape(struct mw_python *py, uint64_t addr);
+
+/* The keys of a dictionary of Python 3. */
+struct mw_py_keys {
+	uint64_t size; /* bytes of all of it */
+	uint64_t slots, usable, index_bytes;
+	uint64_t entries, entry_count, entry_size, entry_key; /* address, number, bytes, offset */
+};
+bool mw_py_keys(struct mw_python *py, uint64_t keys, struct mw_py_keys *out);
+/* The text that the dictionary at DICT has for KEY; false: none. */
+bool mw_py_dict_text(struct mw_python *py, uint64_t dict, const char *key, char *buf, size_t size);
+
+/* The size of the object of TYPE at ADDR as sys.getsizeof() says. */
+uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, uint64_t addr);
+/* Label the blocks that it owns besides, with mw_py_mark(). */
+void mw_py_object_buffers(struct mw_python *py, uint32_t type, uint64_t addr);
 
 /* census.c */
-/* The label of the block that holds ADDR, or NULL; START and SIZE of it when not NULL. */
-uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr);
+/* ADDR is in a block that an object of TYPE owns; 0 and what is in no block are passed over. */
+void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr);
+/* ADDR is in the block of a dead object of TYPE that is kept in a free list. */
+void mw_py_mark_parked(struct mw_python *py, uint32_t type, uint64_t addr);
+/* What the interpreter itself owns. */
+void mw_py_mark_system(struct mw_python *py, enum mw_py_system what, uint64_t addr);
+/* The label of the block that holds ADDR, or NULL; its START and SIZE when not NULL. */
+uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, uint64_t *size);
+
+/* gc.c: the collector's lists, after all objects are labelled. */
+void mw_py_gc(struct mw_python *py);
 
 /* freelists.c */
-int mw_py_freelists(struct mw_python *py);
+void mw_py_freelists(struct mw_python *py);
 
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "report/arenas.h"
+#include "report/census.h"
 #include "report/ledger.h"
 #include "report/malloc.h"
 #include "report/show.h"
@@ -120,6 +121,29 @@ int mw_show_arenas(FILE *out, struct mw_survey *survey, const struct mw_show *sh
 		return dump(out, doc, name, err);
 	}
 	mw_arenas_text(out, mw_python__info(py), name, show);
+	add_text(out, survey->image, show);
+	return 0;
+}
+
+int mw_show_census(FILE *out, struct mw_survey *survey, const struct mw_show *show,
+		   struct mw_err *err)
+{
+	const char *name = mw_image__name(survey->image);
+	struct mw_py_census census;
+	int ret = mw_survey__census(survey, &census, err);
+	const struct mw_py_info *info;
+	json_t *doc;
+
+	if (ret)
+		return ret;
+	info = mw_python__info(survey->py);
+	if (show->json) {
+		doc = mw_census_json(info, &census, name);
+		if (doc)
+			add_json(doc, survey->image, show);
+		return dump(out, doc, name, err);
+	}
+	mw_census_text(out, info, &census, name, show);
 	add_text(out, survey->image, show);
 	return 0;
 }

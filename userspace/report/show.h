@@ -24,6 +24,8 @@ int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_le
 		   const struct mw_show *show, struct mw_err *err);
 int mw_show_arenas(FILE *out, struct mw_survey *survey, const struct mw_show *show,
 		   struct mw_err *err);
+int mw_show_census(FILE *out, struct mw_survey *survey, const struct mw_show *show,
+		   struct mw_err *err);
 int mw_show_whatis(FILE *out, struct mw_survey *survey, uint64_t addr, const struct mw_show *show,
 		   struct mw_err *err);
 

@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The census: each live block of the pools and each live chunk of glibc is looked at once, in
+ * address order, and gets a label. Whether it is an object shows the word where its type would be;
+ * what an object owns besides is labelled through its pointers, and that wins over what such a
+ * block looks like.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "python/python_impl.h"
+#include "util/array.h"
+#include "util/bytes.h"
+#include "util/text.h"
+
+enum { SWEEP = 1 << 20, CHUNK_HEADER = 16, LOOK = 64, BATCH = 512 };
+
+/* ---- labels -----------------------------------------------------------------------------------
+ */
+
+/* The index of the last chunk that begins at or before ADDR, or -1. */
+static ptrdiff_t chunk_before(const struct mw_python *py, uint64_t addr)
+{
+	size_t low = 0, high = py->chunk_count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (py->chunks[mid] <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return (ptrdiff_t)low - 1;
+}
+
+uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, uint64_t *size)
+{
+	const struct mw_py_pool *pool = mw_py_pool_find(py, addr);
+	uint64_t first, length;
+	ptrdiff_t i;
+
+	if (pool) {
+		uint32_t block = (pool->class + 1u) * py->info.alignment;
+		uint64_t offset = addr - pool->addr;
+
+		if (pool->state > MW_PY_POOL_FULL || offset < MW_PY_POOL_HEADER ||
+		    offset >= pool->next_offset)
+			return NULL;
+		i = (ptrdiff_t)((offset - MW_PY_POOL_HEADER) / block);
+		if (start)
+			*start = pool->addr + MW_PY_POOL_HEADER + (uint64_t)i * block;
+		if (size)
+			*size = block;
+		return &py->labels[pool->label + (size_t)i];
+	}
+	i = chunk_before(py, addr);
+	if (i < 0)
+		return NULL;
+	first = py->chunks[i];
+	length = mw_py_word(&py->pages, first + 8) & ~7ULL;
+	if (addr - first >= length || addr - first < CHUNK_HEADER)
+		return NULL;
+	if (start)
+		*start = first + CHUNK_HEADER;
+	if (size)
+		*size = length;
+	return &py->chunk_labels[i];
+}
+
+/* Take back what LABEL of a block was counted as. */
+static void uncount(struct mw_python *py, uint32_t label, uint64_t start, uint64_t size)
+{
+	struct mw_py_type *t = &py->types[label & MW_PY_LABEL_TYPE];
+
+	switch (mw_py_label_role(label)) {
+	case MW_PY_ROLE_LIVE:
+		t->count--;
+		t->bytes -= mw_py_object_size(py, t, start + py->debug + t->pre);
+		t->tracked -= !!(label & MW_PY_LABEL_TRACKED);
+		break;
+	case MW_PY_ROLE_PARKED:
+		t->parked--;
+		break;
+	case MW_PY_ROLE_BUFFER:
+		t->buffer_bytes -= size;
+		break;
+	default:
+		break;
+	}
+}
+
+void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	uint64_t start, size;
+	uint32_t *label;
+	enum mw_py_role role;
+
+	if (addr < 4096)
+		return;
+	label = mw_py_label_at(py, addr, &start, &size);
+	if (!label)
+		return;
+	role = mw_py_label_role(*label);
+	/* Where something lies inside of an object, the object is the owner. */
+	if (role == MW_PY_ROLE_NONE || role == MW_PY_ROLE_BUFFER ||
+	    (role == MW_PY_ROLE_LIVE && addr != start + py->debug))
+		return;
+	uncount(py, *label, start, size);
+	*label = mw_py_label(MW_PY_ROLE_BUFFER, type);
+	py->types[type].buffer_bytes += size;
+}
+
+void mw_py_mark_system(struct mw_python *py, enum mw_py_system what, uint64_t addr)
+{
+	uint64_t start, size;
+	uint32_t *label = addr < 4096 ? NULL : mw_py_label_at(py, addr, &start, &size);
+
+	if (!label || mw_py_label_role(*label) == MW_PY_ROLE_NONE)
+		return;
+	uncount(py, *label, start, size);
+	*label = mw_py_label(MW_PY_ROLE_SYSTEM, (uint32_t)what);
+}
+
+void mw_py_mark_parked(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	uint64_t start, size;
+	uint32_t *label = mw_py_label_at(py, addr, &start, &size);
+
+	if (!label || mw_py_label_role(*label) == MW_PY_ROLE_NONE ||
+	    mw_py_label_role(*label) == MW_PY_ROLE_PARKED)
+		return;
+	uncount(py, *label, start, size);
+	*label = mw_py_label(MW_PY_ROLE_PARKED, type);
+	py->types[type].parked++;
+}
+
+/* ---- objects ----------------------------------------------------------------------------------
+ */
+
+/*
+ * A reference count of a live object: positive, and in 64 bits far from full. Immortal ones of 3.12
+ * and 3.13 have the lower half set; from 3.14 on flags are in the upper 16 bits of the word.
+ */
+static bool plausible_count(const struct mw_python *py, uint64_t count)
+{
+	if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
+		return (uint32_t)count && !(count >> 32 & 0xffff);
+	return count && count < 1ULL << 32;
+}
+
+/*
+ * Is the object in a list of the collector? To 3.7 gc_refs says so, above a flag's bit from 3.4 on
+ * (Modules/gcmodule.c): -2 is untracked, -3 reachable; others only while the collector runs, so
+ * that the links decide. From 3.8 on the untracked have no next one.
+ */
+static bool is_tracked(struct mw_python *py, const struct mw_py_type *t, const uint8_t *object,
+		       uint64_t addr)
+{
+	const uint8_t *head = object - py->gc_head;
+	uint64_t next;
+	int64_t refs;
+
+	if (py->layout.ob_gc_bits >= 0)
+		return object[py->layout.ob_gc_bits] & 1;
+	if (!t->gc)
+		return false;
+	next = mw_u64_at(head);
+	if (py->info.hex >= MW_PY_VERSION(3, 8, 0))
+		return next != 0;
+	refs = (int64_t)mw_u64_at(head + 16);
+	if (py->info.hex >= MW_PY_VERSION(3, 0, 0))
+		refs >>= 1;
+	return refs == -3 || (refs != -2 && next && next % 8 == 0 &&
+			      mw_py_word(&py->pages, next + 8) == addr - py->gc_head);
+}
+
+/* Objects whose length is their own must fit their block. */
+static bool fits(struct mw_python *py, const struct mw_py_type *t, uint64_t addr, uint64_t avail)
+{
+	if (t->basicsize > avail - t->pre + 1) /* bytes and int end within their last word */
+		return t->kind == MW_PY_KIND_LONG || t->kind == MW_PY_KIND_STR;
+	if (t->kind == MW_PY_KIND_BYTES || t->kind == MW_PY_KIND_TUPLE ||
+	    t->kind == MW_PY_KIND_LONG)
+		return mw_py_object_size(py, t, addr) <= avail;
+	return true;
+}
+
+/*
+ * What is in the block of SIZE bytes whose own bytes begin at ADDR and at P (of which LOOK bytes,
+ * or all, are there): its label.
+ */
+static uint32_t classify(struct mw_python *py, const uint8_t *p, uint64_t addr, uint64_t size)
+{
+	const struct mw_py_layout *l = &py->layout;
+
+	for (size_t i = 0; i < py->before_count; i++) {
+		uint32_t before = py->before[i], label;
+		const struct mw_py_type *t;
+		uint64_t count;
+		int32_t type;
+
+		if (before + (uint32_t)l->object_size > size)
+			break;
+		type = mw_py_type_at(py, mw_u64_at(p + before + l->ob_type));
+		if (type < 0)
+			continue;
+		t = &py->types[type];
+		if (t->pre != before || !fits(py, t, addr + before, size))
+			continue;
+		count = mw_u64_at(p + before + l->ob_refcnt);
+		label = (uint32_t)type;
+		if (!count)
+			return mw_py_label(MW_PY_ROLE_PARKED, label);
+		if (!plausible_count(py, count))
+			continue;
+		if (is_tracked(py, t, p + before, addr + before))
+			label |= MW_PY_LABEL_TRACKED;
+		return mw_py_label(MW_PY_ROLE_LIVE, label);
+	}
+	return mw_py_label(MW_PY_ROLE_OTHER, 0);
+}
+
+/* Interned and immortal ones, as the versions mark them. */
+static void count_special(struct mw_python *py, const struct mw_py_type *t, const uint8_t *object,
+			  uint64_t addr)
+{
+	uint32_t refs = mw_u32_at(object + py->layout.ob_refcnt);
+
+	/* _Py_IMMORTAL_REFCNT: all bits in 3.12, 3.13; from 3.14 on about 3 << 30. */
+	if (py->info.hex >= MW_PY_VERSION(3, 12, 0) && refs >= 1u << 31)
+		py->census.immortal++;
+	if (t->kind == MW_PY_KIND_STR && mw_u32_at(object + py->layout.ascii_state) & 3) {
+		py->census.interned++;
+		py->census.interned_bytes += mw_py_object_size(py, t, addr);
+	}
+}
+
+static void look_at(struct mw_python *py, uint32_t *label, const uint8_t *p, uint64_t addr,
+		    uint64_t size)
+{
+	struct mw_py_type *t;
+	uint32_t type;
+
+	if (mw_py_label_role(*label) > MW_PY_ROLE_OTHER)
+		return; /* an owner was here first */
+	*label = classify(py, p, addr, size);
+	type = *label & MW_PY_LABEL_TYPE;
+	t = &py->types[type];
+	if (mw_py_label_role(*label) == MW_PY_ROLE_PARKED)
+		t->parked++;
+	if (mw_py_label_role(*label) != MW_PY_ROLE_LIVE)
+		return;
+	t->count++;
+	t->tracked += !!(*label & MW_PY_LABEL_TRACKED);
+	count_special(py, t, p + t->pre, addr + t->pre);
+	t->bytes += mw_py_object_size(py, t, addr + t->pre);
+	mw_py_object_buffers(py, type, addr + t->pre);
+}
+
+/* ---- sweeps -------------------------------------------------------------------------------------
+ */
+
+static void sweep_pool(struct mw_python *py, const struct mw_py_pool *pool, const uint8_t *bytes)
+{
+	uint32_t size = (pool->class + 1u) * py->info.alignment, out;
+	uint64_t free[MW_PY_POOL_BITS / 64];
+	const char *problem;
+
+	out = mw_py_pool_free(py, pool, bytes, free, &problem);
+	if (problem)
+		mw_py_problem(py, pool->addr, problem);
+	for (uint32_t i = 0; i < out; i++) {
+		uint32_t offset = MW_PY_POOL_HEADER + i * size;
+		uint32_t *label = &py->labels[pool->label + i];
+
+		if (free[i / 64] >> (i % 64) & 1)
+			*label = 0;
+		else if (size > py->debug)
+			look_at(py, label, bytes + offset + py->debug,
+				pool->addr + offset + py->debug, size - py->debug);
+	}
+}
+
+/* Blocks start as OTHER, so that a buffer whose owner comes first is known to be allocated. */
+static void allot(struct mw_python *py)
+{
+	for (size_t i = 0; i < py->pool_count; i++) {
+		const struct mw_py_pool *pool = &py->pools[i];
+		uint32_t size = (pool->class + 1u) * py->info.alignment;
+
+		if (pool->state > MW_PY_POOL_FULL)
+			continue;
+		for (uint32_t k = 0; k < (pool->next_offset - MW_PY_POOL_HEADER) / size; k++)
+			py->labels[pool->label + k] = mw_py_label(MW_PY_ROLE_OTHER, 0);
+	}
+}
+
+static void sweep_arena(struct mw_python *py, const struct mw_py_arena *a, uint8_t *buf)
+{
+	const struct mw_py_pool *pools = py->pools + a->first_pool;
+	uint32_t step = SWEEP / py->info.pool_size;
+
+	for (uint32_t i = 0; i < a->pool_count; i += step) {
+		uint32_t n = a->pool_count - i < step ? a->pool_count - i : step;
+		ssize_t got = mw_image__read(py->image, pools[i].addr, buf,
+					     (size_t)n * py->info.pool_size);
+
+		py->pages.hand = buf;
+		py->pages.hand_start = pools[i].addr;
+		py->pages.hand_size = got > 0 ? (uint64_t)got : 0;
+		for (uint32_t k = 0; k < n; k++) {
+			if (pools[i + k].state > MW_PY_POOL_FULL)
+				continue;
+			if ((ssize_t)((k + 1) * py->info.pool_size) <= got)
+				sweep_pool(py, &pools[i + k], buf + (size_t)k * py->info.pool_size);
+			else
+				mw_py_problem(py, pools[i + k].addr, "pool can't be read");
+		}
+		py->pages.hand_size = 0;
+	}
+}
+
+static int sweep_pools(struct mw_python *py)
+{
+	/* A block's last bytes may be looked at up to LOOK beyond. */
+	uint8_t *buf = py->arena_count ? calloc(1, SWEEP + LOOK) : NULL;
+
+	if (py->arena_count && !buf)
+		return -ENOMEM;
+	for (size_t i = 0; i < py->arena_count; i++)
+		sweep_arena(py, &py->arenas[i], buf);
+	free(buf);
+	return 0;
+}
+
+/* The live chunks of glibc; which of them are Python's is not known yet. */
+static int list_chunks(struct mw_python *py)
+{
+	struct mw_blocks *blocks = py->pt ? mw_ptmalloc__blocks(py->pt) : NULL;
+	struct mw_block batch[BATCH];
+	size_t n, capacity = 0;
+	int ret = 0;
+
+	if (py->pt && !blocks)
+		return -ENOMEM;
+	while (blocks && !ret && (n = blocks->fill(blocks, batch, BATCH))) {
+		ret = mw_array_reserve(&py->chunks, &py->chunk_capacity, py->chunk_count + n,
+				       sizeof(*py->chunks));
+		if (!ret)
+			ret = mw_array_reserve(&py->chunk_labels, &capacity, py->chunk_count + n,
+					       sizeof(*py->chunk_labels));
+		for (size_t i = 0; !ret && i < n; i++) {
+			if (batch[i].state != MW_BLOCK_LIVE)
+				continue;
+			py->chunks[py->chunk_count] = batch[i].start;
+			py->chunk_labels[py->chunk_count++] = mw_py_label(MW_PY_ROLE_OTHER, 0);
+		}
+	}
+	mw_blocks__close(blocks);
+	return ret;
+}
+
+static int sweep_chunks(struct mw_python *py)
+{
+	struct mw_window w;
+	int ret = py->chunk_count ? mw_window__init(&w, py->image) : 0;
+
+	if (ret || !py->chunk_count)
+		return ret;
+	for (size_t i = 0; i < py->chunk_count; i++) {
+		const uint8_t *head = mw_window__at(&w, py->chunks[i], CHUNK_HEADER);
+		uint64_t size = head ? mw_u64_at(head + 8) & ~7ULL : 0, look;
+
+		/* The chunk's last word is in the next one's header. */
+		size = size > 8 ? size - 8 : 0;
+		if (size < py->debug + 16)
+			continue;
+		look = size + 8 - CHUNK_HEADER < LOOK + py->debug ? size + 8 - CHUNK_HEADER
+								  : LOOK + py->debug;
+		head = mw_window__at(&w, py->chunks[i] + CHUNK_HEADER, look);
+		if (!head)
+			continue;
+		py->pages.hand = w.buf;
+		py->pages.hand_start = w.start;
+		py->pages.hand_size = w.len;
+		look_at(py, &py->chunk_labels[i], head + py->debug,
+			py->chunks[i] + CHUNK_HEADER + py->debug,
+			size + 8 - CHUNK_HEADER - py->debug);
+		py->pages.hand_size = 0;
+	}
+	mw_window__free(&w);
+	return 0;
+}
+
+/* ---- the interpreter's own ------------------------------------------------------------------ */
+
+/* Objects/obmalloc.c, from 3.10 on: a tree of three levels says which addresses are arenas'. */
+static void mark_radix(struct mw_python *py, uint64_t node, uint64_t entries, int depth)
+{
+	enum { ENTRIES_MAX = 1 << 15 };
+
+	for (uint64_t i = 0; i < entries && i < ENTRIES_MAX; i++) {
+		uint64_t inner = mw_py_word(&py->pages, node + 8 * i);
+
+		if (!inner)
+			continue;
+		mw_py_mark_system(py, MW_PY_SYSTEM_ARENAS, inner);
+		if (depth)
+			mark_radix(py, inner, entries, depth - 1);
+	}
+}
+
+static void mark_system(struct mw_python *py)
+{
+	const struct mw_py_layout *l = &py->layout;
+
+	mw_py_mark_system(py, MW_PY_SYSTEM_ARENAS, py->arenas_at);
+	/* ARENA_BITS is 20: 15 bits a level at the root from 3.11 on, 10 in 3.10. */
+	if (py->pymalloc && l->obmalloc_radix_root >= 0)
+		mark_radix(py, py->pymalloc + (uint64_t)l->obmalloc_radix_root, 1 << 15, 1);
+	for (size_t i = 0; i < py->interpreter_count; i++) {
+		uint64_t interp = py->interpreters[i].addr;
+		uint64_t t = mw_py_word(&py->pages, interp + (uint64_t)l->interp_threads);
+
+		mw_py_mark_system(py, MW_PY_SYSTEM_STATE, interp);
+		for (uint32_t k = 0; t && k < py->interpreters[i].threads; k++) {
+			mw_py_mark_system(py, MW_PY_SYSTEM_STATE, t);
+			t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+		}
+	}
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------
+ */
+
+static void learn_before(struct mw_python *py)
+{
+	const struct mw_py_layout *l = &py->layout;
+	bool managed = py->info.hex >= MW_PY_VERSION(3, 11, 0);
+
+	py->gc_head = l->gc_head_size < 0 || l->free_threaded ? 0 : (uint32_t)l->gc_head_size;
+	/* The head's union ends with a long double only where blocks are aligned to 16. */
+	if (py->gc_head == 32 && py->info.alignment == 8 && py->info.hex >= MW_PY_VERSION(3, 0, 0))
+		py->gc_head = 24;
+	py->before[py->before_count++] = 0;
+	if (py->gc_head)
+		py->before[py->before_count++] = py->gc_head;
+	if (managed)
+		py->before[py->before_count++] = py->gc_head + 16;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct mw_py_type *x = a, *y = b;
+
+	if (x->bytes + x->buffer_bytes != y->bytes + y->buffer_bytes)
+		return x->bytes + x->buffer_bytes < y->bytes + y->buffer_bytes ? 1 : -1;
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+static void sum_others(struct mw_python *py)
+{
+	struct mw_py_census *c = &py->census;
+
+	for (size_t i = 0; i < py->pool_count; i++) {
+		const struct mw_py_pool *pool = &py->pools[i];
+		uint32_t size = (pool->class + 1u) * py->info.alignment;
+
+		if (pool->state > MW_PY_POOL_FULL)
+			continue;
+		for (uint32_t k = 0; k < (pool->next_offset - MW_PY_POOL_HEADER) / size; k++) {
+			if (mw_py_label_role(py->labels[pool->label + k]) == MW_PY_ROLE_OTHER) {
+				c->other_blocks++;
+				c->other_bytes += size;
+			}
+		}
+	}
+}
+
+/* A copy of the types in use, by bytes; labels keep to the order in which they were met. */
+static int sort_types(struct mw_python *py)
+{
+	struct mw_py_census *c = &py->census;
+
+	py->sorted = malloc((py->type_count + 1) * sizeof(*py->sorted));
+	if (!py->sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < py->type_count; i++) {
+		struct mw_py_type *t = &py->types[i];
+
+		if (!t->count && !t->parked && !t->buffer_bytes)
+			continue;
+		mw_py_type_name(py, t);
+		py->sorted[c->type_count++] = *t;
+		c->objects += t->count;
+		c->bytes += t->bytes;
+		c->buffer_bytes += t->buffer_bytes;
+		c->parked += t->parked;
+		c->tracked += t->tracked;
+		c->frozen += t->frozen;
+	}
+	for (unsigned int k = 0; k < 2; k++)
+		c->generations[2] -= c->generations[k];
+	c->generations[2] += c->tracked;
+	qsort(py->sorted, c->type_count, sizeof(*py->sorted), by_bytes);
+	c->types = py->sorted;
+	return 0;
+}
+
+static int count(struct mw_python *py)
+{
+	int ret;
+
+	learn_before(py);
+	py->labels = calloc(py->label_count + 1, sizeof(*py->labels));
+	ret = py->labels ? list_chunks(py) : -ENOMEM;
+	if (ret)
+		return ret;
+	allot(py);
+	ret = sweep_pools(py);
+	if (!ret)
+		ret = sweep_chunks(py);
+	if (ret)
+		return ret;
+	mw_py_freelists(py);
+	mark_system(py);
+	mw_py_gc(py);
+	sum_others(py);
+	return sort_types(py);
+}
+
+int mw_python__census(struct mw_python *py, struct mw_ptmalloc *pt, struct mw_py_census *census,
+		      struct mw_err *err)
+{
+	if (!py->counted) {
+		int ret;
+
+		py->pt = pt;
+		py->types = NULL;
+		ret = count(py);
+		if (ret)
+			return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),
+					  "out of memory");
+		py->counted = true;
+	}
+	*census = py->census;
+	return 0;
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Free lists: dead objects that are kept for the next of their type. Most show by themselves, with
+ * a type and no references left; here are those that overwrite the one or the other.
+ */
+#include <string.h>
+
+#include "python/python_impl.h"
+#include "util/bytes.h"
+
+enum { CHAIN_MAX = 1 << 16, FLOATS_MAX = 100, KEYS_MAX = 80 };
+
+static int32_t type_of_kind(const struct mw_python *py, enum mw_py_kind kind)
+{
+	for (size_t i = 0; i < py->type_count; i++) {
+		if (py->types[i].kind == kind && !py->types[i].heap_type)
+			return (int32_t)i;
+	}
+	return -1;
+}
+
+/* Objects that are chained through the word at OFFSET; the number of them. */
+static uint64_t mark_chain(struct mw_python *py, int32_t type, uint64_t head, uint32_t offset)
+{
+	uint64_t n = 0;
+
+	for (uint64_t at = head; at && at % 8 == 0 && n < CHAIN_MAX; n++) {
+		mw_py_mark_parked(py, (uint32_t)type, at);
+		at = mw_py_word(&py->pages, at + offset);
+	}
+	return n;
+}
+
+/* An array of COUNT (at most MAX) pointers. */
+static void mark_array(struct mw_python *py, int32_t type, uint64_t array, uint32_t count,
+		       uint32_t max)
+{
+	for (uint32_t i = 0; i < count && i < max; i++)
+		mw_py_mark_parked(py, (uint32_t)type, mw_py_word(&py->pages, array + 8ULL * i));
+}
+
+/*
+ * Up to 3.9 floats' list is a static variable next to its length (Objects/floatobject.c: free_list,
+ * numfree): a pointer from which as many dead floats can be reached as a number close by says.
+ */
+static void find_floats(struct mw_python *py, int32_t type)
+{
+	const struct mw_py_data *d = &py->data;
+	uint32_t size = (uint32_t)((24 + py->debug + py->info.alignment - 1) /
+				   (py->info.alignment ? py->info.alignment : 8));
+
+	for (uint64_t off = 16; off + 24 <= d->size; off += 8) {
+		uint64_t head = mw_u64_at(d->bytes + off), n = 0;
+		const struct mw_py_pool *pool = head % 8 ? NULL : mw_py_pool_find(py, head);
+
+		if (!pool || pool->class + 1u != size)
+			continue;
+		for (uint64_t at = head; at && n <= FLOATS_MAX; n++) {
+			uint32_t *label = mw_py_label_at(py, at, NULL, NULL);
+
+			if (!label || mw_py_label_role(*label) == MW_PY_ROLE_NONE ||
+			    mw_py_word(&py->pages, at)) {
+				n = FLOATS_MAX + 1;
+				break;
+			}
+			at = mw_py_word(&py->pages, at + 8);
+		}
+		for (int near = -16; near <= 16 && n && n <= FLOATS_MAX; near += 4) {
+			if (near >= 0 && near < 8)
+				continue;
+			if (mw_u32_at(d->bytes + off + near) == n) {
+				mark_chain(py, type, head, 8);
+				mw_py_evidence(py, "free list of floats by its content");
+				return;
+			}
+		}
+	}
+}
+
+static void mark_of_interpreter(struct mw_python *py, uint64_t interp, int32_t floats,
+				int32_t dicts)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t at;
+
+	if (l->interp_float_state >= 0 && l->float_free >= 0 && floats >= 0) {
+		at = interp + (uint64_t)(l->interp_float_state + l->float_free);
+		mark_chain(py, floats, mw_py_word(&py->pages, at), 8);
+	}
+	if (l->interp_dict_state >= 0 && l->dict_keys_free >= 0 && dicts >= 0) {
+		at = interp + (uint64_t)l->interp_dict_state;
+		mark_array(py, dicts, at + (uint64_t)l->dict_keys_free,
+			   mw_py_word32(&py->pages, at + (uint64_t)l->dict_keys_numfree), KEYS_MAX);
+	}
+}
+
+/* 3.13, Include/internal/pycore_freelist.h: floats are a chain, dictkeys an array and its length.
+ */
+static void mark_freelists_3_13(struct mw_python *py, uint64_t lists, int32_t floats, int32_t dicts)
+{
+	const struct mw_py_layout *l = &py->layout;
+
+	if (l->freelists_floats >= 0 && floats >= 0)
+		mark_chain(py, floats,
+			   mw_py_word(&py->pages, lists + (uint64_t)l->freelists_floats), 8);
+	if (l->freelists_dictkeys >= 0 && dicts >= 0)
+		mark_array(py, dicts, lists + (uint64_t)l->freelists_dictkeys,
+			   mw_py_word32(&py->pages,
+					lists + (uint64_t)l->freelists_dictkeys + 8 * KEYS_MAX),
+			   KEYS_MAX);
+}
+
+/*
+ * 3.14 and later, Include/internal/pycore_freelist_state.h: each is a pointer and a length, and all
+ * chain through the first word, so that the type pointer stays.
+ */
+static void mark_freelists_3_14(struct mw_python *py, uint64_t lists, int32_t dicts)
+{
+	for (uint64_t at = lists; at + 16 <= lists + (uint64_t)py->layout.freelists_size;
+	     at += 16) {
+		uint64_t object = mw_py_word(&py->pages, at), n = mw_py_word(&py->pages, at + 8);
+
+		for (uint64_t i = 0; object && i < n && i < CHAIN_MAX; i++) {
+			int32_t type = mw_py_type_at(
+				py, mw_py_word(&py->pages, object + (uint64_t)py->layout.ob_type));
+
+			if (type < 0) /* keys of dictionaries, which are no objects */
+				type = dicts;
+			if (type >= 0)
+				mw_py_mark_parked(py, (uint32_t)type, object);
+			object = mw_py_word(&py->pages, object);
+		}
+	}
+}
+
+void mw_py_freelists(struct mw_python *py)
+{
+	const struct mw_py_layout *l = &py->layout;
+	int32_t floats = type_of_kind(py, MW_PY_KIND_FLOAT);
+	int32_t dicts = type_of_kind(py, MW_PY_KIND_DICT);
+
+	if (py->info.hex < MW_PY_VERSION(3, 10, 0) && floats >= 0 && py->arena_count)
+		find_floats(py, floats);
+	for (size_t i = 0; i < py->interpreter_count; i++) {
+		uint64_t interp = py->interpreters[i].addr;
+
+		mark_of_interpreter(py, interp, floats, dicts);
+		if (l->interp_freelists < 0)
+			continue;
+		if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
+			mark_freelists_3_14(py, interp + (uint64_t)l->interp_freelists, dicts);
+		else
+			mark_freelists_3_13(py, interp + (uint64_t)l->interp_freelists, floats,
+					    dicts);
+	}
+}

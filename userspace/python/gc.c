@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The collector's generations: circular lists through the heads before the objects, whose ends are
+ * in the interpreter (3.9 and later), in _PyRuntime (3.7, 3.8) or static (2.7, 3.6).
+ */
+#include "python/python_impl.h"
+#include "util/bytes.h"
+
+enum { WALK_MAX = 1 << 26, GENERATIONS = 3 };
+
+/* The address of the collector's state of interpreter I; 0: not known. */
+static uint64_t state_of(const struct mw_python *py, size_t i)
+{
+	const struct mw_py_layout *l = &py->layout;
+
+	if (l->interp_gc >= 0)
+		return py->interpreters[i].addr + (uint64_t)l->interp_gc;
+	return l->runtime_gc >= 0 && py->runtime && !i ? py->runtime + (uint64_t)l->runtime_gc : 0;
+}
+
+/* Objects in the list whose end is HEAD; each is handed to SEE when not NULL. At most MAX. */
+static uint64_t walk(struct mw_python *py, uint64_t head, uint64_t max,
+		     void (*see)(struct mw_python *py, uint64_t gc))
+{
+	uint64_t at = mw_py_word(&py->pages, head), before = head, n = 0;
+
+	while (at && at != head && at % 8 == 0 && n < max) {
+		/* Low bits of the link back are flags from 3.8 on (pycore_gc.h). */
+		if ((mw_py_word(&py->pages, at + 8) & ~3ULL) != before) {
+			mw_py_problem(py, at, "a list of the collector is damaged");
+			break;
+		}
+		if (see)
+			see(py, at);
+		before = at;
+		at = mw_py_word(&py->pages, at) & ~1ULL;
+		n++;
+	}
+	return n;
+}
+
+/* gc.freeze()d objects, and 3.12's immortal ones, are in no generation: gc.get_objects() has none.
+ */
+static void unfreeze(struct mw_python *py, uint64_t gc)
+{
+	uint64_t start;
+	uint32_t *label = mw_py_label_at(py, gc, &start, NULL);
+
+	if (!label || mw_py_label_role(*label) != MW_PY_ROLE_LIVE ||
+	    !(*label & MW_PY_LABEL_TRACKED))
+		return;
+	*label &= ~MW_PY_LABEL_TRACKED;
+	py->types[*label & MW_PY_LABEL_TYPE].tracked--;
+	py->types[*label & MW_PY_LABEL_TYPE].frozen++;
+}
+
+/*
+ * The lists' ends without a layout of the collector: _PyGC_generation0 points to the first of three
+ * generations, which lie side by side (Modules/gcmodule.c of 2.7 and 3.6).
+ */
+static uint64_t static_generations(struct mw_python *py)
+{
+	uint64_t at = mw_py_symbol(py, "_PyGC_generation0");
+
+	return at ? mw_py_word(&py->pages, at) : 0;
+}
+
+void mw_py_gc(struct mw_python *py)
+{
+	const struct mw_py_layout *l = &py->layout;
+	struct mw_py_census *c = &py->census;
+
+	if (l->free_threaded || l->gc_generation_size < 0)
+		return;
+	for (size_t i = 0; i < py->interpreter_count; i++) {
+		uint64_t state = state_of(py, i), first;
+
+		if (state && l->gc_permanent >= 0)
+			walk(py, state + (uint64_t)l->gc_permanent, WALK_MAX, unfreeze);
+		first = state && l->gc_generations >= 0 ? state + (uint64_t)l->gc_generations
+			: state || i			? 0
+							: static_generations(py);
+		if (state && l->gc_garbage >= 0) {
+			uint64_t list = mw_py_word(&py->pages, state + (uint64_t)l->gc_garbage);
+
+			if (list)
+				c->garbage += mw_py_word(&py->pages, list + (uint64_t)l->ob_size);
+		}
+		if (!first || l->gc_old >= 0)
+			continue;
+		/* The oldest has what the younger ones have not: no need to walk it. */
+		for (unsigned int k = 0; k + 1 < GENERATIONS; k++)
+			c->generations[k] += walk(py, first + k * (uint64_t)l->gc_generation_size,
+						  WALK_MAX, NULL);
+		c->has_generations = true;
+	}
+}

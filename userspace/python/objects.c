@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One object: its size as sys.getsizeof() gives it, which is __sizeof__() of its type plus what
+ * lies before it, and the blocks that it owns besides. Each rule is the __sizeof__ of Objects/ and
+ * Modules/ of CPython, for the versions of the table of layouts.
+ */
+#include <string.h>
+
+#include "python/python_impl.h"
+
+enum { NODES_MAX = 1 << 26, DIMENSIONS_MAX = 64 };
+
+#define SIZE_CAP (1ULL << 46) /* lengths beyond are damage */
+
+static uint64_t word(struct mw_python *py, uint64_t addr, int32_t offset)
+{
+	return offset < 0 ? 0 : mw_py_word(&py->pages, addr + (uint64_t)offset);
+}
+
+static uint8_t byte(struct mw_python *py, uint64_t addr)
+{
+	uint8_t value = 0;
+
+	return mw_py_read(&py->pages, addr, &value, 1) ? value : 0;
+}
+
+/* COUNT elements of SIZE bytes, 0 when that is not possible. */
+static uint64_t bytes_of(uint64_t count, uint64_t size)
+{
+	return count < SIZE_CAP / (size ? size : 1) ? count * size : 0;
+}
+
+/* ---- str ------------------------------------------------------------------------------------ */
+
+/*
+ * Include/cpython/unicodeobject.h, PyASCIIObject.state: interned, kind, compact, ascii, and up to
+ * 3.11 ready. `interned` has 2 bits to 3.12, 16 of its own in free-threaded builds of 3.13 and
+ * later and 8 in 3.14 and later, so the place of the others is learnt from the field's own layout.
+ */
+static unsigned int state_shift(const struct mw_python *py)
+{
+	if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
+		return py->layout.free_threaded ? 8 : 16;
+	return 2;
+}
+
+enum mw_py_str mw_py_str_shape(struct mw_python *py, uint64_t addr)
+{
+	uint32_t state = mw_py_word32(&py->pages, addr + (uint64_t)py->layout.ascii_state);
+	unsigned int shift = state_shift(py), kind = state >> shift & 7;
+	bool compact = state >> (shift + 3) & 1, ascii = state >> (shift + 4) & 1;
+
+	if (!compact)
+		return MW_PY_STR_LEGACY;
+	return ascii	   ? MW_PY_STR_ASCII
+	       : kind == 1 ? MW_PY_STR_1
+	       : kind == 2 ? MW_PY_STR_2
+			   : MW_PY_STR_4;
+}
+
+static uint64_t str_size(struct mw_python *py, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t length = word(py, addr, l->ascii_length), size, data = 0, utf8, wstr;
+	enum mw_py_str shape = mw_py_str_shape(py, addr);
+	unsigned int kind;
+
+	switch (shape) {
+	case MW_PY_STR_ASCII:
+		size = (uint64_t)l->ascii_size + bytes_of(length + 1, 1);
+		break;
+	case MW_PY_STR_LEGACY:
+		kind = mw_py_word32(&py->pages, addr + (uint64_t)l->ascii_state) >>
+			       state_shift(py) &
+		       7;
+		data = word(py, addr, l->unicode_data);
+		size = (uint64_t)l->unicode_size + (data ? bytes_of(length + 1, kind) : 0);
+		break;
+	default:
+		size = (uint64_t)l->compact_size + bytes_of(length + 1, shape);
+		data = addr + (uint64_t)l->compact_size;
+	}
+	/* The wide characters of 3.11 and before; they may be the data itself. */
+	wstr = word(py, addr, l->ascii_wstr);
+	if (wstr && shape == MW_PY_STR_ASCII)
+		size += bytes_of(length + 1, 4);
+	else if (wstr && wstr != data)
+		size += bytes_of(word(py, addr, l->compact_wstr_length) + 1, 4);
+	if (shape != MW_PY_STR_ASCII) {
+		utf8 = word(py, addr, l->compact_utf8);
+		if (utf8 && utf8 != data)
+			size += bytes_of(word(py, addr, l->compact_utf8_length) + 1, 1);
+	}
+	return size;
+}
+
+static void str_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	enum mw_py_str shape = mw_py_str_shape(py, addr);
+
+	mw_py_mark(py, type, word(py, addr, l->ascii_wstr));
+	if (shape == MW_PY_STR_ASCII)
+		return;
+	mw_py_mark(py, type, word(py, addr, l->compact_utf8));
+	if (shape == MW_PY_STR_LEGACY)
+		mw_py_mark(py, type, word(py, addr, l->unicode_data));
+}
+
+/* ---- dict -------------------------------------------------------------------------------------
+ */
+
+/* The keys' size in slots, as a power of two; -1: not possible. */
+static int keys_log2(struct mw_python *py, uint64_t keys)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t size;
+
+	if (l->dk_log2_size >= 0) {
+		uint8_t log2 = byte(py, keys + (uint64_t)l->dk_log2_size);
+
+		return log2 < 40 ? log2 : -1;
+	}
+	size = word(py, keys, l->dk_size);
+	if (!size || size & (size - 1) || size > SIZE_CAP)
+		return -1;
+	return __builtin_ctzll(size);
+}
+
+bool mw_py_keys(struct mw_python *py, uint64_t keys, struct mw_py_keys *out)
+{
+	const struct mw_py_layout *l = &py->layout;
+	int log2 = keys_log2(py, keys);
+	bool unicode;
+
+	if (log2 < 0)
+		return false;
+	/* DICT_KEYS_GENERAL is 0: entries of hash, key, value; otherwise key, value. */
+	unicode = l->dk_kind >= 0 && byte(py, keys + (uint64_t)l->dk_kind);
+	out->entry_size = unicode ? 16 : 24;
+	out->entry_key = unicode ? 0 : 8;
+	out->slots = 1ULL << log2;
+	out->usable = (out->slots << 1) / 3;
+	if (l->dk_log2_index_bytes >= 0) {
+		uint8_t bytes = byte(py, keys + (uint64_t)l->dk_log2_index_bytes);
+
+		out->index_bytes = bytes < 44 ? 1ULL << bytes : 0;
+	} else {
+		out->index_bytes = out->slots * (log2 < 8 ? 1 : log2 < 16 ? 2 : log2 < 32 ? 4 : 8);
+	}
+	out->entries = keys + (uint64_t)l->dict_keys_size + out->index_bytes;
+	out->entry_count = word(py, keys, l->dk_nentries);
+	if (out->entry_count > out->usable)
+		out->entry_count = out->usable;
+	out->size = (uint64_t)l->dict_keys_size + out->index_bytes + out->usable * out->entry_size;
+	return true;
+}
+
+static uint64_t keys_size(struct mw_python *py, uint64_t keys)
+{
+	struct mw_py_keys k;
+
+	return mw_py_keys(py, keys, &k) ? k.size : 0;
+}
+
+/* shared_keys_usable_size(): how many values an instance may have. */
+static uint64_t shared_usable(struct mw_python *py, uint64_t keys)
+{
+	uint64_t n = word(py, keys, py->layout.dk_nentries) + word(py, keys, py->layout.dk_usable);
+
+	return n < 65536 ? n : 0;
+}
+
+static uint64_t dict_extra(struct mw_python *py, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t keys, size = 0;
+	struct mw_py_keys k;
+
+	if (l->ma_table >= 0) { /* 2.7 */
+		if (word(py, addr, l->ma_table) != addr + (uint64_t)l->ma_smalltable)
+			size = bytes_of(word(py, addr, l->ma_mask) + 1, 24);
+		return size;
+	}
+	keys = word(py, addr, l->ma_keys);
+	if (!keys || !mw_py_keys(py, keys, &k))
+		return 0;
+	if (word(py, addr, l->ma_values))
+		size = 8 * (py->info.hex < MW_PY_VERSION(3, 11, 0) ? k.usable
+								   : shared_usable(py, keys));
+	return size + (word(py, keys, l->dk_refcnt) == 1 ? k.size : 0);
+}
+
+static void dict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t values;
+
+	if (l->ma_table >= 0) {
+		if (word(py, addr, l->ma_table) != addr + (uint64_t)l->ma_smalltable)
+			mw_py_mark(py, type, word(py, addr, l->ma_table));
+		return;
+	}
+	mw_py_mark(py, type, word(py, addr, l->ma_keys));
+	values = word(py, addr, l->ma_values);
+	/* From 3.13 on they may lie within the instance whose dictionary this is. */
+	if (values &&
+	    (l->dictvalues_embedded < 0 || !byte(py, values + (uint64_t)l->dictvalues_embedded)))
+		mw_py_mark(py, type, values);
+}
+
+/*
+ * Objects/odictobject.c, struct _odictobject behind its dict: od_fast_nodes, od_fast_nodes_size,
+ * od_resize_sentinel, od_state, od_first; a node is key, hash, next, prev.
+ */
+enum { OD_FAST_NODES = 0, OD_FAST_SIZE = 8, OD_FIRST = 32, OD_NODE = 32, OD_NODE_NEXT = 16 };
+
+static uint64_t odict_extra(struct mw_python *py, uint64_t addr)
+{
+	uint64_t od = addr + (uint64_t)py->layout.dict_size;
+	uint64_t used = word(py, addr, py->layout.ma_used);
+
+	return dict_extra(py, addr) + bytes_of(mw_py_word(&py->pages, od + OD_FAST_SIZE), 8) +
+	       (mw_py_word(&py->pages, od + OD_FIRST) ? bytes_of(used, OD_NODE) : 0);
+}
+
+static void odict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	uint64_t od = addr + (uint64_t)py->layout.dict_size;
+	uint64_t used = word(py, addr, py->layout.ma_used), node;
+
+	dict_buffers(py, type, addr);
+	mw_py_mark(py, type, mw_py_word(&py->pages, od + OD_FAST_NODES));
+	node = mw_py_word(&py->pages, od + OD_FIRST);
+	for (uint64_t i = 0; node && i < used && i < NODES_MAX; i++) {
+		mw_py_mark(py, type, node);
+		node = mw_py_word(&py->pages, node + OD_NODE_NEXT);
+	}
+}
+
+/* ---- other containers ----------------------------------------------------------------------- */
+
+static uint64_t set_extra(struct mw_python *py, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+
+	if (word(py, addr, l->set_table) == addr + (uint64_t)l->set_smalltable)
+		return 0;
+	return bytes_of(word(py, addr, l->set_mask) + 1, 16);
+}
+
+/*
+ * Modules/_collectionsmodule.c: 64 objects a block (62 in 2.7), linked at its start and its end (in
+ * 2.7 both links are at its start).
+ */
+enum { DEQUE_LEFT = 24, DEQUE_LEFT_INDEX = 40, DEQUE_BLOCK = 528, DEQUE_BLOCK_2 = 512 };
+
+static uint64_t deque_blocks(struct mw_python *py, uint64_t addr, uint64_t length)
+{
+	uint64_t per_block = py->info.hex < MW_PY_VERSION(3, 0, 0) ? 62 : 64;
+
+	if (bytes_of(length, 8) != 8 * length)
+		return 0;
+	/* 2.7 keeps int indices. */
+	if (per_block == 62)
+		return (mw_py_word32(&py->pages, addr + DEQUE_LEFT_INDEX) + length + 61) / 62;
+	return (mw_py_word(&py->pages, addr + DEQUE_LEFT_INDEX) + length + 63) / 64;
+}
+
+static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	bool two = py->info.hex < MW_PY_VERSION(3, 0, 0);
+	uint64_t block = mw_py_word(&py->pages, addr + DEQUE_LEFT);
+	uint64_t count = deque_blocks(py, addr, word(py, addr, py->layout.ob_size));
+
+	for (uint64_t i = 0; block && i < count && i < NODES_MAX; i++) {
+		mw_py_mark(py, type, block);
+		block = mw_py_word(&py->pages, block + (two ? 8 : DEQUE_BLOCK - 8));
+	}
+}
+
+/* Modules/arraymodule.c: ob_item, allocated, ob_descr; the descriptor's itemsize is its second int.
+ */
+enum { ARRAY_ITEM = 24, ARRAY_ALLOCATED = 32, ARRAY_DESCR = 40, ARRAY_DESCR_ITEMSIZE = 4 };
+
+static uint64_t array_extra(struct mw_python *py, uint64_t addr)
+{
+	uint64_t descr = mw_py_word(&py->pages, addr + ARRAY_DESCR);
+	uint32_t itemsize = mw_py_word32(&py->pages, descr + ARRAY_DESCR_ITEMSIZE);
+
+	return itemsize > 16 ? 0
+			     : bytes_of(mw_py_word(&py->pages, addr + ARRAY_ALLOCATED), itemsize);
+}
+
+/*
+ * numpy/core/include/numpy/ndarraytypes.h, PyArrayObject_fields: data, nd, dimensions, strides,
+ * base, descr, flags. PyArray_Descr has elsize as an int at 32 in numpy 1, behind it (at 40) a
+ * pointer that is NULL or a pointer; in numpy 2 as a word at 40.
+ */
+enum {
+	ND_DATA = 16,
+	ND_COUNT = 24,
+	ND_DIMENSIONS = 32,
+	ND_DESCR = 56,
+	ND_FLAGS = 64,
+	ND_OWNDATA = 4,
+	DESCR_ELSIZE_1 = 32,
+	DESCR_ELSIZE_2 = 40,
+};
+
+static uint64_t ndarray_extra(struct mw_python *py, uint64_t addr)
+{
+	uint32_t nd = mw_py_word32(&py->pages, addr + ND_COUNT);
+	uint64_t dims = mw_py_word(&py->pages, addr + ND_DIMENSIONS);
+	uint64_t descr = mw_py_word(&py->pages, addr + ND_DESCR);
+	uint64_t elsize = mw_py_word(&py->pages, descr + DESCR_ELSIZE_2), bytes;
+
+	if (nd > DIMENSIONS_MAX)
+		return 0;
+	if (!elsize || elsize > UINT32_MAX)
+		elsize = mw_py_word32(&py->pages, descr + DESCR_ELSIZE_1);
+	bytes = elsize;
+	for (uint32_t i = 0; i < nd; i++)
+		bytes = bytes_of(bytes, mw_py_word(&py->pages, dims + 8ULL * i));
+	return 16ULL * nd + (mw_py_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA ? bytes : 0);
+}
+
+static uint64_t long_size(struct mw_python *py, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t digits;
+
+	if (l->long_tag >= 0) {
+		digits = word(py, addr, l->long_tag) >> 3;
+		digits += !digits;
+	} else {
+		int64_t n = (int64_t)word(py, addr, l->ob_size);
+
+		digits = (uint64_t)(n < 0 ? -n : n);
+		if (py->info.hex >= MW_PY_VERSION(3, 11, 0))
+			digits += !digits;
+	}
+	return (uint64_t)l->long_digits + bytes_of(digits, 4);
+}
+
+/* Words of locals, cells and the stack that a frame of CODE has. */
+static uint64_t frame_words(struct mw_python *py, uint64_t code)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t n = mw_py_word32(&py->pages, code + (uint64_t)l->co_stacksize);
+
+	if (l->co_nlocalsplus >= 0)
+		n += mw_py_word32(&py->pages, code + (uint64_t)l->co_nlocalsplus);
+	else
+		n += mw_py_word32(&py->pages, code + (uint64_t)l->co_nlocals) +
+		     word(py, word(py, code, l->co_cellvars), l->ob_size) +
+		     word(py, word(py, code, l->co_freevars), l->ob_size);
+	return n < 1 << 24 ? n : 0;
+}
+
+/* A frame lies in the object from 3.11 on, its code object says how long it is. */
+static uint64_t generator_size(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t code;
+
+	if (l->gen_iframe < 0 || l->iframe_localsplus < 0)
+		return type->basicsize;
+	code = word(py, addr, l->gen_iframe + l->iframe_code) & ~1ULL;
+	return (uint64_t)(l->gen_iframe + l->iframe_localsplus) + 8 * frame_words(py, code);
+}
+
+static uint64_t frame_size(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+
+	if (l->f_frame_data >= 0 && l->iframe_localsplus >= 0) {
+		uint64_t frame = word(py, addr, l->f_iframe);
+
+		return (uint64_t)(l->f_frame_data + l->iframe_localsplus) +
+		       8 * frame_words(py, word(py, frame, l->iframe_code) & ~1ULL);
+	}
+	return type->basicsize + 8 * frame_words(py, word(py, addr, l->f_code)) - 8;
+}
+
+/* code_sizeof(): what hangs on it counts, too. */
+static uint64_t code_size(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t size = type->basicsize;
+
+	if (type->itemsize) /* 3.11: rounded up to a word */
+		return (size + bytes_of(word(py, addr, l->ob_size), type->itemsize) + 7) & ~7ULL;
+	if (word(py, addr, l->co_cell2arg))
+		size += 8 * word(py, word(py, addr, l->co_cellvars), l->ob_size);
+	if (word(py, addr, l->co_opcache)) /* 3.8 to 3.10: a byte an instruction, 40 an entry */
+		size += word(py, word(py, addr, l->co_code), l->ob_size) / 2 +
+			40ULL * mw_py_word32(&py->pages, addr + (uint64_t)l->co_opcache_size);
+	return size;
+}
+
+/* ---- any object ---------------------------------------------------------------------------------
+ */
+
+uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t size = type->basicsize;
+
+	switch ((enum mw_py_kind)type->kind) {
+	case MW_PY_KIND_STR:
+		size = str_size(py, addr);
+		break;
+	case MW_PY_KIND_UNICODE2:
+		size = (uint64_t)l->unicode2_size +
+		       bytes_of(word(py, addr, l->unicode2_length) + 1, 4);
+		break;
+	case MW_PY_KIND_LONG:
+		size = long_size(py, addr);
+		break;
+	case MW_PY_KIND_LIST:
+		size += bytes_of(word(py, addr, l->list_allocated), 8);
+		break;
+	case MW_PY_KIND_DICT:
+		size += dict_extra(py, addr);
+		break;
+	case MW_PY_KIND_ODICT:
+		size += odict_extra(py, addr);
+		break;
+	case MW_PY_KIND_SET:
+		size += set_extra(py, addr);
+		break;
+	case MW_PY_KIND_BYTEARRAY:
+		size += bytes_of(word(py, addr, l->bytearray_alloc), 1);
+		break;
+	case MW_PY_KIND_ARRAY:
+		size += array_extra(py, addr);
+		break;
+	case MW_PY_KIND_DEQUE:
+		size += bytes_of(deque_blocks(py, addr, word(py, addr, l->ob_size)),
+				 py->info.hex < MW_PY_VERSION(3, 0, 0) ? DEQUE_BLOCK_2
+								       : DEQUE_BLOCK);
+		break;
+	case MW_PY_KIND_NDARRAY:
+		size += ndarray_extra(py, addr);
+		break;
+	case MW_PY_KIND_TYPE:
+		if (word(py, addr, l->ht_cached_keys))
+			size = (uint64_t)l->heaptype_size +
+			       keys_size(py, word(py, addr, l->ht_cached_keys));
+		else
+			size = (uint64_t)l->heaptype_size;
+		break;
+	case MW_PY_KIND_GENERATOR:
+		size = generator_size(py, type, addr);
+		break;
+	case MW_PY_KIND_FRAME:
+		size = frame_size(py, type, addr);
+		break;
+	case MW_PY_KIND_CODE:
+		size = code_size(py, type, addr);
+		break;
+	default:
+		if (type->itemsize) {
+			int64_t n = (int64_t)word(py, addr, l->ob_size);
+
+			size += bytes_of((uint64_t)(n < 0 ? -n : n), type->itemsize);
+		}
+		if (type->inline_values) {
+			uint64_t n = shared_usable(py, word(py, type->addr, l->ht_cached_keys));
+
+			size += ((n + 7) & ~7ULL) + (n + 1) * 8;
+		}
+	}
+	return size + type->pre;
+}
+
+/* Values of an instance apart from it, 3.11 and 3.12: pointers among the words before it. */
+static void managed_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	uint64_t values;
+
+	if (py->info.hex < MW_PY_VERSION(3, 12, 0)) {
+		mw_py_mark(py, type, mw_py_word(&py->pages, addr - 32));
+		return;
+	}
+	values = mw_py_word(&py->pages, addr - 24);
+	if (values & 1) /* else it is a dictionary */
+		mw_py_mark(py, type, values & ~1ULL);
+}
+
+void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
+{
+	const struct mw_py_type *type = &py->types[index];
+	const struct mw_py_layout *l = &py->layout;
+
+	if (type->managed_dict && py->info.hex < MW_PY_VERSION(3, 13, 0))
+		managed_buffers(py, index, addr);
+	switch ((enum mw_py_kind)type->kind) {
+	case MW_PY_KIND_STR:
+		str_buffers(py, index, addr);
+		break;
+	case MW_PY_KIND_UNICODE2:
+		mw_py_mark(py, index, word(py, addr, l->unicode2_str));
+		break;
+	case MW_PY_KIND_LIST:
+		mw_py_mark(py, index, word(py, addr, l->list_items));
+		break;
+	case MW_PY_KIND_DICT:
+		dict_buffers(py, index, addr);
+		break;
+	case MW_PY_KIND_ODICT:
+		odict_buffers(py, index, addr);
+		break;
+	case MW_PY_KIND_SET:
+		if (word(py, addr, l->set_table) != addr + (uint64_t)l->set_smalltable)
+			mw_py_mark(py, index, word(py, addr, l->set_table));
+		break;
+	case MW_PY_KIND_BYTEARRAY:
+		mw_py_mark(py, index, word(py, addr, l->bytearray_bytes));
+		break;
+	case MW_PY_KIND_ARRAY:
+		mw_py_mark(py, index, mw_py_word(&py->pages, addr + ARRAY_ITEM));
+		break;
+	case MW_PY_KIND_DEQUE:
+		deque_buffers(py, index, addr);
+		break;
+	case MW_PY_KIND_NDARRAY:
+		mw_py_mark(py, index, mw_py_word(&py->pages, addr + ND_DIMENSIONS));
+		if (mw_py_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA)
+			mw_py_mark(py, index, mw_py_word(&py->pages, addr + ND_DATA));
+		break;
+	case MW_PY_KIND_TYPE:
+		mw_py_mark(py, index, word(py, addr, l->ht_cached_keys));
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- looking up ---------------------------------------------------------------------------------
+ */
+
+bool mw_py_dict_text(struct mw_python *py, uint64_t dict, const char *key, char *buf, size_t size)
+{
+	enum { ENTRIES_MAX = 4096 };
+	const struct mw_py_layout *l = &py->layout;
+	struct mw_py_keys k = {0};
+	char text[64];
+
+	if (!dict || dict % 8)
+		return false;
+	if (l->ma_table >= 0) {
+		k = (struct mw_py_keys){.entries = word(py, dict, l->ma_table),
+					.entry_size = 24,
+					.entry_key = 8,
+					.entry_count = word(py, dict, l->ma_mask) + 1};
+	} else if (!mw_py_keys(py, word(py, dict, l->ma_keys), &k)) {
+		return false;
+	}
+	for (uint64_t i = 0; i < k.entry_count && i < ENTRIES_MAX; i++) {
+		uint64_t at = k.entries + i * k.entry_size + k.entry_key;
+		uint64_t name = mw_py_word(&py->pages, at);
+
+		if (name && mw_py_text(py, name, text, sizeof(text)) && !strcmp(text, key))
+			return mw_py_text(py, mw_py_word(&py->pages, at + 8), buf, size);
+	}
+	return false;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <string.h>
+
+#include "report/arenas.h"
+#include "report/bar.h"
+#include "report/census.h"
+#include "report/json.h"
+#include "util/units.h"
+
+enum { BAR = 16, SHOWN = 40 };
+
+static json_t *type_json(const struct mw_py_type *t)
+{
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", t->name, "module",
+			 t->module, "qualname", t->qualname[0] ? t->qualname : t->name, "count",
+			 mw_json_u64(t->count), "bytes", mw_json_u64(t->bytes), "buffer_bytes",
+			 mw_json_u64(t->buffer_bytes), "parked", mw_json_u64(t->parked), "tracked",
+			 mw_json_u64(t->tracked), "frozen", mw_json_u64(t->frozen), "address",
+			 mw_json_addr(t->addr));
+}
+
+static json_t *generations_json(const struct mw_py_census *census)
+{
+	json_t *list = census->has_generations ? json_array() : json_null();
+
+	for (int i = 0; census->has_generations && i < 3; i++)
+		json_array_append_new(list, mw_json_u64(census->generations[i]));
+	return list;
+}
+
+json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census *census,
+		       const char *target)
+{
+	json_t *types = json_array();
+
+	for (size_t i = 0; i < census->type_count; i++)
+		json_array_append_new(types, type_json(&census->types[i]));
+	return json_pack(
+		"{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:{s:o,s:o},s:o,s:{s:o,s:o},s:o,"
+		"s:o}",
+		"target", target, "python", info->version, "allocator", info->allocator, "types",
+		types, "objects", mw_json_u64(census->objects), "bytes", mw_json_u64(census->bytes),
+		"buffer_bytes", mw_json_u64(census->buffer_bytes), "parked",
+		mw_json_u64(census->parked), "gc", "tracked", mw_json_u64(census->tracked),
+		"frozen", mw_json_u64(census->frozen), "generations", generations_json(census),
+		"garbage", mw_json_u64(census->garbage), "interned", "count",
+		mw_json_u64(census->interned), "bytes", mw_json_u64(census->interned_bytes),
+		"immortal", mw_json_u64(census->immortal), "other", "blocks",
+		mw_json_u64(census->other_blocks), "bytes", mw_json_u64(census->other_bytes),
+		"problems", mw_python_problems_json(info), "evidence",
+		mw_python_evidence_json(info));
+}
+
+/* "collections.deque", without the module that goes without saying. */
+static void full_name(const struct mw_py_type *t, char *buf, size_t size)
+{
+	const char *name = t->qualname[0] ? t->qualname : t->name;
+
+	if (!t->module[0] || !strcmp(t->module, "builtins") || !strcmp(t->module, "__builtin__"))
+		snprintf(buf, size, "%s", name);
+	else
+		snprintf(buf, size, "%s.%s", t->module, name);
+}
+
+static void row(FILE *out, const char *name, uint64_t count, uint64_t bytes, uint64_t parked,
+		double share, bool utf8)
+{
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF], bar[MW_BAR_BUF];
+
+	fprintf(out, "%11s %9s %8s  %-36s %s\n", mw_format_size(a, bytes),
+		mw_format_count(b, count), parked ? mw_format_count(c, parked) : "", name,
+		mw_bar(bar, share, BAR, utf8));
+}
+
+void mw_census_text(FILE *out, const struct mw_py_info *info, const struct mw_py_census *census,
+		    const char *target, const struct mw_show *show)
+{
+	uint64_t rest_count = 0, rest_bytes = 0, rest_parked = 0, rest_types = 0;
+	double most =
+		census->type_count && census->types[0].bytes ? (double)census->types[0].bytes : 1;
+	char name[160], a[MW_UNIT_BUF], b[MW_UNIT_BUF];
+
+	mw_python_title_text(out, info, target);
+	fprintf(out, "%s%11s %9s %8s  %s%s\n", show->color ? "\033[1m" : "", "bytes", "objects",
+		"parked", "type", show->color ? "\033[0m" : "");
+	for (size_t i = 0; i < census->type_count; i++) {
+		const struct mw_py_type *t = &census->types[i];
+
+		if (i >= SHOWN && !show->verbose) {
+			rest_types++;
+			rest_count += t->count;
+			rest_bytes += t->bytes;
+			rest_parked += t->parked;
+			continue;
+		}
+		full_name(t, name, sizeof(name));
+		row(out, name, t->count, t->bytes, t->parked, (double)t->bytes / most, show->utf8);
+	}
+	if (rest_types) {
+		snprintf(name, sizeof(name), "(%" PRIu64 " more types, -v lists them)", rest_types);
+		row(out, name, rest_count, rest_bytes, rest_parked, 0, show->utf8);
+	}
+	row(out, "sum", census->objects, census->bytes, census->parked, 0, show->utf8);
+	fprintf(out, "\nbytes are sys.getsizeof()'s\n");
+	fprintf(out, "tracked by the collector: %s objects", mw_format_count(a, census->tracked));
+	if (census->has_generations)
+		fprintf(out, ", by generation %" PRIu64 ", %" PRIu64 ", %" PRIu64,
+			census->generations[0], census->generations[1], census->generations[2]);
+	if (census->frozen)
+		fprintf(out, "; frozen: %s", mw_format_count(a, census->frozen));
+	fprintf(out, "\n");
+	if (census->garbage)
+		fprintf(out, "in gc.garbage: %" PRIu64 " objects\n", census->garbage);
+	if (census->interned)
+		fprintf(out, "interned strings: %s, %s\n", mw_format_count(a, census->interned),
+			mw_format_size(b, census->interned_bytes));
+	if (census->parked)
+		fprintf(out, "parked: dead objects that free lists keep for reuse\n");
+	if (census->other_blocks)
+		fprintf(out, "%s more blocks of the pools, %s, are in use for something else\n",
+			mw_format_count(a, census->other_blocks),
+			mw_format_size(b, census->other_bytes));
+	mw_python_problems_text(out, info, show);
+}

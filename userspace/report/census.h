@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Python's objects by type as text and as JSON (docs/json-heap.md). */
+#ifndef MW_REPORT_CENSUS_H
+#define MW_REPORT_CENSUS_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "python/python.h"
+#include "report/show.h"
+
+/* A new reference, NULL: no memory. */
+json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census *census,
+		       const char *target);
+
+void mw_census_text(FILE *out, const struct mw_py_info *info, const struct mw_py_census *census,
+		    const char *target, const struct mw_show *show);
+
+#endif
