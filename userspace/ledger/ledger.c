@@ -8,7 +8,7 @@
 #include "util/array.h"
 #include "util/text.h"
 
-enum { BATCH = 512, OWNERS_MAX = 1 << 20, SLOTS = 256 };
+enum { BATCH = 512, OWNERS_MAX = 1 << 20, SLOTS = 16384 };
 
 /* One source of claims and how far it was read; level 0 is the regions. */
 struct level {
@@ -66,7 +66,7 @@ const char *mw_ledger_region_owner(const struct mw_region *region, char *buf, si
 
 static size_t entry_of(struct builder *b, const char *owner, bool stable)
 {
-	size_t slot = ((uintptr_t)owner >> 3) % SLOTS, i;
+	size_t slot = ((uintptr_t)owner >> 3) * 0x9e3779b97f4a7c15ULL >> 50, i;
 	struct mw_ledger *l = b->ledger;
 
 	if (stable && b->slots[slot].owner == owner)

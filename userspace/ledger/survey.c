@@ -50,19 +50,27 @@ void mw_survey__close(struct mw_survey *survey)
 
 int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct mw_err *err)
 {
-	struct mw_blocks *sources[] = {
-		mw_ledger_claims(survey->image),
-		survey->pt ? mw_ptmalloc__blocks(survey->pt) : NULL,
-	};
-	int ret;
+	struct mw_blocks *sources[3] = {mw_ledger_claims(survey->image)};
+	struct mw_py_census census;
+	bool complete = sources[0];
+	int ret = 0;
 
 	memset(ledger, 0, sizeof(*ledger));
-	if (!sources[0] || (survey->pt && !sources[1]))
+	if (survey->pt) {
+		sources[1] = mw_ptmalloc__blocks(survey->pt);
+		complete &= sources[1] != NULL;
+	}
+	if (mw_survey__python(survey)) {
+		ret = mw_survey__census(survey, &census, err);
+		sources[2] = ret ? NULL : mw_python__blocks(survey->py);
+		complete &= sources[2] != NULL;
+	}
+	if (!ret && !complete)
 		ret = mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
 				 "out of memory");
-	else
-		ret = mw_ledger__build(ledger, survey->image, sources, 2, err);
-	mw_blocks__close(sources[0]);
-	mw_blocks__close(sources[1]);
+	if (!ret)
+		ret = mw_ledger__build(ledger, survey->image, sources, 3, err);
+	for (size_t i = 0; i < 3; i++)
+		mw_blocks__close(sources[i]);
 	return ret;
 }

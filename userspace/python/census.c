@@ -455,8 +455,8 @@ static int by_bytes(const void *a, const void *b)
 {
 	const struct mw_py_type *x = a, *y = b;
 
-	if (x->bytes + x->buffer_bytes != y->bytes + y->buffer_bytes)
-		return x->bytes + x->buffer_bytes < y->bytes + y->buffer_bytes ? 1 : -1;
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
 	if (x->count != y->count)
 		return x->count < y->count ? 1 : -1;
 	return strcmp(x->name, y->name);

@@ -48,6 +48,10 @@ void mw_python__close(struct mw_python *py)
 	free(py->chunks);
 	free(py->chunk_labels);
 	free(py->sorted);
+	free(py->frames);
+	for (size_t i = 0; i < py->owner_count; i++)
+		free(py->owners[i]);
+	free(py->owners);
 	free(py);
 }
 

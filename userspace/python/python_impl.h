@@ -109,6 +109,10 @@ struct mw_python {
 	uint32_t gc_head;   /* bytes of the collector's head */
 	uint32_t before[3]; /* what may lie before an object, bytes */
 	size_t before_count;
+	struct mw_span *frames; /* stacks of Python frames, by address */
+	size_t frame_count, frame_capacity;
+	char **owners; /* three a type: live, parked, buffer; made when first asked for */
+	size_t owner_count;
 	struct mw_py_type *sorted; /* of the census */
 	struct mw_py_census census;
 };

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Python's memory as blocks in address order: the arenas with all that is in them, chunks of glibc's
+ * that are Python's, and the stacks of Python frames, which come from neither.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "python/python_impl.h"
+#include "util/array.h"
+
+static const char own_free_block[] = "python/free-block", own_free_pool[] = "python/free-pool",
+		  own_overhead[] = "python/arena-overhead", own_gc[] = "python/gc-head",
+		  own_data[] = "python/data", own_frames[] = "python/frames",
+		  own_state[] = "python/interpreter";
+
+enum { CHUNKS_MAX = 1 << 16, FRAMES_MAX_BYTES = 1 << 30 };
+
+struct walker {
+	struct mw_blocks base;
+	struct mw_python *py;
+	size_t arena, frames, chunk; /* the next of each kind */
+	uint32_t pool, block;	     /* within the arena, within the pool */
+	uint64_t at;		     /* how far the arena is done; 0: it has not begun */
+	struct mw_block held[1];     /* emitted with the next call */
+	size_t held_count;
+};
+
+/* "python/live/app.User", made once for a type. */
+static const char *owner_of(struct mw_python *py, enum mw_py_role role, uint32_t type)
+{
+	static const char *const words[] = {[MW_PY_ROLE_LIVE] = "live",
+					    [MW_PY_ROLE_PARKED] = "parked",
+					    [MW_PY_ROLE_BUFFER] = "buffer"};
+	char **slot = &py->owners[(size_t)type * 3 + (role - MW_PY_ROLE_LIVE)];
+	const struct mw_py_type *t = &py->types[type];
+	bool plain = !t->module[0] || !strcmp(t->module, "builtins") ||
+		     !strcmp(t->module, "__builtin__");
+	char text[256];
+
+	if (*slot)
+		return *slot;
+	snprintf(text, sizeof(text), "python/%s/%s%s%s", words[role], plain ? "" : t->module,
+		 plain ? "" : ".", t->qualname[0] ? t->qualname : t->name);
+	*slot = strdup(text);
+	return *slot ? *slot : own_data;
+}
+
+static const char *owner_of_label(struct mw_python *py, uint32_t label, uint8_t *state)
+{
+	*state = MW_BLOCK_LIVE;
+	switch (mw_py_label_role(label)) {
+	case MW_PY_ROLE_NONE:
+		*state = MW_BLOCK_FREE;
+		return own_free_block;
+	case MW_PY_ROLE_OTHER:
+		return own_data;
+	case MW_PY_ROLE_SYSTEM:
+		*state = MW_BLOCK_OVERHEAD;
+		return (label & MW_PY_LABEL_TYPE) == MW_PY_SYSTEM_ARENAS ? own_overhead : own_state;
+	case MW_PY_ROLE_PARKED:
+		*state = MW_BLOCK_FREE;
+		break;
+	default:
+		break;
+	}
+	return owner_of(py, mw_py_label_role(label), label & MW_PY_LABEL_TYPE);
+}
+
+static void set(struct mw_block *b, uint64_t start, uint64_t size, const char *owner,
+		enum mw_block_state state)
+{
+	*b = (struct mw_block){start, size, owner, MW_BLOCK_NO_ARENA, 0, (uint8_t)state};
+}
+
+/*
+ * A block of a pool. Of an object that the collector knows, the head is booked apart: as the first
+ * bytes of the block, although the pointers to a dictionary come before it.
+ */
+static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uint32_t size,
+		       uint32_t label)
+{
+	struct mw_python *py = w->py;
+	uint32_t head = 0;
+	uint8_t state;
+	const char *owner = owner_of_label(py, label, &state);
+
+	if (mw_py_label_role(label) == MW_PY_ROLE_LIVE &&
+	    py->types[label & MW_PY_LABEL_TYPE].gc)
+		head = py->gc_head;
+	if (head && head < size) {
+		set(&w->held[w->held_count++], start + head, size - head, owner, MW_BLOCK_LIVE);
+		set(b, start, head, own_gc, MW_BLOCK_OVERHEAD);
+		return;
+	}
+	set(b, start, size, owner, state);
+}
+
+/* The next block of the present arena, which has one left. */
+static void arena_block(struct walker *w, struct mw_block *b)
+{
+	const struct mw_py_arena *a = &w->py->arenas[w->arena];
+	const struct mw_py_pool *pools = w->py->pools + a->first_pool, *pool;
+	uint64_t start = w->at, end = a->addr + a->size;
+	uint32_t size, capacity, pool_size = w->py->info.pool_size;
+
+	if (w->pool >= a->pool_count || start < pools[w->pool].addr) {
+		end = w->pool < a->pool_count ? pools[w->pool].addr : end;
+		set(b, start, end - start, own_overhead, MW_BLOCK_OVERHEAD);
+		w->at = end;
+		return;
+	}
+	pool = &pools[w->pool];
+	end = pool->addr + pool_size;
+	if (pool->state > MW_PY_POOL_FULL) {
+		set(b, start, end - start, own_free_pool, MW_BLOCK_FREE);
+		w->at = end;
+		w->pool++;
+		return;
+	}
+	size = (pool->class + 1u) * w->py->info.alignment;
+	capacity = (pool_size - MW_PY_POOL_HEADER) / size;
+	if (start == pool->addr) {
+		set(b, start, MW_PY_POOL_HEADER, own_overhead, MW_BLOCK_OVERHEAD);
+		w->at = start + MW_PY_POOL_HEADER;
+		w->block = 0;
+		return;
+	}
+	if (w->block < capacity && start < pool->addr + pool->next_offset) {
+		pool_block(w, b, start, size, w->py->labels[pool->label + w->block]);
+		w->block++;
+		w->at = start + size;
+	} else if (w->block < capacity) {
+		set(b, start, (uint64_t)(capacity - w->block) * size, own_free_block,
+		    MW_BLOCK_FREE);
+		w->block = capacity;
+		w->at = start + b->size;
+	} else {
+		if (end > start)
+			set(b, start, end - start, own_overhead, MW_BLOCK_OVERHEAD);
+		w->at = end;
+		w->pool++;
+		if (end == start)
+			arena_block(w, b);
+	}
+}
+
+static bool arena_is_done(const struct walker *w)
+{
+	const struct mw_py_arena *a = &w->py->arenas[w->arena];
+
+	return w->at >= a->addr + a->size;
+}
+
+/* Python's next chunk of glibc; the others stay glibc's. */
+static void pass_chunks(struct walker *w)
+{
+	while (w->chunk < w->py->chunk_count &&
+	       mw_py_label_role(w->py->chunk_labels[w->chunk]) <= MW_PY_ROLE_OTHER)
+		w->chunk++;
+}
+
+static void chunk_block(struct walker *w, struct mw_block *b)
+{
+	uint64_t start = w->py->chunks[w->chunk];
+	uint64_t size = mw_py_word(&w->py->pages, start + 8) & ~7ULL;
+	const char *owner;
+	uint8_t state;
+
+	owner = owner_of_label(w->py, w->py->chunk_labels[w->chunk], &state);
+	/* A live image may have changed: never reach into the next one. */
+	if (w->chunk + 1 < w->py->chunk_count && size > w->py->chunks[w->chunk + 1] - start)
+		size = w->py->chunks[w->chunk + 1] - start;
+	set(b, start, size, owner, state);
+	w->chunk++;
+}
+
+static uint64_t min3(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+static size_t fill(struct mw_blocks *blocks, struct mw_block *out, size_t max)
+{
+	struct walker *w = (struct walker *)blocks;
+	struct mw_python *py = w->py;
+	size_t n = 0;
+
+	while (n < max) {
+		uint64_t arena, frames, chunk, first;
+
+		if (w->held_count) {
+			out[n++] = w->held[--w->held_count];
+			continue;
+		}
+		if (w->arena < py->arena_count && w->at && arena_is_done(w)) {
+			w->arena++;
+			w->at = 0;
+			w->pool = 0;
+		}
+		if (w->arena < py->arena_count && w->at) {
+			arena_block(w, &out[n++]);
+			continue;
+		}
+		pass_chunks(w);
+		arena = w->arena < py->arena_count ? py->arenas[w->arena].addr : UINT64_MAX;
+		frames = w->frames < py->frame_count ? py->frames[w->frames].start : UINT64_MAX;
+		chunk = w->chunk < py->chunk_count ? py->chunks[w->chunk] : UINT64_MAX;
+		first = min3(arena, frames, chunk);
+		if (first == UINT64_MAX)
+			break;
+		if (first == arena) {
+			w->at = arena;
+		} else if (first == frames) {
+			set(&out[n++], frames, py->frames[w->frames].end - frames, own_frames,
+			    MW_BLOCK_LIVE);
+			w->frames++;
+		} else {
+			chunk_block(w, &out[n++]);
+		}
+	}
+	return n;
+}
+
+static void close_walker(struct mw_blocks *blocks)
+{
+	free(blocks);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct mw_span *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Include/internal/pycore_frame.h and pystate.h, _PyStackChunk: previous, size in bytes, top, data. */
+static int list_frames(struct mw_python *py)
+{
+	const struct mw_py_layout *l = &py->layout;
+	size_t out = 0;
+
+	if (l->tstate_stack_chunk < 0 || l->stack_chunk_size < 0)
+		return 0;
+	for (size_t i = 0; i < py->interpreter_count; i++) {
+		uint64_t t = mw_py_word(&py->pages,
+					py->interpreters[i].addr + (uint64_t)l->interp_threads);
+
+		for (uint32_t k = 0; t && k < py->interpreters[i].threads; k++) {
+			uint64_t c = mw_py_word(&py->pages, t + (uint64_t)l->tstate_stack_chunk);
+
+			for (unsigned int n = 0; c && n < CHUNKS_MAX; n++) {
+				uint64_t size = mw_py_word(&py->pages,
+							   c + (uint64_t)l->stack_chunk_size);
+
+				if (size > FRAMES_MAX_BYTES || size % 4096 || !size)
+					break;
+				if (mw_array_reserve(&py->frames, &py->frame_capacity,
+						     py->frame_count + 1, sizeof(*py->frames)))
+					return -ENOMEM;
+				py->frames[py->frame_count++] = (struct mw_span){c, c + size};
+				c = mw_py_word(&py->pages, c + (uint64_t)l->stack_chunk_previous);
+			}
+			t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+		}
+	}
+	if (py->frame_count)
+		qsort(py->frames, py->frame_count, sizeof(*py->frames), by_start);
+	for (size_t i = 0; i < py->frame_count; i++) {
+		if (!out || py->frames[i].start >= py->frames[out - 1].end)
+			py->frames[out++] = py->frames[i];
+	}
+	py->frame_count = out;
+	return 0;
+}
+
+struct mw_blocks *mw_python__blocks(struct mw_python *py)
+{
+	struct walker *w = calloc(1, sizeof(*w));
+
+	if (w && !py->owners) {
+		py->owners = calloc(py->type_count + 1, 3 * sizeof(*py->owners));
+		py->owner_count = 3 * py->type_count;
+	}
+	if (!w || !py->owners || (!py->frame_count && list_frames(py))) {
+		free(w);
+		return NULL;
+	}
+	w->base = (struct mw_blocks){fill, close_walker};
+	w->py = py;
+	return &w->base;
+}
