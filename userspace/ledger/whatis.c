@@ -27,34 +27,59 @@ static bool find_block(struct mw_blocks *blocks, uint64_t addr, struct mw_block 
 	return hit;
 }
 
-int mw_whatis(struct mw_whatis *what, struct mw_image *image, struct mw_ptmalloc *pt, uint64_t addr,
-	      struct mw_err *err)
+/* The block of Python's memory, in the ledger's words, and the object in it. */
+static int look_at_python(struct mw_whatis *what, struct mw_survey *survey, struct mw_err *err)
+{
+	struct mw_py_census census;
+	struct mw_blocks *blocks;
+	struct mw_block block;
+	int ret;
+
+	if (!mw_survey__python(survey))
+		return 0;
+	ret = mw_survey__census(survey, &census, err);
+	if (ret)
+		return ret;
+	what->has_python = !mw_python__object(survey->py, what->addr, &what->python);
+	if (!what->has_python || what->python.what == MW_PY_WHAT_STATIC)
+		return 0;
+	blocks = mw_python__blocks(survey->py);
+	if (!blocks)
+		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
+				  "out of memory");
+	if (find_block(blocks, what->addr, &block))
+		snprintf(what->owner, sizeof(what->owner), "%s", block.owner);
+	mw_blocks__close(blocks);
+	return 0;
+}
+
+int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
 {
 	struct mw_blocks *claims, *blocks = NULL;
 	struct mw_block claim;
 
 	memset(what, 0, sizeof(*what));
 	what->addr = addr;
-	what->region = mw_image__find(image, addr);
+	what->region = mw_image__find(survey->image, addr);
 	snprintf(what->owner, sizeof(what->owner), "unmapped");
 	if (!what->region)
 		return 0;
-	claims = mw_ledger_claims(image);
+	claims = mw_ledger_claims(survey->image);
 	if (!claims)
-		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(image),
+		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
 				  "out of memory");
 	mw_ledger_region_owner(what->region, what->owner, sizeof(what->owner));
 	if (find_block(claims, addr, &claim))
 		snprintf(what->owner, sizeof(what->owner), "%s", claim.owner);
 	mw_blocks__close(claims);
-	if (pt)
-		blocks = mw_ptmalloc__blocks_at(pt, addr);
+	if (survey->pt)
+		blocks = mw_ptmalloc__blocks_at(survey->pt, addr);
 	if (find_block(blocks, addr, &what->block)) {
 		what->has_block = true;
 		snprintf(what->owner, sizeof(what->owner), "%s", what->block.owner);
 		if (what->block.arena != MW_BLOCK_NO_ARENA)
-			what->arena = &mw_ptmalloc__info(pt)->arenas[what->block.arena];
+			what->arena = &mw_ptmalloc__info(survey->pt)->arenas[what->block.arena];
 	}
 	mw_blocks__close(blocks);
-	return 0;
+	return look_at_python(what, survey, err);
 }

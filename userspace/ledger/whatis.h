@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "heap/ptmalloc.h"
 #include "image/image.h"
+#include "ledger/survey.h"
 #include "util/err.h"
 
 struct mw_whatis {
@@ -16,11 +16,11 @@ struct mw_whatis {
 	bool has_block;
 	struct mw_block block;		       /* if HAS_BLOCK */
 	const struct mw_ptmalloc_arena *arena; /* the block's, NULL: it has none */
+	bool has_python;
+	struct mw_py_object python; /* if HAS_PYTHON */
 };
 
-/* Describe ADDR of IMAGE, whose glibc heap is PT (NULL: there is none). 0 or -ENOMEM with ERR set.
- */
-int mw_whatis(struct mw_whatis *what, struct mw_image *image, struct mw_ptmalloc *pt, uint64_t addr,
-	      struct mw_err *err);
+/* Describe ADDR of what SURVEY looked at. 0 or -ENOMEM with ERR set. */
+int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, struct mw_err *err);
 
 #endif

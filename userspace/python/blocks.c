@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Python's memory as blocks in address order: the arenas with all that is in them, chunks of glibc's
- * that are Python's, and the stacks of Python frames, which come from neither.
+ * Python's memory as blocks in address order: the arenas with all that is in them, chunks of
+ * glibc's that are Python's, and the stacks of Python frames, which come from neither.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -87,8 +87,7 @@ static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uin
 	uint8_t state;
 	const char *owner = owner_of_label(py, label, &state);
 
-	if (mw_py_label_role(label) == MW_PY_ROLE_LIVE &&
-	    py->types[label & MW_PY_LABEL_TYPE].gc)
+	if (mw_py_label_role(label) == MW_PY_ROLE_LIVE && py->types[label & MW_PY_LABEL_TYPE].gc)
 		head = py->gc_head;
 	if (head && head < size) {
 		set(&w->held[w->held_count++], start + head, size - head, owner, MW_BLOCK_LIVE);
@@ -238,7 +237,8 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Include/internal/pycore_frame.h and pystate.h, _PyStackChunk: previous, size in bytes, top, data. */
+/* Include/internal/pycore_frame.h and pystate.h, _PyStackChunk: previous, size in bytes, top, data.
+ */
 static int list_frames(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
@@ -254,8 +254,8 @@ static int list_frames(struct mw_python *py)
 			uint64_t c = mw_py_word(&py->pages, t + (uint64_t)l->tstate_stack_chunk);
 
 			for (unsigned int n = 0; c && n < CHUNKS_MAX; n++) {
-				uint64_t size = mw_py_word(&py->pages,
-							   c + (uint64_t)l->stack_chunk_size);
+				uint64_t size =
+					mw_py_word(&py->pages, c + (uint64_t)l->stack_chunk_size);
 
 				if (size > FRAMES_MAX_BYTES || size % 4096 || !size)
 					break;

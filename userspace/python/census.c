@@ -373,21 +373,20 @@ static int sweep_chunks(struct mw_python *py)
 		const uint8_t *head = mw_window__at(&w, py->chunks[i], CHUNK_HEADER);
 		uint64_t size = head ? mw_u64_at(head + 8) & ~7ULL : 0, look;
 
-		/* The chunk's last word is in the next one's header. */
+		/* The program's bytes reach into the next chunk's header by a word. */
 		size = size > 8 ? size - 8 : 0;
 		if (size < py->debug + 16)
 			continue;
-		look = size + 8 - CHUNK_HEADER < LOOK + py->debug ? size + 8 - CHUNK_HEADER
-								  : LOOK + py->debug;
-		head = mw_window__at(&w, py->chunks[i] + CHUNK_HEADER, look);
+		size -= py->debug;
+		look = size < LOOK ? size : LOOK;
+		head = mw_window__at(&w, py->chunks[i] + CHUNK_HEADER + py->debug, look);
 		if (!head)
 			continue;
 		py->pages.hand = w.buf;
 		py->pages.hand_start = w.start;
 		py->pages.hand_size = w.len;
-		look_at(py, &py->chunk_labels[i], head + py->debug,
-			py->chunks[i] + CHUNK_HEADER + py->debug,
-			size + 8 - CHUNK_HEADER - py->debug);
+		look_at(py, &py->chunk_labels[i], head, py->chunks[i] + CHUNK_HEADER + py->debug,
+			size);
 		py->pages.hand_size = 0;
 	}
 	mw_window__free(&w);

@@ -18,13 +18,16 @@ static uint64_t state_of(const struct mw_python *py, size_t i)
 	return l->runtime_gc >= 0 && py->runtime && !i ? py->runtime + (uint64_t)l->runtime_gc : 0;
 }
 
-/* Objects in the list whose end is HEAD; each is handed to SEE when not NULL. At most MAX. */
-static uint64_t walk(struct mw_python *py, uint64_t head, uint64_t max,
-		     void (*see)(struct mw_python *py, uint64_t gc))
+/*
+ * Objects in the list whose end is HEAD; each is handed to SEE when that is not NULL. FOUND, when
+ * not NULL, says whether the one whose head is at WANTED is among them, where the walk then ends.
+ */
+static uint64_t walk(struct mw_python *py, uint64_t head,
+		     void (*see)(struct mw_python *py, uint64_t gc), uint64_t wanted, bool *found)
 {
 	uint64_t at = mw_py_word(&py->pages, head), before = head, n = 0;
 
-	while (at && at != head && at % 8 == 0 && n < max) {
+	while (at && at != head && at % 8 == 0 && n < WALK_MAX) {
 		/* Low bits of the link back are flags from 3.8 on (pycore_gc.h). */
 		if ((mw_py_word(&py->pages, at + 8) & ~3ULL) != before) {
 			mw_py_problem(py, at, "a list of the collector is damaged");
@@ -32,6 +35,10 @@ static uint64_t walk(struct mw_python *py, uint64_t head, uint64_t max,
 		}
 		if (see)
 			see(py, at);
+		if (found && at == wanted) {
+			*found = true;
+			break;
+		}
 		before = at;
 		at = mw_py_word(&py->pages, at) & ~1ULL;
 		n++;
@@ -39,8 +46,7 @@ static uint64_t walk(struct mw_python *py, uint64_t head, uint64_t max,
 	return n;
 }
 
-/* gc.freeze()d objects, and 3.12's immortal ones, are in no generation: gc.get_objects() has none.
- */
+/* gc.freeze()d objects and 3.12's immortal ones are in no generation, nor in gc.get_objects(). */
 static void unfreeze(struct mw_python *py, uint64_t gc)
 {
 	uint64_t start;
@@ -65,33 +71,60 @@ static uint64_t static_generations(struct mw_python *py)
 	return at ? mw_py_word(&py->pages, at) : 0;
 }
 
+/* Where the list of the youngest generation of interpreter I ends, 0: not known. */
+static uint64_t first_generation(struct mw_python *py, size_t i)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t state = state_of(py, i);
+
+	if (l->free_threaded || l->gc_generation_size < 0 || l->gc_old >= 0)
+		return 0;
+	if (state)
+		return l->gc_generations >= 0 ? state + (uint64_t)l->gc_generations : 0;
+	return i ? 0 : static_generations(py);
+}
+
+int mw_py_generation(struct mw_python *py, uint64_t addr)
+{
+	bool known = false, found = false;
+
+	for (size_t i = 0; i < py->interpreter_count; i++) {
+		uint64_t head = first_generation(py, i);
+
+		known |= head != 0;
+		for (int k = 0; head && k + 1 < GENERATIONS; k++) {
+			walk(py, head, NULL, addr - py->gc_head, &found);
+			if (found)
+				return k;
+			head += (uint64_t)py->layout.gc_generation_size;
+		}
+	}
+	return known ? GENERATIONS - 1 : -1;
+}
+
 void mw_py_gc(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
 	struct mw_py_census *c = &py->census;
 
-	if (l->free_threaded || l->gc_generation_size < 0)
-		return;
 	for (size_t i = 0; i < py->interpreter_count; i++) {
 		uint64_t state = state_of(py, i), first;
 
-		if (state && l->gc_permanent >= 0)
-			walk(py, state + (uint64_t)l->gc_permanent, WALK_MAX, unfreeze);
-		first = state && l->gc_generations >= 0 ? state + (uint64_t)l->gc_generations
-			: state || i			? 0
-							: static_generations(py);
+		if (state && l->gc_permanent >= 0 && !l->free_threaded)
+			walk(py, state + (uint64_t)l->gc_permanent, unfreeze, 0, NULL);
 		if (state && l->gc_garbage >= 0) {
 			uint64_t list = mw_py_word(&py->pages, state + (uint64_t)l->gc_garbage);
 
 			if (list)
 				c->garbage += mw_py_word(&py->pages, list + (uint64_t)l->ob_size);
 		}
-		if (!first || l->gc_old >= 0)
+		first = first_generation(py, i);
+		if (!first)
 			continue;
 		/* The oldest has what the younger ones have not: no need to walk it. */
 		for (unsigned int k = 0; k + 1 < GENERATIONS; k++)
 			c->generations[k] += walk(py, first + k * (uint64_t)l->gc_generation_size,
-						  WALK_MAX, NULL);
+						  NULL, 0, NULL);
 		c->has_generations = true;
 	}
 }

@@ -44,6 +44,15 @@ static unsigned int state_shift(const struct mw_python *py)
 	return 2;
 }
 
+unsigned int mw_py_str_width(struct mw_python *py, uint64_t addr)
+{
+	unsigned int kind = mw_py_word32(&py->pages, addr + (uint64_t)py->layout.ascii_state) >>
+				    state_shift(py) &
+			    7;
+
+	return kind == 1 || kind == 2 ? kind : 4;
+}
+
 enum mw_py_str mw_py_str_shape(struct mw_python *py, uint64_t addr)
 {
 	uint32_t state = mw_py_word32(&py->pages, addr + (uint64_t)py->layout.ascii_state);
@@ -63,18 +72,15 @@ static uint64_t str_size(struct mw_python *py, uint64_t addr)
 	const struct mw_py_layout *l = &py->layout;
 	uint64_t length = word(py, addr, l->ascii_length), size, data = 0, utf8, wstr;
 	enum mw_py_str shape = mw_py_str_shape(py, addr);
-	unsigned int kind;
 
 	switch (shape) {
 	case MW_PY_STR_ASCII:
 		size = (uint64_t)l->ascii_size + bytes_of(length + 1, 1);
 		break;
 	case MW_PY_STR_LEGACY:
-		kind = mw_py_word32(&py->pages, addr + (uint64_t)l->ascii_state) >>
-			       state_shift(py) &
-		       7;
 		data = word(py, addr, l->unicode_data);
-		size = (uint64_t)l->unicode_size + (data ? bytes_of(length + 1, kind) : 0);
+		size = (uint64_t)l->unicode_size +
+		       (data ? bytes_of(length + 1, mw_py_str_width(py, addr)) : 0);
 		break;
 	default:
 		size = (uint64_t)l->compact_size + bytes_of(length + 1, shape);
@@ -210,10 +216,10 @@ static void dict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 }
 
 /*
- * Objects/odictobject.c, struct _odictobject behind its dict: od_fast_nodes, od_fast_nodes_size,
- * od_resize_sentinel, od_state, od_first; a node is key, hash, next, prev.
+ * Objects/odictobject.c, struct _odictobject behind its dict: od_first, od_last, od_fast_nodes,
+ * od_fast_nodes_size; a node is key, hash, next, prev.
  */
-enum { OD_FAST_NODES = 0, OD_FAST_SIZE = 8, OD_FIRST = 32, OD_NODE = 32, OD_NODE_NEXT = 16 };
+enum { OD_FIRST = 0, OD_FAST_NODES = 16, OD_FAST_SIZE = 24, OD_NODE = 32, OD_NODE_NEXT = 16 };
 
 static uint64_t odict_extra(struct mw_python *py, uint64_t addr)
 {
@@ -445,11 +451,15 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		size += ndarray_extra(py, addr);
 		break;
 	case MW_PY_KIND_TYPE:
+		if (!mw_py_is_heap_type(py, addr)) /* 3.11 and 3.12 add the head that it has not */
+			return (uint64_t)l->type_size +
+			       (l->ma_table < 0 && py->info.hex >> 8 >= 0x30b &&
+						py->info.hex >> 8 < 0x30d
+					? type->pre
+					: 0);
+		size = (uint64_t)l->heaptype_size;
 		if (word(py, addr, l->ht_cached_keys))
-			size = (uint64_t)l->heaptype_size +
-			       keys_size(py, word(py, addr, l->ht_cached_keys));
-		else
-			size = (uint64_t)l->heaptype_size;
+			size += keys_size(py, word(py, addr, l->ht_cached_keys));
 		break;
 	case MW_PY_KIND_GENERATOR:
 		size = generator_size(py, type, addr);
@@ -465,11 +475,6 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 			int64_t n = (int64_t)word(py, addr, l->ob_size);
 
 			size += bytes_of((uint64_t)(n < 0 ? -n : n), type->itemsize);
-		}
-		if (type->inline_values) {
-			uint64_t n = shared_usable(py, word(py, type->addr, l->ht_cached_keys));
-
-			size += ((n + 7) & ~7ULL) + (n + 1) * 8;
 		}
 	}
 	return size + type->pre;

@@ -102,7 +102,7 @@ struct mw_py_type {
 	uint64_t flags;
 	uint32_t pre; /* bytes before an object: head of the collector, dictionary pointers */
 	uint8_t kind; /* of the room's own enum mw_py_kind */
-	bool heap_type, gc, managed_dict, inline_values;
+	bool heap_type, gc, managed_dict, named;
 };
 
 struct mw_py_census {
@@ -124,6 +124,40 @@ struct mw_py_census {
  */
 int mw_python__census(struct mw_python *py, struct mw_ptmalloc *pt, struct mw_py_census *census,
 		      struct mw_err *err);
+
+enum mw_py_what {
+	MW_PY_WHAT_OBJECT,
+	MW_PY_WHAT_PARKED,    /* a dead object, kept in a free list */
+	MW_PY_WHAT_BUFFER,    /* owned by an object of TYPE */
+	MW_PY_WHAT_FREE,      /* a free block */
+	MW_PY_WHAT_DATA,      /* allocated, neither of the above */
+	MW_PY_WHAT_SYSTEM,    /* the interpreter's or its allocator's own */
+	MW_PY_WHAT_POOL,      /* a pool's header, its tail, or a pool without blocks */
+	MW_PY_WHAT_ARENA,     /* an arena outside of its pools */
+	MW_PY_WHAT_STATIC,    /* an object in a file's data */
+};
+
+enum { MW_PY_REFERENTS = 32 };
+
+struct mw_py_object {
+	enum mw_py_what what;
+	uint64_t block, block_size; /* what the allocator gave, 0: no block */
+	const struct mw_py_pool *pool;	 /* NULL: not in a pool */
+	const struct mw_py_arena *arena; /* NULL: in none */
+	const struct mw_py_type *type;	 /* of the object, or of a buffer's owner; may be NULL */
+	uint64_t addr;			 /* of the object; the rest is set where there is one */
+	uint64_t refcount, size;	 /* size: as sys.getsizeof says */
+	bool tracked;
+	int generation;	 /* 0 the youngest; -1: not tracked, or not known */
+	char repr[400];	 /* safe to print; cut short with "..." */
+	size_t referent_count; /* how many are kept */
+	uint64_t referents[MW_PY_REFERENTS];
+};
+
+/*
+ * What lies at ADDR of Python's memory, after the census. -ENOENT: nothing of Python's.
+ */
+int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *out);
 
 /* Python's memory as blocks in address order, for the ledger; after the census. */
 struct mw_blocks *mw_python__blocks(struct mw_python *py);

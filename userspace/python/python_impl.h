@@ -143,6 +143,7 @@ uint32_t mw_py_pool_free(const struct mw_python *py, const struct mw_py_pool *po
 /* types.c */
 /* The type at ADDR as an index of py->types, -1: there is none. */
 int32_t mw_py_type_at(struct mw_python *py, uint64_t addr);
+bool mw_py_is_heap_type(struct mw_python *py, uint64_t addr);
 /* Fill in TYPE's name, qualified name and module. */
 void mw_py_type_name(struct mw_python *py, struct mw_py_type *type);
 /* The beginning of the str (or 2.7's string) at ADDR, cleaned; false when it is none. */
@@ -158,6 +159,7 @@ enum mw_py_str {
 	MW_PY_STR_4 = 4,
 	MW_PY_STR_ASCII = 8,
 };
+unsigned int mw_py_str_width(struct mw_python *py, uint64_t addr); /* 1, 2 or 4 bytes */
 enum mw_py_str mw_py_str_shape(struct mw_python *py, uint64_t addr);
 
 /* The keys of a dictionary of Python 3. */
@@ -185,6 +187,13 @@ void mw_py_mark_system(struct mw_python *py, enum mw_py_system what, uint64_t ad
 /* The label of the block that holds ADDR, or NULL; its START and SIZE when not NULL. */
 uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, uint64_t *size);
 
+/* repr.c: the object at ADDR as Python would print it, cut short, into BUF. */
+void mw_py_repr(struct mw_python *py, uint64_t addr, char *buf, size_t size);
+/* The objects that the object at ADDR refers to, up to MAX; their number. */
+size_t mw_py_referents(struct mw_python *py, uint64_t addr, uint64_t *out, size_t max);
+
+/* The generation of the object at ADDR that is tracked; -1: not known. */
+int mw_py_generation(struct mw_python *py, uint64_t addr);
 /* gc.c: the collector's lists, after all objects are labelled. */
 void mw_py_gc(struct mw_python *py);
 

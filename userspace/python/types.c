@@ -14,7 +14,6 @@
 
 /* Include/object.h and Include/cpython/object.h; the lower ones mean something else before. */
 enum {
-	FLAG_INLINE_VALUES = 1 << 2,   /* 3.13 */
 	FLAG_MANAGED_WEAKREF = 1 << 3, /* 3.12 */
 	FLAG_MANAGED_DICT = 1 << 4,    /* 3.11 */
 	FLAG_HEAPTYPE = 1 << 9,
@@ -63,49 +62,70 @@ static bool c_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 	return len > 0;
 }
 
+static size_t put_utf8(char *to, uint32_t c)
+{
+	if (c < 0x80) {
+		to[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		to[0] = (char)(0xc0 | c >> 6);
+		to[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		to[0] = (char)(0xe0 | c >> 12);
+		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		to[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	to[0] = (char)(0xf0 | (c >> 18 & 7));
+	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	to[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+/* LENGTH characters of WIDTH bytes each at DATA. */
+static bool wide_text(struct mw_python *py, uint64_t data, uint64_t length, unsigned int width,
+		      char *buf, size_t size)
+{
+	enum { MAX = 160 };
+	uint8_t raw[4 * MAX];
+	char text[4 * MAX];
+	size_t n = length < MAX ? (size_t)length : MAX, len = 0;
+
+	if (!mw_py_read(&py->pages, data, raw, n * width))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t c = 0;
+
+		memcpy(&c, raw + i * width, width);
+		len += put_utf8(text + len, c);
+	}
+	mw_text_clean(buf, size, text, len);
+	return true;
+}
+
 bool mw_py_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 {
 	const struct mw_py_layout *l = &py->layout;
-	char raw[160], text[sizeof(raw)];
-	uint64_t len;
-	size_t n;
+	enum mw_py_str shape;
+	uint64_t length;
 
 	if (!addr || addr % 8)
 		return false;
-	if (l->ascii_size < 0) { /* 2.7: str is bytes */
-		len = word(py, addr, l->ob_size);
-		n = len < sizeof(raw) ? (size_t)len : sizeof(raw);
-		if (!mw_py_read(&py->pages, addr + (uint64_t)l->bytes_data, raw, n))
-			return false;
-		mw_text_clean(buf, size, raw, n);
-		return true;
-	}
-	len = word(py, addr, l->ascii_length);
-	n = len < sizeof(raw) ? (size_t)len : sizeof(raw);
-	switch (mw_py_str_shape(py, addr)) {
-	case MW_PY_STR_ASCII:
-		if (!mw_py_read(&py->pages, addr + (uint64_t)l->ascii_size, raw, n))
-			return false;
-		mw_text_clean(buf, size, raw, n);
-		return true;
-	case MW_PY_STR_1:
-		if (!mw_py_read(&py->pages, addr + (uint64_t)l->compact_size, raw, n))
-			return false;
-		break;
-	case MW_PY_STR_2:
-		n = n < sizeof(raw) / 2 ? n : sizeof(raw) / 2;
-		if (!mw_py_read(&py->pages, addr + (uint64_t)l->compact_size, raw, 2 * n))
-			return false;
-		for (size_t i = 0; i < n; i++)
-			raw[i] = raw[2 * i + 1] ? '?' : raw[2 * i];
-		break;
-	default:
-		return false;
-	}
-	for (size_t i = 0; i < n; i++)
-		text[i] = (unsigned char)raw[i] < 128 ? raw[i] : '?';
-	mw_text_clean(buf, size, text, n);
-	return true;
+	if (l->ascii_size < 0) /* 2.7: str is bytes */
+		return wide_text(py, addr + (uint64_t)l->bytes_data, word(py, addr, l->ob_size), 1,
+				 buf, size);
+	length = word(py, addr, l->ascii_length);
+	shape = mw_py_str_shape(py, addr);
+	if (shape == MW_PY_STR_ASCII)
+		return wide_text(py, addr + (uint64_t)l->ascii_size, length, 1, buf, size);
+	if (shape == MW_PY_STR_LEGACY)
+		return wide_text(py, word(py, addr, l->unicode_data), length,
+				 mw_py_str_width(py, addr), buf, size);
+	return wide_text(py, addr + (uint64_t)l->compact_size, length, shape, buf, size);
 }
 
 /* ADDR's type, followed up to `type` itself; 0: it does not get there. */
@@ -233,8 +253,6 @@ static bool read_type(struct mw_python *py, uint64_t addr, struct mw_py_type *ty
 	type->heap_type = type->flags & FLAG_HEAPTYPE;
 	type->pre = bytes_before(py, type->flags);
 	type->kind = (uint8_t)kind_of(py, type);
-	type->inline_values =
-		py->info.hex >= MW_PY_VERSION(3, 13, 0) && type->flags & FLAG_INLINE_VALUES;
 	type->managed_dict =
 		py->info.hex >= MW_PY_VERSION(3, 11, 0) && type->flags & FLAG_MANAGED_DICT;
 	type->gc = type->flags & FLAG_HAVE_GC;
@@ -313,12 +331,20 @@ int32_t mw_py_type_at(struct mw_python *py, uint64_t addr)
 	return (int32_t)py->type_count++;
 }
 
+bool mw_py_is_heap_type(struct mw_python *py, uint64_t addr)
+{
+	return word(py, addr, py->layout.tp_flags) & FLAG_HEAPTYPE;
+}
+
 /* Heap types say their name and module in objects, static ones in a dotted C string. */
 void mw_py_type_name(struct mw_python *py, struct mw_py_type *type)
 {
 	const struct mw_py_layout *l = &py->layout;
 	char *dot = strrchr(type->name, '.');
 
+	if (type->named)
+		return;
+	type->named = true;
 	if (dot) {
 		snprintf(type->module, sizeof(type->module), "%.*s",
 			 (int)(dot - type->name) < 47 ? (int)(dot - type->name) : 47, type->name);

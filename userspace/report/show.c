@@ -152,7 +152,7 @@ int mw_show_whatis(FILE *out, struct mw_survey *survey, uint64_t addr, const str
 		   struct mw_err *err)
 {
 	struct mw_whatis what;
-	int ret = mw_whatis(&what, survey->image, survey->pt, addr, err);
+	int ret = mw_whatis(&what, survey, addr, err);
 
 	if (ret)
 		return ret;

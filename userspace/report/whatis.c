@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "report/json.h"
 #include "report/whatis.h"
 #include "util/text.h"
 
@@ -10,6 +11,57 @@ static const char *const states[] = {"live", "free", "overhead"};
 static const char *region_name(const struct mw_region *r, char *buf, size_t size)
 {
 	return mw_text_clean(buf, size, r->map.path, strlen(r->map.path));
+}
+
+static const char *const whats[] = {
+	[MW_PY_WHAT_OBJECT] = "object", [MW_PY_WHAT_PARKED] = "parked",
+	[MW_PY_WHAT_BUFFER] = "buffer", [MW_PY_WHAT_FREE] = "free",
+	[MW_PY_WHAT_DATA] = "data",	[MW_PY_WHAT_SYSTEM] = "interpreter",
+	[MW_PY_WHAT_POOL] = "pool",	[MW_PY_WHAT_ARENA] = "arena",
+	[MW_PY_WHAT_STATIC] = "static",
+};
+
+static void type_name(const struct mw_py_type *t, char *buf, size_t size)
+{
+	const char *name = t->qualname[0] ? t->qualname : t->name;
+
+	if (t->module[0] && strcmp(t->module, "builtins") && strcmp(t->module, "__builtin__"))
+		snprintf(buf, size, "%s.%s", t->module, name);
+	else
+		snprintf(buf, size, "%s", name);
+}
+
+static json_t *python_json(const struct mw_py_object *o)
+{
+	json_t *doc = json_pack("{s:s}", "what", whats[o->what]), *list;
+	char name[160];
+
+	if (o->type) {
+		type_name(o->type, name, sizeof(name));
+		json_object_set_new(doc, "type", json_string(name));
+	}
+	if (o->block)
+		json_object_set_new(doc, "block", mw_json_addr(o->block));
+	if (o->block_size)
+		json_object_set_new(doc, "block_bytes", mw_json_u64(o->block_size));
+	if (o->pool)
+		json_object_set_new(doc, "pool", mw_json_addr(o->pool->addr));
+	if (o->arena)
+		json_object_set_new(doc, "arena", mw_json_addr(o->arena->addr));
+	if (!o->addr)
+		return doc;
+	json_object_set_new(doc, "object", mw_json_addr(o->addr));
+	if (o->what == MW_PY_WHAT_PARKED)
+		return doc;
+	list = json_array();
+	for (size_t i = 0; i < o->referent_count; i++)
+		json_array_append_new(list, mw_json_addr(o->referents[i]));
+	json_object_update_new(
+		doc, json_pack("{s:o,s:o,s:b,s:o,s:s,s:o}", "refcount", mw_json_u64(o->refcount),
+			       "size", mw_json_u64(o->size), "tracked", o->tracked, "generation",
+			       o->generation < 0 ? json_null() : json_integer(o->generation),
+			       "repr", o->repr, "referents", list));
+	return doc;
 }
 
 json_t *mw_whatis_json(const struct mw_whatis *what)
@@ -45,8 +97,49 @@ json_t *mw_whatis_json(const struct mw_whatis *what)
 					      what->arena->main ? "main" : "thread", "address",
 					      text));
 	}
+	if (what->has_python)
+		json_object_set_new(doc, "python", python_json(&what->python));
 	json_object_set_new(doc, "owner", json_string(what->owner));
 	return doc;
+}
+
+static void python_text(FILE *out, const struct mw_py_object *o, uint64_t addr)
+{
+	char name[160] = "";
+
+	if (o->type)
+		type_name(o->type, name, sizeof(name));
+	if (o->addr && o->what != MW_PY_WHAT_PARKED) {
+		fprintf(out,
+			"  object   0x%" PRIx64 ", %s, %" PRIu64 " bytes, %" PRIu64 " reference%s",
+			o->addr, name, o->size, o->refcount, o->refcount == 1 ? "" : "s");
+		if (addr != o->addr)
+			fprintf(out, "; the address is %" PRId64 " bytes from it",
+				(int64_t)(addr - o->addr));
+		fprintf(out, "\n  repr     %s\n", o->repr);
+		if (o->generation >= 0)
+			fprintf(out, "  gc       tracked, generation %d\n", o->generation);
+		else
+			fprintf(out, "  gc       %s\n", o->tracked ? "tracked" : "not tracked");
+		for (size_t i = 0; i < o->referent_count; i++)
+			fprintf(out, "%s 0x%" PRIx64 "%s", i ? "" : "  refers  ", o->referents[i],
+				i + 1 == o->referent_count ? "\n"
+				: i % 4 == 3		   ? "\n          "
+							   : "");
+	} else if (o->what == MW_PY_WHAT_PARKED) {
+		fprintf(out, "  parked   a dead %s, kept for the next one\n", name);
+	} else if (o->what == MW_PY_WHAT_BUFFER) {
+		fprintf(out, "  buffer   of a %s\n", name);
+	}
+	if (o->pool && o->block)
+		fprintf(out, "  block    0x%" PRIx64 ", %" PRIu64 " bytes, %s\n", o->block,
+			o->block_size, o->what == MW_PY_WHAT_FREE ? "free" : "in use");
+	if (o->pool)
+		fprintf(out, "  pool     0x%" PRIx64 ", %" PRIu32 " blocks in use\n", o->pool->addr,
+			o->pool->used);
+	if (o->arena)
+		fprintf(out, "  arena    0x%" PRIx64 ", %" PRIu64 " blocks in use\n",
+			o->arena->addr, o->arena->used_blocks);
 }
 
 void mw_whatis_text(FILE *out, const struct mw_whatis *what)
@@ -55,6 +148,8 @@ void mw_whatis_text(FILE *out, const struct mw_whatis *what)
 	char path[256];
 
 	fprintf(out, "0x%" PRIx64 ": %s\n", what->addr, what->owner);
+	if (what->has_python)
+		python_text(out, &what->python, what->addr);
 	if (what->has_block)
 		fprintf(out,
 			"  chunk    0x%" PRIx64 ", %" PRIu64 " bytes, %s; the address is %" PRIu64

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What lies at one address of Python's memory. */
+#include <errno.h>
+#include <string.h>
+
+#include "python/python_impl.h"
+
+static const struct mw_py_arena *arena_of(const struct mw_python *py, uint64_t addr)
+{
+	for (size_t i = 0; i < py->arena_count; i++) {
+		if (addr >= py->arenas[i].addr && addr - py->arenas[i].addr < py->arenas[i].size)
+			return &py->arenas[i];
+	}
+	return NULL;
+}
+
+static void describe_object(struct mw_python *py, struct mw_py_object *out)
+{
+	uint64_t refs = mw_py_word(&py->pages, out->addr + (uint64_t)py->layout.ob_refcnt);
+
+	out->refcount = py->info.hex >= MW_PY_VERSION(3, 12, 0) ? (uint32_t)refs : refs;
+	out->size = mw_py_object_size(py, out->type, out->addr);
+	mw_py_repr(py, out->addr, out->repr, sizeof(out->repr));
+	out->referent_count = mw_py_referents(py, out->addr, out->referents, MW_PY_REFERENTS);
+}
+
+/* Outside of the heap there are only objects of a file's data and of the interpreter's own. */
+static int look_for_static(struct mw_python *py, uint64_t addr, struct mw_py_object *out)
+{
+	int32_t type = addr % 8
+			       ? -1
+			       : mw_py_type_at(py, mw_py_word(&py->pages,
+							      addr + (uint64_t)py->layout.ob_type));
+
+	if (type < 0)
+		return -ENOENT;
+	out->what = MW_PY_WHAT_STATIC;
+	out->type = &py->types[type];
+	out->addr = addr;
+	describe_object(py, out);
+	return 0;
+}
+
+static void look_at_block(struct mw_python *py, uint32_t label, struct mw_py_object *out)
+{
+	static const enum mw_py_what words[] = {
+		[MW_PY_ROLE_NONE] = MW_PY_WHAT_FREE,	 [MW_PY_ROLE_OTHER] = MW_PY_WHAT_DATA,
+		[MW_PY_ROLE_LIVE] = MW_PY_WHAT_OBJECT,	 [MW_PY_ROLE_PARKED] = MW_PY_WHAT_PARKED,
+		[MW_PY_ROLE_BUFFER] = MW_PY_WHAT_BUFFER, [MW_PY_ROLE_SYSTEM] = MW_PY_WHAT_SYSTEM,
+	};
+	enum mw_py_role role = mw_py_label_role(label);
+
+	out->what = words[role];
+	if (role != MW_PY_ROLE_LIVE && role != MW_PY_ROLE_PARKED && role != MW_PY_ROLE_BUFFER)
+		return;
+	out->type = &py->types[label & MW_PY_LABEL_TYPE];
+	if (role == MW_PY_ROLE_BUFFER)
+		return;
+	out->addr = out->block + py->debug + out->type->pre;
+	if (role == MW_PY_ROLE_PARKED)
+		return;
+	out->tracked = label & MW_PY_LABEL_TRACKED;
+	if (out->tracked)
+		out->generation = mw_py_generation(py, out->addr);
+	describe_object(py, out);
+}
+
+int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *out)
+{
+	uint32_t *label;
+
+	memset(out, 0, sizeof(*out));
+	out->generation = -1;
+	out->pool = mw_py_pool_find(py, addr);
+	out->arena = arena_of(py, addr);
+	label = mw_py_label_at(py, addr, &out->block, &out->block_size);
+	if (label && !out->pool && mw_py_label_role(*label) <= MW_PY_ROLE_OTHER)
+		return -ENOENT; /* a chunk that stays glibc's */
+	if (label) {
+		look_at_block(py, *label, out);
+	} else if (out->pool) {
+		const struct mw_py_pool *pool = out->pool;
+		uint64_t size = (pool->class + 1u) * py->info.alignment;
+		uint64_t offset = addr - pool->addr;
+
+		out->what = MW_PY_WHAT_POOL;
+		if (pool->state <= MW_PY_POOL_FULL && offset >= pool->next_offset &&
+		    offset + size <= py->info.pool_size) {
+			out->what = MW_PY_WHAT_FREE;
+			out->block = addr - (offset - MW_PY_POOL_HEADER) % size;
+			out->block_size = size;
+		}
+	} else if (out->arena) {
+		out->what = MW_PY_WHAT_ARENA;
+	} else {
+		return look_for_static(py, addr, out);
+	}
+	return 0;
+}
