@@ -40,11 +40,12 @@ static const char *owner_of(struct mw_python *py, enum mw_py_role role, uint32_t
 		     !strcmp(t->module, "__builtin__");
 	char text[256];
 
-	if (*slot)
-		return *slot;
-	snprintf(text, sizeof(text), "python/%s/%s%s%s", words[role], plain ? "" : t->module,
-		 plain ? "" : ".", t->qualname[0] ? t->qualname : t->name);
-	*slot = strdup(text);
+	if (!*slot) {
+		snprintf(text, sizeof(text), "python/%s/%s%s%s", words[role],
+			 plain ? "" : t->module, plain ? "" : ".",
+			 t->qualname[0] ? t->qualname : t->name);
+		*slot = strdup(text);
+	}
 	return *slot ? *slot : own_data;
 }
 
