@@ -16,7 +16,7 @@ WARN	:= -Wall -Wextra -Werror -Wshadow -Wvla $(shell $(CC) -Werror -Wformat-sign
 	   /dev/null -o /dev/null 2>/dev/null && echo -Wformat-signedness)
 CFLAGS	?= -O2 -g
 MWFLAGS	= -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -DMW_VERSION='"$(VERSION)"' -fPIC \
-	  -Iuserspace -I. -I$(BUILD) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+	  -Iuserspace -Igdb-scripts -I. -I$(BUILD) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS	= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lZydis -lzstd -llz4 -lz -lm -lpthread
 LDFLAGS ?=
 
@@ -32,6 +32,10 @@ CMD_OBJS := $(CMD_SRCS:%.c=$(BUILD)/%.o)
 LIB_SRCS := $(filter-out $(CMD_SRCS) userspace/python/gen_layouts.c,\
 	      $(sort $(wildcard userspace/*/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o)
+# The engine as a shared library, for GDB: of the rooms it takes what it needs, so nothing of BPF.
+ENGINE_SRCS := $(sort $(wildcard gdb-scripts/engine/*.c))
+ENGINE_OBJS := $(ENGINE_SRCS:%.c=$(BUILD)/%.o)
+ENGINE	:= $(BUILD)/libmemwhere.so
 # state.bpf.c defines the shared maps and must be linked first: libbpf 1.1's linker gives a map
 # that it meets as "extern" first the wrong offset.
 BPF_SRCS := bpf/state.bpf.c $(filter-out bpf/state.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
@@ -44,7 +48,7 @@ WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
 
 .PHONY: all help deps check demo bench lint asan fuzz matrix kernels compdb layouts install uninstall clean \
 	unit-bins workloads format
-all: $(BUILD)/memwhere
+all: $(BUILD)/memwhere $(ENGINE)
 
 help:
 	@echo 'make            build $(BUILD)/memwhere'
@@ -67,6 +71,19 @@ $(BUILD)/memwhere: $(CMD_OBJS) $(LIB_OBJS)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(filter $(BUILD)/userspace/trace/%,$(LIB_OBJS)): | $(SKEL)
+# Of an archive the linker takes only what is asked for.
+$(ENGINE): $(ENGINE_OBJS) $(LIB_OBJS) gdb-scripts/engine/engine.map
+	$(call say,LINK,$@)
+	$(Q)rm -f $(BUILD)/rooms.a && $(AR) rcsD $(BUILD)/rooms.a $(LIB_OBJS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libmemwhere.so -Wl,--as-needed \
+		-Wl,--version-script=gdb-scripts/engine/engine.map -o $@ $(ENGINE_OBJS) \
+		$(BUILD)/rooms.a $(LIBS)
+
+$(BUILD)/gdb-scripts/%.o: gdb-scripts/%.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -MMD -MP -c -o $@ $<
+
 $(BUILD)/userspace/%.o: userspace/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
@@ -102,10 +119,10 @@ layouts: $(BUILD)/gen_layouts
 
 # ---- tests -----------------------------------------------------------------------------------
 
-$(BUILD)/tests/unit/%: tests/unit/%.c tests/unit/test.h $(LIB_OBJS)
+$(BUILD)/tests/unit/%: tests/unit/%.c tests/unit/test.h $(ENGINE_OBJS) $(LIB_OBJS)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -I. -MMD -MP $(LDFLAGS) -o $@ $< $(LIB_OBJS) $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -I. -MMD -MP $(LDFLAGS) -o $@ $< $(ENGINE_OBJS) $(LIB_OBJS) $(LIBS)
 
 # Workloads are what is measured: plain flags, no optimisation of malloc/free pairs.
 $(BUILD)/tests/workloads/%: tests/workloads/%.c
@@ -153,6 +170,8 @@ kernels: all workloads
 compdb:
 	bear -- $(MAKE) -B all
 
+# memwhere-gdb.py finds the library by its place relative to its own.
+GDB_SCRIPTS = $(PREFIX)/share/memwhere/gdb-scripts
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -160,8 +179,13 @@ install: all
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	$(BUILD)/memwhere completion bash > \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwhere
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(GDB_SCRIPTS)/memwhere
+	install -m 755 $(ENGINE) $(DESTDIR)$(PREFIX)/lib/libmemwhere.so
+	install -m 644 gdb-scripts/memwhere-gdb.py $(DESTDIR)$(GDB_SCRIPTS)/
+	install -m 644 gdb-scripts/memwhere/*.py $(DESTDIR)$(GDB_SCRIPTS)/memwhere/
 
 uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/share/memwhere $(DESTDIR)$(PREFIX)/lib/libmemwhere.so
 	rm -f $(DESTDIR)$(PREFIX)/bin/memwhere $(DESTDIR)$(PREFIX)/share/man/man1/memwhere*.1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwhere
 
@@ -169,4 +193,4 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY: $(BPF_OBJS)
--include $(LIB_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d)

@@ -14,7 +14,7 @@ complain() {
 floor_of() {
 	case $1 in
 	main) echo 8 ;;
-	cmd) echo 7 ;;
+	cmd | engine) echo 7 ;;
 	report | tui) echo 6 ;;
 	ledger | graph | trace) echo 5 ;;
 	python) echo 4 ;;
@@ -24,8 +24,8 @@ floor_of() {
 	*) echo 0 ;;
 	esac
 }
-for file in $(git ls-files 'userspace/*.c' 'userspace/*.h'); do
-	room=$(echo "$file" | sed -n 's|userspace/\([a-z]*\)/.*|\1|p')
+for file in $(git ls-files 'userspace/*.[ch]' 'gdb-scripts/*.[ch]'); do
+	room=$(echo "$file" | sed -n -E 's#(userspace|gdb-scripts)/([a-z]*)/.*#\2#p')
 	from=$(floor_of "${room:-main}")
 	# shellcheck disable=SC2013 # room names are words
 	for used in $(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file" | sort -u); do
@@ -42,7 +42,7 @@ for file in $(git ls-files '*.c' '*.h' '*.sh' '*.bats' '*.bash' '*.py' Makefile 
 done
 
 # Below cmd/ nothing prints to the terminal or exits.
-if git grep -nE '\b(printf|puts|perror|exit)\(' -- 'userspace/*.c' ':!userspace/cmd' ':!userspace/main.c' ':!userspace/tui' |
+if git grep -nE '\b(printf|puts|perror|exit)\(' -- 'userspace/*.c' 'gdb-scripts/*.c' ':!userspace/cmd' ':!userspace/main.c' ':!userspace/tui' |
 	grep -vE 'f(printf|puts)\((out|f),'; then
 	complain "prints or exits below cmd/"
 fi
@@ -50,16 +50,16 @@ fi
 git ls-files '*.sh' .ci/run | xargs shellcheck -x -s sh || failed=1
 shellcheck -x -s bash -e SC2034,SC2154 tests/lib.bash || failed=1
 
-git ls-files 'userspace/*.c' | xargs cppcheck -q --error-exitcode=1 --enable=warning,portability \
-	--inline-suppr --suppress=missingIncludeSystem --suppress=ctuuninitvar --suppress=unknownMacro --std=c11 -Iuserspace -I. -D_GNU_SOURCE || failed=1
+git ls-files 'userspace/*.c' 'gdb-scripts/*.c' | xargs cppcheck -q --error-exitcode=1 --enable=warning,portability \
+	--inline-suppr --suppress=missingIncludeSystem --suppress=ctuuninitvar --suppress=unknownMacro --std=c11 -Iuserspace -Igdb-scripts -I. -D_GNU_SOURCE || failed=1
 
 # The compiler's own analyser knows this code's flags. Its leak check does not know the cleanup
 # attribute; LeakSanitizer in `make asan` does that work.
 checks='-*,clang-analyzer-core*,clang-analyzer-unix*,-clang-analyzer-unix.Malloc,clang-analyzer-deadcode*,bugprone-sizeof*,bugprone-suspicious-mem*,bugprone-integer-division,bugprone-macro-repeated-side-effects'
 # shellcheck disable=SC2016 # $@ is the inner shell's
-git ls-files 'userspace/*.c' | BUILD=$BUILD CHECKS=$checks xargs -n 4 -P 2 sh -c 'clang-tidy --quiet \
+git ls-files 'userspace/*.c' 'gdb-scripts/*.c' | BUILD=$BUILD CHECKS=$checks xargs -n 4 -P 2 sh -c 'clang-tidy --quiet \
 	--warnings-as-errors="*" --checks="$CHECKS" "$@" -- -std=gnu11 -D_GNU_SOURCE \
-	-DMW_VERSION="\"lint\"" -Iuserspace -I. -isystem "$BUILD" 2>/dev/null' sh || failed=1
+	-DMW_VERSION="\"lint\"" -Iuserspace -Igdb-scripts -I. -isystem "$BUILD" 2>/dev/null' sh || failed=1
 
 [ $failed -eq 0 ] && echo "lint: clean"
 exit $failed

@@ -17,6 +17,7 @@ void mw_image__close(struct mw_image *image)
 		return;
 	if (image->ops && image->ops->close)
 		image->ops->close(image->state);
+	mw_reader__close(image->reader);
 	mw_regions__free(&image->regions);
 	free(image->threads);
 	free(image->spans.spans);
@@ -48,7 +49,10 @@ ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t 
 	/* A read that would wrap around the end of the address space ends there. */
 	if (len > UINT64_MAX - addr)
 		len = (size_t)(UINT64_MAX - addr);
-	return len ? image->ops->read(image, addr, buf, len) : 0;
+	if (!len)
+		return 0;
+	return image->reader ? mw_reader__read(image, addr, buf, len)
+			     : image->ops->read(image, addr, buf, len);
 }
 
 bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t len)
@@ -137,6 +141,11 @@ int mw_image__spans(struct mw_image *image, const struct mw_spans **spans)
 	return ret;
 }
 
+bool mw_image__spans_are_exact(const struct mw_image *image)
+{
+	return image->residency != MW_RESIDENCY_SMAPS || image->exact_spans;
+}
+
 void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised)
 {
 	*present = image->present;
@@ -200,12 +209,15 @@ void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_
 
 struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base)
 {
+	struct mw_elffile *file = NULL;
 	char id[160];
 
-	if (!image->ops->elffile)
-		return NULL;
 	mw_image__build_id(image, base, id, sizeof(id));
-	return image->ops->elffile(image, base, id);
+	if (image->reader)
+		file = mw_reader__elffile(image->reader, id);
+	if (!file && image->ops->elffile)
+		file = image->ops->elffile(image, base, id);
+	return file;
 }
 
 uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base)
@@ -269,63 +281,4 @@ const uint8_t *mw_window__refill(struct mw_window *window, uint64_t addr, size_t
 	if (addr - start > window->len || need > window->len - (addr - start))
 		return NULL;
 	return window->buf + (addr - start);
-}
-
-/* An image of the caller's functions. */
-
-static ssize_t callback_read(struct mw_image *image, uint64_t addr, void *buf, size_t len)
-{
-	const struct mw_image_callbacks *callbacks = image->state;
-
-	return callbacks->read(callbacks->arg, addr, buf, len);
-}
-
-static int callback_spans(struct mw_image *image, struct mw_spans *out)
-{
-	int ret = 0;
-
-	for (size_t i = 0; i < image->regions.count && !ret; i++) {
-		const struct mw_region *region = &image->regions.regions[i];
-
-		ret = mw_spans__add(out, region->map.start, region->map.start + region->resident);
-	}
-	return ret;
-}
-
-static void callback_close(void *state)
-{
-	struct mw_image_callbacks *callbacks = state;
-
-	if (callbacks->close)
-		callbacks->close(callbacks->arg);
-	free(callbacks);
-}
-
-static const struct mw_image_ops callback_ops = {
-	.read = callback_read,
-	.spans = callback_spans,
-	.close = callback_close,
-};
-
-struct mw_image *mw_image__open_callbacks(const struct mw_image_callbacks *callbacks,
-					  struct mw_regions *regions)
-{
-	struct mw_image *image = calloc(1, sizeof(*image));
-	struct mw_image_callbacks *own = malloc(sizeof(*own));
-
-	if (!image || !own) {
-		free(image);
-		free(own);
-		errno = ENOMEM;
-		return NULL;
-	}
-	*own = *callbacks;
-	image->ops = &callback_ops;
-	image->state = own;
-	image->kind = MW_IMAGE_CALLBACK;
-	image->residency = MW_RESIDENCY_HELD;
-	image->regions = *regions;
-	memset(regions, 0, sizeof(*regions));
-	snprintf(image->name, sizeof(image->name), "inferior");
-	return image;
 }

@@ -42,12 +42,29 @@ struct mw_spans {
 	size_t count, capacity;
 };
 
-/* What an image made of the caller's functions needs. */
+/* Functions of the caller's that an image reads with: a debugger's. */
 struct mw_image_callbacks {
-	/* Copy up to LEN bytes at ADDR; the number copied from the start on, or -errno. */
+	/*
+	 * Copy up to LEN bytes at ADDR; the number copied from the start on, or -errno. After
+	 * -EINTR (the user wants to stop) it isn't called again and every read gives -EINTR.
+	 */
 	ssize_t (*read)(void *arg, uint64_t addr, void *buf, size_t len);
+	/* Write the path of the ELF file with this build id into PATH: 0 or -errno. May be NULL. */
+	int (*file)(void *arg, const char *build_id, char *path, size_t size);
 	void (*close)(void *arg); /* may be NULL */
 	void *arg;
+};
+
+/* What is known of a process that only a caller's functions reach. */
+struct mw_image_description {
+	const char *name;
+	pid_t pid;	   /* on its own machine */
+	const char *smaps; /* text of its /proc/PID/smaps */
+	size_t smaps_len;
+	const void *auxv; /* its auxiliary vector */
+	size_t auxv_len;
+	const struct mw_thread *threads; /* the main thread first */
+	size_t thread_count;
 };
 
 struct mw_image_options {
@@ -71,6 +88,20 @@ struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err);
 /* An image of caller's functions over REGIONS, which the image takes over and frees. */
 struct mw_image *mw_image__open_callbacks(const struct mw_image_callbacks *callbacks,
 					  struct mw_regions *regions);
+
+/* An image of caller's functions, laid out as described. NULL with errno and ERR set. */
+struct mw_image *mw_image__open_described(const struct mw_image_callbacks *callbacks,
+					  const struct mw_image_description *description,
+					  struct mw_err *err);
+
+/*
+ * From now on read the memory of IMAGE, a core or a process, with CALLBACKS; regions, threads and
+ * residency stay the image's own. What they give is kept (MW_READER_KEPT bytes at most), so the
+ * memory must not change as long as the image is open. 0 or -ENOMEM.
+ */
+int mw_image__redirect(struct mw_image *image, const struct mw_image_callbacks *callbacks);
+
+enum { MW_READER_PIECE = 64 << 10, MW_READER_KEPT = 64 << 20 };
 
 void mw_image__close(struct mw_image *image);
 
@@ -106,6 +137,12 @@ uint64_t mw_image__auxv(const struct mw_image *image, uint64_t type);
  * them. 0 or -errno.
  */
 int mw_image__spans(struct mw_image *image, const struct mw_spans **spans);
+
+/*
+ * False when only the number of a region's resident pages is known: then the spans take the first
+ * ones, and what is said of parts of a region is an estimate.
+ */
+bool mw_image__spans_are_exact(const struct mw_image *image);
 
 /* Bytes that the headers promise and bytes that are there; equal unless a core was cut short. */
 void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised);

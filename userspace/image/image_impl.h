@@ -32,6 +32,8 @@ struct mw_image {
 	size_t auxv_count;
 	struct mw_spans spans;
 	bool has_spans;
+	bool exact_spans;	    /* they say which pages are resident, not only how many */
+	struct mw_reader *reader;   /* caller's functions that memory is read with, or NULL */
 	uint64_t present, promised; /* coverage */
 };
 
@@ -42,6 +44,11 @@ struct mw_thread *mw_image__add_thread(struct mw_image *image);
 
 /* Take over auxiliary vector entries from LEN bytes of pairs. */
 void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len);
+
+/* reader.c: reading with caller's functions, and the file that they name for a build id. */
+ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
+struct mw_elffile *mw_reader__elffile(const struct mw_reader *reader, const char *id);
+void mw_reader__close(struct mw_reader *reader);
 
 /*
  * Unpack the compressed file FD (what it is, its first bytes tell) into a new unlinked file.

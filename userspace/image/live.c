@@ -265,6 +265,7 @@ struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err)
 	image->ops = &live_ops;
 	image->kind = MW_IMAGE_LIVE;
 	image->residency = MW_RESIDENCY_SMAPS;
+	image->exact_spans = true;
 	image->pid = pid;
 	snprintf(image->name, sizeof(image->name), "PID %d", pid);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);

@@ -434,7 +434,7 @@ static void mark_system(struct mw_python *py)
 /* ---- the whole ----------------------------------------------------------------------------------
  */
 
-static void learn_before(struct mw_python *py)
+void mw_py_learn_before(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
 	bool managed = py->info.hex >= MW_PY_VERSION(3, 11, 0);
@@ -514,7 +514,6 @@ static int count(struct mw_python *py)
 {
 	int ret;
 
-	learn_before(py);
 	py->labels = calloc(py->label_count + 1, sizeof(*py->labels));
 	ret = py->labels ? list_chunks(py) : -ENOMEM;
 	if (ret)
@@ -539,7 +538,6 @@ int mw_python__census(struct mw_python *py, struct mw_ptmalloc *pt, struct mw_py
 		int ret;
 
 		py->pt = pt;
-		py->types = NULL;
 		ret = count(py);
 		if (ret)
 			return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),

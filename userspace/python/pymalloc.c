@@ -439,11 +439,9 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	return 0;
 }
 
-const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr)
+const struct mw_py_arena *mw_python__arena(const struct mw_python *py, uint64_t addr)
 {
 	size_t low = 0, high = py->arena_count;
-	const struct mw_py_pool *first;
-	const struct mw_py_arena *a;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
@@ -453,10 +451,17 @@ const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t ad
 		else
 			high = mid;
 	}
-	if (!low)
+	if (!low || addr - py->arenas[low - 1].addr >= py->arenas[low - 1].size)
 		return NULL;
-	a = &py->arenas[low - 1];
-	if (!a->pool_count || addr - a->addr >= a->size)
+	return &py->arenas[low - 1];
+}
+
+const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr)
+{
+	const struct mw_py_arena *a = mw_python__arena(py, addr);
+	const struct mw_py_pool *first;
+
+	if (!a || !a->pool_count)
 		return NULL;
 	first = &py->pools[a->first_pool];
 	if (addr < first->addr || (addr - first->addr) / py->info.pool_size >= a->pool_count)

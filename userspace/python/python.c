@@ -23,6 +23,7 @@ cleanup:
 		errno = -ret;
 		return NULL;
 	}
+	mw_py_learn_before(py);
 	py->info.interpreters = py->interpreters;
 	py->info.interpreter_count = py->interpreter_count;
 	py->info.arenas = py->arenas;

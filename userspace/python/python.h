@@ -159,6 +159,31 @@ struct mw_py_object {
  */
 int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *out);
 
+/* A block of a pool, or a chunk of glibc's that is Python's. */
+struct mw_py_block {
+	uint64_t start, size;
+	uint64_t object; /* where an object begins, live or parked; else 0 */
+	enum mw_py_what what;
+	const struct mw_py_type *type; /* of the object, or of the owner; may be NULL */
+	const struct mw_py_pool *pool; /* NULL: a chunk */
+};
+
+/*
+ * Call FN for each block of POOL, or, when POOL is NULL, for all of Python's, in address order of the
+ * pools and then of the chunks; after the census. A result other than 0 ends it and is returned.
+ */
+typedef int (*mw_py_block_fn)(void *arg, const struct mw_py_block *block);
+int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, mw_py_block_fn fn,
+			  void *arg);
+
+/* The pool and the arena that hold ADDR, NULL: none. */
+const struct mw_py_pool *mw_python__pool(const struct mw_python *py, uint64_t addr);
+const struct mw_py_arena *mw_python__arena(const struct mw_python *py, uint64_t addr);
+/* The type of the object at ADDR, named; -ENOENT: there is none. Needs no census. */
+int mw_python__type_of(struct mw_python *py, uint64_t addr, struct mw_py_type *type);
+/* The object at ADDR as Python would print it, cut short, into BUF; "" when there is none. */
+void mw_python__repr(struct mw_python *py, uint64_t addr, char *buf, size_t size);
+
 /* Python's memory as blocks in address order, for the ledger; after the census. */
 struct mw_blocks *mw_python__blocks(struct mw_python *py);
 

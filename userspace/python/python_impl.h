@@ -178,6 +178,8 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 void mw_py_object_buffers(struct mw_python *py, uint32_t type, uint64_t addr);
 
 /* census.c */
+/* What may lie between a block's start and its object; before any type is looked at. */
+void mw_py_learn_before(struct mw_python *py);
 /* ADDR is in a block that an object of TYPE owns; 0 and what is in no block are passed over. */
 void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr);
 /* ADDR is in the block of a dead object of TYPE that is kept in a free list. */

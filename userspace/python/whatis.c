@@ -5,15 +5,6 @@
 
 #include "python/python_impl.h"
 
-static const struct mw_py_arena *arena_of(const struct mw_python *py, uint64_t addr)
-{
-	for (size_t i = 0; i < py->arena_count; i++) {
-		if (addr >= py->arenas[i].addr && addr - py->arenas[i].addr < py->arenas[i].size)
-			return &py->arenas[i];
-	}
-	return NULL;
-}
-
 static void describe_object(struct mw_python *py, struct mw_py_object *out)
 {
 	uint64_t refs = mw_py_word(&py->pages, out->addr + (uint64_t)py->layout.ob_refcnt);
@@ -41,13 +32,14 @@ static int look_for_static(struct mw_python *py, uint64_t addr, struct mw_py_obj
 	return 0;
 }
 
+static const enum mw_py_what words[] = {
+	[MW_PY_ROLE_NONE] = MW_PY_WHAT_FREE,	 [MW_PY_ROLE_OTHER] = MW_PY_WHAT_DATA,
+	[MW_PY_ROLE_LIVE] = MW_PY_WHAT_OBJECT,	 [MW_PY_ROLE_PARKED] = MW_PY_WHAT_PARKED,
+	[MW_PY_ROLE_BUFFER] = MW_PY_WHAT_BUFFER, [MW_PY_ROLE_SYSTEM] = MW_PY_WHAT_SYSTEM,
+};
+
 static void look_at_block(struct mw_python *py, uint32_t label, struct mw_py_object *out)
 {
-	static const enum mw_py_what words[] = {
-		[MW_PY_ROLE_NONE] = MW_PY_WHAT_FREE,	 [MW_PY_ROLE_OTHER] = MW_PY_WHAT_DATA,
-		[MW_PY_ROLE_LIVE] = MW_PY_WHAT_OBJECT,	 [MW_PY_ROLE_PARKED] = MW_PY_WHAT_PARKED,
-		[MW_PY_ROLE_BUFFER] = MW_PY_WHAT_BUFFER, [MW_PY_ROLE_SYSTEM] = MW_PY_WHAT_SYSTEM,
-	};
 	enum mw_py_role role = mw_py_label_role(label);
 
 	out->what = words[role];
@@ -72,7 +64,7 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 	memset(out, 0, sizeof(*out));
 	out->generation = -1;
 	out->pool = mw_py_pool_find(py, addr);
-	out->arena = arena_of(py, addr);
+	out->arena = mw_python__arena(py, addr);
 	label = mw_py_label_at(py, addr, &out->block, &out->block_size);
 	if (label && !out->pool && mw_py_label_role(*label) <= MW_PY_ROLE_OTHER)
 		return -ENOENT; /* a chunk that stays glibc's */
@@ -96,4 +88,85 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 		return look_for_static(py, addr, out);
 	}
 	return 0;
+}
+
+/* ---- all of them
+ * --------------------------------------------------------------------------------- */
+
+static void set_block(const struct mw_python *py, struct mw_py_block *b, uint64_t start,
+		      uint64_t size, uint32_t label)
+{
+	enum mw_py_role role = mw_py_label_role(label);
+
+	*b = (struct mw_py_block){.start = start, .size = size, .what = words[role]};
+	if (role != MW_PY_ROLE_LIVE && role != MW_PY_ROLE_PARKED && role != MW_PY_ROLE_BUFFER)
+		return;
+	b->type = &py->types[label & MW_PY_LABEL_TYPE];
+	if (role != MW_PY_ROLE_BUFFER)
+		b->object = start + py->debug + b->type->pre;
+}
+
+static int each_of_pool(struct mw_python *py, const struct mw_py_pool *pool, mw_py_block_fn fn,
+			void *arg)
+{
+	uint32_t size = (pool->class + 1u) * py->info.alignment;
+	uint32_t capacity = (py->info.pool_size - MW_PY_POOL_HEADER) / size;
+	uint32_t out = (pool->next_offset - MW_PY_POOL_HEADER) / size;
+	struct mw_py_block block;
+	int ret = 0;
+
+	if (pool->state > MW_PY_POOL_FULL)
+		return 0;
+	for (uint32_t i = 0; i < capacity && !ret; i++) {
+		set_block(py, &block, pool->addr + MW_PY_POOL_HEADER + (uint64_t)i * size, size,
+			  i < out ? py->labels[pool->label + i] : 0);
+		block.pool = pool;
+		ret = fn(arg, &block);
+	}
+	return ret;
+}
+
+int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, mw_py_block_fn fn,
+			  void *arg)
+{
+	int ret = 0;
+
+	if (pool)
+		return each_of_pool(py, pool, fn, arg);
+	for (size_t i = 0; i < py->pool_count && !ret; i++)
+		ret = each_of_pool(py, &py->pools[i], fn, arg);
+	for (size_t i = 0; i < py->chunk_count && !ret; i++) {
+		struct mw_py_block block;
+
+		if (mw_py_label_role(py->chunk_labels[i]) <= MW_PY_ROLE_OTHER)
+			continue;
+		set_block(py, &block, py->chunks[i] + 16,
+			  (mw_py_word(&py->pages, py->chunks[i] + 8) & ~7ULL) - 8,
+			  py->chunk_labels[i]);
+		ret = fn(arg, &block);
+	}
+	return ret;
+}
+
+const struct mw_py_pool *mw_python__pool(const struct mw_python *py, uint64_t addr)
+{
+	return mw_py_pool_find(py, addr);
+}
+
+int mw_python__type_of(struct mw_python *py, uint64_t addr, struct mw_py_type *type)
+{
+	int32_t i = addr % 8 ? -1
+			     : mw_py_type_at(py, mw_py_word(&py->pages,
+							    addr + (uint64_t)py->layout.ob_type));
+
+	if (i < 0)
+		return -ENOENT;
+	*type = py->types[i];
+	mw_py_type_name(py, type);
+	return 0;
+}
+
+void mw_python__repr(struct mw_python *py, uint64_t addr, char *buf, size_t size)
+{
+	mw_py_repr(py, addr, buf, size);
 }

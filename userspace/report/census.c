@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <string.h>
-
 #include "report/arenas.h"
 #include "report/bar.h"
 #include "report/census.h"
 #include "report/json.h"
+#include "report/typename.h"
 #include "util/units.h"
 
 enum { BAR = 16, SHOWN = 40 };
@@ -51,17 +50,6 @@ json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census 
 		mw_python_evidence_json(info));
 }
 
-/* "collections.deque", without the module that goes without saying. */
-static void full_name(const struct mw_py_type *t, char *buf, size_t size)
-{
-	const char *name = t->qualname[0] ? t->qualname : t->name;
-
-	if (!t->module[0] || !strcmp(t->module, "builtins") || !strcmp(t->module, "__builtin__"))
-		snprintf(buf, size, "%s", name);
-	else
-		snprintf(buf, size, "%s.%s", t->module, name);
-}
-
 static void row(FILE *out, const char *name, uint64_t count, uint64_t bytes, uint64_t parked,
 		double share, bool utf8)
 {
@@ -93,7 +81,7 @@ void mw_census_text(FILE *out, const struct mw_py_info *info, const struct mw_py
 			rest_parked += t->parked;
 			continue;
 		}
-		full_name(t, name, sizeof(name));
+		mw_python_type_name(t, name, sizeof(name));
 		row(out, name, t->count, t->bytes, t->parked, (double)t->bytes / most, show->utf8);
 	}
 	if (rest_types) {

@@ -24,18 +24,18 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 	for (size_t i = 0; i < ledger->count; i++) {
 		const struct mw_ledger_entry *e = &ledger->entries[i];
 
-		json_array_append_new(entries,
-				      json_pack("{s:s,s:o,s:o,s:o}", "owner", e->owner, "bytes",
-						mw_json_u64(e->bytes), "resident_bytes",
-						mw_json_u64(e->resident), "count", mw_json_u64(e->count)));
+		json_array_append_new(entries, json_pack("{s:s,s:o,s:o,s:o}", "owner", e->owner,
+							 "bytes", mw_json_u64(e->bytes),
+							 "resident_bytes", mw_json_u64(e->resident),
+							 "count", mw_json_u64(e->count)));
 	}
-	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "residency",
-			 mw_residency_name(residency), "resident_bytes", mw_json_u64(ledger->resident),
-			 "entries", entries, "unknown_bytes", mw_json_u64(ledger->unknown),
-			 "swapped_bytes", mw_json_u64(ledger->swapped), "hugetlb_bytes",
-			 mw_json_u64(ledger->hugetlb), "huge_page_bytes", mw_json_u64(ledger->thp),
-			 "adjusted_bytes", mw_json_u64(ledger->adjusted), "evidence",
-			 evidence ? evidence : json_array());
+	return json_pack(
+		"{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "residency",
+		mw_residency_name(residency), "resident_bytes", mw_json_u64(ledger->resident),
+		"entries", entries, "unknown_bytes", mw_json_u64(ledger->unknown), "swapped_bytes",
+		mw_json_u64(ledger->swapped), "hugetlb_bytes", mw_json_u64(ledger->hugetlb),
+		"huge_page_bytes", mw_json_u64(ledger->thp), "adjusted_bytes",
+		mw_json_u64(ledger->adjusted), "evidence", evidence ? evidence : json_array());
 }
 
 static void line(FILE *out, const char *owner, uint64_t resident, uint64_t sum, uint64_t count,

@@ -8,19 +8,20 @@
 
 static json_t *cell(struct mw_ptmalloc_cell value)
 {
-	return json_pack("{s:o,s:o}", "count", mw_json_u64(value.count), "bytes", mw_json_u64(value.bytes));
+	return json_pack("{s:o,s:o}", "count", mw_json_u64(value.count), "bytes",
+			 mw_json_u64(value.bytes));
 }
 
 static json_t *arena_json(const struct mw_ptmalloc_arena *a)
 {
 	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "kind",
-			 a->main ? "main" : "thread", "address", mw_json_addr(a->addr), "system_bytes",
-			 mw_json_u64(a->system_bytes), "in_use_bytes", mw_json_u64(a->in_use_bytes),
-			 "free_bytes", mw_json_u64(a->free_bytes), "top_bytes", mw_json_u64(a->top_bytes),
-			 "heaps", mw_json_u64(a->heaps), "live", cell(a->live), "tcache",
-			 cell(a->tcache), "fastbins", cell(a->fastbin), "bins", cell(a->bin),
-			 "overhead_bytes", mw_json_u64(a->overhead_bytes), "gap_bytes",
-			 mw_json_u64(a->gap_bytes));
+			 a->main ? "main" : "thread", "address", mw_json_addr(a->addr),
+			 "system_bytes", mw_json_u64(a->system_bytes), "in_use_bytes",
+			 mw_json_u64(a->in_use_bytes), "free_bytes", mw_json_u64(a->free_bytes),
+			 "top_bytes", mw_json_u64(a->top_bytes), "heaps", mw_json_u64(a->heaps),
+			 "live", cell(a->live), "tcache", cell(a->tcache), "fastbins",
+			 cell(a->fastbin), "bins", cell(a->bin), "overhead_bytes",
+			 mw_json_u64(a->overhead_bytes), "gap_bytes", mw_json_u64(a->gap_bytes));
 }
 
 static json_t *settings_json(const struct mw_ptmalloc_settings *s)
@@ -28,9 +29,10 @@ static json_t *settings_json(const struct mw_ptmalloc_settings *s)
 	if (!s->addr)
 		return json_null();
 	return json_pack("{s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "mmap_threshold",
-			 mw_json_u64(s->mmap_threshold), "trim_threshold", mw_json_u64(s->trim_threshold),
-			 "top_pad", mw_json_u64(s->top_pad), "dynamic", s->dynamic, "mmap_max",
-			 mw_json_u64(s->n_mmaps_max), "arena_max", mw_json_u64(s->arena_max), "arena_test",
+			 mw_json_u64(s->mmap_threshold), "trim_threshold",
+			 mw_json_u64(s->trim_threshold), "top_pad", mw_json_u64(s->top_pad),
+			 "dynamic", s->dynamic, "mmap_max", mw_json_u64(s->n_mmaps_max),
+			 "arena_max", mw_json_u64(s->arena_max), "arena_test",
 			 mw_json_u64(s->arena_test));
 }
 

@@ -70,10 +70,15 @@ int mw_show_malloc(FILE *out, struct mw_survey *survey, const struct mw_show *sh
 	return 0;
 }
 
+static const char estimated[] = "the target does not say which pages are resident: of a region "
+				"the first ones are taken to be";
+
 static json_t *evidence(const struct mw_survey *survey)
 {
 	json_t *list = json_array();
 
+	if (!mw_image__spans_are_exact(survey->image))
+		json_array_append_new(list, json_string(estimated));
 	if (!survey->pt)
 		json_array_append_new(list, json_string(survey->pt_err.message));
 	for (size_t i = 0; survey->pt && mw_ptmalloc__info(survey->pt)->evidence[i]; i++)
@@ -96,6 +101,8 @@ int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_le
 		return dump(out, doc, name, err);
 	}
 	mw_ledger_text(out, ledger, name, residency, show->color, show->utf8, show->verbose);
+	if (!mw_image__spans_are_exact(survey->image))
+		fprintf(out, "shares within a region are estimates: %s\n", estimated);
 	if (!survey->pt)
 		fprintf(out, "the heap is in anon/unknown: %s\n", survey->pt_err.message);
 	else if (mw_ptmalloc__info(survey->pt)->problem_total)

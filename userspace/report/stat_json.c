@@ -28,9 +28,9 @@ static json_t *sizes(const struct mw_counts *counts)
 			continue;
 		mw_class_bounds(c, &low, &high);
 		json_array_append_new(list,
-				      json_pack("{s:o,s:o,s:o,s:o,s:o}", "low", integer(low), "high",
-						integer(high), "count", integer(sum.count), "bytes",
-						integer(sum.bytes), "freed",
+				      json_pack("{s:o,s:o,s:o,s:o,s:o}", "low", integer(low),
+						"high", integer(high), "count", integer(sum.count),
+						"bytes", integer(sum.bytes), "freed",
 						integer(counts->freed[c].count)));
 	}
 	return list;
@@ -63,10 +63,10 @@ static json_t *lifetimes(const struct mw_counts *counts)
 
 	for (unsigned int i = 0; i < 64; i++) {
 		if (counts->lifetime[i])
-			json_array_append_new(
-				list, json_pack("{s:f,s:f,s:o}", "low", i ? ldexp(1e-9, (int)i) : 0.0,
-						"high", ldexp(1e-9, (int)i + 1), "count",
-						integer(counts->lifetime[i])));
+			json_array_append_new(list, json_pack("{s:f,s:f,s:o}", "low",
+							      i ? ldexp(1e-9, (int)i) : 0.0, "high",
+							      ldexp(1e-9, (int)i + 1), "count",
+							      integer(counts->lifetime[i])));
 	}
 	return list;
 }
@@ -98,21 +98,18 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 		"{s:{s:o,s:o,s:o}, s:{s:o,s:o,s:o,s:o,s:o,s:o}, s:o, s:o, s:o, s:o, s:o,"
 		" s:{s:o,s:o,s:o}, s:o, s:o, s:{s:o,s:o,s:o}, s:{s:o,s:o}, s:{s:o,s:o}}",
 		"alloc", "calls", integer(alloc.count), "bytes", integer(alloc.bytes), "failed",
-		integer(c->failed),
-		"free", "calls", integer(mw_counts__free_calls(c)), "bytes", integer(freed.bytes),
-		"null", integer(c->free_null), "unknown", integer(c->free_unknown), "internal",
-		integer(c->free_internal), "by_realloc",
-		integer(c->freed_by_realloc),
-		"sizes", sizes(c), "placement", placement(c), "functions", functions(c),
-		"lifetimes", lifetimes(c), "lost", lost(c),
-		"brk", "calls", integer(vm->brk_calls), "grown_bytes", integer(vm->brk_grown),
-		"shrunk_bytes", integer(vm->brk_shrunk),
-		"mmap", cell("calls", vm->mmap), "munmap", cell("calls", vm->munmap),
-		"mremap", "calls", integer(vm->mremap_calls), "grown_bytes",
-		integer(vm->mremap_grown), "shrunk_bytes", integer(vm->mremap_shrunk),
-		"madvise", "calls", integer(vm->madvise_calls), "freed_bytes",
-		integer(vm->madvise_freed),
-		"faults", "minor", integer(sample->min_flt), "major", integer(sample->maj_flt));
+		integer(c->failed), "free", "calls", integer(mw_counts__free_calls(c)), "bytes",
+		integer(freed.bytes), "null", integer(c->free_null), "unknown",
+		integer(c->free_unknown), "internal", integer(c->free_internal), "by_realloc",
+		integer(c->freed_by_realloc), "sizes", sizes(c), "placement", placement(c),
+		"functions", functions(c), "lifetimes", lifetimes(c), "lost", lost(c), "brk",
+		"calls", integer(vm->brk_calls), "grown_bytes", integer(vm->brk_grown),
+		"shrunk_bytes", integer(vm->brk_shrunk), "mmap", cell("calls", vm->mmap), "munmap",
+		cell("calls", vm->munmap), "mremap", "calls", integer(vm->mremap_calls),
+		"grown_bytes", integer(vm->mremap_grown), "shrunk_bytes",
+		integer(vm->mremap_shrunk), "madvise", "calls", integer(vm->madvise_calls),
+		"freed_bytes", integer(vm->madvise_freed), "faults", "minor",
+		integer(sample->min_flt), "major", integer(sample->maj_flt));
 	int ret;
 
 	if (!part)
@@ -164,8 +161,7 @@ int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
 			(int)report->pid, "name", report->name, "mode", modes[report->mode],
 			"rss_bytes", integer(now->rss), "processes", integer(now->processes),
 			"ended", now->ended, "outstanding", "count",
-			integer(now->outstanding_count), "bytes",
-			integer(now->outstanding_bytes));
+			integer(now->outstanding_count), "bytes", integer(now->outstanding_bytes));
 	total = json_object();
 	events = json_array();
 	if (!doc || !total || !events)
@@ -175,8 +171,8 @@ int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
 	json_object_set_new(doc, "trim_threshold",
 			    now->threshold_known ? integer(now->trim_threshold) : json_null());
 	json_object_set_new(doc, "threshold_dynamic",
-			    now->threshold_known ? json_boolean(now->threshold_dynamic) :
-						   json_null());
+			    now->threshold_known ? json_boolean(now->threshold_dynamic)
+						 : json_null());
 	ret = put_counts(doc, report->interval);
 	if (!ret)
 		ret = put_counts(total, now);

@@ -59,7 +59,8 @@ static void print_calls(FILE *out, const struct mw_stat_report *r,
 		mw_format_count(rate, (uint64_t)((double)alloc.count / span)),
 		mw_format_size(size, alloc.bytes));
 	if (s->counts.failed)
-		fprintf(out, ", %s%" PRIu64 " failed%s", RED(style), s->counts.failed, PLAIN(style));
+		fprintf(out, ", %s%" PRIu64 " failed%s", RED(style), s->counts.failed,
+			PLAIN(style));
 	fprintf(out, "; frees %s", mw_format_count(count, mw_counts__free_calls(&s->counts)));
 	if (r->mode == MW_MODE_EXACT)
 		fprintf(out, "; outstanding %s blocks, %s",
@@ -162,9 +163,9 @@ static void print_kernel(FILE *out, const struct mw_vm_counts *vm)
 {
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 
-	fprintf(out, "  kernel     brk %" PRIu64 " (+%s -%s), mmap %" PRIu64 " (%s), ", vm->brk_calls,
-		mw_format_size(a, vm->brk_grown), mw_format_size(b, vm->brk_shrunk), vm->mmap.count,
-		mw_format_size((char[MW_UNIT_BUF]){0}, vm->mmap.bytes));
+	fprintf(out, "  kernel     brk %" PRIu64 " (+%s -%s), mmap %" PRIu64 " (%s), ",
+		vm->brk_calls, mw_format_size(a, vm->brk_grown), mw_format_size(b, vm->brk_shrunk),
+		vm->mmap.count, mw_format_size((char[MW_UNIT_BUF]){0}, vm->mmap.bytes));
 	fprintf(out, "munmap %" PRIu64 " (%s), mremap %" PRIu64 ", madvise %" PRIu64 " (%s)\n",
 		vm->munmap.count, mw_format_size(a, vm->munmap.bytes), vm->mremap_calls,
 		vm->madvise_calls, mw_format_size(b, vm->madvise_freed));
@@ -222,8 +223,8 @@ static void print_lost(FILE *out, const struct mw_stat_style *style, const struc
 	for (unsigned int i = 0; i < MW_LOSTS; i++) {
 		if (!c->lost[i])
 			continue;
-		fprintf(out, "%s%s%s %" PRIu64, any ? "" : RED(style), any ? ", " : "  lost       ", mw_lost_name(i),
-			c->lost[i]);
+		fprintf(out, "%s%s%s %" PRIu64, any ? "" : RED(style), any ? ", " : "  lost       ",
+			mw_lost_name(i), c->lost[i]);
 		any = true;
 	}
 	if (any)
@@ -244,9 +245,11 @@ static void print_details(FILE *out, const struct mw_counts *c)
 	if (any)
 		fputc('\n', out);
 	if (c->free_null || c->free_unknown || c->free_internal)
-		fprintf(out, "  frees      of NULL %" PRIu64 ", of blocks older than the watch %" PRIu64
+		fprintf(out,
+			"  frees      of NULL %" PRIu64 ", of blocks older than the watch %" PRIu64
 			", by glibc at threads' ends %" PRIu64 "\n",
-			(uint64_t)c->free_null, (uint64_t)c->free_unknown, (uint64_t)c->free_internal);
+			(uint64_t)c->free_null, (uint64_t)c->free_unknown,
+			(uint64_t)c->free_internal);
 	any = false;
 	for (unsigned int i = 0; i < 64; i++) {
 		char age[MW_UNIT_BUF];
@@ -285,7 +288,8 @@ int mw_stat_report__text(FILE *out, const struct mw_stat_report *r,
 	if (r->mode != MW_MODE_GROWTH && s->cpu_ns) {
 		double percent = 100 * (double)s->probe_ns / (double)s->cpu_ns;
 
-		fprintf(out, "  cost       about %.1f %% of the target's CPU time is probes (estimated)\n",
+		fprintf(out,
+			"  cost       about %.1f %% of the target's CPU time is probes (estimated)\n",
 			percent > 100 ? 100 : percent);
 	}
 	fputc('\n', out);

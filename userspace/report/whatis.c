@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "report/json.h"
+#include "report/typename.h"
 #include "report/whatis.h"
 #include "util/text.h"
 
@@ -13,31 +14,13 @@ static const char *region_name(const struct mw_region *r, char *buf, size_t size
 	return mw_text_clean(buf, size, r->map.path, strlen(r->map.path));
 }
 
-static const char *const whats[] = {
-	[MW_PY_WHAT_OBJECT] = "object", [MW_PY_WHAT_PARKED] = "parked",
-	[MW_PY_WHAT_BUFFER] = "buffer", [MW_PY_WHAT_FREE] = "free",
-	[MW_PY_WHAT_DATA] = "data",	[MW_PY_WHAT_SYSTEM] = "interpreter",
-	[MW_PY_WHAT_POOL] = "pool",	[MW_PY_WHAT_ARENA] = "arena",
-	[MW_PY_WHAT_STATIC] = "static",
-};
-
-static void type_name(const struct mw_py_type *t, char *buf, size_t size)
-{
-	const char *name = t->qualname[0] ? t->qualname : t->name;
-
-	if (t->module[0] && strcmp(t->module, "builtins") && strcmp(t->module, "__builtin__"))
-		snprintf(buf, size, "%s.%s", t->module, name);
-	else
-		snprintf(buf, size, "%s", name);
-}
-
 static json_t *python_json(const struct mw_py_object *o)
 {
-	json_t *doc = json_pack("{s:s}", "what", whats[o->what]), *list;
+	json_t *doc = json_pack("{s:s}", "what", mw_python_what_name(o->what)), *list;
 	char name[160];
 
 	if (o->type) {
-		type_name(o->type, name, sizeof(name));
+		mw_python_type_name(o->type, name, sizeof(name));
 		json_object_set_new(doc, "type", json_string(name));
 	}
 	if (o->block)
@@ -108,7 +91,7 @@ static void python_text(FILE *out, const struct mw_py_object *o, uint64_t addr)
 	char name[160] = "";
 
 	if (o->type)
-		type_name(o->type, name, sizeof(name));
+		mw_python_type_name(o->type, name, sizeof(name));
 	if (o->addr && o->what != MW_PY_WHAT_PARKED) {
 		fprintf(out,
 			"  object   0x%" PRIx64 ", %s, %" PRIu64 " bytes, %" PRIu64 " reference%s",

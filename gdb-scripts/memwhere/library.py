@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""libmemwhere.so through ctypes. The structures mirror gdb-scripts/engine/engine.h."""
+import os
+
+import gdb
+
+try:
+    import ctypes
+    from ctypes import (
+        CFUNCTYPE,
+        POINTER,
+        Structure,
+        c_char,
+        c_char_p,
+        c_int,
+        c_size_t,
+        c_ssize_t,
+        c_uint,
+        c_uint64,
+        c_void_p,
+    )
+except ImportError as error:
+    raise gdb.GdbError("memwhere needs GDB's Python to have ctypes (%s)" % error)
+
+ABI = 1
+JSON, VERBOSE, UTF8 = 1, 2, 4
+
+READ = CFUNCTYPE(c_ssize_t, c_void_p, c_uint64, c_void_p, c_size_t)
+FILE = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_size_t)
+CLOSE = CFUNCTYPE(None, c_void_p)
+LOG = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
+WRITE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+
+
+class Err(Structure):
+    _fields_ = [
+        ("code", c_int),
+        ("name", c_char * 32),
+        ("where", c_char * 192),
+        ("message", c_char * 512),
+    ]
+
+    def __str__(self):
+        where, message = (s.decode(errors="replace") for s in (self.where, self.message))
+        return "%s: %s" % (where, message) if where else message
+
+
+class Callbacks(Structure):
+    _fields_ = [
+        ("read", READ),
+        ("file", FILE),
+        ("close", CLOSE),
+        ("arg", c_void_p),
+    ]
+
+
+class Thread(Structure):
+    _fields_ = [("tid", c_int), ("sp", c_uint64), ("fs_base", c_uint64)]
+
+
+class Description(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("pid", c_int),
+        ("smaps", c_char_p),
+        ("smaps_len", c_size_t),
+        ("auxv", c_char_p),
+        ("auxv_len", c_size_t),
+        ("threads", POINTER(Thread)),
+        ("thread_count", c_size_t),
+    ]
+
+
+class Target(Structure):
+    _fields_ = [
+        ("core", c_char_p),
+        ("exe", c_char_p),
+        ("sysroot", c_char_p),
+        ("pid", c_int),
+        ("description", POINTER(Description)),
+        ("log", LOG),
+        ("log_arg", c_void_p),
+    ]
+
+
+class Request(Structure):
+    _fields_ = [
+        ("what", c_char_p),
+        ("number", c_uint64),
+        ("text", c_char_p),
+        ("flags", c_uint),
+        ("write", WRITE),
+        ("arg", c_void_p),
+    ]
+
+
+def candidates():
+    """Where the library may be: named, in the build folder, installed."""
+    named = os.environ.get("MEMWHERE_LIBRARY")
+    if named:
+        return [named]
+    scripts = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return [
+        os.path.normpath(os.path.join(scripts, place, "libmemwhere.so"))
+        for place in ("../build", "../../../lib")
+    ]
+
+
+_library = None
+
+
+def library():
+    """The library, loaded at the first command, so that sourcing the scripts never fails."""
+    global _library
+    if _library:
+        return _library
+    paths = candidates()
+    path = next((p for p in paths if os.path.exists(p)), None)
+    if not path:
+        raise gdb.GdbError(
+            "libmemwhere.so is not there (looked for %s): build it with `make' in memwhere's "
+            "folder, or name it in $MEMWHERE_LIBRARY" % ", ".join(paths)
+        )
+    try:
+        lib = ctypes.CDLL(path)
+        abi = lib.mw_engine_abi()
+    except (OSError, AttributeError) as error:
+        raise gdb.GdbError("%s can't be loaded: %s" % (path, error))
+    if abi != ABI:
+        raise gdb.GdbError(
+            "%s is of another version (interface %d, these scripts need %d): build it again "
+            "with `make'" % (path, abi, ABI)
+        )
+    lib.mw_engine__open.restype = c_void_p
+    lib.mw_engine__open.argtypes = [POINTER(Target), POINTER(Callbacks), POINTER(Err)]
+    lib.mw_engine__close.restype = None
+    lib.mw_engine__close.argtypes = [c_void_p]
+    lib.mw_engine__show.restype = c_int
+    lib.mw_engine__show.argtypes = [c_void_p, POINTER(Request), POINTER(Err)]
+    _library = lib
+    return lib

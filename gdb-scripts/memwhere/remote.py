@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A process behind GDB's remote protocol. Its /proc files come the way GDB itself gets files
+there: `remote get'. Of its pagemap nothing can be had, for gdbserver reads files with offsets of
+32 bits (require_int() in gdbserver/hostio.cc), so which pages are resident stays unknown."""
+import os
+import shutil
+import tempfile
+
+import gdb
+
+from memwhere import library
+
+THREADS_MAX = 4096
+
+
+class Remote:
+    """Files of the other side, above all those of its process PID."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.folder = None
+        self.fetched = {}
+
+    def close(self):
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder = None
+
+    def get(self, path):
+        """A copy of the file PATH of the other side, made once, or None."""
+        if path in self.fetched:
+            return self.fetched[path]
+        if not self.folder:
+            self.folder = tempfile.mkdtemp(prefix="memwhere-")
+        copy = os.path.join(self.folder, str(len(self.fetched)))
+        quoted = '"%s"' % path.replace("\\", "\\\\").replace('"', '\\"')
+        try:
+            gdb.execute("remote get %s %s" % (quoted, copy), to_string=True)
+        except gdb.error:
+            copy = None
+        self.fetched[path] = copy
+        return copy
+
+    def _read(self, path):
+        copy = self.get(path)
+        if not copy:
+            raise gdb.GdbError(
+                "the remote side can't read %s for GDB: memwhere needs a remote that serves files "
+                "(`remote get'), as gdbserver does" % path
+            )
+        with open(copy, "rb") as file:
+            return file.read()
+
+    def describe(self):
+        smaps = self._read("/proc/%d/smaps" % self.pid)
+        auxv = self._read("/proc/%d/auxv" % self.pid)
+        threads = read_threads()
+        return library.Description(
+            name=b"remote PID %d" % self.pid,
+            pid=self.pid,
+            smaps=smaps,
+            smaps_len=len(smaps),
+            auxv=auxv,
+            auxv_len=len(auxv),
+            threads=(library.Thread * len(threads))(*threads),
+            thread_count=len(threads),
+        )
+
+
+def read_threads():
+    """The threads' stack and thread pointers; what is selected stays selected."""
+    threads = sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1] or t.ptid[2])
+    selected, out = gdb.selected_thread(), []
+    frame = gdb.selected_frame() if selected else None
+    try:
+        for thread in threads[:THREADS_MAX]:
+            thread.switch()
+            newest = gdb.newest_frame()
+            values = []
+            for name in ("sp", "fs_base"):
+                try:
+                    values.append(int(newest.read_register(name)) & (1 << 64) - 1)
+                except (gdb.error, ValueError):
+                    values.append(0)
+            out.append(library.Thread(thread.ptid[1] or thread.ptid[2], *values))
+    finally:
+        if selected and selected.is_valid():
+            selected.switch()
+            if frame and frame.is_valid():
+                frame.select()
+    return out

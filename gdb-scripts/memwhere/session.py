@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One engine an inferior, kept from command to command until the inferior changes."""
+import codecs
+import ctypes
+
+import gdb
+
+from memwhere import library
+from memwhere.inferior import Inferior
+
+
+class Session:
+    """An open engine. What it found stays true as long as the inferior doesn't run."""
+
+    def __init__(self):
+        self.engine = None
+        self.shown = set()
+        self.lib = library.library()
+        self.inferior = Inferior()
+        err = library.Err()
+        self.engine = self.lib.mw_engine__open(
+            self.inferior.target, self.inferior.callbacks, ctypes.byref(err)
+        )
+        try:
+            self.inferior.check()
+            if not self.engine:
+                raise gdb.GdbError(str(err))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        if self.engine:
+            self.lib.mw_engine__close(self.engine)
+            self.engine = None
+        self.inferior.close()
+
+    def show(self, write, what, number=0, text=None, flags=0):
+        """Have WRITE called with the pieces of the document WHAT."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+        def take(_arg, data, size):
+            try:
+                write(decoder.decode(ctypes.string_at(data, size)))
+                return 1 if self.inferior.failure else 0
+            except BaseException as error:  # pylint: disable=broad-except
+                self.inferior.failure = self.inferior.failure or error
+                return 1
+
+        request = library.Request(
+            what=what.encode(),
+            number=number,
+            text=text.encode() if text is not None else None,
+            flags=flags,
+            write=library.WRITE(take),
+        )
+        self.shown.add(what)
+        err = library.Err()
+        ret = self.lib.mw_engine__show(self.engine, ctypes.byref(request), ctypes.byref(err))
+        try:
+            self.inferior.check()
+        except BaseException:
+            # What was read until then is only a part: the next command begins anew.
+            forget(gdb.selected_inferior().num)
+            raise
+        if ret:
+            raise gdb.GdbError(str(err))
+
+    def text(self, what, number=0, text=None, flags=0):
+        """The whole document, for short ones."""
+        pieces = []
+        self.show(pieces.append, what, number, text, flags)
+        return "".join(pieces)
+
+
+_sessions = {}
+
+
+def current():
+    """The session of the selected inferior."""
+    inferior = gdb.selected_inferior()
+    if any(thread.is_running() for thread in inferior.threads()):
+        raise gdb.GdbError("the process is running: stop it first (`interrupt', or Ctrl-C)")
+    session = _sessions.get(inferior.num)
+    if not session:
+        session = _sessions[inferior.num] = Session()
+    return session
+
+
+def peek(what):
+    """The selected inferior's session if it has shown WHAT already, else None."""
+    session = _sessions.get(gdb.selected_inferior().num)
+    return session if session and what in session.shown else None
+
+
+def forget(number=None):
+    """Drop the session of inferior NUMBER, or all of them."""
+    for each in [number] if number is not None else list(_sessions):
+        session = _sessions.pop(each, None)
+        if session:
+            session.close()
+
+
+def _forget_all(_event=None):
+    forget()
+
+
+# Whatever changes memory or mappings. `cont' and `exited' know their inferior, but files and
+# memory written by hand concern more than one as easily; a session is quick to open again.
+_EVENTS = (
+    "cont",
+    "exited",
+    "new_objfile",
+    "clear_objfiles",
+    "free_objfile",
+    "inferior_call",
+    "memory_changed",
+    "inferior_deleted",
+    "connection_removed",
+)
+
+
+def watch():
+    for name in _EVENTS:
+        if hasattr(gdb.events, name):
+            getattr(gdb.events, name).connect(_forget_all)
+
+
+def unwatch():
+    forget()
+    for name in _EVENTS:
+        if hasattr(gdb.events, name):
+            getattr(gdb.events, name).disconnect(_forget_all)
