@@ -71,6 +71,22 @@ expect_no_loss() { expect "$(last '[.total.lost[]] | add')" 0 lost; }
 # Count and bytes of the class that holds SIZE.
 class_count() { last "[.total.sizes[] | select(.low <= $1 and $1 <= .high) | .count] | add // 0"; }
 
+# The Python interpreters at hand, of any version and of version 3.
+interpreters() {
+	local p
+	for p in /usr/bin/python2.7 /usr/bin/python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python; do
+		[ -x "$p" ] && echo "$p"
+	done
+	return 0
+}
+interpreters3() {
+	local p
+	for p in $(interpreters); do
+		"$p" -c 'import sys; sys.exit(sys.version_info < (3, 6))' && echo "$p"
+	done
+	return 0
+}
+
 setup_common() { STARTED=(); }
 
 teardown_common() {

@@ -7,14 +7,6 @@ load lib
 setup() { setup_common; }
 teardown() { teardown_common; }
 
-interpreters() {
-	local p
-	for p in /usr/bin/python2.7 /usr/bin/python3 "$HOME"/.pyenv/versions/*/bin/python; do
-		[ -x "$p" ] && echo "$p"
-	done
-	return 0
-}
-
 @test "blocks above pymalloc's limit, exactly, in every interpreter at hand" {
 	cat >"$BATS_TEST_TMPDIR/blocks.py" <<-'EOF'
 	import os, sys

@@ -82,7 +82,7 @@ class Inferior:
 
     def _copy(self, addr, buf, size):
         try:
-            ctypes.memmove(buf, bytes(self.inferior.read_memory(addr, size)), size)
+            copy_out(buf, self.inferior.read_memory(addr, size), size)
             return size
         except gdb.MemoryError:
             pass
@@ -94,13 +94,13 @@ class Inferior:
             if end % PAGE and (end - end % PAGE) > addr + low:
                 middle = end - end % PAGE - addr
             try:
-                piece = bytes(self.inferior.read_memory(addr + low, middle - low))
+                piece = self.inferior.read_memory(addr + low, middle - low)
             except gdb.MemoryError:
                 if middle - low <= PAGE:
                     break
                 high = middle
                 continue
-            ctypes.memmove(buf + low, piece, len(piece))
+            copy_out(buf + low, piece, len(piece))
             low = middle
         return low
 
@@ -123,6 +123,11 @@ class Inferior:
                     return name
                 return self.remote.get(name[len("target:"):]) if self.remote else None
         return None
+
+
+def copy_out(buf, memory, size):
+    """Copy a gdb.Membuf to the address BUF, straight."""
+    ctypes.memmove(buf, (ctypes.c_char * size).from_buffer(memory), size)
 
 
 def core_path():

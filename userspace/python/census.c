@@ -14,7 +14,7 @@
 #include "util/bytes.h"
 #include "util/text.h"
 
-enum { SWEEP = 1 << 20, CHUNK_HEADER = 16, LOOK = 64, BATCH = 512 };
+enum { SWEEP = 1 << 20, CHUNK_HEADER = 16, LOOK = 96, BATCH = 512, LOWEST_POINTER = 1 << 20 };
 
 /* ---- labels -----------------------------------------------------------------------------------
  */
@@ -73,11 +73,13 @@ uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, u
 static void uncount(struct mw_python *py, uint32_t label, uint64_t start, uint64_t size)
 {
 	struct mw_py_type *t = &py->types[label & MW_PY_LABEL_TYPE];
+	uint64_t length;
 
 	switch (mw_py_label_role(label)) {
 	case MW_PY_ROLE_LIVE:
 		t->count--;
-		t->bytes -= mw_py_object_size(py, t, start + py->debug + t->pre);
+		length = mw_py_object_size(py, t, start + mw_py_debug_at(py, start) + t->pre);
+		t->bytes -= length < t->bytes ? length : t->bytes; /* it may run on */
 		t->tracked -= !!(label & MW_PY_LABEL_TRACKED);
 		break;
 	case MW_PY_ROLE_PARKED:
@@ -91,7 +93,7 @@ static void uncount(struct mw_python *py, uint32_t label, uint64_t start, uint64
 	}
 }
 
-void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr)
+static void mark(struct mw_python *py, uint32_t type, uint64_t addr, bool within)
 {
 	uint64_t start, size;
 	uint32_t *label;
@@ -105,11 +107,21 @@ void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr)
 	role = mw_py_label_role(*label);
 	/* Where something lies inside of an object, the object is the owner. */
 	if (role == MW_PY_ROLE_NONE || role == MW_PY_ROLE_BUFFER ||
-	    (role == MW_PY_ROLE_LIVE && addr != start + py->debug))
+	    (role == MW_PY_ROLE_LIVE && !within && addr != start + mw_py_debug_at(py, start)))
 		return;
 	uncount(py, *label, start, size);
 	*label = mw_py_label(MW_PY_ROLE_BUFFER, type);
 	py->types[type].buffer_bytes += size;
+}
+
+void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	mark(py, type, addr, false);
+}
+
+void mw_py_mark_values(struct mw_python *py, uint32_t type, uint64_t addr)
+{
+	mark(py, type, addr, true);
 }
 
 void mw_py_mark_system(struct mw_python *py, enum mw_py_system what, uint64_t addr)
@@ -143,8 +155,12 @@ void mw_py_mark_parked(struct mw_python *py, uint32_t type, uint64_t addr)
  * A reference count of a live object: positive, and in 64 bits far from full. Immortal ones of 3.12
  * and 3.13 have the lower half set; from 3.14 on flags are in the upper 16 bits of the word.
  */
-static bool plausible_count(const struct mw_python *py, uint64_t count)
+static bool plausible_count(struct mw_python *py, uint64_t count)
 {
+	/* In programs that are not position-independent pointers to objects are as small. */
+	if (count >= LOWEST_POINTER && count % 8 == 0 && count < 1ULL << 32 &&
+	    mw_py_type_at(py, mw_py_word(&py->pages, count + (uint64_t)py->layout.ob_type)) >= 0)
+		return false;
 	if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
 		return (uint32_t)count && !(count >> 32 & 0xffff);
 	return count && count < 1ULL << 32;
@@ -372,21 +388,21 @@ static int sweep_chunks(struct mw_python *py)
 	for (size_t i = 0; i < py->chunk_count; i++) {
 		const uint8_t *head = mw_window__at(&w, py->chunks[i], CHUNK_HEADER);
 		uint64_t size = head ? mw_u64_at(head + 8) & ~7ULL : 0, look;
+		uint32_t debug;
 
 		/* The program's bytes reach into the next chunk's header by a word. */
 		size = size > 8 ? size - 8 : 0;
-		if (size < py->debug + 16)
-			continue;
-		size -= py->debug;
 		look = size < LOOK ? size : LOOK;
-		head = mw_window__at(&w, py->chunks[i] + CHUNK_HEADER + py->debug, look);
+		head = size < 16 ? NULL : mw_window__at(&w, py->chunks[i] + CHUNK_HEADER, look);
 		if (!head)
 			continue;
 		py->pages.hand = w.buf;
 		py->pages.hand_start = w.start;
 		py->pages.hand_size = w.len;
-		look_at(py, &py->chunk_labels[i], head, py->chunks[i] + CHUNK_HEADER + py->debug,
-			size);
+		debug = py->any_debug ? mw_py_debug_bytes(head, look) : 0;
+		if (size >= debug + 16)
+			look_at(py, &py->chunk_labels[i], head + debug,
+				py->chunks[i] + CHUNK_HEADER + debug, size - debug);
 		py->pages.hand_size = 0;
 	}
 	mw_window__free(&w);

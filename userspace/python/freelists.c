@@ -51,9 +51,12 @@ static void find_floats(struct mw_python *py, int32_t type)
 
 	for (uint64_t off = 16; off + 24 <= d->size; off += 8) {
 		uint64_t head = mw_u64_at(d->bytes + off), n = 0;
-		const struct mw_py_pool *pool = head % 8 ? NULL : mw_py_pool_find(py, head);
+		const struct mw_py_pool *pool;
 
-		if (!pool || pool->class + 1u != size)
+		if (head % 8 || head < 4096 || !mw_py_label_at(py, head, NULL, NULL))
+			continue;
+		pool = mw_py_pool_find(py, head);
+		if (pool && pool->class + 1u != size)
 			continue;
 		for (uint64_t at = head; at && n <= FLOATS_MAX; n++) {
 			uint32_t *label = mw_py_label_at(py, at, NULL, NULL);
@@ -94,19 +97,17 @@ static void mark_of_interpreter(struct mw_python *py, uint64_t interp, int32_t f
 	}
 }
 
-/* 3.13, Include/internal/pycore_freelist.h: floats are a chain, dictkeys an array and its length.
- */
+/* 3.13, Include/internal/pycore_freelist.h: floats are a chain, dictkeys an array and its length. */
 static void mark_freelists_3_13(struct mw_python *py, uint64_t lists, int32_t floats, int32_t dicts)
 {
 	const struct mw_py_layout *l = &py->layout;
 
-	if (l->freelists_floats >= 0 && floats >= 0)
+	if (l->freelists_float_items >= 0 && floats >= 0)
 		mark_chain(py, floats,
-			   mw_py_word(&py->pages, lists + (uint64_t)l->freelists_floats), 8);
-	if (l->freelists_dictkeys >= 0 && dicts >= 0)
-		mark_array(py, dicts, lists + (uint64_t)l->freelists_dictkeys,
-			   mw_py_word32(&py->pages,
-					lists + (uint64_t)l->freelists_dictkeys + 8 * KEYS_MAX),
+			   mw_py_word(&py->pages, lists + (uint64_t)l->freelists_float_items), 8);
+	if (l->freelists_keys_items >= 0 && l->freelists_keys_numfree >= 0 && dicts >= 0)
+		mark_array(py, dicts, lists + (uint64_t)l->freelists_keys_items,
+			   mw_py_word32(&py->pages, lists + (uint64_t)l->freelists_keys_numfree),
 			   KEYS_MAX);
 }
 
@@ -139,7 +140,7 @@ void mw_py_freelists(struct mw_python *py)
 	int32_t floats = type_of_kind(py, MW_PY_KIND_FLOAT);
 	int32_t dicts = type_of_kind(py, MW_PY_KIND_DICT);
 
-	if (py->info.hex < MW_PY_VERSION(3, 10, 0) && floats >= 0 && py->arena_count)
+	if (py->info.hex < MW_PY_VERSION(3, 10, 0) && floats >= 0)
 		find_floats(py, floats);
 	for (size_t i = 0; i < py->interpreter_count; i++) {
 		uint64_t interp = py->interpreters[i].addr;

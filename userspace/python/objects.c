@@ -212,7 +212,7 @@ static void dict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	/* From 3.13 on they may lie within the instance whose dictionary this is. */
 	if (values &&
 	    (l->dictvalues_embedded < 0 || !byte(py, values + (uint64_t)l->dictvalues_embedded)))
-		mw_py_mark(py, type, values);
+		mw_py_mark_values(py, type, values);
 }
 
 /*
@@ -486,12 +486,12 @@ static void managed_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	uint64_t values;
 
 	if (py->info.hex < MW_PY_VERSION(3, 12, 0)) {
-		mw_py_mark(py, type, mw_py_word(&py->pages, addr - 32));
+		mw_py_mark_values(py, type, mw_py_word(&py->pages, addr - 32));
 		return;
 	}
 	values = mw_py_word(&py->pages, addr - 24);
 	if (values & 1) /* else it is a dictionary */
-		mw_py_mark(py, type, values & ~1ULL);
+		mw_py_mark_values(py, type, values & ~1ULL);
 }
 
 void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)

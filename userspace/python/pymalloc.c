@@ -349,22 +349,35 @@ static int read_pools(struct mw_python *py)
 
 /*
  * Debug hooks put 16 bytes before each block: its size, the letter of the interface and seven
- * forbidden bytes, 0xFD since 3.8 and 0xFB before (obmalloc.c, _PyMem_DebugRawAlloc).
+ * forbidden bytes, 0xFD since 3.8 and 0xFB before (obmalloc.c, _PyMem_DebugRawAlloc). What pymalloc
+ * passes on to malloc has them twice.
  */
-static uint32_t debug_bytes(struct mw_python *py, uint64_t block)
+uint32_t mw_py_debug_bytes(const uint8_t *p, uint64_t size)
 {
-	uint8_t head[16];
-	uint8_t mark;
+	uint32_t n;
 
-	if (!mw_py_read(&py->pages, block, head, sizeof(head)) || !strchr("orm", head[8]) ||
-	    !head[8])
-		return 0;
-	mark = head[9];
-	for (int i = 10; i < 16; i++) {
-		if (head[i] != mark)
-			return 0;
+	for (n = 0; n < 32 && n + 16 <= size; n += 16) {
+		uint8_t letter = p[n + 8], mark = p[n + 9];
+		int i = 10;
+
+		while (i < 16 && p[n + i] == mark)
+			i++;
+		if ((letter != 'o' && letter != 'r' && letter != 'm') || i < 16 ||
+		    (mark != 0xfd && mark != 0xfb))
+			break;
 	}
-	return mark == 0xfd || mark == 0xfb ? 16 : 0;
+	return n;
+}
+
+uint32_t mw_py_debug_at(struct mw_python *py, uint64_t start)
+{
+	uint8_t head[32];
+
+	if (py->debug && mw_py_pool_find(py, start))
+		return py->debug;
+	if (!py->any_debug || !mw_py_read(&py->pages, start, head, sizeof(head)))
+		return 0;
+	return mw_py_debug_bytes(head, sizeof(head));
 }
 
 static void learn_allocator(struct mw_python *py)
@@ -373,15 +386,20 @@ static void learn_allocator(struct mw_python *py)
 
 	py->info.allocator = py->arena_count ? "pymalloc" : "malloc";
 	for (size_t i = 0; i < py->pool_count && seen < 64; i++) {
-		if (py->pools[i].state != MW_PY_POOL_FULL)
+		uint8_t head[16];
+
+		if (py->pools[i].state != MW_PY_POOL_FULL ||
+		    !mw_py_read(&py->pages, py->pools[i].addr + MW_PY_POOL_HEADER, head,
+				sizeof(head)))
 			continue;
 		seen++;
-		debug += debug_bytes(py, py->pools[i].addr + MW_PY_POOL_HEADER) != 0;
+		debug += mw_py_debug_bytes(head, sizeof(head)) != 0;
 	}
 	if (seen && debug > seen / 2) {
 		py->debug = 16;
 		py->info.allocator = "pymalloc_debug";
 	}
+	py->any_debug = py->debug || !py->arena_count;
 }
 
 /*

@@ -87,7 +87,8 @@ struct mw_python {
 	size_t pool_count, pool_capacity;
 	struct mw_py_problem problems[MW_PY_PROBLEMS];
 	size_t evidence_count;
-	uint32_t debug; /* bytes that debug hooks put before each block */
+	uint32_t debug; /* bytes that debug hooks put before each block of a pool */
+	bool any_debug; /* chunks of malloc's may have them, too */
 
 	/* The census. */
 	bool counted;
@@ -140,6 +141,11 @@ enum { MW_PY_POOL_BITS = 65536 / 8, MW_PY_POOL_HEADER = 48 };
 uint32_t mw_py_pool_free(const struct mw_python *py, const struct mw_py_pool *pool,
 			 const uint8_t *bytes, uint64_t *free, const char **problem);
 
+/* Bytes of debug hooks at P, the start of a block of SIZE bytes. */
+uint32_t mw_py_debug_bytes(const uint8_t *p, uint64_t size);
+/* The same for the block that starts at START. */
+uint32_t mw_py_debug_at(struct mw_python *py, uint64_t start);
+
 /* types.c */
 /* The type at ADDR as an index of py->types, -1: there is none. */
 int32_t mw_py_type_at(struct mw_python *py, uint64_t addr);
@@ -182,6 +188,8 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t type, uint64_t addr);
 void mw_py_learn_before(struct mw_python *py);
 /* ADDR is in a block that an object of TYPE owns; 0 and what is in no block are passed over. */
 void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr);
+/* The same for values of a dictionary or an instance, which begin behind a head of their own. */
+void mw_py_mark_values(struct mw_python *py, uint32_t type, uint64_t addr);
 /* ADDR is in the block of a dead object of TYPE that is kept in a free list. */
 void mw_py_mark_parked(struct mw_python *py, uint32_t type, uint64_t addr);
 /* What the interpreter itself owns. */

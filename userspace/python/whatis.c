@@ -48,7 +48,7 @@ static void look_at_block(struct mw_python *py, uint32_t label, struct mw_py_obj
 	out->type = &py->types[label & MW_PY_LABEL_TYPE];
 	if (role == MW_PY_ROLE_BUFFER)
 		return;
-	out->addr = out->block + py->debug + out->type->pre;
+	out->addr = out->block + mw_py_debug_at(py, out->block) + out->type->pre;
 	if (role == MW_PY_ROLE_PARKED)
 		return;
 	out->tracked = label & MW_PY_LABEL_TRACKED;
@@ -93,7 +93,7 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 /* ---- all of them
  * --------------------------------------------------------------------------------- */
 
-static void set_block(const struct mw_python *py, struct mw_py_block *b, uint64_t start,
+static void set_block(struct mw_python *py, struct mw_py_block *b, uint64_t start,
 		      uint64_t size, uint32_t label)
 {
 	enum mw_py_role role = mw_py_label_role(label);
@@ -103,7 +103,7 @@ static void set_block(const struct mw_python *py, struct mw_py_block *b, uint64_
 		return;
 	b->type = &py->types[label & MW_PY_LABEL_TYPE];
 	if (role != MW_PY_ROLE_BUFFER)
-		b->object = start + py->debug + b->type->pre;
+		b->object = start + mw_py_debug_at(py, start) + b->type->pre;
 }
 
 static int each_of_pool(struct mw_python *py, const struct mw_py_pool *pool, mw_py_block_fn fn,

@@ -1,0 +1,248 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Python's heap against what the process itself knows (python_truth.py, check_python.py).
+
+load lib
+
+setup() { setup_common; }
+teardown() { teardown_common; }
+
+TRUTH=$BATS_TEST_DIRNAME/python_truth.py
+CHECK=$BATS_TEST_DIRNAME/check_python.py
+
+# Start the process that knows what it holds; $F is its folder. It sleeps when this returns.
+start_truth() {
+	F=$(mktemp -d "$BATS_TEST_TMPDIR/truth.XXXXXX")
+	start_workload "$@" "$TRUTH" "$F"
+	"$MW" census --json "$PID" >"$F/before.json"
+	go_and_wait
+	sleep 0.1
+}
+
+end_truth() {
+	kill -KILL "$PID"
+	wait "$PID" 2>/dev/null || true
+	exec 7>&-
+}
+
+addresses() { jq -r '.sizes[][1]' "$F/truth.json"; }
+
+# What memwhere says of TARGET (a PID or a core) against the truth.
+check_truth() {
+	"$MW" census --json "$1" >"$F/census.json"
+	"$MW" arenas --json "$1" >"$F/arenas.json"
+	# shellcheck disable=SC2046 # a list of words
+	"$MW" whatis --json "$1" $(addresses) >"$F/whatis.json"
+	python3 "$CHECK" "$F"
+}
+
+@test "objects, sizes, free lists and blocks in every interpreter at hand, as they are" {
+	count=0
+	for python in $(interpreters3); do
+		start_truth "$python"
+		check_truth "$PID"
+		end_truth
+		count=$((count + 1))
+	done
+	[ "$count" -ge 1 ]
+}
+
+@test "the same with PYTHONMALLOC=malloc, debug and malloc_debug" {
+	for python in $(interpreters3); do
+		for allocator in malloc debug malloc_debug; do
+			PYTHONMALLOC=$allocator start_truth "$python"
+			check_truth "$PID"
+			end_truth
+		done
+	done
+}
+
+@test "cores say the same as the process: snapshot, gcore, compressed" {
+	start_truth python3
+	"$MW" snapshot "$PID" -o "$F/snapshot"
+	"$MW" snapshot -z "$PID" -o "$F/snapshot.zst"
+	gcore -o "$F/gcore" "$PID" >/dev/null 2>&1
+	end_truth
+	for core in "$F/snapshot" "$F/snapshot.zst" "$F/gcore."*; do
+		check_truth "$core"
+	done
+}
+
+@test "the ledger of a Python program sums to RSS, and less than 1 % is unknown" {
+	for python in $(interpreters3); do
+		start_truth "$python"
+		"$MW" ledger --stop --json "$PID" >"$F/ledger.json"
+		rss=$(awk '/^Rss:/ {n += $2} END {print n * 1024}' "/proc/$PID/smaps")
+		end_truth
+		jq -e --argjson rss "$rss" '
+			([.entries[].resident_bytes] | add) == .resident_bytes
+			and (.resident_bytes - $rss | fabs) <= 262144
+			and .unknown_bytes < .resident_bytes / 100
+			and ([.entries[] | select(.owner | startswith("python/live/"))] | length) > 30
+			and ([.entries[] | select(.owner == "python/free-block" or .owner == "python/gc-head"
+				or .owner == "python/arena-overhead")] | length) == 3
+		' "$F/ledger.json" >/dev/null || { jq '{resident_bytes, unknown_bytes}' "$F/ledger.json"; return 1; }
+	done
+}
+
+@test "the parts of the arenas sum to the arenas" {
+	start_truth python3
+	"$MW" snapshot "$PID" -o "$F/core"
+	end_truth
+	"$MW" arenas --json "$F/core" >"$F/arenas.json"
+	jq -e '
+		.arena_bytes == ([.arena_list[].bytes] | add)
+		and .used_blocks == ([.classes[].used] | add)
+		and .used_bytes == ([.classes[] | .used * .size] | add)
+		and .pools.used + .pools.full == ([.classes[].pools] | add)
+		and ([.arena_list[] | .used_pools + .full_pools + .free_pools + .unused_pools] | add)
+			== .pools.used + .pools.full + .pools.free + .pools.unused
+	' "$F/arenas.json" >/dev/null
+}
+
+@test "numpy and Django: their data has an owner, less than 2 % is unknown" {
+	cat >"$BATS_TEST_TMPDIR/app.py" <<-'EOF'
+	import os, sys, time
+	import numpy
+	kept = [numpy.zeros(100003) for i in range(37)] + [numpy.ones((101, 103), "f4") for i in range(41)]
+	import django
+	from django.conf import settings
+	settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
+	    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+	django.setup()
+	from django.contrib.auth.models import User
+	from django.core.management import call_command
+	call_command("migrate", verbosity=0)
+	users = [User(username="u%d" % i) for i in range(613)]
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	time.sleep(1000)
+	EOF
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/app.py"
+	"$MW" census --json --stop "$PID" >"$BATS_TEST_TMPDIR/census.json"
+	"$MW" ledger --json --stop "$PID" >"$BATS_TEST_TMPDIR/ledger.json"
+	jq -e '[.types[] | select(.type == "User" and .module == "django.contrib.auth.models")][0].count == 613' \
+		"$BATS_TEST_TMPDIR/census.json" >/dev/null
+	jq -e '[.types[] | select(.type == "ndarray")][0] | .count >= 78
+		and .bytes >= 37 * 800024 + 41 * 41612 and .bytes < 37 * 800024 + 41 * 41612 + 400000' \
+		"$BATS_TEST_TMPDIR/census.json" >/dev/null
+	# calloc'ed zeros that nobody wrote are not in memory: that is why only the ones count.
+	jq -e '.unknown_bytes < .resident_bytes / 50
+		and ([.entries[] | select(.owner == "python/buffer/numpy.ndarray")][0].bytes >= 37 * 800024)' \
+		"$BATS_TEST_TMPDIR/ledger.json" >/dev/null
+}
+
+@test "a program that embeds Python, and four sub-interpreters" {
+	cat >"$BATS_TEST_TMPDIR/embed.c" <<-'EOF'
+	#include <Python.h>
+	#include <unistd.h>
+	int main(void)
+	{
+		PyThreadState *first;
+		Py_Initialize();
+		PyRun_SimpleString("class Mine: pass\nkept = [Mine() for i in range(1013)]\n");
+		first = PyThreadState_Get();
+		for (int i = 0; i < 4; i++) {
+			Py_NewInterpreter();
+			PyRun_SimpleString("class Mine: pass\nkept = [Mine() for i in range(101)]\n");
+		}
+		PyThreadState_Swap(first);
+		printf("ready %d\n", getpid());
+		fflush(stdout);
+		pause();
+		return 0;
+	}
+	EOF
+	# shellcheck disable=SC2046 # lists of words
+	gcc -o "$BATS_TEST_TMPDIR/embed" "$BATS_TEST_TMPDIR/embed.c" $(/usr/bin/python3-config --cflags --ldflags --embed)
+	start_workload "$BATS_TEST_TMPDIR/embed"
+	"$MW" arenas --json "$PID" | jq -e '(.interpreters | length) == 5' >/dev/null
+	# Each interpreter has a class of its own.
+	"$MW" census --json "$PID" | jq -e '[.types[] | select(.type == "Mine") | .count] | sort == [101, 101, 101, 101, 1013]' >/dev/null
+}
+
+@test "sub-interpreters with pools of their own (3.12 and later)" {
+	for python in $(interpreters3); do
+		"$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' || continue
+		cat >"$BATS_TEST_TMPDIR/subs.py" <<-'EOF'
+		import os, sys, time
+		try:
+		    import _interpreters as interpreters
+		except ImportError:
+		    import _xxsubinterpreters as interpreters
+		code = "class Mine: pass\nimport builtins\nbuiltins.kept = [Mine() for i in range(101)]"
+		subs = [interpreters.create() for i in range(4)]
+		for each in subs:
+		    interpreters.run_string(each, code)
+		sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+		time.sleep(1000)
+		EOF
+		start_workload "$python" "$BATS_TEST_TMPDIR/subs.py"
+		"$MW" arenas --json "$PID" | jq -e '(.interpreters | length) == 5 and ([.arena_list[].interpreter] | unique | length) >= 1' >/dev/null
+		"$MW" census --json "$PID" | jq -e '[.types[] | select(.type == "Mine") | .count] == [101, 101, 101, 101]' >/dev/null
+		end_truth
+	done
+}
+
+@test "no interpreter: says so, and what was looked for" {
+	start_workload "$WORK/heap"
+	for command in arenas census; do
+		run "$MW" "$command" "$PID"
+		[ "$status" -eq 1 ]
+		[[ $output == *"no CPython interpreter found"*"version text"* ]]
+		run "$MW" "$command" --json "$PID"
+		[ "$(jq -r .error.code <<<"$output")" = no-python ]
+	done
+	"$MW" ledger --json "$PID" | jq -e '.resident_bytes > 0' >/dev/null
+}
+
+@test "damaged pools and objects: problems are listed, nothing loops or crashes" {
+	cat >"$BATS_TEST_TMPDIR/damage.py" <<-'EOF'
+	import ctypes, os, random, sys
+	seed = int(sys.argv[1])
+	random.seed(seed)
+	kept = [[i] for i in range(20000)] + [(i, str(i)) for i in range(20000)] + [{i: i} for i in range(3000)]
+	libc = ctypes.CDLL(None)
+	targets = [id(random.choice(kept)) for i in range(40)]
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	sys.stdin.readline()
+	done = b"done 1\n"
+	write, pause = libc.write, libc.pause
+	for at in targets:  # pool headers, free lists, objects
+	    pool = at & ~(16384 - 1)
+	    where = random.choice([pool, pool + 8, pool + 36, pool + 40, at, at + 8, at + 16, at + 24, at - 16])
+	    ctypes.memmove(where, random.choice([b"\xff" * 8, b"\0" * 8, bytes(random.randrange(256) for i in range(8)),
+	        where.to_bytes(8, "little"), (pool + 48).to_bytes(8, "little")]), 8)
+	write(1, done, 7)
+	while True: pause()
+	EOF
+	for seed in 1 2 3 4 5 6 7 8; do
+		start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/damage.py" "$seed"
+		go
+		# It may well die of it; its memory is what counts.
+		wait_until 5 sh -c "grep -q ^done '$BATS_TEST_TMPDIR/said' || ! kill -0 $PID" || true
+		for command in arenas census ledger; do
+			run timeout 20 "$MW" "$command" "$PID"
+			[ "$status" -le 1 ]
+		done
+		end_truth
+	done
+}
+
+@test "a busy interpreter that runs on: never a crash, and totals that make sense" {
+	cat >"$BATS_TEST_TMPDIR/busy.py" <<-'EOF'
+	import os, sys, threading
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	def churn():
+	    while True:
+	        kept = [{"k%d" % i: [i] * (i % 50)} for i in range(5000)]
+	        del kept[::2]
+	for i in range(3): threading.Thread(target=churn).start()
+	EOF
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/busy.py"
+	for i in 1 2 3 4 5 6 7 8; do
+		timeout 20 "$MW" census --json "$PID" >"$BATS_TEST_TMPDIR/census.json"
+		jq -e '.objects > 5000 and .objects < 10000000' "$BATS_TEST_TMPDIR/census.json" >/dev/null
+		timeout 20 "$MW" ledger --json "$PID" | jq -e '([.entries[].resident_bytes] | add) == .resident_bytes' >/dev/null
+		timeout 20 "$MW" arenas --json --stop "$PID" | jq -e '(.problems | length) == 0 and .stopped_seconds > 0' >/dev/null
+	done
+}
