@@ -184,7 +184,7 @@ check_truth() {
 }
 
 @test "no interpreter: says so, and what was looked for" {
-	start_workload "$WORK/heap"
+	start_workload "$WORK/counts" classes
 	for command in arenas census; do
 		run "$MW" "$command" "$PID"
 		[ "$status" -eq 1 ]

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* needs: userspace/image/image.c userspace/image/core.c userspace/image/core_notes.c userspace/image/unpack.c userspace/image/elffile.c userspace/image/smaps.c userspace/image/maps.c userspace/util/array.c userspace/util/err.c userspace/util/file.c userspace/util/log.c userspace/util/text.c userspace/heap/ptmalloc.c userspace/heap/ptmalloc_arenas.c userspace/heap/ptmalloc_cache.c userspace/heap/ptmalloc_debug.c userspace/heap/ptmalloc_find.c userspace/heap/ptmalloc_layout.c userspace/heap/ptmalloc_mmapped.c userspace/heap/ptmalloc_walk.c userspace/ledger/ledger.c userspace/ledger/claims.c */
 /* Any bytes as a core: opened, its heap looked for, its ledger built. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* needs: userspace/image/maps.c userspace/util/array.c userspace/util/err.c userspace/util/file.c */
 #include <stdlib.h>
 
 #include "image/maps.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* needs: userspace/image/smaps.c userspace/image/maps.c userspace/util/array.c userspace/util/err.c userspace/util/file.c */
 /* Any text as /proc/PID/smaps and as /proc/PID/maps. */
 #include <stdint.h>
 #include <stdlib.h>

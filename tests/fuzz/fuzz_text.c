@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* needs: userspace/util/text.c userspace/util/units.c */
 #include <stdlib.h>
 #include <string.h>
 

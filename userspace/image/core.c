@@ -310,8 +310,14 @@ static ssize_t core_read(struct mw_image *image, uint64_t addr, void *buf, size_
 		size_t want = len - done;
 		ssize_t n;
 
-		if (!s)
-			break;
+		if (!s) {
+			/* GDB's gcore has no segment at all for what it leaves to the files. */
+			n = read_backing(image, core, addr + done, (char *)buf + done, want);
+			if (n <= 0)
+				break;
+			done += (size_t)n;
+			continue;
+		}
 		if (addr + done - s->start < s->held) {
 			uint64_t off = addr + done - s->start;
 

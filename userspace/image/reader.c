@@ -129,8 +129,15 @@ ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t
 		size_t want = len - done;
 		ssize_t n;
 
-		if (!region || region->io)
+		if (region && region->io)
 			break;
+		if (!region) {
+			/* The caller may know more: what a core leaves to the files. */
+			n = fetch(image, NULL, addr + done, (uint8_t *)buf + done, want);
+			if (n == -EINTR)
+				return n;
+			return n > 0 ? (ssize_t)done + n : (ssize_t)done;
+		}
 		if (want > region->map.end - addr - done)
 			want = region->map.end - addr - done;
 		if (want < MW_READER_PIECE)

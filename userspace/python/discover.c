@@ -24,6 +24,10 @@ enum { DATA_MAX = 64 << 20, INTERPRETERS_MAX = 4096, THREADS_MAX = 1 << 20 };
 
 void mw_py_evidence(struct mw_python *py, const char *text)
 {
+	for (size_t i = 0; i < py->evidence_count; i++) {
+		if (!strcmp(py->info.evidence[i], text))
+			return;
+	}
 	if (py->evidence_count + 1 < MW_PY_EVIDENCE)
 		py->info.evidence[py->evidence_count++] = text;
 }
@@ -68,6 +72,16 @@ static uint64_t module_base(const struct mw_regions *regions, size_t i)
 	return regions->regions[first].map.start;
 }
 
+static void read_data(struct mw_python *py, struct mw_py_data *data)
+{
+	for (uint64_t at = 0; at < data->size;) {
+		ssize_t n = mw_image__read(py->image, data->start + at, data->bytes + at,
+					   data->size - at);
+
+		at = n > 0 ? at + (uint64_t)n : (at + 4096) & ~4095ULL;
+	}
+}
+
 /* Copy the writable data of the file mapped in region I, and the .bss behind it. */
 static int copy_data(struct mw_python *py, size_t i, struct mw_py_data *data)
 {
@@ -97,13 +111,14 @@ static int copy_data(struct mw_python *py, size_t i, struct mw_py_data *data)
 	data->bytes = calloc(1, data->size);
 	if (!data->bytes)
 		return -ENOMEM;
-	for (uint64_t at = 0; at < data->size;) {
-		ssize_t n = mw_image__read(py->image, data->start + at, data->bytes + at,
-					   data->size - at);
-
-		at = n > 0 ? at + (uint64_t)n : (at + 4096) & ~4095ULL;
-	}
+	read_data(py, data);
 	return 0;
+}
+
+void mw_py_refresh(struct mw_python *py)
+{
+	mw_py_pages__forget(&py->pages);
+	read_data(py, &py->data);
 }
 
 uint64_t mw_py_symbol(struct mw_python *py, const char *name)
@@ -130,6 +145,21 @@ static bool is_interpreter(struct mw_python *py, const struct mw_py_layout *l, u
 	       mw_py_word(&py->pages, tstate + (uint64_t)l->tstate_interp) == addr;
 }
 
+/* The list that begins at HEAD leads to MAIN, which is an interpreter; others may have no threads. */
+static bool is_list(struct mw_python *py, const struct mw_py_layout *l, uint64_t head, uint64_t main)
+{
+	uint64_t at = head;
+
+	if (!is_interpreter(py, l, main))
+		return false;
+	for (int i = 0; at && at % 8 == 0 && i < INTERPRETERS_MAX; i++) {
+		if (at == main)
+			return true;
+		at = mw_py_word(&py->pages, at + (uint64_t)l->interp_next);
+	}
+	return false;
+}
+
 static uint64_t data_word(const struct mw_py_data *d, uint64_t offset)
 {
 	return offset + 8 <= d->size ? mw_u64_at(d->bytes + offset) : 0;
@@ -147,8 +177,10 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 	if (at) {
 		uint64_t head = mw_py_word(
 			&py->pages, at + (has_runtime ? (uint64_t)l->runtime_interpreters : 0));
+		uint64_t main = has_runtime ? mw_py_word(&py->pages, at + (uint64_t)l->runtime_main)
+					    : head;
 
-		if (is_interpreter(py, l, head)) {
+		if (is_list(py, l, head, main)) {
 			mw_py_evidence(py, has_runtime ? "_PyRuntime by symbol"
 						       : "interp_head by symbol");
 			return head;
@@ -167,7 +199,7 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 			main = data_word(d, off + (uint64_t)l->runtime_main);
 		}
 		if (!head || !main || head % 8 || main % 8 || head < 65536 ||
-		    !is_interpreter(py, l, head) || (main != head && !is_interpreter(py, l, main)))
+		    !is_list(py, l, head, main))
 			continue;
 		*runtime = has_runtime ? d->start + off : 0;
 		mw_py_evidence(py, has_runtime ? "_PyRuntime by its content"
@@ -181,7 +213,7 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 {
 	const struct mw_py_layout *l = &py->layout;
 
-	for (uint64_t i = head; i && is_interpreter(py, l, i);
+	for (uint64_t i = head; i && i % 8 == 0;
 	     i = mw_py_word(&py->pages, i + (uint64_t)l->interp_next)) {
 		struct mw_py_interpreter *one;
 		uint64_t t;

@@ -5,22 +5,27 @@
 
 #include "python/pages.h"
 
-/* A debugger's reads cost most by the call, the others by the byte. */
-enum { LINE = 4096, LINE_CALLBACK = 64 << 10, CACHE = 32 << 20 };
+/* Lines are pages, since mappings begin at any. A debugger's reads are kept in larger pieces below. */
+enum { LINE = 4096, CACHE = 32 << 20 };
 
 int mw_py_pages__init(struct mw_py_pages *pages, struct mw_image *image)
 {
 	pages->image = image;
-	pages->line = mw_image__kind(image) == MW_IMAGE_CALLBACK ? LINE_CALLBACK : LINE;
+	pages->line = LINE;
 	pages->count = CACHE / pages->line;
 	pages->tags = malloc(pages->count * sizeof(*pages->tags));
 	pages->have = malloc(pages->count * sizeof(*pages->have));
 	pages->bytes = malloc(CACHE);
 	if (!pages->tags || !pages->have || !pages->bytes)
 		return -ENOMEM;
+	mw_py_pages__forget(pages);
+	return 0;
+}
+
+void mw_py_pages__forget(struct mw_py_pages *pages)
+{
 	for (size_t i = 0; i < pages->count; i++)
 		pages->tags[i] = 1;
-	return 0;
 }
 
 void mw_py_pages__free(struct mw_py_pages *pages)

@@ -21,6 +21,7 @@ struct mw_py_pages {
 };
 
 int mw_py_pages__init(struct mw_py_pages *pages, struct mw_image *image);
+void mw_py_pages__forget(struct mw_py_pages *pages); /* what is kept: memory has changed */
 void mw_py_pages__free(struct mw_py_pages *pages);
 
 /* Copy LEN bytes at ADDR; false when not all of them could be read. */

@@ -34,11 +34,16 @@ enum {
 
 enum { ARENAS_MAX = 1 << 22, POOLS_PER_ARENA_MAX = 1 << 14, POOL_SIZE_MAX = 64 << 10 };
 
-/* How many consecutive heads from OFFSET of the data on are as usedpools has them. */
+enum { HEADS_MIN = 32, WRONG_MAX = 8, TRIES = 8 };
+
+/*
+ * How many consecutive heads from OFFSET of the data on are as usedpools has them; FILLED is how many
+ * of them have pools. A few may be wrong: damaged, or changed in between in a process that runs.
+ */
 static unsigned int count_heads(struct mw_python *py, uint64_t offset, unsigned int *filled)
 {
 	const struct mw_py_data *d = &py->data;
-	unsigned int i;
+	unsigned int i, wrong = 0;
 
 	*filled = 0;
 	for (i = 0; i < MW_PY_CLASSES && offset + 16 * i + 16 <= d->size; i++) {
@@ -48,11 +53,15 @@ static unsigned int count_heads(struct mw_python *py, uint64_t offset, unsigned 
 
 		if (next == head && prev == head)
 			continue;
-		if (next == head || prev == head || next % 4096 || prev % 4096 || !next || !prev ||
-		    mw_py_word(&py->pages, next + POOL_PREV) != head ||
-		    mw_py_word(&py->pages, prev + POOL_NEXT) != head)
+		if ((next % 4096 && next != head) || (prev % 4096 && prev != head) || !next ||
+		    !prev)
 			break;
-		(*filled)++;
+		if (next != head && prev != head &&
+		    mw_py_word(&py->pages, next + POOL_PREV) == head &&
+		    mw_py_word(&py->pages, prev + POOL_NEXT) == head)
+			(*filled)++;
+		else if (++wrong > WRONG_MAX || wrong > *filled + 1)
+			break;
 	}
 	return i;
 }
@@ -71,7 +80,7 @@ static uint64_t find_usedpools(struct mw_python *py)
 		if (first != d->start + off - 16 && (!first || first % 4096))
 			continue;
 		n = count_heads(py, off, &filled);
-		if (n >= 32 && (filled > best_filled || (filled == best_filled && n > best))) {
+		if (n >= HEADS_MIN && (filled > best_filled || (filled == best_filled && n > best))) {
 			best = n;
 			best_filled = filled;
 			found = d->start + off;
@@ -220,6 +229,7 @@ static int add_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t ad
 		} else if (count) {
 			capacity = (py->info.pool_size - MW_PY_POOL_HEADER) / size;
 			if (count > capacity || next > py->info.pool_size ||
+			    next < MW_PY_POOL_HEADER ||
 			    (next - MW_PY_POOL_HEADER) % size) {
 				mw_py_problem(py, addr, "pool with impossible counts");
 				next = MW_PY_POOL_HEADER + capacity * size;
@@ -296,7 +306,7 @@ static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpre
 		if (add_arena(py, arenas + i * ARENA_SIZE, interpreter))
 			return -ENOMEM;
 	}
-	if (py->layout.obmalloc_raw_blocks >= 0)
+	if (py->layout.obmalloc_raw_blocks >= 0 && arena_count)
 		py->info.raw_blocks += (int64_t)mw_py_word(
 			&py->pages, usedpools + (uint64_t)py->layout.obmalloc_raw_blocks);
 	return 0;
@@ -427,28 +437,47 @@ static int64_t count_raw_blocks(struct mw_python *py)
 	return (int64_t)(mw_py_word(&py->pages, at) - (together ? py->info.used_blocks : 0));
 }
 
-int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
+/* The states that there are, into py->arenas. */
+static int add_states(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
+	size_t shared = 0;
 	int ret = 0;
 
 	py->pymalloc = find_usedpools(py);
-	if (py->pymalloc)
-		mw_py_evidence(py, "usedpools by its content");
-	if (py->pymalloc)
-		ret = add_state(py, py->pymalloc, 0);
-	/* From 3.12 on a sub-interpreter may have a state of its own. */
+	/* From 3.12 on a sub-interpreter may have a state of its own, or share that of the main one. */
 	for (size_t i = 0; !ret && l->interp_obmalloc >= 0 && i < py->interpreter_count; i++) {
 		uint64_t own = py->interpreters[i].addr + (uint64_t)l->interp_obmalloc;
 
 		if (l->interp_obmalloc_pointer)
 			own = mw_py_word(&py->pages, own);
-		if (own && own != py->pymalloc)
+		if (own == py->pymalloc)
+			shared = i;
+		else if (own)
 			ret = add_state(py, own, (uint32_t)i);
 	}
+	if (!ret && py->pymalloc)
+		ret = add_state(py, py->pymalloc, (uint32_t)shared);
+	return ret;
+}
+
+int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
+{
+	bool live = mw_image__kind(py->image) == MW_IMAGE_LIVE;
+	int ret = add_states(py);
+
+	/* In a process that runs the pools' links may have changed between two looks. */
+	for (int i = 0; !ret && live && !py->arena_count && i < TRIES; i++) {
+		mw_py_refresh(py);
+		py->info.problem_count = 0;
+		py->info.problem_total = 0;
+		ret = add_states(py);
+	}
+	if (py->pymalloc)
+		mw_py_evidence(py, "usedpools by its content");
 	if (!ret)
 		ret = read_pools(py);
-	if (!ret && l->obmalloc_raw_blocks < 0)
+	if (!ret && py->layout.obmalloc_raw_blocks < 0)
 		py->info.raw_blocks = count_raw_blocks(py);
 	if (ret)
 		return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),

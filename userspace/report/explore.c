@@ -207,8 +207,11 @@ static int see_object(void *arg, const struct mw_py_block *b)
 	if (b->what != MW_PY_WHAT_OBJECT)
 		return 0;
 	mw_python_type_name(b->type, name, sizeof(name));
-	if (strcmp(name, v->wanted) && strcmp(b->type->name, v->wanted))
-		return 0;
+	if (strcmp(name, v->wanted) && strcmp(b->type->name, v->wanted)) {
+		snprintf(name, sizeof(name), "%s.%s", b->type->module, b->type->name);
+		if (strcmp(name, v->wanted))
+			return 0;
+	}
 	v->count++;
 	v->bytes += b->size;
 	if (v->list) {

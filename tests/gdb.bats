@@ -1,0 +1,137 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The GDB commands, on cores and on live processes, against what the process itself knows.
+
+load lib
+
+setup() { setup_common; }
+teardown() { teardown_common; }
+
+SCRIPTS=$BATS_TEST_DIRNAME/../gdb-scripts/memwhere-gdb.py
+
+# A Python process with known contents; $F is its folder.
+start_truth() {
+	F=$BATS_TEST_TMPDIR/truth
+	mkdir -p "$F"
+	start_workload "${1:-/usr/bin/python3}" "$BATS_TEST_DIRNAME/python_truth.py" "$F"
+	"$MW" census --json "$PID" >"$F/before.json"
+	go_and_wait
+	sleep 0.1
+}
+
+# GDB with the scripts; what is said on stderr is in $F/err.
+in_gdb() { MEMWHERE_LIBRARY=$BUILD/libmemwhere.so gdb --batch -nx -ex "source $SCRIPTS" "$@" 2>"$BATS_TEST_TMPDIR/err"; }
+
+# The line of JSON that the last command printed.
+last_json() { grep '^{' | tail -n 1; }
+
+commands_for_truth() {
+	WHATIS=()
+	for address in $(jq -r '.sizes[][1]' "$F/truth.json"); do WHATIS+=(-ex "mw-whatis --json $address"); done
+}
+
+# Everything through GDB, with TARGET's arguments, against the truth.
+check_in_gdb() {
+	commands_for_truth
+	in_gdb "$@" -ex 'mw-census --json' | last_json >"$F/census.json"
+	in_gdb "$@" -ex 'mw-arenas --json' | last_json >"$F/arenas.json"
+	in_gdb "$@" "${WHATIS[@]}" | grep '^{' >"$F/whatis.json"
+	python3 "$BATS_TEST_DIRNAME/check_python.py" "$F"
+}
+
+@test "census, arenas, sizes and blocks in GDB equal the process's own: live" {
+	start_truth
+	check_in_gdb -ex "attach $PID"
+}
+
+@test "the same on a core: gcore's and a snapshot" {
+	start_truth
+	gcore -o "$F/gcore" "$PID" >/dev/null 2>&1
+	"$MW" snapshot -q "$PID" -o "$F/snapshot"
+	kill -KILL "$PID"
+	check_in_gdb /usr/bin/python3 -ex "core $F/gcore.$PID"
+	check_in_gdb /usr/bin/python3 -ex "core $F/snapshot"
+}
+
+@test "the same over gdbserver" {
+	start_truth
+	gdbserver --attach 127.0.0.1:0 "$PID" >"$F/server" 2>&1 3>&- 7>&- &
+	STARTED+=($!)
+	wait_until 10 grep -q 'Listening on port' "$F/server"
+	port=$(sed -n 's/.*Listening on port //p' "$F/server")
+	commands_for_truth
+	in_gdb -ex "target remote 127.0.0.1:$port" -ex 'mw-census --json' -ex 'echo \n' -ex 'mw-arenas --json' -ex 'echo \n' \
+		"${WHATIS[@]}" >"$F/out"
+	grep '"types"' "$F/out" | last_json >"$F/census.json"
+	grep '"arena_list"' "$F/out" | last_json >"$F/arenas.json"
+	grep '^{"address"' "$F/out" >"$F/whatis.json"
+	python3 "$BATS_TEST_DIRNAME/check_python.py" "$F"
+}
+
+@test "mw-malloc equals mallinfo2, mw-ledger sums" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/said.malloc" 3 7919
+	in_gdb -ex "attach $PID" -ex 'mw-malloc --json' | last_json >"$BATS_TEST_TMPDIR/malloc.json"
+	in_gdb -ex "attach $PID" -ex 'mw-ledger --json' | last_json >"$BATS_TEST_TMPDIR/ledger.json"
+	for pair in uordblks:in_use_bytes fordblks:free_bytes arena:system_bytes; do
+		# mallinfo2 sums over all arenas.
+		want=$(sed -n "s/^${pair%:*} //p" "$BATS_TEST_TMPDIR/said.malloc")
+		got=$(jq -r "[.arenas[].${pair#*:}] | add" "$BATS_TEST_TMPDIR/malloc.json")
+		expect "$got" "$want" "$pair"
+	done
+	jq -e '([.entries[].resident_bytes] | add) == .resident_bytes' "$BATS_TEST_TMPDIR/ledger.json" >/dev/null
+}
+
+@test "pools, blocks, objects, free lists, functions and the dump agree with each other and the truth" {
+	start_truth
+	address=$(jq -r '[.sizes[] | select(.[0] == "Instance")][0][1]' "$F/truth.json")
+	in_gdb -ex "attach $PID" -ex "mw-dump-arenas $F/dump" -ex "printf \"pool %p arena %p\\n\", \$mw_pool($address), \$mw_arena($address)" \
+		-ex "print \$mw_typename($address)" -ex "mw-blocks $address" -ex 'mw-objects __main__.Inner' \
+		-ex 'mw-freelists' -ex 'mw-pools 64' -ex 'mw-whatis $mw_arena('"$address)" >"$F/out"
+	[ ! -s "$BATS_TEST_TMPDIR/err" ] || cat "$BATS_TEST_TMPDIR/err"
+	grep -q '^\$1 = "__main__.Instance"$' "$F/out"
+	pool=$(sed -n 's/^pool \(0x[0-9a-f]*\) arena .*/\1/p' "$F/out")
+	[ $((address & ~0x3fff)) -eq $((pool)) ]
+	grep -q '<__main__.Instance at '"$address>" "$F/out"
+	expect "$(grep -c '<__main__.outer.<locals>.Inner at' "$F/out")" 433 "objects of a local class"
+	grep -q '  list$' "$F/out"
+	# Each block that the dump has is used as often as _debugmallocstats says.
+	used=$(jq -s '[.[] | select(.what and .what != "free")] | length' "$F/dump")
+	stats=$(awk '/^ *[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+ +[0-9]+$/ && $2 <= 512 {n += $4} END {print n}' "$F/blocks")
+	[ $((used - stats)) -le 3 ] && [ $((stats - used)) -le 3 ]
+	expect "$(jq -s '[.[] | select(.type == "__main__.Instance" and .what == "object")] | length' "$F/dump")" 403 "instances"
+}
+
+@test "errors are one line: no process, no Python, no such thing, no library" {
+	run in_gdb -ex mw-arenas
+	grep -qx "no process or core: use \`core FILE' or \`attach PID'" "$BATS_TEST_TMPDIR/err"
+	start_workload "$WORK/counts" classes
+	run in_gdb -ex "attach $PID" -ex mw-census
+	grep -q "no CPython interpreter found" "$BATS_TEST_TMPDIR/err"
+	for command in 'mw-pools 7' 'mw-blocks' 'mw-arenas x' 'mw-whatis nosuch' 'mw-dump-arenas /nonexistent/x' 'mw-census --nosuch'; do
+		run in_gdb -ex "attach $PID" -ex "$command"
+		# GDB itself has words about sources that are not there.
+		[ "$(grep -vcE '^warning|No such file or directory.$' "$BATS_TEST_TMPDIR/err")" -eq 1 ] ||
+			[ "$(grep -c "^/nonexistent/x: No such file" "$BATS_TEST_TMPDIR/err")" -eq 1 ] ||
+			{ cat "$BATS_TEST_TMPDIR/err"; return 1; }
+		! grep -q Traceback "$BATS_TEST_TMPDIR/err"
+	done
+	MEMWHERE_LIBRARY=/nonexistent run gdb --batch -nx -ex "source $SCRIPTS" -ex "attach $PID" -ex mw-malloc
+	[[ $output == *"build it with \`make'"* ]]
+}
+
+@test "help, completion, and sourcing twice" {
+	in_gdb -ex "source $SCRIPTS" -ex 'help mw' -ex 'help mw-pools' -ex 'complete mw-' >"$BATS_TEST_TMPDIR/out"
+	for command in arenas pools blocks census freelists objects malloc ledger whatis dump-arenas; do
+		grep -qx "mw-$command" "$BATS_TEST_TMPDIR/out"
+	done
+	grep -q 'Usage: mw-pools' "$BATS_TEST_TMPDIR/out"
+	in_gdb -ex 'help function' | grep -q mw_typename
+	[ ! -s "$BATS_TEST_TMPDIR/err" ]
+}
+
+@test "the process is as it was: detached it runs on" {
+	start_truth
+	in_gdb -ex "attach $PID" -ex mw-census >/dev/null
+	wait_until 5 grep -q '^State:.S' "/proc/$PID/status"
+	expect "$(awk '/TracerPid/ {print $2}' "/proc/$PID/status")" 0 "tracer"
+}
