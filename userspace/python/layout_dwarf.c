@@ -158,6 +158,9 @@ int mw_py_layout_read_dwarf(int fd, struct mw_py_layout *layout)
 	dwarf_end(dwarf);
 	for (size_t i = 0; i < mw_py_field_count; i++)
 		found += *(int32_t *)((char *)layout + mw_py_fields[i].at) != MW_PY_ABSENT;
+	/* Debian's 3.13.5 (GCC 14, LTO) says 20, 4 bytes before where its pointers can be. */
+	if (layout->gc_generations != MW_PY_ABSENT)
+		layout->gc_generations = (layout->gc_generations + 7) & ~7;
 	layout->free_threaded = layout->ob_gc_bits != MW_PY_ABSENT;
 	return found ? found : -ENOENT;
 }
