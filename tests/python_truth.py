@@ -147,21 +147,21 @@ makers = {
     "tuple": lambda i: (i, None),
 }
 counts = {}
-n = i = v = r = out = fd = o = t = objects = kind = into = None
+n = i = v = r = out = fd = t = objects = kind = into = None
 
 
 def count():
     """Into what is there already, so that it changes nothing itself."""
-    global o, t, objects
+    global t, objects
     gc.collect()
     fill_and_empty_free_lists()
     for t in counts:
         counts[t] = 0
     objects = gc.get_objects()
-    for o in objects:
-        t = type(o)
+    # No object itself goes into a variable: a lazy import of 3.15 would be done by that.
+    for t in map(type, objects):
         counts[t] = counts.get(t, 0) + 1
-    o = t = objects = None
+    t = objects = None
 
 
 count()
@@ -182,10 +182,9 @@ while r < 2:  # here, since in count() there is a frame more
     for t in counts:
         counts[t] = 0
     objects = gc.get_objects()
-    for o in objects:
-        t = type(o)
+    for t in map(type, objects):
         counts[t] = counts.get(t, 0) + 1
-    o = t = objects = None
+    t = objects = None
 for t in counts:
     os.write(fd, ("%s.%s %d\n" % (t.__module__, t.__name__, counts[t])).encode("utf-8"))
 os.close(fd)

@@ -8,7 +8,7 @@
 #include "python/python_impl.h"
 #include "util/bytes.h"
 
-enum { CHAIN_MAX = 1 << 16, FLOATS_MAX = 100, KEYS_MAX = 80 };
+enum { CHAIN_MAX = 1 << 16, FLOATS_MAX = 101, SURE = 6, KEYS_MAX = 80 };
 
 static int32_t type_of_kind(const struct mw_python *py, enum mw_py_kind kind)
 {
@@ -39,45 +39,59 @@ static void mark_array(struct mw_python *py, int32_t type, uint64_t array, uint3
 		mw_py_mark_parked(py, (uint32_t)type, mw_py_word(&py->pages, array + 8ULL * i));
 }
 
+/* How many dead floats can be reached from HEAD; 0: it is no such list. */
+static uint64_t count_floats(struct mw_python *py, uint64_t head)
+{
+	uint32_t align = py->info.alignment ? py->info.alignment : 16;
+	uint32_t class = (uint32_t)((24 + py->debug + align - 1) / align);
+	uint64_t n = 0;
+
+	for (uint64_t at = head; at; n++) {
+		uint32_t *label = at % 8 || at < 4096 ? NULL : mw_py_label_at(py, at, NULL, NULL);
+		const struct mw_py_pool *pool = mw_py_pool_find(py, at);
+
+		if (n >= FLOATS_MAX || !label || mw_py_label_role(*label) == MW_PY_ROLE_NONE ||
+		    mw_py_word(&py->pages, at) || (pool && !py->debug && pool->class + 1u != class))
+			return 0;
+		at = mw_py_word(&py->pages, at + 8);
+	}
+	return n;
+}
+
+/* The list's length is next to its head, unless the linker put it elsewhere. */
+static bool length_is_near(const struct mw_py_data *d, uint64_t offset, uint64_t n)
+{
+	for (int near = -16; near <= 16; near += 4) {
+		if ((near < 0 || near >= 8) && offset + (uint64_t)near + 4 <= d->size &&
+		    mw_u32_at(d->bytes + offset + near) == n)
+			return true;
+	}
+	return false;
+}
+
 /*
- * Up to 3.9 floats' list is a static variable next to its length (Objects/floatobject.c: free_list,
- * numfree): a pointer from which as many dead floats can be reached as a number close by says.
+ * Up to 3.9 floats' list is a static variable (Objects/floatobject.c: free_list, numfree): of the
+ * pointers to chains of dead floats the one with the longest, which short ones can only be with
+ * their length nearby.
  */
 static void find_floats(struct mw_python *py, int32_t type)
 {
 	const struct mw_py_data *d = &py->data;
-	uint32_t size = (uint32_t)((24 + py->debug + py->info.alignment - 1) /
-				   (py->info.alignment ? py->info.alignment : 8));
+	uint64_t best = 0, best_head = 0;
 
 	for (uint64_t off = 16; off + 24 <= d->size; off += 8) {
-		uint64_t head = mw_u64_at(d->bytes + off), n = 0;
-		const struct mw_py_pool *pool;
+		uint64_t head = mw_u64_at(d->bytes + off);
+		uint64_t n = head ? count_floats(py, head) : 0;
 
-		if (head % 8 || head < 4096 || !mw_py_label_at(py, head, NULL, NULL))
-			continue;
-		pool = mw_py_pool_find(py, head);
-		if (pool && pool->class + 1u != size)
-			continue;
-		for (uint64_t at = head; at && n <= FLOATS_MAX; n++) {
-			uint32_t *label = mw_py_label_at(py, at, NULL, NULL);
-
-			if (!label || mw_py_label_role(*label) == MW_PY_ROLE_NONE ||
-			    mw_py_word(&py->pages, at)) {
-				n = FLOATS_MAX + 1;
-				break;
-			}
-			at = mw_py_word(&py->pages, at + 8);
-		}
-		for (int near = -16; near <= 16 && n && n <= FLOATS_MAX; near += 4) {
-			if (near >= 0 && near < 8)
-				continue;
-			if (mw_u32_at(d->bytes + off + near) == n) {
-				mark_chain(py, type, head, 8);
-				mw_py_evidence(py, "free list of floats by its content");
-				return;
-			}
+		if (n > best && (n >= SURE || length_is_near(d, off, n))) {
+			best = n;
+			best_head = head;
 		}
 	}
+	if (!best)
+		return;
+	mark_chain(py, type, best_head, 8);
+	mw_py_evidence(py, "free list of floats by its content");
 }
 
 static void mark_of_interpreter(struct mw_python *py, uint64_t interp, int32_t floats,

@@ -33,15 +33,12 @@ static uint64_t bytes_of(uint64_t count, uint64_t size)
 /* ---- str ------------------------------------------------------------------------------------ */
 
 /*
- * Include/cpython/unicodeobject.h, PyASCIIObject.state: interned, kind, compact, ascii, and up to
- * 3.11 ready. `interned` has 2 bits to 3.12, 16 of its own in free-threaded builds of 3.13 and
- * later and 8 in 3.14 and later, so the place of the others is learnt from the field's own layout.
+ * Include/cpython/unicodeobject.h, PyASCIIObject.state: interned, kind (3 bits), compact, ascii.
+ * `interned` has 2 bits, but a byte of its own in free-threaded builds from 3.14 on.
  */
 static unsigned int state_shift(const struct mw_python *py)
 {
-	if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
-		return py->layout.free_threaded ? 8 : 16;
-	return 2;
+	return py->layout.free_threaded && py->info.hex >= MW_PY_VERSION(3, 14, 0) ? 8 : 2;
 }
 
 unsigned int mw_py_str_width(struct mw_python *py, uint64_t addr)
@@ -438,6 +435,9 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		break;
 	case MW_PY_KIND_BYTEARRAY:
 		size += bytes_of(word(py, addr, l->bytearray_alloc), 1);
+		/* From 3.15 on what it owns is a bytes object, with a head of its own. */
+		if (py->info.hex >= MW_PY_VERSION(3, 15, 0) && word(py, addr, l->bytearray_alloc))
+			size += (uint64_t)l->bytes_data + 1;
 		break;
 	case MW_PY_KIND_ARRAY:
 		size += array_extra(py, addr);
