@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# glibc of other Debian releases: the heap workload runs in a chroot, memwhere looks at it from
+# glibc and Python of other Debian releases: the heap workload runs in a chroot, memwhere looks at it from
 # outside, first with the C library as it comes (stripped), then with its debug symbols installed.
 # Chroots are kept in MW_CACHE. Ends with one line: N passed, N failed, N skipped. Needs root.
 set -u
@@ -10,10 +10,10 @@ cache=${MW_CACHE:-/var/tmp/memwhere-matrix}
 passed=0 failed=0
 mkdir -p "$cache"
 
-check() { # NAME TRUTH TARGET
-	if "$BUILD/memwhere" malloc --json "$3" >"$cache/malloc.json" &&
+check() { # NAME TRUTH TARGET [OPTION...]
+	if "$BUILD/memwhere" malloc --json "$3" ${4+"$4"} ${5+"$5"} >"$cache/malloc.json" &&
 		python3 tests/heap_truth.py "$cache/malloc.json" "$2" &&
-		"$BUILD/memwhere" ledger --json "$3" >"$cache/ledger.json" &&
+		"$BUILD/memwhere" ledger --json "$3" ${4+"$4"} ${5+"$5"} >"$cache/ledger.json" &&
 		jq -e '([.entries[].resident_bytes] | add) == .resident_bytes and .unknown_bytes * 100 < .resident_bytes' \
 			"$cache/ledger.json" >/dev/null; then
 		passed=$((passed + 1))
@@ -38,7 +38,7 @@ look() { # RELEASE WHAT
 	pid=$(sed -n 's/^ready //p' "$root/said")
 	check "$1 $2 live" "$root/truth" "$pid"
 	"$BUILD/memwhere" snapshot -q "$pid" -o "$cache/$1.core"
-	check "$1 $2 core" "$root/truth" "$cache/$1.core"
+	check "$1 $2 core" "$root/truth" "$cache/$1.core" --sysroot "$root"
 	rm -f "$cache/$1.core"
 	exec 9>&-
 	wait "$job"
@@ -62,6 +62,23 @@ for release in ${MW_RELEASES:-bullseye bookworm trixie sid}; do
 	look "$release" stripped
 	chroot "$root" apt-get install -q -y --no-install-recommends libc6-dbg >/dev/null 2>&1
 	look "$release" debug
+
+	case $release in
+	bullseye) pythons="python2.7 python3.9" ;;
+	bookworm) pythons="python3.11" ;;
+	trixie) pythons="python3.13" ;;
+	sid) pythons="python3.14 python3.15" ;;
+	*) pythons=python3 ;;
+	esac
+	# Archives that are mirrored late say that they have expired.
+	# shellcheck disable=SC2086 # a list of words
+	DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get -o Acquire::Check-Valid-Until=false install -q -y \
+		--no-install-recommends $pythons >"$cache/$release.python.log" 2>&1
+	# shellcheck disable=SC2086
+	sh tests/matrix_python.sh "$release" "$root" $pythons >"$cache/$release.python" 2>&1
+	cat "$cache/$release.python"
+	passed=$((passed + $(grep -c '^ok ' "$cache/$release.python")))
+	failed=$((failed + $(grep -c '^not ok ' "$cache/$release.python")))
 done
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

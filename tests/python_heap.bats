@@ -38,7 +38,7 @@ check_truth() {
 
 @test "objects, sizes, free lists and blocks in every interpreter at hand, as they are" {
 	count=0
-	for python in $(interpreters3); do
+	for python in $(interpreters); do
 		start_truth "$python"
 		check_truth "$PID"
 		end_truth
@@ -69,7 +69,7 @@ check_truth() {
 }
 
 @test "the ledger of a Python program sums to RSS, and less than 1 % is unknown" {
-	for python in $(interpreters3); do
+	for python in $(interpreters); do
 		start_truth "$python"
 		"$MW" ledger --stop --json "$PID" >"$F/ledger.json"
 		rss=$(awk '/^Rss:/ {n += $2} END {print n * 1024}' "/proc/$PID/smaps")

@@ -16,7 +16,7 @@ static const char own_free_block[] = "python/free-block", own_free_pool[] = "pyt
 		  own_data[] = "python/data", own_frames[] = "python/frames",
 		  own_state[] = "python/interpreter";
 
-enum { CHUNKS_MAX = 1 << 16, FRAMES_MAX_BYTES = 1 << 30 };
+enum { CHUNKS_MAX = 1 << 16, FRAMES_MAX_BYTES = 1 << 30, HELD = 48 };
 
 struct walker {
 	struct mw_blocks base;
@@ -24,7 +24,7 @@ struct walker {
 	size_t arena, frames, chunk; /* the next of each kind */
 	uint32_t pool, block;	     /* within the arena, within the pool */
 	uint64_t at;		     /* how far the arena is done; 0: it has not begun */
-	struct mw_block held[1];     /* emitted with the next call */
+	struct mw_block held[HELD];  /* emitted before anything else, the last one first */
 	size_t held_count;
 };
 
@@ -162,7 +162,7 @@ static void pass_chunks(struct walker *w)
 		w->chunk++;
 }
 
-static void chunk_block(struct walker *w, struct mw_block *b)
+static void whole_chunk(struct walker *w, struct mw_block *b)
 {
 	uint64_t start = w->py->chunks[w->chunk];
 	uint64_t size = mw_py_word(&w->py->pages, start + 8) & ~7ULL;
@@ -175,6 +175,36 @@ static void chunk_block(struct walker *w, struct mw_block *b)
 		size = w->py->chunks[w->chunk + 1] - start;
 	set(b, start, size, owner, state);
 	w->chunk++;
+}
+
+/* Python 2's int and float objects, in runs; what is around them is overhead. */
+static void cells_block(struct walker *w, struct mw_block *b)
+{
+	struct mw_python *py = w->py;
+	uint64_t start = py->chunks[w->chunk], end;
+	uint32_t type = py->chunk_labels[w->chunk] & MW_PY_LABEL_TYPE;
+	struct mw_py_cell_run runs[HELD];
+	size_t n = mw_py_cell_blocks(py, start, type, runs);
+
+	end = start + (mw_py_word(&py->pages, start + 8) & ~7ULL);
+	w->held_count = 0;
+	set(&w->held[w->held_count++], runs[n - 1].start + 24ULL * runs[n - 1].count,
+	    end - runs[n - 1].start - 24ULL * runs[n - 1].count, own_overhead, MW_BLOCK_OVERHEAD);
+	for (size_t i = n; i-- > 0;)
+		set(&w->held[w->held_count++], runs[i].start, 24ULL * runs[i].count,
+		    owner_of(py, runs[i].live ? MW_PY_ROLE_LIVE : MW_PY_ROLE_PARKED, type),
+		    runs[i].live ? MW_BLOCK_LIVE : MW_BLOCK_FREE);
+	set(b, start, runs[0].start - start, own_overhead, MW_BLOCK_OVERHEAD);
+	w->chunk++;
+}
+
+static void chunk_block(struct walker *w, struct mw_block *b)
+{
+	if (mw_py_label_role(w->py->chunk_labels[w->chunk]) == MW_PY_ROLE_CELLS) {
+		cells_block(w, b);
+		return;
+	}
+	whole_chunk(w, b);
 }
 
 static uint64_t min3(uint64_t a, uint64_t b, uint64_t c)

@@ -540,6 +540,7 @@ static int count(struct mw_python *py)
 		ret = sweep_chunks(py);
 	if (ret)
 		return ret;
+	mw_py_cells(py);
 	mw_py_freelists(py);
 	mark_system(py);
 	mw_py_gc(py);

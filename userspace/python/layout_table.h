@@ -5,7 +5,7 @@
 	.object_size = 16, .ob_refcnt = 0, .ob_ref_shared = -1, .ob_gc_bits = -1, .ob_tid = -1,
 	.ob_type = 8, .ob_size = 16, .type_size = 392, .tp_name = 24, .tp_basicsize = 32,
 	.tp_itemsize = 40, .tp_flags = 168, .tp_base = 256, .tp_dict = 264, .tp_dictoffset = 288,
-	.tp_weaklistoffset = 208, .heaptype_size = -1, .ht_name = -1, .ht_qualname = -1,
+	.tp_weaklistoffset = 208, .heaptype_size = 872, .ht_name = 856, .ht_qualname = -1,
 	.ht_cached_keys = -1, .gc_head_size = 32, .gc_generation_size = 40,
 	.gc_generation_threshold = 32, .gc_generations = -1, .gc_old = -1, .gc_permanent = -1,
 	.gc_collecting = -1, .gc_garbage = -1, .runtime_size = -1, .runtime_interpreters = -1,

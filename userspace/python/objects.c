@@ -253,32 +253,44 @@ static uint64_t set_extra(struct mw_python *py, uint64_t addr)
 }
 
 /*
- * Modules/_collectionsmodule.c: 64 objects a block (62 in 2.7), linked at its start and its end (in
- * 2.7 both links are at its start).
+ * Modules/_collectionsmodule.c: from 3.x on a length in the head, blocks of 64 objects that are linked
+ * at their start and end; in 2.7 a length behind the indices, 62 objects a block, both links at its
+ * start.
  */
-enum { DEQUE_LEFT = 24, DEQUE_LEFT_INDEX = 40, DEQUE_BLOCK = 528, DEQUE_BLOCK_2 = 512 };
+struct deque_layout {
+	int32_t left, left_index, length;
+	uint64_t per_block, block_size;
+	uint64_t next; /* in a block */
+};
 
-static uint64_t deque_blocks(struct mw_python *py, uint64_t addr, uint64_t length)
+static const struct deque_layout *deque_layout(const struct mw_python *py)
 {
-	uint64_t per_block = py->info.hex < MW_PY_VERSION(3, 0, 0) ? 62 : 64;
+	static const struct deque_layout three = {24, 40, 16, 64, 528, 520};
+	static const struct deque_layout two = {16, 32, 48, 62, 512, 8};
 
-	if (bytes_of(length, 8) != 8 * length)
+	return py->info.hex < MW_PY_VERSION(3, 0, 0) ? &two : &three;
+}
+
+static uint64_t deque_blocks(struct mw_python *py, uint64_t addr)
+{
+	const struct deque_layout *d = deque_layout(py);
+	uint64_t length = word(py, addr, d->length), first = word(py, addr, d->left_index);
+
+	if (length > SIZE_CAP || first > d->per_block)
 		return 0;
-	/* 2.7 keeps int indices. */
-	if (per_block == 62)
-		return (mw_py_word32(&py->pages, addr + DEQUE_LEFT_INDEX) + length + 61) / 62;
-	return (mw_py_word(&py->pages, addr + DEQUE_LEFT_INDEX) + length + 63) / 64;
+	return (first + length + d->per_block - 1) / d->per_block;
 }
 
 static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 {
-	bool two = py->info.hex < MW_PY_VERSION(3, 0, 0);
-	uint64_t block = mw_py_word(&py->pages, addr + DEQUE_LEFT);
-	uint64_t count = deque_blocks(py, addr, word(py, addr, py->layout.ob_size));
+	const struct deque_layout *d = deque_layout(py);
+	uint64_t block = word(py, addr, d->left), count = deque_blocks(py, addr);
 
+	/* An empty one has a block, too; the last one's link is not set. */
+	count += !count;
 	for (uint64_t i = 0; block && i < count && i < NODES_MAX; i++) {
 		mw_py_mark(py, type, block);
-		block = mw_py_word(&py->pages, block + (two ? 8 : DEQUE_BLOCK - 8));
+		block = mw_py_word(&py->pages, block + d->next);
 	}
 }
 
@@ -414,6 +426,12 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 	case MW_PY_KIND_STR:
 		size = str_size(py, addr);
 		break;
+	case MW_PY_KIND_BYTES:
+		/* Python 2's string_sizeof() takes no notice of a subclass's own fields. */
+		if (py->info.hex < MW_PY_VERSION(3, 0, 0))
+			size = (uint64_t)l->bytes_data + 1;
+		size += bytes_of(word(py, addr, l->ob_size), type->itemsize);
+		break;
 	case MW_PY_KIND_UNICODE2:
 		size = (uint64_t)l->unicode2_size +
 		       bytes_of(word(py, addr, l->unicode2_length) + 1, 4);
@@ -443,14 +461,16 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		size += array_extra(py, addr);
 		break;
 	case MW_PY_KIND_DEQUE:
-		size += bytes_of(deque_blocks(py, addr, word(py, addr, l->ob_size)),
-				 py->info.hex < MW_PY_VERSION(3, 0, 0) ? DEQUE_BLOCK_2
-								       : DEQUE_BLOCK);
+		size += bytes_of(deque_blocks(py, addr), deque_layout(py)->block_size);
 		break;
 	case MW_PY_KIND_NDARRAY:
 		size += ndarray_extra(py, addr);
 		break;
 	case MW_PY_KIND_TYPE:
+		if (py->info.hex < MW_PY_VERSION(3, 0, 0)) { /* as any other object */
+			size += bytes_of(word(py, addr, l->ob_size), type->itemsize);
+			break;
+		}
 		if (!mw_py_is_heap_type(py, addr)) /* 3.11 and 3.12 add the head that it has not */
 			return (uint64_t)l->type_size +
 			       (l->ma_table < 0 && py->info.hex >> 8 >= 0x30b &&

@@ -21,6 +21,7 @@ enum mw_py_role {
 	MW_PY_ROLE_LIVE,   /* an object */
 	MW_PY_ROLE_PARKED, /* a dead object in a free list */
 	MW_PY_ROLE_BUFFER, /* owned by an object of that type */
+	MW_PY_ROLE_CELLS,  /* a block of Python 2's int or float objects */
 	MW_PY_ROLE_SYSTEM, /* the allocator's or the interpreter's own; the type is an enum
 			      mw_py_system */
 };
@@ -208,6 +209,20 @@ size_t mw_py_referents(struct mw_python *py, uint64_t addr, uint64_t *out, size_
 int mw_py_generation(struct mw_python *py, uint64_t addr);
 /* gc.c: the collector's lists, after all objects are labelled. */
 void mw_py_gc(struct mw_python *py);
+
+/* cells.c: Python 2's blocks of int and float objects. */
+void mw_py_cells(struct mw_python *py);
+bool mw_py_cell_is_live(struct mw_python *py, uint64_t cell, uint32_t type);
+/* The cell that holds ADDR, of the block whose own bytes begin at START; 0: none. */
+uint64_t mw_py_cell_of(uint64_t start, uint64_t addr);
+struct mw_py_cell_run {
+	uint64_t start;
+	uint32_t count; /* of 24 bytes each */
+	bool live;
+};
+/* Runs of cells that are alike in CHUNK, at most 41; their number. */
+size_t mw_py_cell_blocks(struct mw_python *py, uint64_t chunk, uint32_t type,
+			 struct mw_py_cell_run *out);
 
 /* freelists.c */
 void mw_py_freelists(struct mw_python *py);

@@ -35,8 +35,27 @@ static int look_for_static(struct mw_python *py, uint64_t addr, struct mw_py_obj
 static const enum mw_py_what words[] = {
 	[MW_PY_ROLE_NONE] = MW_PY_WHAT_FREE,	 [MW_PY_ROLE_OTHER] = MW_PY_WHAT_DATA,
 	[MW_PY_ROLE_LIVE] = MW_PY_WHAT_OBJECT,	 [MW_PY_ROLE_PARKED] = MW_PY_WHAT_PARKED,
-	[MW_PY_ROLE_BUFFER] = MW_PY_WHAT_BUFFER, [MW_PY_ROLE_SYSTEM] = MW_PY_WHAT_SYSTEM,
+	[MW_PY_ROLE_BUFFER] = MW_PY_WHAT_BUFFER, [MW_PY_ROLE_CELLS] = MW_PY_WHAT_OBJECT,
+	[MW_PY_ROLE_SYSTEM] = MW_PY_WHAT_SYSTEM,
 };
+
+/* The cell of a block of Python 2's that ADDR is in. */
+static void look_at_cell(struct mw_python *py, uint64_t addr, struct mw_py_object *out,
+			 uint32_t type)
+{
+	uint64_t cell = mw_py_cell_of(out->block, addr);
+
+	out->what = MW_PY_WHAT_SYSTEM;
+	if (!cell)
+		return;
+	out->type = &py->types[type];
+	out->addr = cell;
+	out->what = MW_PY_WHAT_PARKED;
+	if (!mw_py_cell_is_live(py, cell, type))
+		return;
+	out->what = MW_PY_WHAT_OBJECT;
+	describe_object(py, out);
+}
 
 static void look_at_block(struct mw_python *py, uint32_t label, struct mw_py_object *out)
 {
@@ -68,7 +87,9 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 	label = mw_py_label_at(py, addr, &out->block, &out->block_size);
 	if (label && !out->pool && mw_py_label_role(*label) <= MW_PY_ROLE_OTHER)
 		return -ENOENT; /* a chunk that stays glibc's */
-	if (label) {
+	if (label && mw_py_label_role(*label) == MW_PY_ROLE_CELLS) {
+		look_at_cell(py, addr, out, *label & MW_PY_LABEL_TYPE);
+	} else if (label) {
 		look_at_block(py, *label, out);
 	} else if (out->pool) {
 		const struct mw_py_pool *pool = out->pool;
@@ -93,8 +114,8 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 /* ---- all of them
  * --------------------------------------------------------------------------------- */
 
-static void set_block(struct mw_python *py, struct mw_py_block *b, uint64_t start,
-		      uint64_t size, uint32_t label)
+static void set_block(struct mw_python *py, struct mw_py_block *b, uint64_t start, uint64_t size,
+		      uint32_t label)
 {
 	enum mw_py_role role = mw_py_label_role(label);
 
@@ -126,6 +147,27 @@ static int each_of_pool(struct mw_python *py, const struct mw_py_pool *pool, mw_
 	return ret;
 }
 
+static int each_of_cells(struct mw_python *py, size_t chunk, mw_py_block_fn fn, void *arg)
+{
+	uint32_t type = py->chunk_labels[chunk] & MW_PY_LABEL_TYPE;
+	uint64_t start = py->chunks[chunk] + 16, cell;
+	int ret = 0;
+
+	for (uint64_t at = start + 8; !ret && (cell = mw_py_cell_of(start, at)); at += 24) {
+		bool live = mw_py_cell_is_live(py, cell, type);
+		const struct mw_py_block b = {
+			.start = cell,
+			.size = 24,
+			.object = cell,
+			.what = live ? MW_PY_WHAT_OBJECT : MW_PY_WHAT_PARKED,
+			.type = &py->types[type],
+		};
+
+		ret = fn(arg, &b);
+	}
+	return ret;
+}
+
 int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, mw_py_block_fn fn,
 			  void *arg)
 {
@@ -136,6 +178,11 @@ int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, m
 	for (size_t i = 0; i < py->pool_count && !ret; i++)
 		ret = each_of_pool(py, &py->pools[i], fn, arg);
 	for (size_t i = 0; i < py->chunk_count && !ret; i++) {
+		if (mw_py_label_role(py->chunk_labels[i]) == MW_PY_ROLE_CELLS) {
+			ret = each_of_cells(py, i, fn, arg);
+			continue;
+		}
+
 		struct mw_py_block block;
 
 		if (mw_py_label_role(py->chunk_labels[i]) <= MW_PY_ROLE_OTHER)
