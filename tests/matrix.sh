@@ -10,10 +10,10 @@ cache=${MW_CACHE:-/var/tmp/memwhere-matrix}
 passed=0 failed=0
 mkdir -p "$cache"
 
-check() { # NAME TRUTH TARGET [OPTION...]
-	if "$BUILD/memwhere" malloc --json "$3" ${4+"$4"} ${5+"$5"} >"$cache/malloc.json" &&
+check() { # NAME TRUTH TARGET
+	if "$BUILD/memwhere" malloc --json "$3" >"$cache/malloc.json" &&
 		python3 tests/heap_truth.py "$cache/malloc.json" "$2" &&
-		"$BUILD/memwhere" ledger --json "$3" ${4+"$4"} ${5+"$5"} >"$cache/ledger.json" &&
+		"$BUILD/memwhere" ledger --json "$3" >"$cache/ledger.json" &&
 		jq -e '([.entries[].resident_bytes] | add) == .resident_bytes and .unknown_bytes * 100 < .resident_bytes' \
 			"$cache/ledger.json" >/dev/null; then
 		passed=$((passed + 1))
@@ -38,7 +38,7 @@ look() { # RELEASE WHAT
 	pid=$(sed -n 's/^ready //p' "$root/said")
 	check "$1 $2 live" "$root/truth" "$pid"
 	"$BUILD/memwhere" snapshot -q "$pid" -o "$cache/$1.core"
-	check "$1 $2 core" "$root/truth" "$cache/$1.core" --sysroot "$root"
+	check "$1 $2 core" "$root/truth" "$cache/$1.core"
 	rm -f "$cache/$1.core"
 	exec 9>&-
 	wait "$job"
