@@ -193,4 +193,4 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY: $(BPF_OBJS)
--include $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d)

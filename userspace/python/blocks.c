@@ -80,7 +80,7 @@ static void set(struct mw_block *b, uint64_t start, uint64_t size, const char *o
  * A block of a pool. Of an object that the collector knows, the head is booked apart: as the first
  * bytes of the block, although the pointers to a dictionary come before it.
  */
-static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uint32_t size,
+static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uint64_t size,
 		       uint32_t label)
 {
 	struct mw_python *py = w->py;
@@ -98,13 +98,19 @@ static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uin
 	set(b, start, size, owner, state);
 }
 
+static bool arena_is_done(const struct walker *w)
+{
+	const struct mw_py_arena *a = &w->py->arenas[w->arena];
+
+	return w->at >= a->addr + a->size;
+}
+
 /* The next block of the present arena, which has one left. */
 static void arena_block(struct walker *w, struct mw_block *b)
 {
 	const struct mw_py_arena *a = &w->py->arenas[w->arena];
 	const struct mw_py_pool *pools = w->py->pools + a->first_pool, *pool;
 	uint64_t start = w->at, end = a->addr + a->size;
-	uint32_t size, capacity, pool_size = w->py->info.pool_size;
 
 	if (w->pool >= a->pool_count || start < pools[w->pool].addr) {
 		end = w->pool < a->pool_count ? pools[w->pool].addr : end;
@@ -113,45 +119,40 @@ static void arena_block(struct walker *w, struct mw_block *b)
 		return;
 	}
 	pool = &pools[w->pool];
-	end = pool->addr + pool_size;
+	end = pool->addr + pool->size;
 	if (pool->state > MW_PY_POOL_FULL) {
 		set(b, start, end - start, own_free_pool, MW_BLOCK_FREE);
 		w->at = end;
 		w->pool++;
 		return;
 	}
-	size = (pool->class + 1u) * w->py->info.alignment;
-	capacity = (pool_size - MW_PY_POOL_HEADER) / size;
-	if (start == pool->addr) {
-		set(b, start, MW_PY_POOL_HEADER, own_overhead, MW_BLOCK_OVERHEAD);
-		w->at = start + MW_PY_POOL_HEADER;
+	if (start == pool->addr && pool->first) {
+		set(b, start, pool->first, own_overhead, MW_BLOCK_OVERHEAD);
+		w->at = start + pool->first;
 		w->block = 0;
 		return;
 	}
-	if (w->block < capacity && start < pool->addr + pool->next_offset) {
-		pool_block(w, b, start, size, w->py->labels[pool->label + w->block]);
+	if (start == pool->addr)
+		w->block = 0;
+	if (w->block < pool->handed_out) {
+		pool_block(w, b, start, pool->block_size, w->py->labels[pool->label + w->block]);
 		w->block++;
-		w->at = start + size;
-	} else if (w->block < capacity) {
-		set(b, start, (uint64_t)(capacity - w->block) * size, own_free_block,
+		w->at = start + pool->block_size;
+	} else if (w->block < pool->capacity) {
+		set(b, start, (pool->capacity - w->block) * pool->block_size, own_free_block,
 		    MW_BLOCK_FREE);
-		w->block = capacity;
+		w->block = pool->capacity;
 		w->at = start + b->size;
 	} else {
 		if (end > start)
 			set(b, start, end - start, own_overhead, MW_BLOCK_OVERHEAD);
 		w->at = end;
 		w->pool++;
-		if (end == start)
+		if (end == start && !arena_is_done(w))
 			arena_block(w, b);
+		else if (end == start)
+			b->size = 0;
 	}
-}
-
-static bool arena_is_done(const struct walker *w)
-{
-	const struct mw_py_arena *a = &w->py->arenas[w->arena];
-
-	return w->at >= a->addr + a->size;
 }
 
 /* Python's next chunk of glibc; the others stay glibc's. */
@@ -233,7 +234,8 @@ static size_t fill(struct mw_blocks *blocks, struct mw_block *out, size_t max)
 			w->pool = 0;
 		}
 		if (w->arena < py->arena_count && w->at) {
-			arena_block(w, &out[n++]);
+			arena_block(w, &out[n]);
+			n += out[n].size != 0;
 			continue;
 		}
 		pass_chunks(w);

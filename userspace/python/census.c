@@ -14,6 +14,9 @@
 #include "util/bytes.h"
 #include "util/text.h"
 
+/* Include/internal/pycore_mimalloc.h: what a page of mimalloc is for; pools have no tag. */
+enum { TAG_MEMORY = 0, TAG_GC_PRE = 3 };
+
 enum { SWEEP = 1 << 20, CHUNK_HEADER = 16, LOOK = 96, BATCH = 512, LOWEST_POINTER = 1 << 20 };
 
 /* ---- labels -----------------------------------------------------------------------------------
@@ -42,17 +45,18 @@ uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, u
 	ptrdiff_t i;
 
 	if (pool) {
-		uint32_t block = (pool->class + 1u) * py->info.alignment;
 		uint64_t offset = addr - pool->addr;
 
-		if (pool->state > MW_PY_POOL_FULL || offset < MW_PY_POOL_HEADER ||
-		    offset >= pool->next_offset)
+		if (pool->state > MW_PY_POOL_FULL || offset < pool->first)
 			return NULL;
-		i = (ptrdiff_t)((offset - MW_PY_POOL_HEADER) / block);
+		offset = (offset - pool->first) / pool->block_size;
+		if (offset >= pool->handed_out)
+			return NULL;
+		i = (ptrdiff_t)offset;
 		if (start)
-			*start = pool->addr + MW_PY_POOL_HEADER + (uint64_t)i * block;
+			*start = pool->addr + pool->first + offset * pool->block_size;
 		if (size)
-			*size = block;
+			*size = pool->block_size;
 		return &py->labels[pool->label + (size_t)i];
 	}
 	i = chunk_before(py, addr);
@@ -155,8 +159,24 @@ void mw_py_mark_parked(struct mw_python *py, uint32_t type, uint64_t addr)
  * A reference count of a live object: positive, and in 64 bits far from full. Immortal ones of 3.12
  * and 3.13 have the lower half set; from 3.14 on flags are in the upper 16 bits of the word.
  */
-static bool plausible_count(struct mw_python *py, uint64_t count)
+static bool plausible_count(struct mw_python *py, const uint8_t *object, uint64_t *refs)
 {
+	uint64_t count = mw_u64_at(object + py->layout.ob_refcnt);
+
+	/* Free-threaded: the owner's count, and the others' above two bits (pycore_object.h). */
+	if (py->layout.free_threaded) {
+		int64_t shared = (int64_t)mw_u64_at(object + py->layout.ob_ref_shared) >> 2;
+
+		*refs = mw_u32_at(object + py->layout.ob_refcnt) || shared;
+		/* _Py_REF_DEFERRED, PY_SSIZE_T_MAX / 8, is added for objects that are counted
+		 * later. */
+		if (shared > INT64_MAX / 16)
+			shared -= INT64_MAX / 8;
+		return shared > -(1LL << 31) && shared < 1LL << 31;
+	}
+	*refs = count;
+	if (!count)
+		return true;
 	/* In programs that are not position-independent pointers to objects are as small. */
 	if (count >= LOWEST_POINTER && count % 8 == 0 && count < 1ULL << 32 &&
 	    mw_py_type_at(py, mw_py_word(&py->pages, count + (uint64_t)py->layout.ob_type)) >= 0)
@@ -178,10 +198,10 @@ static bool is_tracked(struct mw_python *py, const struct mw_py_type *t, const u
 	uint64_t next;
 	int64_t refs;
 
-	if (py->layout.ob_gc_bits >= 0)
-		return object[py->layout.ob_gc_bits] & 1;
 	if (!t->gc)
 		return false;
+	if (py->layout.ob_gc_bits >= 0) /* _PyGC_BITS_TRACKED */
+		return object[py->layout.ob_gc_bits] & 1;
 	next = mw_u64_at(head);
 	if (py->info.hex >= MW_PY_VERSION(3, 8, 0))
 		return next != 0;
@@ -219,18 +239,19 @@ static uint32_t classify(struct mw_python *py, const uint8_t *p, uint64_t addr, 
 
 		if (before + (uint32_t)l->object_size > size)
 			break;
+		if (py->tag && (before != 0) != (py->tag == TAG_GC_PRE))
+			continue;
 		type = mw_py_type_at(py, mw_u64_at(p + before + l->ob_type));
 		if (type < 0)
 			continue;
 		t = &py->types[type];
 		if (t->pre != before || !fits(py, t, addr + before, size))
 			continue;
-		count = mw_u64_at(p + before + l->ob_refcnt);
 		label = (uint32_t)type;
+		if (!plausible_count(py, p + before, &count))
+			continue;
 		if (!count)
 			return mw_py_label(MW_PY_ROLE_PARKED, label);
-		if (!plausible_count(py, count))
-			continue;
 		if (is_tracked(py, t, p + before, addr + before))
 			label |= MW_PY_LABEL_TRACKED;
 		return mw_py_label(MW_PY_ROLE_LIVE, label);
@@ -278,25 +299,41 @@ static void look_at(struct mw_python *py, uint32_t *label, const uint8_t *p, uin
 /* ---- sweeps -------------------------------------------------------------------------------------
  */
 
-static void sweep_pool(struct mw_python *py, const struct mw_py_pool *pool, const uint8_t *bytes)
+/* The pool's bytes are at hand, or, of one that is larger than SWEEP, its blocks' heads go into
+ * BUF. */
+static void sweep_pool(struct mw_python *py, const struct mw_py_pool *pool, const uint8_t *bytes,
+		       uint8_t *buf)
 {
-	uint32_t size = (pool->class + 1u) * py->info.alignment, out;
-	uint64_t free[MW_PY_POOL_BITS / 64];
+	uint64_t free[MW_PY_POOL_BITS / 64], size = pool->block_size;
 	const char *problem;
 
-	out = mw_py_pool_free(py, pool, bytes, free, &problem);
+	if (pool->handed_out > MW_PY_POOL_BITS) {
+		mw_py_problem(py, pool->addr, "a pool with more blocks than can be");
+		return;
+	}
+	mw_py_pool_free(py, pool, free, &problem);
 	if (problem)
 		mw_py_problem(py, pool->addr, problem);
-	for (uint32_t i = 0; i < out; i++) {
-		uint32_t offset = MW_PY_POOL_HEADER + i * size;
+	py->tag = pool->tag;
+	for (uint32_t i = 0; i < pool->handed_out; i++) {
+		uint64_t offset = pool->first + i * size;
 		uint32_t *label = &py->labels[pool->label + i];
+		const uint8_t *p = bytes ? bytes + offset : buf;
 
-		if (free[i / 64] >> (i % 64) & 1)
+		if (free[i / 64] >> (i % 64) & 1) {
 			*label = 0;
-		else if (size > py->debug)
-			look_at(py, label, bytes + offset + py->debug,
-				pool->addr + offset + py->debug, size - py->debug);
+			continue;
+		}
+		if (pool->page && pool->tag == TAG_MEMORY)
+			continue;
+		if (size <= py->debug ||
+		    (!bytes && !mw_py_read(&py->pages, pool->addr + offset, buf,
+					   size < 2 * LOOK ? size : 2 * LOOK)))
+			continue;
+		look_at(py, label, p + py->debug, pool->addr + offset + py->debug,
+			size - py->debug);
 	}
+	py->tag = 0;
 }
 
 /* Blocks start as OTHER, so that a buffer whose owner comes first is known to be allocated. */
@@ -304,35 +341,54 @@ static void allot(struct mw_python *py)
 {
 	for (size_t i = 0; i < py->pool_count; i++) {
 		const struct mw_py_pool *pool = &py->pools[i];
-		uint32_t size = (pool->class + 1u) * py->info.alignment;
 
 		if (pool->state > MW_PY_POOL_FULL)
 			continue;
-		for (uint32_t k = 0; k < (pool->next_offset - MW_PY_POOL_HEADER) / size; k++)
+		for (uint32_t k = 0; k < pool->handed_out; k++)
 			py->labels[pool->label + k] = mw_py_label(MW_PY_ROLE_OTHER, 0);
 	}
+}
+
+/* Pools from I on of COUNT that lie side by side and fit into SWEEP bytes. */
+static uint32_t count_together(const struct mw_py_pool *pools, uint32_t i, uint32_t count)
+{
+	uint32_t n = 1;
+
+	while (i + n < count && pools[i + n].addr + pools[i + n].size - pools[i].addr <= SWEEP)
+		n++;
+	return n;
 }
 
 static void sweep_arena(struct mw_python *py, const struct mw_py_arena *a, uint8_t *buf)
 {
 	const struct mw_py_pool *pools = py->pools + a->first_pool;
-	uint32_t step = SWEEP / py->info.pool_size;
+	uint32_t n;
 
-	for (uint32_t i = 0; i < a->pool_count; i += step) {
-		uint32_t n = a->pool_count - i < step ? a->pool_count - i : step;
-		ssize_t got = mw_image__read(py->image, pools[i].addr, buf,
-					     (size_t)n * py->info.pool_size);
+	for (uint32_t i = 0; i < a->pool_count; i += n) {
+		const struct mw_py_pool *last;
+		ssize_t got;
 
+		n = count_together(pools, i, a->pool_count);
+		last = &pools[i + n - 1];
+		if (last->addr + last->size - pools[i].addr > SWEEP) {
+			if (pools[i].state <= MW_PY_POOL_FULL)
+				sweep_pool(py, &pools[i], NULL, buf);
+			continue;
+		}
+		got = mw_image__read(py->image, pools[i].addr, buf,
+				     last->addr + last->size - pools[i].addr);
 		py->pages.hand = buf;
 		py->pages.hand_start = pools[i].addr;
 		py->pages.hand_size = got > 0 ? (uint64_t)got : 0;
-		for (uint32_t k = 0; k < n; k++) {
-			if (pools[i + k].state > MW_PY_POOL_FULL)
+		for (uint32_t k = i; k < i + n; k++) {
+			uint64_t offset = pools[k].addr - pools[i].addr;
+
+			if (pools[k].state > MW_PY_POOL_FULL)
 				continue;
-			if ((ssize_t)((k + 1) * py->info.pool_size) <= got)
-				sweep_pool(py, &pools[i + k], buf + (size_t)k * py->info.pool_size);
+			if ((ssize_t)(offset + pools[k].size) <= got)
+				sweep_pool(py, &pools[k], buf + offset, NULL);
 			else
-				mw_py_problem(py, pools[i + k].addr, "pool can't be read");
+				mw_py_problem(py, pools[k].addr, "pool can't be read");
 		}
 		py->pages.hand_size = 0;
 	}
@@ -483,14 +539,13 @@ static void sum_others(struct mw_python *py)
 
 	for (size_t i = 0; i < py->pool_count; i++) {
 		const struct mw_py_pool *pool = &py->pools[i];
-		uint32_t size = (pool->class + 1u) * py->info.alignment;
 
 		if (pool->state > MW_PY_POOL_FULL)
 			continue;
-		for (uint32_t k = 0; k < (pool->next_offset - MW_PY_POOL_HEADER) / size; k++) {
+		for (uint32_t k = 0; k < pool->handed_out; k++) {
 			if (mw_py_label_role(py->labels[pool->label + k]) == MW_PY_ROLE_OTHER) {
 				c->other_blocks++;
-				c->other_bytes += size;
+				c->other_bytes += pool->block_size;
 			}
 		}
 	}

@@ -54,7 +54,10 @@ static bool is_version(const uint8_t *p, size_t left, unsigned int v[3], char *t
 	if (sscanf(copy, "%u.%2u.%2u%n", &v[0], &v[1], &v[2], &n) != 3 || !n)
 		return false;
 	len = (size_t)n + strspn(copy + n, "abrc+0123456789");
-	if (copy[len] != ' ' || copy[len + 1] != '(' || !strchr(copy + len, '['))
+	/* "3.13.5 experimental free-threading build (main, ..." */
+	if (copy[len] != ' ' ||
+	    copy[len + 1 + strspn(copy + len + 1, "abcdefghijklmnopqrstuvwxyz- ")] != '(' ||
+	    !strchr(copy + len, '['))
 		return false;
 	mw_text_clean(text, size, copy, len);
 	return true;
@@ -145,8 +148,10 @@ static bool is_interpreter(struct mw_python *py, const struct mw_py_layout *l, u
 	       mw_py_word(&py->pages, tstate + (uint64_t)l->tstate_interp) == addr;
 }
 
-/* The list that begins at HEAD leads to MAIN, which is an interpreter; others may have no threads. */
-static bool is_list(struct mw_python *py, const struct mw_py_layout *l, uint64_t head, uint64_t main)
+/* The list that begins at HEAD leads to MAIN, which is an interpreter; others may have no threads.
+ */
+static bool is_list(struct mw_python *py, const struct mw_py_layout *l, uint64_t head,
+		    uint64_t main)
 {
 	uint64_t at = head;
 
@@ -177,8 +182,8 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 	if (at) {
 		uint64_t head = mw_py_word(
 			&py->pages, at + (has_runtime ? (uint64_t)l->runtime_interpreters : 0));
-		uint64_t main = has_runtime ? mw_py_word(&py->pages, at + (uint64_t)l->runtime_main)
-					    : head;
+		uint64_t main =
+			has_runtime ? mw_py_word(&py->pages, at + (uint64_t)l->runtime_main) : head;
 
 		if (is_list(py, l, head, main)) {
 			mw_py_evidence(py, has_runtime ? "_PyRuntime by symbol"
@@ -239,15 +244,17 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 /* The rows of the table that may fit, the likeliest first, until one does. */
 static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
 {
-	for (int threaded = 0; threaded < 2; threaded++) {
+	for (int i = 0; i < 2; i++) {
+		/* What the version text says first. */
+		bool threaded = py->info.free_threaded != (i == 1);
 		const struct mw_py_layout *best = mw_py_layout_find(py->info.hex, threaded);
 		uint64_t head = best ? find_head(py, best, runtime) : 0;
 
-		for (size_t i = 0; !head && i < mw_py_layout_count; i++) {
-			const struct mw_py_layout *l = &mw_py_layouts[i];
+		for (size_t k = 0; !head && k < mw_py_layout_count; k++) {
+			const struct mw_py_layout *l = &mw_py_layouts[k];
 
 			if (l == best || l->version >> 8 != py->info.hex >> 8 ||
-			    l->free_threaded != !!threaded)
+			    l->free_threaded != threaded)
 				continue;
 			head = find_head(py, l, runtime);
 			best = head ? l : best;
@@ -270,6 +277,8 @@ static bool has_version(struct mw_python *py, const struct mw_py_data *d)
 				sizeof(py->info.version)))
 			continue;
 		py->info.hex = MW_PY_VERSION(v[0], v[1], v[2]);
+		py->info.free_threaded = memmem(d->bytes + i, d->size - i < 64 ? d->size - i : 64,
+						"free-threading", 14) != NULL;
 		return true;
 	}
 	return false;

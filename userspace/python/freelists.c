@@ -43,7 +43,7 @@ static void mark_array(struct mw_python *py, int32_t type, uint64_t array, uint3
 static uint64_t count_floats(struct mw_python *py, uint64_t head)
 {
 	uint32_t align = py->info.alignment ? py->info.alignment : 16;
-	uint32_t class = (uint32_t)((24 + py->debug + align - 1) / align);
+	uint64_t size = (24 + align - 1) / align * align;
 	uint64_t n = 0;
 
 	for (uint64_t at = head; at; n++) {
@@ -51,7 +51,7 @@ static uint64_t count_floats(struct mw_python *py, uint64_t head)
 		const struct mw_py_pool *pool = mw_py_pool_find(py, at);
 
 		if (n >= FLOATS_MAX || !label || mw_py_label_role(*label) == MW_PY_ROLE_NONE ||
-		    mw_py_word(&py->pages, at) || (pool && !py->debug && pool->class + 1u != class))
+		    mw_py_word(&py->pages, at) || (pool && !py->debug && pool->block_size != size))
 			return 0;
 		at = mw_py_word(&py->pages, at + 8);
 	}
@@ -111,14 +111,16 @@ static void mark_of_interpreter(struct mw_python *py, uint64_t interp, int32_t f
 	}
 }
 
-/* 3.13, Include/internal/pycore_freelist.h: floats are a chain, dictkeys an array and its length. */
+/* 3.13, Include/internal/pycore_freelist.h: floats are a chain, dictkeys an array and its length.
+ */
 static void mark_freelists_3_13(struct mw_python *py, uint64_t lists, int32_t floats, int32_t dicts)
 {
 	const struct mw_py_layout *l = &py->layout;
 
 	if (l->freelists_float_items >= 0 && floats >= 0)
 		mark_chain(py, floats,
-			   mw_py_word(&py->pages, lists + (uint64_t)l->freelists_float_items), 8);
+			   mw_py_word(&py->pages, lists + (uint64_t)l->freelists_float_items),
+			   (uint32_t)l->ob_type);
 	if (l->freelists_keys_items >= 0 && l->freelists_keys_numfree >= 0 && dicts >= 0)
 		mark_array(py, dicts, lists + (uint64_t)l->freelists_keys_items,
 			   mw_py_word32(&py->pages, lists + (uint64_t)l->freelists_keys_numfree),
@@ -148,6 +150,22 @@ static void mark_freelists_3_14(struct mw_python *py, uint64_t lists, int32_t di
 	}
 }
 
+/* Free-threaded: each thread has its own. */
+static void mark_of_threads(struct mw_python *py, const struct mw_py_interpreter *interp,
+			    int32_t floats, int32_t dicts)
+{
+	const struct mw_py_layout *l = &py->layout;
+	uint64_t t = mw_py_word(&py->pages, interp->addr + (uint64_t)l->interp_threads);
+
+	for (uint32_t k = 0; t && k < interp->threads; k++) {
+		if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
+			mark_freelists_3_14(py, t + (uint64_t)l->tstate_freelists, dicts);
+		else
+			mark_freelists_3_13(py, t + (uint64_t)l->tstate_freelists, floats, dicts);
+		t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+	}
+}
+
 void mw_py_freelists(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
@@ -160,6 +178,10 @@ void mw_py_freelists(struct mw_python *py)
 		uint64_t interp = py->interpreters[i].addr;
 
 		mark_of_interpreter(py, interp, floats, dicts);
+		if (l->free_threaded && l->tstate_freelists >= 0) {
+			mark_of_threads(py, &py->interpreters[i], floats, dicts);
+			continue;
+		}
 		if (l->interp_freelists < 0)
 			continue;
 		if (py->info.hex >= MW_PY_VERSION(3, 14, 0))

@@ -253,9 +253,9 @@ static uint64_t set_extra(struct mw_python *py, uint64_t addr)
 }
 
 /*
- * Modules/_collectionsmodule.c: from 3.x on a length in the head, blocks of 64 objects that are linked
- * at their start and end; in 2.7 a length behind the indices, 62 objects a block, both links at its
- * start.
+ * Modules/_collectionsmodule.c: from 3.x on a length in the head, blocks of 64 objects that are
+ * linked at their start and end; in 2.7 a length behind the indices, 62 objects a block, both links
+ * at its start.
  */
 struct deque_layout {
 	int32_t left, left_index, length;
@@ -271,10 +271,20 @@ static const struct deque_layout *deque_layout(const struct mw_python *py)
 	return py->info.hex < MW_PY_VERSION(3, 0, 0) ? &two : &three;
 }
 
+/*
+ * Free-threaded builds have a head that is longer by 16 bytes before every object: where the fields
+ * are counted from here.
+ */
+static uint64_t fields_of(const struct mw_python *py, uint64_t addr)
+{
+	return addr + (uint64_t)py->layout.object_size - 16;
+}
+
 static uint64_t deque_blocks(struct mw_python *py, uint64_t addr)
 {
 	const struct deque_layout *d = deque_layout(py);
-	uint64_t length = word(py, addr, d->length), first = word(py, addr, d->left_index);
+	uint64_t at = fields_of(py, addr);
+	uint64_t length = word(py, at, d->length), first = word(py, at, d->left_index);
 
 	if (length > SIZE_CAP || first > d->per_block)
 		return 0;
@@ -284,7 +294,7 @@ static uint64_t deque_blocks(struct mw_python *py, uint64_t addr)
 static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 {
 	const struct deque_layout *d = deque_layout(py);
-	uint64_t block = word(py, addr, d->left), count = deque_blocks(py, addr);
+	uint64_t block = word(py, fields_of(py, addr), d->left), count = deque_blocks(py, addr);
 
 	/* An empty one has a block, too; the last one's link is not set. */
 	count += !count;
@@ -300,11 +310,10 @@ enum { ARRAY_ITEM = 24, ARRAY_ALLOCATED = 32, ARRAY_DESCR = 40, ARRAY_DESCR_ITEM
 
 static uint64_t array_extra(struct mw_python *py, uint64_t addr)
 {
-	uint64_t descr = mw_py_word(&py->pages, addr + ARRAY_DESCR);
+	uint64_t at = fields_of(py, addr), descr = mw_py_word(&py->pages, at + ARRAY_DESCR);
 	uint32_t itemsize = mw_py_word32(&py->pages, descr + ARRAY_DESCR_ITEMSIZE);
 
-	return itemsize > 16 ? 0
-			     : bytes_of(mw_py_word(&py->pages, addr + ARRAY_ALLOCATED), itemsize);
+	return itemsize > 16 ? 0 : bytes_of(mw_py_word(&py->pages, at + ARRAY_ALLOCATED), itemsize);
 }
 
 /*
@@ -323,8 +332,9 @@ enum {
 	DESCR_ELSIZE_2 = 40,
 };
 
-static uint64_t ndarray_extra(struct mw_python *py, uint64_t addr)
+static uint64_t ndarray_extra(struct mw_python *py, uint64_t object)
 {
+	uint64_t addr = fields_of(py, object);
 	uint32_t nd = mw_py_word32(&py->pages, addr + ND_COUNT);
 	uint64_t dims = mw_py_word(&py->pages, addr + ND_DIMENSIONS);
 	uint64_t descr = mw_py_word(&py->pages, addr + ND_DESCR);
@@ -545,12 +555,13 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 		mw_py_mark(py, index, word(py, addr, l->bytearray_bytes));
 		break;
 	case MW_PY_KIND_ARRAY:
-		mw_py_mark(py, index, mw_py_word(&py->pages, addr + ARRAY_ITEM));
+		mw_py_mark(py, index, mw_py_word(&py->pages, fields_of(py, addr) + ARRAY_ITEM));
 		break;
 	case MW_PY_KIND_DEQUE:
 		deque_buffers(py, index, addr);
 		break;
 	case MW_PY_KIND_NDARRAY:
+		addr = fields_of(py, addr);
 		mw_py_mark(py, index, mw_py_word(&py->pages, addr + ND_DIMENSIONS));
 		if (mw_py_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA)
 			mw_py_mark(py, index, mw_py_word(&py->pages, addr + ND_DATA));

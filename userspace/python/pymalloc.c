@@ -25,6 +25,8 @@ enum {
 	POOL_CLASS = 36,      /* unsigned int */
 	POOL_OFFSET = 40,     /* unsigned int, of the next block never handed out */
 	POOL_MAX_OFFSET = 44, /* unsigned int */
+	POOL_HEADER = 48,
+	CLASSES_MAX = 64, /* with an alignment of 8 bytes */
 	ARENA_SIZE = 48,
 	ARENA_ADDRESS = 0,
 	ARENA_POOL = 8,
@@ -37,8 +39,9 @@ enum { ARENAS_MAX = 1 << 22, POOLS_PER_ARENA_MAX = 1 << 14, POOL_SIZE_MAX = 64 <
 enum { HEADS_MIN = 32, WRONG_MAX = 8, TRIES = 8 };
 
 /*
- * How many consecutive heads from OFFSET of the data on are as usedpools has them; FILLED is how many
- * of them have pools. A few may be wrong: damaged, or changed in between in a process that runs.
+ * How many consecutive heads from OFFSET of the data on are as usedpools has them; FILLED is how
+ * many of them have pools. A few may be wrong: damaged, or changed in between in a process that
+ * runs.
  */
 static unsigned int count_heads(struct mw_python *py, uint64_t offset, unsigned int *filled)
 {
@@ -46,7 +49,7 @@ static unsigned int count_heads(struct mw_python *py, uint64_t offset, unsigned 
 	unsigned int i, wrong = 0;
 
 	*filled = 0;
-	for (i = 0; i < MW_PY_CLASSES && offset + 16 * i + 16 <= d->size; i++) {
+	for (i = 0; i < CLASSES_MAX && offset + 16 * i + 16 <= d->size; i++) {
 		uint64_t head = d->start + offset + 16 * i - 16;
 		uint64_t next = mw_u64_at(d->bytes + offset + 16 * i);
 		uint64_t prev = mw_u64_at(d->bytes + offset + 16 * i + 8);
@@ -80,7 +83,8 @@ static uint64_t find_usedpools(struct mw_python *py)
 		if (first != d->start + off - 16 && (!first || first % 4096))
 			continue;
 		n = count_heads(py, off, &filled);
-		if (n >= HEADS_MIN && (filled > best_filled || (filled == best_filled && n > best))) {
+		if (n >= HEADS_MIN &&
+		    (filled > best_filled || (filled == best_filled && n > best))) {
 			best = n;
 			best_filled = filled;
 			found = d->start + off;
@@ -101,7 +105,7 @@ static size_t take_samples(struct mw_python *py, uint64_t usedpools, struct samp
 {
 	size_t n = 0;
 
-	for (unsigned int i = 0; i < MW_PY_CLASSES && n < SAMPLES; i++) {
+	for (unsigned int i = 0; i < CLASSES_MAX && n < SAMPLES; i++) {
 		uint64_t pool = mw_py_word(&py->pages, usedpools + 16 * i);
 
 		if (!pool || pool % 4096 || mw_py_word32(&py->pages, pool + POOL_CLASS) != i)
@@ -207,48 +211,20 @@ static size_t count_arenas(struct mw_python *py, uint64_t arenas)
 	return good;
 }
 
-static int add_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t addr,
-		    uint64_t never_used, uint32_t *label)
+int mw_py_add_pool(struct mw_python *py, struct mw_py_arena *arena, struct mw_py_pool pool)
 {
-	struct mw_py_pool pool = {.addr = addr, .state = MW_PY_POOL_UNUSED, .label = *label};
-	uint8_t header[MW_PY_POOL_HEADER];
-	struct mw_py_class *class;
-	uint32_t capacity;
+	uint64_t unused = pool.capacity - pool.used;
+	uint64_t label = py->label_count;
 
-	if (addr < never_used && !mw_py_read(&py->pages, addr, header, sizeof(header))) {
-		mw_py_problem(py, addr, "pool can't be read");
-	} else if (addr < never_used) {
-		uint32_t count = mw_u32_at(header + POOL_COUNT);
-		uint32_t i = mw_u32_at(header + POOL_CLASS);
-		uint32_t next = mw_u32_at(header + POOL_OFFSET), size;
-
-		pool.state = MW_PY_POOL_FREE;
-		size = (i + 1) * py->info.alignment;
-		if (count && (i >= MW_PY_CLASSES || size > 512)) {
-			mw_py_problem(py, addr, "pool of an impossible size class");
-		} else if (count) {
-			capacity = (py->info.pool_size - MW_PY_POOL_HEADER) / size;
-			if (count > capacity || next > py->info.pool_size ||
-			    next < MW_PY_POOL_HEADER ||
-			    (next - MW_PY_POOL_HEADER) % size) {
-				mw_py_problem(py, addr, "pool with impossible counts");
-				next = MW_PY_POOL_HEADER + capacity * size;
-			}
-			count = count < capacity ? count : capacity;
-			pool.state = count == capacity ? MW_PY_POOL_FULL : MW_PY_POOL_USED;
-			pool.class = (uint8_t)i;
-			pool.used = count;
-			pool.next_offset = next;
-			*label += capacity;
-			class = &py->info.classes[i];
-			class->size = size;
-			class->pools++;
-			class->used += count;
-			class->free += capacity - count;
-			arena->used_blocks += count;
-			arena->used_bytes += (uint64_t)count * size;
-			py->info.free_blocks += capacity - count;
-		}
+	pool.label = (uint32_t)label;
+	if (pool.state <= MW_PY_POOL_FULL) {
+		if (label + pool.capacity > UINT32_MAX)
+			return -ENOMEM;
+		py->label_count = (size_t)(label + pool.capacity);
+		arena->used_blocks += pool.used;
+		arena->used_bytes += pool.used * pool.block_size;
+		py->info.free_blocks += unused;
+		py->info.free_bytes += unused * pool.block_size;
 	}
 	arena->used_pools += pool.state == MW_PY_POOL_USED;
 	arena->full_pools += pool.state == MW_PY_POOL_FULL;
@@ -260,6 +236,66 @@ static int add_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t ad
 	py->pools[py->pool_count++] = pool;
 	arena->pool_count++;
 	return 0;
+}
+
+void mw_py_add_totals(struct mw_python *py, const struct mw_py_arena *a)
+{
+	py->info.used_blocks += a->used_blocks;
+	py->info.used_bytes += a->used_bytes;
+	py->info.arena_bytes += a->size;
+	py->info.pools_used += a->used_pools;
+	py->info.pools_full += a->full_pools;
+	py->info.pools_free += a->free_pools;
+	py->info.pools_unused += a->unused_pools;
+}
+
+/* The pool at ADDR, as its header says. */
+static int read_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t addr,
+		     uint64_t never_used)
+{
+	struct mw_py_pool pool = {.addr = addr,
+				  .size = py->info.pool_size,
+				  .first = POOL_HEADER,
+				  .state = MW_PY_POOL_UNUSED};
+	uint8_t header[POOL_HEADER];
+	uint32_t count, i, next, size, capacity;
+	struct mw_py_class *class;
+
+	if (addr >= never_used)
+		return mw_py_add_pool(py, arena, pool);
+	if (!mw_py_read(&py->pages, addr, header, sizeof(header))) {
+		mw_py_problem(py, addr, "pool can't be read");
+		return mw_py_add_pool(py, arena, pool);
+	}
+	count = mw_u32_at(header + POOL_COUNT);
+	i = mw_u32_at(header + POOL_CLASS);
+	next = mw_u32_at(header + POOL_OFFSET);
+	pool.state = MW_PY_POOL_FREE;
+	if (!count)
+		return mw_py_add_pool(py, arena, pool);
+	if (i >= CLASSES_MAX || (i + 1) * py->info.alignment > 512) {
+		mw_py_problem(py, addr, "pool of an impossible size class");
+		return mw_py_add_pool(py, arena, pool);
+	}
+	size = (i + 1) * py->info.alignment;
+	capacity = (py->info.pool_size - POOL_HEADER) / size;
+	if (count > capacity || next > py->info.pool_size || next < POOL_HEADER ||
+	    (next - POOL_HEADER) % size) {
+		mw_py_problem(py, addr, "pool with impossible counts");
+		next = POOL_HEADER + capacity * size;
+		count = count < capacity ? count : capacity;
+	}
+	pool.state = count == capacity ? MW_PY_POOL_FULL : MW_PY_POOL_USED;
+	pool.block_size = size;
+	pool.used = count;
+	pool.capacity = capacity;
+	pool.handed_out = (next - POOL_HEADER) / size;
+	class = &py->info.classes[i];
+	class->size = size;
+	class->pools++;
+	class->used += count;
+	class->free += capacity - count;
+	return mw_py_add_pool(py, arena, pool);
 }
 
 static int add_arena(struct mw_python *py, uint64_t object, uint32_t interpreter)
@@ -321,7 +357,6 @@ static int by_address(const void *a, const void *b)
 
 static int read_pools(struct mw_python *py)
 {
-	uint32_t label = 0;
 	size_t out = 0;
 
 	if (py->arena_count)
@@ -340,20 +375,13 @@ static int read_pools(struct mw_python *py)
 		a.first_pool = (uint32_t)py->pool_count;
 		a.used_bytes = 0;
 		for (uint32_t k = 0; k < total; k++, pool += py->info.pool_size) {
-			if (add_pool(py, &a, pool, never_used, &label))
+			if (read_pool(py, &a, pool, never_used))
 				return -ENOMEM;
 		}
-		py->info.used_blocks += a.used_blocks;
-		py->info.used_bytes += a.used_bytes;
-		py->info.arena_bytes += a.size;
-		py->info.pools_used += a.used_pools;
-		py->info.pools_full += a.full_pools;
-		py->info.pools_free += a.free_pools;
-		py->info.pools_unused += a.unused_pools;
+		mw_py_add_totals(py, &a);
 		py->arenas[out++] = a;
 	}
 	py->arena_count = out;
-	py->label_count = label;
 	return 0;
 }
 
@@ -399,8 +427,7 @@ static void learn_allocator(struct mw_python *py)
 		uint8_t head[16];
 
 		if (py->pools[i].state != MW_PY_POOL_FULL ||
-		    !mw_py_read(&py->pages, py->pools[i].addr + MW_PY_POOL_HEADER, head,
-				sizeof(head)))
+		    !mw_py_read(&py->pages, py->pools[i].addr + POOL_HEADER, head, sizeof(head)))
 			continue;
 		seen++;
 		debug += mw_py_debug_bytes(head, sizeof(head)) != 0;
@@ -445,7 +472,8 @@ static int add_states(struct mw_python *py)
 	int ret = 0;
 
 	py->pymalloc = find_usedpools(py);
-	/* From 3.12 on a sub-interpreter may have a state of its own, or share that of the main one. */
+	/* From 3.12 on a sub-interpreter may have a state of its own, or share that of the main
+	 * one. */
 	for (size_t i = 0; !ret && l->interp_obmalloc >= 0 && i < py->interpreter_count; i++) {
 		uint64_t own = py->interpreters[i].addr + (uint64_t)l->interp_obmalloc;
 
@@ -464,7 +492,14 @@ static int add_states(struct mw_python *py)
 int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 {
 	bool live = mw_image__kind(py->image) == MW_IMAGE_LIVE;
-	int ret = add_states(py);
+	int ret;
+
+	if (py->layout.free_threaded) { /* there is no pymalloc in such a build */
+		py->info.raw_blocks = -1;
+		py->info.allocator = "malloc";
+		return mw_py_mimalloc(py, err);
+	}
+	ret = add_states(py);
 
 	/* In a process that runs the pools' links may have changed between two looks. */
 	for (int i = 0; !ret && live && !py->arena_count && i < TRIES; i++) {
@@ -506,38 +541,65 @@ const struct mw_py_arena *mw_python__arena(const struct mw_python *py, uint64_t 
 const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr)
 {
 	const struct mw_py_arena *a = mw_python__arena(py, addr);
-	const struct mw_py_pool *first;
+	const struct mw_py_pool *pools;
+	uint64_t low = 0, high;
 
-	if (!a || !a->pool_count)
+	if (!a || !a->pool_count || addr < py->pools[a->first_pool].addr)
 		return NULL;
-	first = &py->pools[a->first_pool];
-	if (addr < first->addr || (addr - first->addr) / py->info.pool_size >= a->pool_count)
-		return NULL;
-	return first + (addr - first->addr) / py->info.pool_size;
+	pools = &py->pools[a->first_pool];
+	high = a->pool_count;
+	if (py->info.pool_size) { /* pools of one size lie side by side */
+		low = (addr - pools->addr) / py->info.pool_size;
+		return low < high ? pools + low : NULL;
+	}
+	while (low + 1 < high) {
+		uint64_t mid = low + (high - low) / 2;
+
+		if (pools[mid].addr <= addr)
+			low = mid;
+		else
+			high = mid;
+	}
+	return addr - pools[low].addr < pools[low].size ? pools + low : NULL;
 }
 
-uint32_t mw_py_pool_free(const struct mw_python *py, const struct mw_py_pool *pool,
-			 const uint8_t *bytes, uint64_t *free, const char **problem)
+/* Put the block at AT on the list of free ones; false: it is none, or is there already. */
+static bool set_free(const struct mw_py_pool *pool, uint64_t at, uint64_t *free)
 {
-	uint32_t size = (pool->class + 1u) * py->info.alignment, listed = 0;
-	uint32_t out = (pool->next_offset - MW_PY_POOL_HEADER) / size;
-	uint64_t at = mw_u64_at(bytes + POOL_FREE);
+	uint64_t offset = at - pool->addr - pool->first, i = offset / pool->block_size;
+
+	if (at < pool->addr + pool->first || i >= pool->handed_out ||
+	    i * pool->block_size != offset || free[i / 64] >> (i % 64) & 1)
+		return false;
+	free[i / 64] |= 1ULL << (i % 64);
+	return true;
+}
+
+bool mw_py_pool_list(struct mw_python *py, const struct mw_py_pool *pool, uint64_t head,
+		     uint64_t *free, uint32_t *count)
+{
+	for (uint64_t at = head; at; at = mw_py_word(&py->pages, at)) {
+		if (!set_free(pool, at, free))
+			return false;
+		(*count)++;
+	}
+	return true;
+}
+
+void mw_py_pool_free(struct mw_python *py, const struct mw_py_pool *pool, uint64_t *free,
+		     const char **problem)
+{
+	uint32_t count = 0;
+	bool whole;
 
 	*problem = NULL;
-	memset(free, 0, (out + 63) / 64 * sizeof(*free));
-	while (at) {
-		uint64_t offset = at - pool->addr, i = (offset - MW_PY_POOL_HEADER) / size;
-
-		if (at < pool->addr + MW_PY_POOL_HEADER || i >= out ||
-		    offset != MW_PY_POOL_HEADER + i * size || free[i / 64] >> (i % 64) & 1) {
-			*problem = "a pool's list of free blocks is damaged";
-			return out;
-		}
-		free[i / 64] |= 1ULL << (i % 64);
-		listed++;
-		at = mw_u64_at(bytes + offset);
-	}
-	if (out - listed != pool->used)
+	memset(free, 0, ((size_t)pool->handed_out + 63) / 64 * sizeof(*free));
+	whole = pool->page
+			? mw_py_page_free(py, pool, free, &count)
+			: mw_py_pool_list(py, pool, mw_py_word(&py->pages, pool->addr + POOL_FREE),
+					  free, &count);
+	if (!whole)
+		*problem = "a pool's list of free blocks is damaged";
+	else if (pool->handed_out - count != pool->used)
 		*problem = "a pool counts other blocks than it has";
-	return out;
 }

@@ -18,7 +18,7 @@
 
 struct mw_python; /* opaque */
 
-enum { MW_PY_CLASSES = 64, MW_PY_EVIDENCE = 12, MW_PY_PROBLEMS = 32 };
+enum { MW_PY_CLASSES = 96, MW_PY_EVIDENCE = 12, MW_PY_PROBLEMS = 32 };
 
 struct mw_py_class {
 	uint32_t size;		    /* bytes of a block */
@@ -27,12 +27,17 @@ struct mw_py_class {
 
 enum mw_py_pool_state { MW_PY_POOL_USED, MW_PY_POOL_FULL, MW_PY_POOL_FREE, MW_PY_POOL_UNUSED };
 
+/* A pool of pymalloc's, or a page of mimalloc's: blocks of one size. */
 struct mw_py_pool {
-	uint64_t addr;
-	uint32_t used;	      /* blocks */
-	uint32_t next_offset; /* bytes; blocks from here on were never handed out */
-	uint32_t label;	      /* index of its first block's label */
-	uint8_t class, state; /* enum mw_py_pool_state */
+	uint64_t addr, size;	/* bytes, the pool's head included */
+	uint64_t block_size;	/* bytes; 0: it has no blocks */
+	uint32_t first;		/* offset of its first block, bytes */
+	uint32_t used, capacity; /* blocks */
+	uint32_t handed_out;	/* blocks from the first on that were ever in use */
+	uint32_t label;		/* index of its first block's label */
+	uint8_t state;		/* enum mw_py_pool_state */
+	uint8_t tag;		/* of mimalloc's page: 0 memory, 1 object, 2 with gc, 3 with a preheader */
+	uint64_t page;		/* address of mimalloc's struct mi_page_s, 0: a pool of pymalloc's */
 };
 
 struct mw_py_arena {
@@ -70,7 +75,7 @@ struct mw_py_info {
 	const struct mw_py_pool *pools;
 	size_t pool_count;
 	struct mw_py_class classes[MW_PY_CLASSES];
-	uint64_t arena_bytes, used_blocks, used_bytes, free_blocks;
+	uint64_t arena_bytes, used_blocks, used_bytes, free_blocks, free_bytes;
 	uint64_t pools_used, pools_full, pools_free, pools_unused;
 	int64_t raw_blocks; /* allocated by objects' allocator outside of pools; -1: unknown */
 

@@ -89,6 +89,7 @@ struct mw_python {
 	struct mw_py_problem problems[MW_PY_PROBLEMS];
 	size_t evidence_count;
 	uint32_t debug; /* bytes that debug hooks put before each block of a pool */
+	uint8_t tag;	/* of the pool that is looked at, 0: any object may be in it */
 	bool any_debug; /* chunks of malloc's may have them, too */
 
 	/* The census. */
@@ -136,13 +137,24 @@ size_t mw_py_code_refs(struct mw_python *py, const char *name, uint64_t *refs, s
 int mw_py_pymalloc(struct mw_python *py, struct mw_err *err);
 /* The pool that holds ADDR, or NULL. */
 const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr);
+/* Take POOL into ARENA and the sums; -ENOMEM. And an arena that is complete into the sums. */
+int mw_py_add_pool(struct mw_python *py, struct mw_py_arena *arena, struct mw_py_pool pool);
+void mw_py_add_totals(struct mw_python *py, const struct mw_py_arena *arena);
 /*
- * Which of the pool's blocks are free, as a bit each into FREE (MW_PY_POOL_BITS bits); BYTES is its
- * content. The number of blocks that were ever handed out; PROBLEM is set when the list is damaged.
+ * Which of the pool's blocks are free, as a bit each into FREE (of MW_PY_POOL_BITS bits); PROBLEM is
+ * set when their list is damaged.
  */
-enum { MW_PY_POOL_BITS = 65536 / 8, MW_PY_POOL_HEADER = 48 };
-uint32_t mw_py_pool_free(const struct mw_python *py, const struct mw_py_pool *pool,
-			 const uint8_t *bytes, uint64_t *free, const char **problem);
+enum { MW_PY_POOL_BITS = 65536 / 8 };
+void mw_py_pool_free(struct mw_python *py, const struct mw_py_pool *pool, uint64_t *free,
+		     const char **problem);
+/* The same for one list that begins at HEAD; COUNT grows. False: it is damaged. */
+bool mw_py_pool_list(struct mw_python *py, const struct mw_py_pool *pool, uint64_t head,
+		     uint64_t *free, uint32_t *count);
+
+/* mimalloc.c: the segments and pages of mimalloc, as arenas and pools. */
+int mw_py_mimalloc(struct mw_python *py, struct mw_err *err);
+bool mw_py_page_free(struct mw_python *py, const struct mw_py_pool *pool, uint64_t *free,
+		     uint32_t *count);
 
 /* Bytes of debug hooks at P, the start of a block of SIZE bytes. */
 uint32_t mw_py_debug_bytes(const uint8_t *p, uint64_t size);

@@ -93,15 +93,14 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 		look_at_block(py, *label, out);
 	} else if (out->pool) {
 		const struct mw_py_pool *pool = out->pool;
-		uint64_t size = (pool->class + 1u) * py->info.alignment;
 		uint64_t offset = addr - pool->addr;
 
 		out->what = MW_PY_WHAT_POOL;
-		if (pool->state <= MW_PY_POOL_FULL && offset >= pool->next_offset &&
-		    offset + size <= py->info.pool_size) {
+		if (pool->state <= MW_PY_POOL_FULL && offset >= pool->first &&
+		    (offset - pool->first) / pool->block_size < pool->capacity) {
 			out->what = MW_PY_WHAT_FREE;
-			out->block = addr - (offset - MW_PY_POOL_HEADER) % size;
-			out->block_size = size;
+			out->block = addr - (offset - pool->first) % pool->block_size;
+			out->block_size = pool->block_size;
 		}
 	} else if (out->arena) {
 		out->what = MW_PY_WHAT_ARENA;
@@ -130,17 +129,14 @@ static void set_block(struct mw_python *py, struct mw_py_block *b, uint64_t star
 static int each_of_pool(struct mw_python *py, const struct mw_py_pool *pool, mw_py_block_fn fn,
 			void *arg)
 {
-	uint32_t size = (pool->class + 1u) * py->info.alignment;
-	uint32_t capacity = (py->info.pool_size - MW_PY_POOL_HEADER) / size;
-	uint32_t out = (pool->next_offset - MW_PY_POOL_HEADER) / size;
 	struct mw_py_block block;
 	int ret = 0;
 
 	if (pool->state > MW_PY_POOL_FULL)
 		return 0;
-	for (uint32_t i = 0; i < capacity && !ret; i++) {
-		set_block(py, &block, pool->addr + MW_PY_POOL_HEADER + (uint64_t)i * size, size,
-			  i < out ? py->labels[pool->label + i] : 0);
+	for (uint32_t i = 0; i < pool->capacity && !ret; i++) {
+		set_block(py, &block, pool->addr + pool->first + i * pool->block_size,
+			  pool->block_size, i < pool->handed_out ? py->labels[pool->label + i] : 0);
 		block.pool = pool;
 		ret = fn(arg, &block);
 	}

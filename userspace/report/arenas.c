@@ -36,15 +36,6 @@ static void count_fullness(const struct mw_py_info *info, struct fullness out[ST
 	}
 }
 
-static uint64_t free_bytes(const struct mw_py_info *info)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < MW_PY_CLASSES; i++)
-		sum += info->classes[i].free * info->classes[i].size;
-	return sum;
-}
-
 static json_t *classes_json(const struct mw_py_info *info)
 {
 	json_t *list = json_array();
@@ -131,7 +122,7 @@ json_t *mw_arenas_json(const struct mw_py_info *info, const char *target)
 		mw_json_u64(info->pool_size), "alignment", mw_json_u64(info->alignment),
 		"used_blocks", mw_json_u64(info->used_blocks), "used_bytes",
 		mw_json_u64(info->used_bytes), "free_blocks", mw_json_u64(info->free_blocks),
-		"free_bytes", mw_json_u64(free_bytes(info)), "raw_blocks",
+		"free_bytes", mw_json_u64(info->free_bytes), "raw_blocks",
 		raw ? mw_json_u64((uint64_t)info->raw_blocks) : json_null(), "allocated_blocks",
 		raw ? mw_json_u64(info->used_blocks + (uint64_t)info->raw_blocks) : json_null(),
 		"classes", classes_json(info), "arena_list", arena_list_json(info), "problems",
@@ -213,15 +204,19 @@ void mw_arenas_text(FILE *out, const struct mw_py_info *info, const char *target
 		mw_python_problems_text(out, info, show);
 		return;
 	}
-	fprintf(out, "arenas   %zu, %s\n", info->arena_count, mw_format_size(a, info->arena_bytes));
+	fprintf(out, "%s %zu, %s\n", info->pool_size ? "arenas  " : "segments", info->arena_count,
+		mw_format_size(a, info->arena_bytes));
 	fprintf(out,
-		"pools    %" PRIu64 " full, %" PRIu64 " partly used, %" PRIu64 " free, %" PRIu64
-		" never used, of %s\n",
-		info->pools_full, info->pools_used, info->pools_free, info->pools_unused,
-		mw_format_size(a, info->pool_size));
+		"%s    %" PRIu64 " full, %" PRIu64 " partly used, %" PRIu64 " free, %" PRIu64
+		" never used",
+		info->pool_size ? "pools" : "pages", info->pools_full, info->pools_used,
+		info->pools_free, info->pools_unused);
+	if (info->pool_size)
+		fprintf(out, ", of %s", mw_format_size(a, info->pool_size));
+	fputc('\n', out);
 	fprintf(out, "blocks   %" PRIu64 " used, %s; %" PRIu64 " free, %s\n", info->used_blocks,
 		mw_format_size(a, info->used_bytes), info->free_blocks,
-		mw_format_size(b, free_bytes(info)));
+		mw_format_size(b, info->free_bytes));
 	if (info->raw_blocks >= 0)
 		fprintf(out, "outside  %" PRId64 " blocks, of over 512 bytes, are malloc's\n",
 			info->raw_blocks);

@@ -22,25 +22,11 @@ static struct mw_python *labelled(struct mw_survey *survey, struct mw_err *err)
 	return mw_survey__census(survey, &census, err) ? NULL : survey->py;
 }
 
-static uint32_t class_size(const struct mw_py_info *info, const struct mw_py_pool *pool)
-{
-	return pool->state > MW_PY_POOL_FULL ? 0 : (pool->class + 1u) * info->alignment;
-}
-
-static uint32_t class_free(const struct mw_py_info *info, const struct mw_py_pool *pool)
-{
-	uint32_t size = class_size(info, pool);
-
-	/* struct pool_header is 48 bytes in every version. */
-	return size ? (info->pool_size - 48) / size - pool->used : 0;
-}
-
-static json_t *pool_json(const struct mw_py_info *info, const struct mw_py_arena *arena,
-			 const struct mw_py_pool *pool)
+static json_t *pool_json(const struct mw_py_arena *arena, const struct mw_py_pool *pool)
 {
 	return json_pack("{s:o,s:s,s:I,s:I,s:I,s:o}", "pool", mw_json_addr(pool->addr), "state",
-			 pool_states[pool->state], "size", (json_int_t)class_size(info, pool),
-			 "used", (json_int_t)pool->used, "free", (json_int_t)class_free(info, pool),
+			 pool_states[pool->state], "size", (json_int_t)pool->block_size, "used",
+			 (json_int_t)pool->used, "free", (json_int_t)(pool->capacity - pool->used),
 			 "arena", mw_json_addr(arena->addr));
 }
 
@@ -66,17 +52,16 @@ int mw_show_pools(FILE *out, struct mw_survey *survey, uint64_t class, const str
 		for (uint32_t k = 0; k < arena->pool_count; k++) {
 			const struct mw_py_pool *pool = &info->pools[arena->first_pool + k];
 
-			if (class && class_size(info, pool) != class)
+			if (class && pool->block_size != class)
 				continue;
 			if (show->json)
-				json_array_append_new(list, pool_json(info, arena, pool));
+				json_array_append_new(list, pool_json(arena, pool));
 			else
 				fprintf(out,
-					"0x%-16" PRIx64 " %6" PRIu32 " %-7s %6" PRIu32 " %6" PRIu32
+					"0x%-16" PRIx64 " %6" PRIu64 " %-7s %6" PRIu32 " %6" PRIu32
 					"  0x%" PRIx64 "\n",
-					pool->addr, class_size(info, pool),
-					pool_states[pool->state], pool->used,
-					class_free(info, pool), arena->addr);
+					pool->addr, pool->block_size, pool_states[pool->state],
+					pool->used, pool->capacity - pool->used, arena->addr);
 		}
 	}
 	if (show->json) {
@@ -282,7 +267,7 @@ int mw_show_dump(FILE *out, struct mw_survey *survey, struct mw_err *err)
 		for (uint32_t k = 0; k < arena->pool_count && !ret; k++) {
 			const struct mw_py_pool *pool = &info->pools[arena->first_pool + k];
 
-			ret = line(out, pool_json(info, arena, pool));
+			ret = line(out, pool_json(arena, pool));
 			if (!ret)
 				ret = mw_python__each_block(v.py, pool, dump_block, &v);
 		}
