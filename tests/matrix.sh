@@ -44,6 +44,22 @@ look() { # RELEASE WHAT
 	wait "$job"
 }
 
+# A free-threaded Python, which no release packages: built here from the release's source package.
+free_threaded() { # RELEASE PACKAGE
+	build=$cache/$2t
+	if [ ! -x "$build/python" ]; then
+		rm -rf "$build"
+		mkdir -p "$build" "$root/src"
+		echo "deb-src http://deb.debian.org/debian $1 main" >"$root/etc/apt/sources.list.d/src.list"
+		chroot "$root" apt-get -o Acquire::Check-Valid-Until=false update -q >/dev/null 2>&1
+		chroot "$root" sh -c "cd /src && apt-get source --download-only -q $2" >"$build.log" 2>&1
+		rm "$root/etc/apt/sources.list.d/src.list"
+		tar -xf "$root/src/$2"_*.orig.tar.xz -C "$build" --strip-components=1 &&
+			(cd "$build" && ./configure -q --disable-gil CFLAGS="-g -O1" && make -j2) >>"$build.log" 2>&1
+	fi
+	MW_TRUTH_FOLDER=$cache/truth sh tests/matrix_python.sh "$1" / "$build/python"
+}
+
 for release in ${MW_RELEASES:-bullseye bookworm trixie sid}; do
 	root=$cache/$release
 	if [ ! -e "$root/.whole" ]; then
@@ -76,6 +92,7 @@ for release in ${MW_RELEASES:-bullseye bookworm trixie sid}; do
 		--no-install-recommends $pythons >"$cache/$release.python.log" 2>&1
 	# shellcheck disable=SC2086
 	sh tests/matrix_python.sh "$release" "$root" $pythons >"$cache/$release.python" 2>&1
+	[ "$release" != trixie ] || free_threaded trixie python3.13 >>"$cache/$release.python" 2>&1
 	cat "$cache/$release.python"
 	passed=$((passed + $(grep -c '^ok ' "$cache/$release.python")))
 	failed=$((failed + $(grep -c '^not ok ' "$cache/$release.python")))

@@ -495,7 +495,7 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	int ret;
 
 	if (py->layout.free_threaded) { /* there is no pymalloc in such a build */
-		py->info.raw_blocks = -1;
+		py->info.raw_blocks = 0; /* mimalloc has the large ones, too */
 		py->info.allocator = "malloc";
 		return mw_py_mimalloc(py, err);
 	}
