@@ -147,7 +147,7 @@ demo:
 	BUILD=$(abspath $(BUILD)) sh tests/demo.sh
 
 bench: all workloads
-	BUILD=$(abspath $(BUILD)) sh tests/bench.sh
+	BUILD=$(abspath $(BUILD)) SECTION=$(or $(SECTION),all) sh tests/bench.sh
 
 lint:
 	BUILD=$(abspath $(BUILD)) sh tests/lint.sh

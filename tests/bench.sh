@@ -72,6 +72,12 @@ ratio() { # NAME TARGET: what memleak adds, over what NAME adds
 			printf "  %s adds 1/%.1f of what memleak adds\n", n, added["memleak"] / added[n]}' "$dir/rows"
 }
 
+case ${SECTION:-all} in
+all | trace) ;;
+heap | python) exec env BUILD="$BUILD" python3 tests/bench_heap.py "$SECTION" ;;
+*) echo "SECTION is one of: all trace heap python" >&2; exit 2 ;;
+esac
+
 echo "malloc(100)/free loop, ns a pair"
 start "$BUILD/tests/workloads/pairs" 100 print
 watchers
@@ -91,3 +97,10 @@ for _ in 1 2 3; do
 	"$MW" stat -v -n 3 -i 1 $target 2>&1 >"$dir/stat" | sed -n 's/^memwhere itself/  itself/p'
 done
 awk '/requests/ {print "  at" $0; exit}' "$dir/stat"
+kill $target
+target=
+
+[ "${SECTION:-all}" = all ] || exit 0
+for section in heap python; do
+	BUILD=$BUILD python3 tests/bench_heap.py $section
+done
