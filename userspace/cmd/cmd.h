@@ -49,6 +49,7 @@ struct mw_options {
 	enum mw_color color;
 	const char *output, *exe, *sysroot;
 	bool stop;		    /* hold the target while it is read */
+	uint64_t depth;		    /* of the ledger's tree, 0: as it fits */
 	bool zstd;		    /* compress the snapshot */
 	uint64_t at_rss, at_growth; /* snapshot: bytes, bytes a second; 0: at once */
 

@@ -27,6 +27,7 @@ int mw_cmd_heap__open(struct mw_cmd_heap *heap, const struct mw_options *opt, st
 	memset(heap, 0, sizeof(*heap));
 	heap->show.json = opt->json;
 	heap->show.verbose = opt->verbose;
+	heap->show.depth = (unsigned int)opt->depth;
 	if (is_core(target)) {
 		if (opt->stop)
 			return mw_err_set(err, -EINVAL, "usage", "stop",

@@ -40,13 +40,15 @@ const struct mw_option mw_option_table[] = {
 	 "say what was found, how, and what it costs", NULL},
 	{"quiet", 'q', MW_OPT_FLAG, FIELD(quiet), MW_CMD_ANY, NULL, "no warnings, no progress",
 	 NULL},
-	{"output", 'o', MW_OPT_TEXT, FIELD(output), MW_CMD_ANY, "FILE", "write there, not to stdout",
-	 NULL},
+	{"output", 'o', MW_OPT_TEXT, FIELD(output), MW_CMD_ANY, "FILE",
+	 "write there, not to stdout", NULL},
 	{"exe", 0, MW_OPT_TEXT, FIELD(exe), MW_CMD_HEAP, "FILE", "the core's executable", NULL},
 	{"sysroot", 0, MW_OPT_TEXT, FIELD(sysroot), MW_CMD_HEAP, "DIR",
 	 "where the files of a core's machine are", NULL},
 	{"stop", 0, MW_OPT_FLAG, FIELD(stop), MW_CMD_HEAP, NULL,
 	 "hold all threads while the memory is read, so that nothing changes meanwhile", NULL},
+	{"depth", 0, MW_OPT_UINT, FIELD(depth), MW_CMD_LEDGER, "N",
+	 "levels of the tree of owners (default 3)", NULL},
 	{"zstd", 'z', MW_OPT_FLAG, FIELD(zstd), MW_CMD_SNAPSHOT, NULL, "compress the snapshot",
 	 NULL},
 	{"at-rss", 0, MW_OPT_SIZE, FIELD(at_rss), MW_CMD_SNAPSHOT, "SIZE",
@@ -110,9 +112,9 @@ static int store(struct mw_options *opt, const struct mw_option *row, const char
 		*(const char **)field = arg;
 		break;
 	case MW_OPT_COLOR:
-		*(enum mw_color *)field = !strcmp(arg, "always") ? MW_COLOR_ALWAYS :
-					  !strcmp(arg, "never")	 ? MW_COLOR_NEVER :
-								   MW_COLOR_AUTO;
+		*(enum mw_color *)field = !strcmp(arg, "always")  ? MW_COLOR_ALWAYS
+					  : !strcmp(arg, "never") ? MW_COLOR_NEVER
+								  : MW_COLOR_AUTO;
 		break;
 	case MW_OPT_SIZE:
 		ret = mw_parse_size(arg, field);
@@ -133,9 +135,9 @@ static int store(struct mw_options *opt, const struct mw_option *row, const char
 		return mw_err_set(err, -EINVAL, "usage", row->name, "'%.40s' is out of range", arg);
 	if (ret)
 		return mw_err_set(err, -EINVAL, "usage", row->name, "'%.40s' is not a %s%s", arg,
-				  row->kind == MW_OPT_SIZE || row->kind == MW_OPT_RATE ? "size" :
-				  row->kind == MW_OPT_SECONDS ? "time" :
-								"whole number",
+				  row->kind == MW_OPT_SIZE || row->kind == MW_OPT_RATE ? "size"
+				  : row->kind == MW_OPT_SECONDS			       ? "time"
+								: "whole number",
 				  row->kind == MW_OPT_SIZE ? ", such as 512, 64K or 4.5M" : "");
 	return 0;
 }
@@ -174,9 +176,9 @@ int mw_options_parse(struct mw_options *opt, const struct mw_command *command, i
 		if (!(row->commands & command->id))
 			continue;
 		if (row->name)
-			longs[nlong++] = (struct option){
-				row->name, row->arg ? required_argument : no_argument, NULL,
-				256 + (int)i};
+			longs[nlong++] = (struct option){row->name,
+							 row->arg ? required_argument : no_argument,
+							 NULL, 256 + (int)i};
 		if (row->letter) {
 			shorts[nshort++] = row->letter;
 			if (row->arg)
@@ -204,9 +206,8 @@ int mw_options_parse(struct mw_options *opt, const struct mw_command *command, i
 					  word, command->name);
 		}
 		for (size_t i = 0; mw_option_table[i].help && !row; i++) {
-			if (c == 256 + (int)i ||
-			    (c < 256 && mw_option_table[i].letter == (char)c &&
-			     (mw_option_table[i].commands & command->id)))
+			if (c == 256 + (int)i || (c < 256 && mw_option_table[i].letter == (char)c &&
+						  (mw_option_table[i].commands & command->id)))
 				row = &mw_option_table[i];
 		}
 		ret = row ? store(opt, row, optarg, err) : -EINVAL;
@@ -238,6 +239,7 @@ void mw_options_print_help(FILE *out, const struct mw_command *command, bool ful
 		fprintf(out, "  %-26s %s\n", left, row->help);
 	}
 	if (full)
-		fprintf(out, "\nExit status: 0 done, 1 could not, 2 usage. The manual: memwhere help %s\n",
+		fprintf(out,
+			"\nExit status: 0 done, 1 could not, 2 usage. The manual: memwhere help %s\n",
 			command->name);
 }

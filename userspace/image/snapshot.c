@@ -2,22 +2,26 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/procfs.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zstd.h>
 
 #include "image/core_notes.h"
 #include "image/freeze.h"
+#include "image/readmem.h"
 #include "image/snapshot.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 
-enum { PAGE = 4096, COPY = 1 << 20, XSTATE_MAX = 16384 };
+enum { PAGE = 4096, COPY = 1 << 20, COPIERS = 8, XSTATE_MAX = 16384 };
 
 struct buffer {
 	uint8_t *data;
@@ -36,6 +40,7 @@ struct writer {
 	uint64_t data_offset, end;
 	int fd;
 	uint64_t copied;
+	uint8_t *buf; /* COPY bytes */
 	/*
 	 * Where there is memory for it, the copy is made in memory and written once the process
 	 * goes on: files take several times as long.
@@ -45,7 +50,10 @@ struct writer {
 	struct run {
 		uint64_t offset; /* in the file */
 		size_t at, len;	 /* in STAGE */
+		uint64_t addr;	 /* in the process; copied by stage_planned() */
+		size_t got;	 /* of LEN */
 	} * runs;
+	atomic_size_t next_run; /* that no thread has taken yet */
 	size_t run_count, run_capacity;
 };
 
@@ -329,7 +337,8 @@ static int stage_run(struct writer *w, uint64_t offset, uint64_t from, size_t wa
 		return (int)*got;
 	if (mw_array_reserve(&w->runs, &w->run_capacity, w->run_count + 1, sizeof(*w->runs)))
 		return -ENOMEM;
-	w->runs[w->run_count++] = (struct run){offset, w->stage_used, (size_t)*got};
+	w->runs[w->run_count++] =
+		(struct run){offset, w->stage_used, (size_t)*got, from, (size_t)*got};
 	w->stage_used += (size_t)*got;
 	return 0;
 }
@@ -339,13 +348,66 @@ static int write_stage(struct writer *w)
 	int ret = 0;
 
 	for (size_t i = 0; i < w->run_count && !ret; i++)
-		ret = put(w->fd, w->runs[i].offset, w->stage + w->runs[i].at, w->runs[i].len);
+		ret = put(w->fd, w->runs[i].offset, w->stage + w->runs[i].at, w->runs[i].got);
 	return ret;
 }
 
+/* [FROM, TO), all of it resident, is to be copied into the stage; 0, 1: there is no room, -ENOMEM.
+ */
+static int plan_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		size_t want = to - from < COPY ? to - from : COPY;
+
+		if (want > w->stage_size - w->stage_used)
+			return 1;
+		if (mw_array_reserve(&w->runs, &w->run_capacity, w->run_count + 1,
+				     sizeof(*w->runs)))
+			return -ENOMEM;
+		w->runs[w->run_count++] = (struct run){ph->p_offset + (from - ph->p_vaddr),
+						       w->stage_used, want, from, 0};
+		w->stage_used += want;
+		from += want;
+	}
+	return 0;
+}
+
+static void *stage_planned(void *arg)
+{
+	struct writer *w = arg;
+	size_t i;
+
+	while ((i = atomic_fetch_add(&w->next_run, 1)) < w->run_count) {
+		struct run *run = &w->runs[i];
+		ssize_t n = mw_readmem_some(w->pid, run->addr, w->stage + run->at, run->len);
+
+		run->got = n > 0 ? (size_t)n : 0;
+	}
+	return NULL;
+}
+
+/*
+ * Copy what is planned with as many threads as there are processors, up to COPIERS: the process is
+ * held meanwhile, so that every one of them is free.
+ */
+static void copy_planned(struct writer *w)
+{
+	pthread_t threads[COPIERS];
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int count = 0;
+
+	while (count + 1 < cpus && count < COPIERS &&
+	       !pthread_create(&threads[count], NULL, stage_planned, w))
+		count++;
+	stage_planned(w);
+	while (count)
+		pthread_join(threads[--count], NULL);
+	for (size_t i = 0; i < w->run_count; i++)
+		w->copied += w->runs[i].got;
+}
+
 /* Copy [FROM, TO) of the segment PH. What can't be read stays a hole. */
-static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to,
-		    uint8_t *buf)
+static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to)
 {
 	int ret = 0;
 
@@ -358,8 +420,8 @@ static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint6
 		if (ret < 0)
 			return ret;
 		if (ret) {
-			n = mw_image__read(w->image, from, buf, want);
-			ret = n < 0 ? (int)n : put(w->fd, offset, buf, (size_t)n);
+			n = mw_image__read(w->image, from, w->buf, want);
+			ret = n < 0 ? (int)n : put(w->fd, offset, w->buf, (size_t)n);
 		}
 		if (ret)
 			return ret;
@@ -369,16 +431,15 @@ static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint6
 	return ret;
 }
 
-static int copy_memory(struct writer *w)
+/* What of region I is to be copied: resident spans, or, where pages are in swap, all of it. */
+static int each_run(struct writer *w,
+		    int (*copy)(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to))
 {
 	const struct mw_regions *regions = mw_image__regions(w->image);
-	_cleanup_free_ uint8_t *buf = malloc(COPY);
 	const struct mw_spans *spans;
 	size_t first = 0;
 	int ret = mw_image__spans(w->image, &spans);
 
-	if (!buf)
-		return -ENOMEM;
 	for (size_t i = 0; i < regions->count && !ret; i++) {
 		const Elf64_Phdr *ph = &w->phdrs[i + 1];
 		uint64_t end = ph->p_vaddr + ph->p_filesz;
@@ -386,16 +447,46 @@ static int copy_memory(struct writer *w)
 		if (!ph->p_filesz)
 			continue;
 		if (regions->regions[i].swapped) {
-			ret = copy_run(w, ph, ph->p_vaddr, end, buf);
+			ret = copy(w, ph, ph->p_vaddr, end);
 			continue;
 		}
 		while (first < spans->count && spans->spans[first].end <= ph->p_vaddr)
 			first++;
 		for (size_t k = first; k < spans->count && spans->spans[k].start < end && !ret; k++)
-			ret = copy_run(w, ph,
-				       spans->spans[k].start > ph->p_vaddr ? spans->spans[k].start
-									   : ph->p_vaddr,
-				       spans->spans[k].end < end ? spans->spans[k].end : end, buf);
+			ret = copy(w, ph,
+				   spans->spans[k].start > ph->p_vaddr ? spans->spans[k].start
+								       : ph->p_vaddr,
+				   spans->spans[k].end < end ? spans->spans[k].end : end);
+	}
+	return ret;
+}
+
+static int copy_memory(struct writer *w)
+{
+	_cleanup_free_ uint8_t *buf = malloc(COPY);
+	size_t planned;
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	w->buf = buf;
+	ret = w->stage ? each_run(w, plan_run) : 1;
+	if (ret < 0)
+		return ret;
+	if (ret) { /* it has grown meanwhile, or there is no memory to spare */
+		w->run_count = 0;
+		w->stage_used = 0;
+		return each_run(w, copy_run);
+	}
+	copy_planned(w);
+	/* Behind a page that could not be read there may be others. */
+	planned = w->run_count;
+	for (size_t i = 0; i < planned && !ret; i++) {
+		struct run run = w->runs[i];
+		const Elf64_Phdr ph = {.p_offset = run.offset, .p_vaddr = run.addr};
+
+		if (run.got < run.len)
+			ret = copy_run(w, &ph, run.addr + run.got, run.addr + run.len);
 	}
 	return ret;
 }

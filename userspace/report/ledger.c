@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/bar.h"
 #include "report/json.h"
 #include "report/ledger.h"
+#include "util/cleanup.h"
 #include "util/units.h"
 
-enum { BAR = 24 };
+enum { BAR = 24, DEPTH = 3 };
 
 const char *mw_residency_name(enum mw_residency residency)
 {
@@ -38,44 +41,148 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 		mw_json_u64(ledger->adjusted), "evidence", evidence ? evidence : json_array());
 }
 
-static void line(FILE *out, const char *owner, uint64_t resident, uint64_t sum, uint64_t count,
-		 bool utf8)
+/* What the recursion over the tree of owners needs. */
+struct tree {
+	FILE *out;
+	const struct mw_ledger_entry **by_owner; /* sorted by the owner's path */
+	uint64_t sum, smallest; /* bytes; below SMALLEST nodes are folded together */
+	unsigned int depth;	/* how deep it is shown */
+	bool utf8, failed;
+};
+
+/* A node: the entries from FIRST on that begin alike. */
+struct node {
+	size_t first, count;
+	uint64_t resident, blocks;
+	size_t length; /* of what they have in common */
+};
+
+static void line(const struct tree *t, const char *name, unsigned int indent,
+		 const struct node *node)
 {
 	char size[MW_UNIT_BUF], number[MW_UNIT_BUF], bar[MW_BAR_BUF];
-	double share = sum ? (double)resident / (double)sum : 0;
+	double share = t->sum ? (double)node->resident / (double)t->sum : 0;
 
-	fprintf(out, "%11s %5.1f %%  %-32s %9s  %s\n", mw_format_size(size, resident), 100 * share,
-		owner, mw_format_count(number, count), mw_bar(bar, share, BAR, utf8));
+	fprintf(t->out, "%11s %5.1f %%  %*s%-*s %9s  %s\n", mw_format_size(size, node->resident),
+		100 * share, (int)indent, "", (int)(38 - indent), name,
+		mw_format_count(number, node->blocks), mw_bar(bar, share, BAR, t->utf8));
 }
 
-void mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
-		    enum mw_residency residency, bool color, bool utf8, bool all)
+static int by_owner(const void *a, const void *b)
+{
+	const struct mw_ledger_entry *const *x = a, *const *y = b;
+
+	return strcmp((*x)->owner, (*y)->owner);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct node *x = a, *y = b;
+
+	return x->resident < y->resident ? 1 : -(x->resident > y->resident);
+}
+
+/* The nodes below the common beginning of LENGTH bytes of COUNT entries from FIRST on. */
+static size_t make_nodes(const struct tree *t, size_t first, size_t count, size_t length,
+			 struct node *nodes)
+{
+	size_t n = 0;
+
+	for (size_t i = first; i < first + count; i++) {
+		const char *owner = t->by_owner[i]->owner;
+		size_t end = length + strcspn(owner + length, "/");
+		struct node *last = n ? &nodes[n - 1] : NULL;
+
+		if (!last || last->length != end ||
+		    strncmp(t->by_owner[last->first]->owner, owner, end)) {
+			nodes[n++] = (struct node){.first = i, .length = end};
+			last = &nodes[n - 1];
+		}
+		last->count++;
+		last->resident += t->by_owner[i]->resident;
+		last->blocks += t->by_owner[i]->count;
+	}
+	return n;
+}
+
+static bool is_small(const struct tree *t, const struct node *node, const char *name)
+{
+	return node->resident < t->smallest && strcmp(name, "unknown");
+}
+
+static void show_nodes(struct tree *t, size_t first, size_t count, size_t length,
+		       unsigned int level)
+{
+	_cleanup_free_ struct node *nodes = calloc(count, sizeof(*nodes));
+	struct node rest = {0};
+	char name[80], folded[48];
+	size_t n;
+
+	if (!nodes) {
+		t->failed = true;
+		return;
+	}
+	n = make_nodes(t, first, count, length, nodes);
+	qsort(nodes, n, sizeof(*nodes), by_size);
+	for (size_t i = 0; i < n; i++) {
+		const struct node *node = &nodes[i];
+		const char *owner = t->by_owner[node->first]->owner;
+		bool whole = node->count == 1;
+
+		/* What has no sisters keeps its whole path on one line. */
+		snprintf(name, sizeof(name), "%.*s",
+			 (int)((whole ? strlen(owner) : node->length) - length), owner + length);
+		if (is_small(t, node, name) && (!strstr(owner, "unknown") || !node->resident)) {
+			rest.resident += node->resident;
+			rest.blocks += node->blocks;
+			rest.count++;
+			continue;
+		}
+		line(t, name, 2 * level, node);
+		if (!whole && level + 1 < t->depth)
+			show_nodes(t, node->first, node->count, node->length + 1, level + 1);
+	}
+	if (rest.count && rest.resident) {
+		snprintf(folded, sizeof(folded), "(%zu smaller)", rest.count);
+		line(t, folded, 2 * level, &rest);
+	}
+}
+
+int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
+		   enum mw_residency residency, const struct mw_show *show)
 {
 	static const char *const words[] = {
 		"resident", "were resident when it was taken",
 		"held by the core, which does not say what was resident"};
-	uint64_t rest = 0, rest_count = 0;
+	_cleanup_free_ const struct mw_ledger_entry **by_path =
+		calloc(ledger->count + 1, sizeof(*by_path));
+	struct tree tree = {
+		.out = out,
+		.by_owner = by_path,
+		.sum = ledger->resident,
+		.smallest = show->verbose ? 0 : ledger->resident / 200,
+		.depth = show->depth ? show->depth : DEPTH,
+		.utf8 = show->utf8,
+	};
+	struct node all = {.resident = ledger->resident};
+	size_t count = 0;
 	char a[MW_UNIT_BUF];
 
-	fprintf(out, "%s: %s %s\n\n%s%11s %7s  %-32s %9s%s\n", target,
-		mw_format_size(a, ledger->resident), words[residency], color ? "\033[1m" : "",
-		"resident", "", "owner", "count", color ? "\033[0m" : "");
+	if (!by_path)
+		return -ENOMEM;
 	for (size_t i = 0; i < ledger->count; i++) {
-		const struct mw_ledger_entry *e = &ledger->entries[i];
-
-		if (!e->resident && !all)
+		if (!ledger->entries[i].resident && !show->verbose)
 			continue;
-		if (!all && e->resident < ledger->resident / 1000 &&
-		    strcmp(e->owner, "anon/unknown")) {
-			rest += e->resident;
-			rest_count++;
-			continue;
-		}
-		line(out, e->owner, e->resident, ledger->resident, e->count, utf8);
+		by_path[count++] = &ledger->entries[i];
+		all.blocks += ledger->entries[i].count;
 	}
-	if (rest)
-		line(out, "(smaller owners)", rest, ledger->resident, rest_count, utf8);
-	line(out, "sum", ledger->resident, ledger->resident, ledger->count, utf8);
+	qsort(by_path, count, sizeof(*by_path), by_owner);
+	fprintf(out, "%s: %s %s\n\n%s%11s %7s  %-38s %9s%s\n", target,
+		mw_format_size(a, ledger->resident), words[residency], show->color ? "\033[1m" : "",
+		"resident", "", "owner", "count", show->color ? "\033[0m" : "");
+	if (count)
+		show_nodes(&tree, 0, count, 0, 0);
+	line(&tree, "sum", 0, &all);
 	if (ledger->swapped)
 		fprintf(out, "besides, in swap: %s\n", mw_format_size(a, ledger->swapped));
 	if (ledger->hugetlb)
@@ -84,4 +191,5 @@ void mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *targe
 	if (ledger->adjusted)
 		fprintf(out, "changed while it was read: %s\n",
 			mw_format_size(a, ledger->adjusted));
+	return tree.failed ? -ENOMEM : 0;
 }

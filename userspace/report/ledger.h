@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ledger/ledger.h"
+#include "report/show.h"
 
 /* What the resident bytes are, in words: "rss", "recorded-rss", "held-by-core". */
 const char *mw_residency_name(enum mw_residency residency);
@@ -15,8 +16,11 @@ const char *mw_residency_name(enum mw_residency residency);
 json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 		       enum mw_residency residency, json_t *evidence);
 
-/* The largest first; what is under one thousandth is folded together unless ALL. */
-void mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
-		    enum mw_residency residency, bool color, bool utf8, bool all);
+/*
+ * The tree of owners, the largest first: three levels or SHOW's depth; what is under half a percent is
+ * folded together unless it is verbose. 0 or -ENOMEM.
+ */
+int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
+		   enum mw_residency residency, const struct mw_show *show);
 
 #endif

@@ -100,7 +100,8 @@ int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_le
 			add_json(doc, survey->image, show);
 		return dump(out, doc, name, err);
 	}
-	mw_ledger_text(out, ledger, name, residency, show->color, show->utf8, show->verbose);
+	if (mw_ledger_text(out, ledger, name, residency, show))
+		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
 	if (!mw_image__spans_are_exact(survey->image))
 		fprintf(out, "shares within a region are estimates: %s\n", estimated);
 	if (!survey->pt)

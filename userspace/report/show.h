@@ -14,6 +14,7 @@
 
 struct mw_show {
 	bool json, color, utf8, verbose;
+	unsigned int depth; /* of the ledger's tree; 0: as it fits */
 	uint64_t held_ns; /* how long the target was stopped for this; 0: not at all */
 };
 
