@@ -28,10 +28,14 @@ int mw_cmd_heap__open(struct mw_cmd_heap *heap, const struct mw_options *opt, st
 	heap->show.json = opt->json;
 	heap->show.verbose = opt->verbose;
 	heap->show.depth = (unsigned int)opt->depth;
+	/* Unpacking a core, too, may take long. */
+	heap->progress = mw_cmd_progress__start(opt, NULL);
 	if (is_core(target)) {
-		if (opt->stop)
+		if (opt->stop) {
+			mw_cmd_heap__release(heap);
 			return mw_err_set(err, -EINVAL, "usage", "stop",
 					  "only a running process can be stopped, not a core");
+		}
 		image = mw_image__open_core(target, &where, err);
 	} else {
 		ret = mw_cmd_find_process(target, &pid, err);
@@ -39,11 +43,16 @@ int mw_cmd_heap__open(struct mw_cmd_heap *heap, const struct mw_options *opt, st
 			heap->freeze = mw_freeze__start(pid, err);
 			ret = heap->freeze ? 0 : err->code;
 		}
-		if (ret)
+		if (ret) {
+			mw_cmd_heap__release(heap);
 			return ret;
+		}
 		image = mw_image__open_live(pid, err);
 	}
 	ret = image ? mw_survey__open(&heap->survey, image, err) : err->code;
+	mw_cmd_progress__end(heap->progress);
+	/* Not before: a survey that fails closes the image. */
+	heap->progress = ret ? NULL : mw_cmd_progress__start(opt, image);
 	if (ret)
 		mw_cmd_heap__close(heap);
 	return ret;
@@ -51,6 +60,8 @@ int mw_cmd_heap__open(struct mw_cmd_heap *heap, const struct mw_options *opt, st
 
 void mw_cmd_heap__release(struct mw_cmd_heap *heap)
 {
+	mw_cmd_progress__end(heap->progress);
+	heap->progress = NULL;
 	if (heap->freeze)
 		heap->show.held_ns = mw_freeze__end(heap->freeze);
 	heap->freeze = NULL;

@@ -4,6 +4,7 @@
 #define MW_CMD_HEAP_H
 
 #include "cmd/cmd.h"
+#include "cmd/progress.h"
 #include "image/freeze.h"
 #include "ledger/survey.h"
 #include "report/show.h"
@@ -11,6 +12,7 @@
 struct mw_cmd_heap {
 	struct mw_survey survey;
 	struct mw_freeze *freeze;
+	struct mw_cmd_progress *progress;
 	struct mw_show show; /* as the options say */
 };
 

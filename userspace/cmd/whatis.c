@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cmd/heap.h"
+#include "util/cleanup.h"
 
 static int parse_address(const char *text, uint64_t *addr)
 {
@@ -19,13 +20,23 @@ static int parse_address(const char *text, uint64_t *addr)
 static int show(struct mw_cmd_heap *heap, const struct mw_options *opt, const uint64_t *addrs,
 		size_t count, struct mw_err *err)
 {
-	FILE *out = mw_cmd_heap__output(heap, opt, err);
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	FILE *memory = open_memstream(&text, &len), *out;
 	int ret = 0;
 
+	/* Into memory first: a reader of the output may be slow, and the target be held. */
+	if (!memory)
+		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+	for (size_t i = 0; i < count && !ret; i++)
+		ret = mw_show_whatis(memory, &heap->survey, addrs[i], &heap->show, err);
+	mw_cmd_heap__release(heap);
+	if (fclose(memory) && !ret)
+		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+	out = ret ? NULL : mw_cmd_heap__output(heap, opt, err);
 	if (!out)
 		return err->code;
-	for (size_t i = 0; i < count && !ret; i++)
-		ret = mw_show_whatis(out, &heap->survey, addrs[i], &heap->show, err);
+	fwrite(text, 1, len, out);
 	return mw_cmd_heap__done(opt, out, ret, err);
 }
 

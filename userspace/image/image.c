@@ -46,13 +46,23 @@ const char *mw_image__name(const struct mw_image *image)
 
 ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t len)
 {
+	ssize_t n;
+
 	/* A read that would wrap around the end of the address space ends there. */
 	if (len > UINT64_MAX - addr)
 		len = (size_t)(UINT64_MAX - addr);
 	if (!len)
 		return 0;
-	return image->reader ? mw_reader__read(image, addr, buf, len)
-			     : image->ops->read(image, addr, buf, len);
+	n = image->reader ? mw_reader__read(image, addr, buf, len)
+			  : image->ops->read(image, addr, buf, len);
+	if (n > 0)
+		atomic_fetch_add_explicit(&image->bytes_read, (uint64_t)n, memory_order_relaxed);
+	return n;
+}
+
+uint64_t mw_image__bytes_read(const struct mw_image *image)
+{
+	return atomic_load_explicit(&image->bytes_read, memory_order_relaxed);
 }
 
 bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t len)

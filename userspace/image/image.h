@@ -119,6 +119,9 @@ const char *mw_image__name(const struct mw_image *image); /* the core's path, "P
  */
 ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 
+/* Bytes that mw_image__read() gave so far; may be asked from another thread. */
+uint64_t mw_image__bytes_read(const struct mw_image *image);
+
 /* True when all LEN bytes at ADDR could be read. */
 bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 bool mw_image__read_u64(struct mw_image *image, uint64_t addr, uint64_t *value);

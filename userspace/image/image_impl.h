@@ -3,6 +3,8 @@
 #ifndef MW_IMAGE_IMAGE_IMPL_H
 #define MW_IMAGE_IMAGE_IMPL_H
 
+#include <stdatomic.h>
+
 #include "image/image.h"
 
 struct mw_image_ops {
@@ -35,6 +37,7 @@ struct mw_image {
 	bool exact_spans;	    /* they say which pages are resident, not only how many */
 	struct mw_reader *reader;   /* caller's functions that memory is read with, or NULL */
 	uint64_t present, promised; /* coverage */
+	atomic_uint_least64_t bytes_read;
 };
 
 /* Append; touching spans are joined. 0 or -ENOMEM. */

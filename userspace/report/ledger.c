@@ -41,10 +41,14 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 		mw_json_u64(ledger->adjusted), "evidence", evidence ? evidence : json_array());
 }
 
+struct path {
+	const struct mw_ledger_entry *entry;
+};
+
 /* What the recursion over the tree of owners needs. */
 struct tree {
 	FILE *out;
-	const struct mw_ledger_entry **by_owner; /* sorted by the owner's path */
+	struct path *by_owner;	/* sorted by the owner's path */
 	uint64_t sum, smallest; /* bytes; below SMALLEST nodes are folded together */
 	unsigned int depth;	/* how deep it is shown */
 	bool utf8, failed;
@@ -70,9 +74,9 @@ static void line(const struct tree *t, const char *name, unsigned int indent,
 
 static int by_owner(const void *a, const void *b)
 {
-	const struct mw_ledger_entry *const *x = a, *const *y = b;
+	const struct path *x = a, *y = b;
 
-	return strcmp((*x)->owner, (*y)->owner);
+	return strcmp(x->entry->owner, y->entry->owner);
 }
 
 static int by_size(const void *a, const void *b)
@@ -89,18 +93,18 @@ static size_t make_nodes(const struct tree *t, size_t first, size_t count, size_
 	size_t n = 0;
 
 	for (size_t i = first; i < first + count; i++) {
-		const char *owner = t->by_owner[i]->owner;
+		const char *owner = t->by_owner[i].entry->owner;
 		size_t end = length + strcspn(owner + length, "/");
 		struct node *last = n ? &nodes[n - 1] : NULL;
 
 		if (!last || last->length != end ||
-		    strncmp(t->by_owner[last->first]->owner, owner, end)) {
+		    strncmp(t->by_owner[last->first].entry->owner, owner, end)) {
 			nodes[n++] = (struct node){.first = i, .length = end};
 			last = &nodes[n - 1];
 		}
 		last->count++;
-		last->resident += t->by_owner[i]->resident;
-		last->blocks += t->by_owner[i]->count;
+		last->resident += t->by_owner[i].entry->resident;
+		last->blocks += t->by_owner[i].entry->count;
 	}
 	return n;
 }
@@ -126,7 +130,7 @@ static void show_nodes(struct tree *t, size_t first, size_t count, size_t length
 	qsort(nodes, n, sizeof(*nodes), by_size);
 	for (size_t i = 0; i < n; i++) {
 		const struct node *node = &nodes[i];
-		const char *owner = t->by_owner[node->first]->owner;
+		const char *owner = t->by_owner[node->first].entry->owner;
 		bool whole = node->count == 1;
 
 		/* What has no sisters keeps its whole path on one line. */
@@ -154,8 +158,7 @@ int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target
 	static const char *const words[] = {
 		"resident", "were resident when it was taken",
 		"held by the core, which does not say what was resident"};
-	_cleanup_free_ const struct mw_ledger_entry **by_path =
-		calloc(ledger->count + 1, sizeof(*by_path));
+	_cleanup_free_ struct path *by_path = calloc(ledger->count + 1, sizeof(*by_path));
 	struct tree tree = {
 		.out = out,
 		.by_owner = by_path,
@@ -173,7 +176,7 @@ int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target
 	for (size_t i = 0; i < ledger->count; i++) {
 		if (!ledger->entries[i].resident && !show->verbose)
 			continue;
-		by_path[count++] = &ledger->entries[i];
+		by_path[count++].entry = &ledger->entries[i];
 		all.blocks += ledger->entries[i].count;
 	}
 	qsort(by_path, count, sizeof(*by_path), by_owner);
