@@ -35,6 +35,41 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 	truth "$BATS_TEST_TMPDIR/snapshot"
 }
 
+@test "the bins' lists have what the walk finds free" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 5 7919
+	"$MW" malloc --json "$PID" | jq -e '
+		([.arenas[].bins.count] | add) == ([.bins[].count] | add)
+		and ([.arenas[].bins.bytes] | add) == ([.bins[].bytes] | add)
+		and ([.arenas[].bins.count] | add) > 1000 and .problem_count == 0' >/dev/null
+}
+
+@test "a damaged link of a bin is reported with its address, and the rest is still there" {
+	cat >"$BATS_TEST_TMPDIR/damage.c" <<-'EOF'
+	#include <malloc.h>
+	#include <stdio.h>
+	#include <stdlib.h>
+	#include <unistd.h>
+	int main(void)
+	{
+		void **blocks[8], *between[8];
+		for (int i = 0; i < 8; i++) { blocks[i] = malloc(2000); between[i] = malloc(2000); }
+		for (int i = 0; i < 8; i++) free(blocks[i]);
+		/* What is said is made before the damage, since saying it would allocate. */
+		char text[64];
+		int n = snprintf(text, sizeof(text), "chunk %p\nready %d\n", (char *)blocks[3] - 16, getpid());
+		blocks[3][1] = (void *)0x4141414141414140; /* bk of the fourth */
+		write(1, text, n);
+		pause();
+		return between[0] != 0;
+	}
+	EOF
+	gcc -O0 -w -o "$BATS_TEST_TMPDIR/damage" "$BATS_TEST_TMPDIR/damage.c"
+	start_workload "$BATS_TEST_TMPDIR/damage"
+	"$MW" malloc --json "$PID" >"$BATS_TEST_TMPDIR/malloc.json"
+	jq -e --arg chunk "$(said chunk)" '.problems[0].address == $chunk' "$BATS_TEST_TMPDIR/malloc.json" >/dev/null
+	jq -e '.arenas[0].bins.count >= 8' "$BATS_TEST_TMPDIR/malloc.json" >/dev/null
+}
+
 @test "malloc with changed mallopt: thresholds are read and fixed" {
 	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 2 5003 mallopt
 	truth "$PID"

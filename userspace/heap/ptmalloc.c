@@ -233,6 +233,7 @@ void mw_ptmalloc__close(struct mw_ptmalloc *pt)
 {
 	if (!pt)
 		return;
+	free(pt->bins);
 	free(pt->arenas);
 	free(pt->stretches);
 	free(pt->cached);

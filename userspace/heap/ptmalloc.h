@@ -37,6 +37,14 @@ struct mw_ptmalloc_arena {
 	uint64_t walked_bytes;	 /* all of the above: system_bytes unless something is damaged */
 };
 
+/* A bin that is not empty. */
+struct mw_ptmalloc_bin {
+	uint32_t arena;	   /* index */
+	uint32_t index;	   /* glibc's: 1 unsorted, 2 to 63 small, 64 to 126 large */
+	uint64_t smallest; /* bytes of the smallest chunk that goes there, 0: any */
+	struct mw_ptmalloc_cell free;
+};
+
 struct mw_ptmalloc_settings {
 	uint64_t addr; /* of mp_; 0: not found, the rest is unknown */
 	uint64_t trim_threshold, top_pad, mmap_threshold, arena_test, arena_max; /* bytes, counts */
@@ -60,6 +68,8 @@ struct mw_ptmalloc_info {
 	struct mw_ptmalloc_cell mmapped; /* chunks of their own mapping, found by their headers */
 	struct mw_ptmalloc_settings settings;
 	uint64_t tcaches; /* threads' caches found */
+	const struct mw_ptmalloc_bin *bins; /* after mw_ptmalloc__read_bins(), by arena and index */
+	size_t bin_count;
 	const struct mw_ptmalloc_problem *problems;
 	size_t problem_count;	/* how many of them are kept */
 	uint64_t problem_total; /* how many there were */
@@ -74,6 +84,12 @@ struct mw_ptmalloc *mw_ptmalloc__open(struct mw_image *image, struct mw_err *err
 void mw_ptmalloc__close(struct mw_ptmalloc *pt);
 
 const struct mw_ptmalloc_info *mw_ptmalloc__info(const struct mw_ptmalloc *pt);
+
+/*
+ * Walk the bins' lists into info's BINS; damaged links become problems. Takes a read for each free
+ * chunk, so that it is done only when asked for. 0 or -ENOMEM.
+ */
+int mw_ptmalloc__read_bins(struct mw_ptmalloc *pt);
 
 /* All its memory as blocks in address order. NULL when out of memory. */
 struct mw_blocks *mw_ptmalloc__blocks(struct mw_ptmalloc *pt);

@@ -48,6 +48,9 @@ struct mw_ptmalloc {
 	struct mw_ptmalloc_problem problems[MW_PTMALLOC_PROBLEMS];
 	uint64_t tcache_steps; /* list entries read so far: lying lists must not take for ever */
 	bool prepass;
+	struct mw_ptmalloc_bin *bins;
+	size_t bin_count, bin_capacity;
+	bool bins_read;
 };
 
 static inline uint64_t mw_reveal(const struct mw_ptmalloc *pt, uint64_t place, uint64_t link)

@@ -166,7 +166,7 @@ static void pass_chunks(struct walker *w)
 static void whole_chunk(struct walker *w, struct mw_block *b)
 {
 	uint64_t start = w->py->chunks[w->chunk];
-	uint64_t size = mw_py_word(&w->py->pages, start + 8) & ~7ULL;
+	uint64_t size = mw_pages_word(&w->py->pages, start + 8) & ~7ULL;
 	const char *owner;
 	uint8_t state;
 
@@ -187,7 +187,7 @@ static void cells_block(struct walker *w, struct mw_block *b)
 	struct mw_py_cell_run runs[HELD];
 	size_t n = mw_py_cell_blocks(py, start, type, runs);
 
-	end = start + (mw_py_word(&py->pages, start + 8) & ~7ULL);
+	end = start + (mw_pages_word(&py->pages, start + 8) & ~7ULL);
 	w->held_count = 0;
 	set(&w->held[w->held_count++], runs[n - 1].start + 24ULL * runs[n - 1].count,
 	    end - runs[n - 1].start - 24ULL * runs[n - 1].count, own_overhead, MW_BLOCK_OVERHEAD);
@@ -280,15 +280,15 @@ static int list_frames(struct mw_python *py)
 	if (l->tstate_stack_chunk < 0 || l->stack_chunk_size < 0)
 		return 0;
 	for (size_t i = 0; i < py->interpreter_count; i++) {
-		uint64_t t = mw_py_word(&py->pages,
-					py->interpreters[i].addr + (uint64_t)l->interp_threads);
+		uint64_t t = mw_pages_word(&py->pages,
+					   py->interpreters[i].addr + (uint64_t)l->interp_threads);
 
 		for (uint32_t k = 0; t && k < py->interpreters[i].threads; k++) {
-			uint64_t c = mw_py_word(&py->pages, t + (uint64_t)l->tstate_stack_chunk);
+			uint64_t c = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_stack_chunk);
 
 			for (unsigned int n = 0; c && n < CHUNKS_MAX; n++) {
-				uint64_t size =
-					mw_py_word(&py->pages, c + (uint64_t)l->stack_chunk_size);
+				uint64_t size = mw_pages_word(&py->pages,
+							      c + (uint64_t)l->stack_chunk_size);
 
 				if (size > FRAMES_MAX_BYTES || size % 4096 || !size)
 					break;
@@ -296,9 +296,10 @@ static int list_frames(struct mw_python *py)
 						     py->frame_count + 1, sizeof(*py->frames)))
 					return -ENOMEM;
 				py->frames[py->frame_count++] = (struct mw_span){c, c + size};
-				c = mw_py_word(&py->pages, c + (uint64_t)l->stack_chunk_previous);
+				c = mw_pages_word(&py->pages,
+						  c + (uint64_t)l->stack_chunk_previous);
 			}
-			t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+			t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
 		}
 	}
 	if (py->frame_count)

@@ -23,8 +23,8 @@ static uint32_t *block_at(struct mw_python *py, uint64_t start)
 
 bool mw_py_cell_is_live(struct mw_python *py, uint64_t cell, uint32_t type)
 {
-	return mw_py_word(&py->pages, cell) &&
-	       mw_py_word(&py->pages, cell + 8) == py->types[type].addr;
+	return mw_pages_word(&py->pages, cell) &&
+	       mw_pages_word(&py->pages, cell + 8) == py->types[type].addr;
 }
 
 /* How many objects of TYPE the chain of blocks from HEAD on has; 0: it is none. */
@@ -33,7 +33,7 @@ static uint64_t count_chain(struct mw_python *py, uint64_t head, uint32_t type, 
 	uint64_t blocks = 0;
 
 	*live = 0;
-	for (uint64_t at = head; at; at = mw_py_word(&py->pages, at)) {
+	for (uint64_t at = head; at; at = mw_pages_word(&py->pages, at)) {
 		if (blocks++ >= BLOCKS_MAX || !block_at(py, at))
 			return 0;
 		for (unsigned int i = 0; i < CELLS; i++)
@@ -46,7 +46,7 @@ static void mark_chain(struct mw_python *py, uint64_t head, uint32_t type)
 {
 	struct mw_py_type *t = &py->types[type];
 
-	for (uint64_t at = head; at; at = mw_py_word(&py->pages, at)) {
+	for (uint64_t at = head; at; at = mw_pages_word(&py->pages, at)) {
 		uint32_t *label = block_at(py, at);
 
 		if (!label || mw_py_label_role(*label) == MW_PY_ROLE_CELLS)

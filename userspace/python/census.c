@@ -63,7 +63,7 @@ uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, u
 	if (i < 0)
 		return NULL;
 	first = py->chunks[i];
-	length = mw_py_word(&py->pages, first + 8) & ~7ULL;
+	length = mw_pages_word(&py->pages, first + 8) & ~7ULL;
 	if (addr - first >= length || addr - first < CHUNK_HEADER)
 		return NULL;
 	if (start)
@@ -179,7 +179,7 @@ static bool plausible_count(struct mw_python *py, const uint8_t *object, uint64_
 		return true;
 	/* In programs that are not position-independent pointers to objects are as small. */
 	if (count >= LOWEST_POINTER && count % 8 == 0 && count < 1ULL << 32 &&
-	    mw_py_type_at(py, mw_py_word(&py->pages, count + (uint64_t)py->layout.ob_type)) >= 0)
+	    mw_py_type_at(py, mw_pages_word(&py->pages, count + (uint64_t)py->layout.ob_type)) >= 0)
 		return false;
 	if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
 		return (uint32_t)count && !(count >> 32 & 0xffff);
@@ -209,7 +209,7 @@ static bool is_tracked(struct mw_python *py, const struct mw_py_type *t, const u
 	if (py->info.hex >= MW_PY_VERSION(3, 0, 0))
 		refs >>= 1;
 	return refs == -3 || (refs != -2 && next && next % 8 == 0 &&
-			      mw_py_word(&py->pages, next + 8) == addr - py->gc_head);
+			      mw_pages_word(&py->pages, next + 8) == addr - py->gc_head);
 }
 
 /* Objects whose length is their own must fit their block. */
@@ -327,8 +327,8 @@ static void sweep_pool(struct mw_python *py, const struct mw_py_pool *pool, cons
 		if (pool->page && pool->tag == TAG_MEMORY)
 			continue;
 		if (size <= py->debug ||
-		    (!bytes && !mw_py_read(&py->pages, pool->addr + offset, buf,
-					   size < 2 * LOOK ? size : 2 * LOOK)))
+		    (!bytes && !mw_pages_read(&py->pages, pool->addr + offset, buf,
+					      size < 2 * LOOK ? size : 2 * LOOK)))
 			continue;
 		look_at(py, label, p + py->debug, pool->addr + offset + py->debug,
 			size - py->debug);
@@ -473,7 +473,7 @@ static void mark_radix(struct mw_python *py, uint64_t node, uint64_t entries, in
 	enum { ENTRIES_MAX = 1 << 15 };
 
 	for (uint64_t i = 0; i < entries && i < ENTRIES_MAX; i++) {
-		uint64_t inner = mw_py_word(&py->pages, node + 8 * i);
+		uint64_t inner = mw_pages_word(&py->pages, node + 8 * i);
 
 		if (!inner)
 			continue;
@@ -493,12 +493,12 @@ static void mark_system(struct mw_python *py)
 		mark_radix(py, py->pymalloc + (uint64_t)l->obmalloc_radix_root, 1 << 15, 1);
 	for (size_t i = 0; i < py->interpreter_count; i++) {
 		uint64_t interp = py->interpreters[i].addr;
-		uint64_t t = mw_py_word(&py->pages, interp + (uint64_t)l->interp_threads);
+		uint64_t t = mw_pages_word(&py->pages, interp + (uint64_t)l->interp_threads);
 
 		mw_py_mark_system(py, MW_PY_SYSTEM_STATE, interp);
 		for (uint32_t k = 0; t && k < py->interpreters[i].threads; k++) {
 			mw_py_mark_system(py, MW_PY_SYSTEM_STATE, t);
-			t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+			t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
 		}
 	}
 }

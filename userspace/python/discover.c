@@ -120,7 +120,7 @@ static int copy_data(struct mw_python *py, size_t i, struct mw_py_data *data)
 
 void mw_py_refresh(struct mw_python *py)
 {
-	mw_py_pages__forget(&py->pages);
+	mw_pages__forget(&py->pages);
 	read_data(py, &py->data);
 }
 
@@ -143,9 +143,9 @@ static bool is_interpreter(struct mw_python *py, const struct mw_py_layout *l, u
 
 	if (!addr || addr % 8 || l->interp_threads < 0)
 		return false;
-	tstate = mw_py_word(&py->pages, addr + (uint64_t)l->interp_threads);
+	tstate = mw_pages_word(&py->pages, addr + (uint64_t)l->interp_threads);
 	return tstate && tstate % 8 == 0 &&
-	       mw_py_word(&py->pages, tstate + (uint64_t)l->tstate_interp) == addr;
+	       mw_pages_word(&py->pages, tstate + (uint64_t)l->tstate_interp) == addr;
 }
 
 /* The list that begins at HEAD leads to MAIN, which is an interpreter; others may have no threads.
@@ -160,7 +160,7 @@ static bool is_list(struct mw_python *py, const struct mw_py_layout *l, uint64_t
 	for (int i = 0; at && at % 8 == 0 && i < INTERPRETERS_MAX; i++) {
 		if (at == main)
 			return true;
-		at = mw_py_word(&py->pages, at + (uint64_t)l->interp_next);
+		at = mw_pages_word(&py->pages, at + (uint64_t)l->interp_next);
 	}
 	return false;
 }
@@ -180,10 +180,11 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 
 	*runtime = has_runtime ? at : 0;
 	if (at) {
-		uint64_t head = mw_py_word(
+		uint64_t head = mw_pages_word(
 			&py->pages, at + (has_runtime ? (uint64_t)l->runtime_interpreters : 0));
-		uint64_t main =
-			has_runtime ? mw_py_word(&py->pages, at + (uint64_t)l->runtime_main) : head;
+		uint64_t main = has_runtime
+					? mw_pages_word(&py->pages, at + (uint64_t)l->runtime_main)
+					: head;
 
 		if (is_list(py, l, head, main)) {
 			mw_py_evidence(py, has_runtime ? "_PyRuntime by symbol"
@@ -219,7 +220,7 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 	const struct mw_py_layout *l = &py->layout;
 
 	for (uint64_t i = head; i && i % 8 == 0;
-	     i = mw_py_word(&py->pages, i + (uint64_t)l->interp_next)) {
+	     i = mw_pages_word(&py->pages, i + (uint64_t)l->interp_next)) {
 		struct mw_py_interpreter *one;
 		uint64_t t;
 
@@ -233,10 +234,10 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 		one = &py->interpreters[py->interpreter_count++];
 		*one = (struct mw_py_interpreter){.addr = i};
 		if (l->interp_id >= 0)
-			one->id = (int64_t)mw_py_word(&py->pages, i + (uint64_t)l->interp_id);
-		t = mw_py_word(&py->pages, i + (uint64_t)l->interp_threads);
+			one->id = (int64_t)mw_pages_word(&py->pages, i + (uint64_t)l->interp_id);
+		t = mw_pages_word(&py->pages, i + (uint64_t)l->interp_threads);
 		for (; t && one->threads < THREADS_MAX; one->threads++)
-			t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+			t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
 	}
 	return 0;
 }

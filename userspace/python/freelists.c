@@ -26,7 +26,7 @@ static uint64_t mark_chain(struct mw_python *py, int32_t type, uint64_t head, ui
 
 	for (uint64_t at = head; at && at % 8 == 0 && n < CHAIN_MAX; n++) {
 		mw_py_mark_parked(py, (uint32_t)type, at);
-		at = mw_py_word(&py->pages, at + offset);
+		at = mw_pages_word(&py->pages, at + offset);
 	}
 	return n;
 }
@@ -36,7 +36,7 @@ static void mark_array(struct mw_python *py, int32_t type, uint64_t array, uint3
 		       uint32_t max)
 {
 	for (uint32_t i = 0; i < count && i < max; i++)
-		mw_py_mark_parked(py, (uint32_t)type, mw_py_word(&py->pages, array + 8ULL * i));
+		mw_py_mark_parked(py, (uint32_t)type, mw_pages_word(&py->pages, array + 8ULL * i));
 }
 
 /* How many dead floats can be reached from HEAD; 0: it is no such list. */
@@ -51,9 +51,10 @@ static uint64_t count_floats(struct mw_python *py, uint64_t head)
 		const struct mw_py_pool *pool = mw_py_pool_find(py, at);
 
 		if (n >= FLOATS_MAX || !label || mw_py_label_role(*label) == MW_PY_ROLE_NONE ||
-		    mw_py_word(&py->pages, at) || (pool && !py->debug && pool->block_size != size))
+		    mw_pages_word(&py->pages, at) ||
+		    (pool && !py->debug && pool->block_size != size))
 			return 0;
-		at = mw_py_word(&py->pages, at + 8);
+		at = mw_pages_word(&py->pages, at + 8);
 	}
 	return n;
 }
@@ -102,12 +103,13 @@ static void mark_of_interpreter(struct mw_python *py, uint64_t interp, int32_t f
 
 	if (l->interp_float_state >= 0 && l->float_free >= 0 && floats >= 0) {
 		at = interp + (uint64_t)(l->interp_float_state + l->float_free);
-		mark_chain(py, floats, mw_py_word(&py->pages, at), 8);
+		mark_chain(py, floats, mw_pages_word(&py->pages, at), 8);
 	}
 	if (l->interp_dict_state >= 0 && l->dict_keys_free >= 0 && dicts >= 0) {
 		at = interp + (uint64_t)l->interp_dict_state;
 		mark_array(py, dicts, at + (uint64_t)l->dict_keys_free,
-			   mw_py_word32(&py->pages, at + (uint64_t)l->dict_keys_numfree), KEYS_MAX);
+			   mw_pages_word32(&py->pages, at + (uint64_t)l->dict_keys_numfree),
+			   KEYS_MAX);
 	}
 }
 
@@ -119,11 +121,11 @@ static void mark_freelists_3_13(struct mw_python *py, uint64_t lists, int32_t fl
 
 	if (l->freelists_float_items >= 0 && floats >= 0)
 		mark_chain(py, floats,
-			   mw_py_word(&py->pages, lists + (uint64_t)l->freelists_float_items),
+			   mw_pages_word(&py->pages, lists + (uint64_t)l->freelists_float_items),
 			   (uint32_t)l->ob_type);
 	if (l->freelists_keys_items >= 0 && l->freelists_keys_numfree >= 0 && dicts >= 0)
 		mark_array(py, dicts, lists + (uint64_t)l->freelists_keys_items,
-			   mw_py_word32(&py->pages, lists + (uint64_t)l->freelists_keys_numfree),
+			   mw_pages_word32(&py->pages, lists + (uint64_t)l->freelists_keys_numfree),
 			   KEYS_MAX);
 }
 
@@ -135,17 +137,19 @@ static void mark_freelists_3_14(struct mw_python *py, uint64_t lists, int32_t di
 {
 	for (uint64_t at = lists; at + 16 <= lists + (uint64_t)py->layout.freelists_size;
 	     at += 16) {
-		uint64_t object = mw_py_word(&py->pages, at), n = mw_py_word(&py->pages, at + 8);
+		uint64_t object = mw_pages_word(&py->pages, at),
+			 n = mw_pages_word(&py->pages, at + 8);
 
 		for (uint64_t i = 0; object && i < n && i < CHAIN_MAX; i++) {
 			int32_t type = mw_py_type_at(
-				py, mw_py_word(&py->pages, object + (uint64_t)py->layout.ob_type));
+				py,
+				mw_pages_word(&py->pages, object + (uint64_t)py->layout.ob_type));
 
 			if (type < 0) /* keys of dictionaries, which are no objects */
 				type = dicts;
 			if (type >= 0)
 				mw_py_mark_parked(py, (uint32_t)type, object);
-			object = mw_py_word(&py->pages, object);
+			object = mw_pages_word(&py->pages, object);
 		}
 	}
 }
@@ -155,14 +159,14 @@ static void mark_of_threads(struct mw_python *py, const struct mw_py_interpreter
 			    int32_t floats, int32_t dicts)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t t = mw_py_word(&py->pages, interp->addr + (uint64_t)l->interp_threads);
+	uint64_t t = mw_pages_word(&py->pages, interp->addr + (uint64_t)l->interp_threads);
 
 	for (uint32_t k = 0; t && k < interp->threads; k++) {
 		if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
 			mark_freelists_3_14(py, t + (uint64_t)l->tstate_freelists, dicts);
 		else
 			mark_freelists_3_13(py, t + (uint64_t)l->tstate_freelists, floats, dicts);
-		t = mw_py_word(&py->pages, t + (uint64_t)l->tstate_next);
+		t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
 	}
 }
 

@@ -25,11 +25,11 @@ static uint64_t state_of(const struct mw_python *py, size_t i)
 static uint64_t walk(struct mw_python *py, uint64_t head,
 		     void (*see)(struct mw_python *py, uint64_t gc), uint64_t wanted, bool *found)
 {
-	uint64_t at = mw_py_word(&py->pages, head), before = head, n = 0;
+	uint64_t at = mw_pages_word(&py->pages, head), before = head, n = 0;
 
 	while (at && at != head && at % 8 == 0 && n < WALK_MAX) {
 		/* Low bits of the link back are flags from 3.8 on (pycore_gc.h). */
-		if ((mw_py_word(&py->pages, at + 8) & ~3ULL) != before) {
+		if ((mw_pages_word(&py->pages, at + 8) & ~3ULL) != before) {
 			mw_py_problem(py, at, "a list of the collector is damaged");
 			break;
 		}
@@ -40,7 +40,7 @@ static uint64_t walk(struct mw_python *py, uint64_t head,
 			break;
 		}
 		before = at;
-		at = mw_py_word(&py->pages, at) & ~1ULL;
+		at = mw_pages_word(&py->pages, at) & ~1ULL;
 		n++;
 	}
 	return n;
@@ -68,7 +68,7 @@ static uint64_t static_generations(struct mw_python *py)
 {
 	uint64_t at = mw_py_symbol(py, "_PyGC_generation0");
 
-	return at ? mw_py_word(&py->pages, at) : 0;
+	return at ? mw_pages_word(&py->pages, at) : 0;
 }
 
 /* Where the list of the youngest generation of interpreter I ends, 0: not known. */
@@ -113,10 +113,11 @@ void mw_py_gc(struct mw_python *py)
 		if (state && l->gc_permanent >= 0 && !l->free_threaded)
 			walk(py, state + (uint64_t)l->gc_permanent, unfreeze, 0, NULL);
 		if (state && l->gc_garbage >= 0) {
-			uint64_t list = mw_py_word(&py->pages, state + (uint64_t)l->gc_garbage);
+			uint64_t list = mw_pages_word(&py->pages, state + (uint64_t)l->gc_garbage);
 
 			if (list)
-				c->garbage += mw_py_word(&py->pages, list + (uint64_t)l->ob_size);
+				c->garbage +=
+					mw_pages_word(&py->pages, list + (uint64_t)l->ob_size);
 		}
 		first = first_generation(py, i);
 		if (!first)

@@ -23,7 +23,7 @@ enum {
 
 static uint64_t field(struct mw_python *py, uint64_t addr, int32_t offset)
 {
-	return mw_py_word(&py->pages, addr + (uint64_t)offset);
+	return mw_pages_word(&py->pages, addr + (uint64_t)offset);
 }
 
 /*
@@ -89,13 +89,13 @@ static int add_page(struct mw_python *py, struct mw_py_arena *a, uint64_t segmen
 {
 	const struct mw_py_layout *l = &py->layout;
 	uint64_t page = segment + (uint64_t)l->mi_segment_entry + i * (uint64_t)l->mi_page_size;
-	uint64_t size = mw_py_word32(&py->pages, page + (uint64_t)l->mi_page_block_size);
+	uint64_t size = mw_pages_word32(&py->pages, page + (uint64_t)l->mi_page_block_size);
 	uint16_t capacity = 0, reserved = 0;
 	struct mw_py_pool pool = {
 		.addr = segment + i * SLICE,
 		.size = count * SLICE,
 		.page = page,
-		.used = mw_py_word32(&py->pages, page + (uint64_t)l->mi_page_used),
+		.used = mw_pages_word32(&py->pages, page + (uint64_t)l->mi_page_used),
 		.state = MW_PY_POOL_UNUSED,
 	};
 	uint8_t flags = 0;
@@ -104,9 +104,9 @@ static int add_page(struct mw_python *py, struct mw_py_arena *a, uint64_t segmen
 		return mw_py_add_pool(py, a, pool);
 	if (pool.addr + pool.size > a->addr + a->size) /* a huge one may end elsewhere */
 		pool.size = a->addr + a->size - pool.addr;
-	mw_py_read(&py->pages, page + (uint64_t)l->mi_page_capacity, &capacity, 2);
-	mw_py_read(&py->pages, page + (uint64_t)l->mi_page_reserved, &reserved, 2);
-	mw_py_read(&py->pages, page + 8, &flags, 1);
+	mw_pages_read(&py->pages, page + (uint64_t)l->mi_page_capacity, &capacity, 2);
+	mw_pages_read(&py->pages, page + (uint64_t)l->mi_page_reserved, &reserved, 2);
+	mw_pages_read(&py->pages, page + 8, &flags, 1);
 	pool.first = size >= HUGE_BLOCK ? 0 : start_offset(size);
 	pool.block_size = size >= HUGE_BLOCK ? pool.size : size;
 	pool.capacity = reserved;
@@ -140,7 +140,7 @@ static int add_segment(struct mw_python *py, uint64_t segment)
 	while (!ret && i < entries && i < slices) {
 		uint64_t page =
 			segment + (uint64_t)l->mi_segment_entry + i * (uint64_t)l->mi_page_size;
-		uint64_t count = mw_py_word32(&py->pages, page);
+		uint64_t count = mw_pages_word32(&py->pages, page);
 
 		if (!count || count > slices - i) {
 			mw_py_problem(py, page, "slices of a segment do not add up");

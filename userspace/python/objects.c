@@ -14,14 +14,14 @@ enum { NODES_MAX = 1 << 26, DIMENSIONS_MAX = 64 };
 
 static uint64_t word(struct mw_python *py, uint64_t addr, int32_t offset)
 {
-	return offset < 0 ? 0 : mw_py_word(&py->pages, addr + (uint64_t)offset);
+	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
 }
 
 static uint8_t byte(struct mw_python *py, uint64_t addr)
 {
 	uint8_t value = 0;
 
-	return mw_py_read(&py->pages, addr, &value, 1) ? value : 0;
+	return mw_pages_read(&py->pages, addr, &value, 1) ? value : 0;
 }
 
 /* COUNT elements of SIZE bytes, 0 when that is not possible. */
@@ -43,7 +43,7 @@ static unsigned int state_shift(const struct mw_python *py)
 
 unsigned int mw_py_str_width(struct mw_python *py, uint64_t addr)
 {
-	unsigned int kind = mw_py_word32(&py->pages, addr + (uint64_t)py->layout.ascii_state) >>
+	unsigned int kind = mw_pages_word32(&py->pages, addr + (uint64_t)py->layout.ascii_state) >>
 				    state_shift(py) &
 			    7;
 
@@ -52,7 +52,7 @@ unsigned int mw_py_str_width(struct mw_python *py, uint64_t addr)
 
 enum mw_py_str mw_py_str_shape(struct mw_python *py, uint64_t addr)
 {
-	uint32_t state = mw_py_word32(&py->pages, addr + (uint64_t)py->layout.ascii_state);
+	uint32_t state = mw_pages_word32(&py->pages, addr + (uint64_t)py->layout.ascii_state);
 	unsigned int shift = state_shift(py), kind = state >> shift & 7;
 	bool compact = state >> (shift + 3) & 1, ascii = state >> (shift + 4) & 1;
 
@@ -223,8 +223,8 @@ static uint64_t odict_extra(struct mw_python *py, uint64_t addr)
 	uint64_t od = addr + (uint64_t)py->layout.dict_size;
 	uint64_t used = word(py, addr, py->layout.ma_used);
 
-	return dict_extra(py, addr) + bytes_of(mw_py_word(&py->pages, od + OD_FAST_SIZE), 8) +
-	       (mw_py_word(&py->pages, od + OD_FIRST) ? bytes_of(used, OD_NODE) : 0);
+	return dict_extra(py, addr) + bytes_of(mw_pages_word(&py->pages, od + OD_FAST_SIZE), 8) +
+	       (mw_pages_word(&py->pages, od + OD_FIRST) ? bytes_of(used, OD_NODE) : 0);
 }
 
 static void odict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
@@ -233,11 +233,11 @@ static void odict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	uint64_t used = word(py, addr, py->layout.ma_used), node;
 
 	dict_buffers(py, type, addr);
-	mw_py_mark(py, type, mw_py_word(&py->pages, od + OD_FAST_NODES));
-	node = mw_py_word(&py->pages, od + OD_FIRST);
+	mw_py_mark(py, type, mw_pages_word(&py->pages, od + OD_FAST_NODES));
+	node = mw_pages_word(&py->pages, od + OD_FIRST);
 	for (uint64_t i = 0; node && i < used && i < NODES_MAX; i++) {
 		mw_py_mark(py, type, node);
-		node = mw_py_word(&py->pages, node + OD_NODE_NEXT);
+		node = mw_pages_word(&py->pages, node + OD_NODE_NEXT);
 	}
 }
 
@@ -300,7 +300,7 @@ static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	count += !count;
 	for (uint64_t i = 0; block && i < count && i < NODES_MAX; i++) {
 		mw_py_mark(py, type, block);
-		block = mw_py_word(&py->pages, block + d->next);
+		block = mw_pages_word(&py->pages, block + d->next);
 	}
 }
 
@@ -310,10 +310,11 @@ enum { ARRAY_ITEM = 24, ARRAY_ALLOCATED = 32, ARRAY_DESCR = 40, ARRAY_DESCR_ITEM
 
 static uint64_t array_extra(struct mw_python *py, uint64_t addr)
 {
-	uint64_t at = fields_of(py, addr), descr = mw_py_word(&py->pages, at + ARRAY_DESCR);
-	uint32_t itemsize = mw_py_word32(&py->pages, descr + ARRAY_DESCR_ITEMSIZE);
+	uint64_t at = fields_of(py, addr), descr = mw_pages_word(&py->pages, at + ARRAY_DESCR);
+	uint32_t itemsize = mw_pages_word32(&py->pages, descr + ARRAY_DESCR_ITEMSIZE);
 
-	return itemsize > 16 ? 0 : bytes_of(mw_py_word(&py->pages, at + ARRAY_ALLOCATED), itemsize);
+	return itemsize > 16 ? 0
+			     : bytes_of(mw_pages_word(&py->pages, at + ARRAY_ALLOCATED), itemsize);
 }
 
 /*
@@ -335,19 +336,19 @@ enum {
 static uint64_t ndarray_extra(struct mw_python *py, uint64_t object)
 {
 	uint64_t addr = fields_of(py, object);
-	uint32_t nd = mw_py_word32(&py->pages, addr + ND_COUNT);
-	uint64_t dims = mw_py_word(&py->pages, addr + ND_DIMENSIONS);
-	uint64_t descr = mw_py_word(&py->pages, addr + ND_DESCR);
-	uint64_t elsize = mw_py_word(&py->pages, descr + DESCR_ELSIZE_2), bytes;
+	uint32_t nd = mw_pages_word32(&py->pages, addr + ND_COUNT);
+	uint64_t dims = mw_pages_word(&py->pages, addr + ND_DIMENSIONS);
+	uint64_t descr = mw_pages_word(&py->pages, addr + ND_DESCR);
+	uint64_t elsize = mw_pages_word(&py->pages, descr + DESCR_ELSIZE_2), bytes;
 
 	if (nd > DIMENSIONS_MAX)
 		return 0;
 	if (!elsize || elsize > UINT32_MAX)
-		elsize = mw_py_word32(&py->pages, descr + DESCR_ELSIZE_1);
+		elsize = mw_pages_word32(&py->pages, descr + DESCR_ELSIZE_1);
 	bytes = elsize;
 	for (uint32_t i = 0; i < nd; i++)
-		bytes = bytes_of(bytes, mw_py_word(&py->pages, dims + 8ULL * i));
-	return 16ULL * nd + (mw_py_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA ? bytes : 0);
+		bytes = bytes_of(bytes, mw_pages_word(&py->pages, dims + 8ULL * i));
+	return 16ULL * nd + (mw_pages_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA ? bytes : 0);
 }
 
 static uint64_t long_size(struct mw_python *py, uint64_t addr)
@@ -372,12 +373,12 @@ static uint64_t long_size(struct mw_python *py, uint64_t addr)
 static uint64_t frame_words(struct mw_python *py, uint64_t code)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t n = mw_py_word32(&py->pages, code + (uint64_t)l->co_stacksize);
+	uint64_t n = mw_pages_word32(&py->pages, code + (uint64_t)l->co_stacksize);
 
 	if (l->co_nlocalsplus >= 0)
-		n += mw_py_word32(&py->pages, code + (uint64_t)l->co_nlocalsplus);
+		n += mw_pages_word32(&py->pages, code + (uint64_t)l->co_nlocalsplus);
 	else
-		n += mw_py_word32(&py->pages, code + (uint64_t)l->co_nlocals) +
+		n += mw_pages_word32(&py->pages, code + (uint64_t)l->co_nlocals) +
 		     word(py, word(py, code, l->co_cellvars), l->ob_size) +
 		     word(py, word(py, code, l->co_freevars), l->ob_size);
 	return n < 1 << 24 ? n : 0;
@@ -420,7 +421,7 @@ static uint64_t code_size(struct mw_python *py, const struct mw_py_type *type, u
 		size += 8 * word(py, word(py, addr, l->co_cellvars), l->ob_size);
 	if (word(py, addr, l->co_opcache)) /* 3.8 to 3.10: a byte an instruction, 40 an entry */
 		size += word(py, word(py, addr, l->co_code), l->ob_size) / 2 +
-			40ULL * mw_py_word32(&py->pages, addr + (uint64_t)l->co_opcache_size);
+			40ULL * mw_pages_word32(&py->pages, addr + (uint64_t)l->co_opcache_size);
 	return size;
 }
 
@@ -516,10 +517,10 @@ static void managed_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	uint64_t values;
 
 	if (py->info.hex < MW_PY_VERSION(3, 12, 0)) {
-		mw_py_mark_values(py, type, mw_py_word(&py->pages, addr - 32));
+		mw_py_mark_values(py, type, mw_pages_word(&py->pages, addr - 32));
 		return;
 	}
-	values = mw_py_word(&py->pages, addr - 24);
+	values = mw_pages_word(&py->pages, addr - 24);
 	if (values & 1) /* else it is a dictionary */
 		mw_py_mark_values(py, type, values & ~1ULL);
 }
@@ -555,16 +556,16 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 		mw_py_mark(py, index, word(py, addr, l->bytearray_bytes));
 		break;
 	case MW_PY_KIND_ARRAY:
-		mw_py_mark(py, index, mw_py_word(&py->pages, fields_of(py, addr) + ARRAY_ITEM));
+		mw_py_mark(py, index, mw_pages_word(&py->pages, fields_of(py, addr) + ARRAY_ITEM));
 		break;
 	case MW_PY_KIND_DEQUE:
 		deque_buffers(py, index, addr);
 		break;
 	case MW_PY_KIND_NDARRAY:
 		addr = fields_of(py, addr);
-		mw_py_mark(py, index, mw_py_word(&py->pages, addr + ND_DIMENSIONS));
-		if (mw_py_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA)
-			mw_py_mark(py, index, mw_py_word(&py->pages, addr + ND_DATA));
+		mw_py_mark(py, index, mw_pages_word(&py->pages, addr + ND_DIMENSIONS));
+		if (mw_pages_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA)
+			mw_py_mark(py, index, mw_pages_word(&py->pages, addr + ND_DATA));
 		break;
 	case MW_PY_KIND_TYPE:
 		mw_py_mark(py, index, word(py, addr, l->ht_cached_keys));
@@ -596,10 +597,10 @@ bool mw_py_dict_text(struct mw_python *py, uint64_t dict, const char *key, char 
 	}
 	for (uint64_t i = 0; i < k.entry_count && i < ENTRIES_MAX; i++) {
 		uint64_t at = k.entries + i * k.entry_size + k.entry_key;
-		uint64_t name = mw_py_word(&py->pages, at);
+		uint64_t name = mw_pages_word(&py->pages, at);
 
 		if (name && mw_py_text(py, name, text, sizeof(text)) && !strcmp(text, key))
-			return mw_py_text(py, mw_py_word(&py->pages, at + 8), buf, size);
+			return mw_py_text(py, mw_pages_word(&py->pages, at + 8), buf, size);
 	}
 	return false;
 }

@@ -60,8 +60,8 @@ static unsigned int count_heads(struct mw_python *py, uint64_t offset, unsigned 
 		    !prev)
 			break;
 		if (next != head && prev != head &&
-		    mw_py_word(&py->pages, next + POOL_PREV) == head &&
-		    mw_py_word(&py->pages, prev + POOL_NEXT) == head)
+		    mw_pages_word(&py->pages, next + POOL_PREV) == head &&
+		    mw_pages_word(&py->pages, prev + POOL_NEXT) == head)
 			(*filled)++;
 		else if (++wrong > WRONG_MAX || wrong > *filled + 1)
 			break;
@@ -106,12 +106,12 @@ static size_t take_samples(struct mw_python *py, uint64_t usedpools, struct samp
 	size_t n = 0;
 
 	for (unsigned int i = 0; i < CLASSES_MAX && n < SAMPLES; i++) {
-		uint64_t pool = mw_py_word(&py->pages, usedpools + 16 * i);
+		uint64_t pool = mw_pages_word(&py->pages, usedpools + 16 * i);
 
-		if (!pool || pool % 4096 || mw_py_word32(&py->pages, pool + POOL_CLASS) != i)
+		if (!pool || pool % 4096 || mw_pages_word32(&py->pages, pool + POOL_CLASS) != i)
 			continue;
-		out[n++] = (struct sample){pool, mw_py_word32(&py->pages, pool + POOL_ARENA), i,
-					   mw_py_word32(&py->pages, pool + POOL_MAX_OFFSET)};
+		out[n++] = (struct sample){pool, mw_pages_word32(&py->pages, pool + POOL_ARENA), i,
+					   mw_pages_word32(&py->pages, pool + POOL_MAX_OFFSET)};
 	}
 	return n;
 }
@@ -145,8 +145,8 @@ static bool is_arenas(struct mw_python *py, uint64_t addr, const struct sample *
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t object = addr + (uint64_t)samples[i].arena * ARENA_SIZE;
-		uint64_t base = mw_py_word(&py->pages, object + ARENA_ADDRESS);
-		uint64_t total = mw_py_word32(&py->pages, object + ARENA_TOTAL);
+		uint64_t base = mw_pages_word(&py->pages, object + ARENA_ADDRESS);
+		uint64_t total = mw_pages_word32(&py->pages, object + ARENA_TOTAL);
 
 		if (!base || samples[i].pool < base || !total || total > POOLS_PER_ARENA_MAX ||
 		    samples[i].pool >= base + (total + 1) * py->info.pool_size)
@@ -159,13 +159,13 @@ static uint64_t find_arenas(struct mw_python *py, uint64_t usedpools, const stru
 			    size_t count)
 {
 	const struct mw_py_data *d = &py->data;
-	uint64_t addr = mw_py_word(&py->pages, usedpools + 512);
+	uint64_t addr = mw_pages_word(&py->pages, usedpools + 512);
 
 	if (py->info.hex >= MW_PY_VERSION(3, 12, 0))
 		return is_arenas(py, addr, samples, count) ? addr : 0;
 	addr = mw_py_symbol(py, "arenas");
 	if (addr)
-		addr = mw_py_word(&py->pages, addr);
+		addr = mw_pages_word(&py->pages, addr);
 	if (is_arenas(py, addr, samples, count)) {
 		mw_py_evidence(py, "arenas by symbol");
 		return addr;
@@ -193,7 +193,7 @@ static size_t count_arenas(struct mw_python *py, uint64_t arenas)
 		uint64_t base, pool;
 		uint32_t free, total;
 
-		if (!mw_py_read(&py->pages, arenas + i * ARENA_SIZE, object, sizeof(object)))
+		if (!mw_pages_read(&py->pages, arenas + i * ARENA_SIZE, object, sizeof(object)))
 			break;
 		base = mw_u64_at(object + ARENA_ADDRESS);
 		pool = mw_u64_at(object + ARENA_POOL);
@@ -263,7 +263,7 @@ static int read_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t a
 
 	if (addr >= never_used)
 		return mw_py_add_pool(py, arena, pool);
-	if (!mw_py_read(&py->pages, addr, header, sizeof(header))) {
+	if (!mw_pages_read(&py->pages, addr, header, sizeof(header))) {
 		mw_py_problem(py, addr, "pool can't be read");
 		return mw_py_add_pool(py, arena, pool);
 	}
@@ -300,8 +300,8 @@ static int read_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t a
 
 static int add_arena(struct mw_python *py, uint64_t object, uint32_t interpreter)
 {
-	uint64_t base = mw_py_word(&py->pages, object + ARENA_ADDRESS);
-	uint32_t total = mw_py_word32(&py->pages, object + ARENA_TOTAL);
+	uint64_t base = mw_pages_word(&py->pages, object + ARENA_ADDRESS);
+	uint32_t total = mw_pages_word32(&py->pages, object + ARENA_TOTAL);
 	uint64_t size = 65536;
 
 	if (!base)
@@ -318,7 +318,7 @@ static int add_arena(struct mw_python *py, uint64_t object, uint32_t interpreter
 		.interpreter = interpreter,
 		/* Until the arenas are sorted: */
 		.first_pool = total,
-		.used_bytes = mw_py_word(&py->pages, object + ARENA_POOL),
+		.used_bytes = mw_pages_word(&py->pages, object + ARENA_POOL),
 	};
 	return 0;
 }
@@ -343,7 +343,7 @@ static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpre
 			return -ENOMEM;
 	}
 	if (py->layout.obmalloc_raw_blocks >= 0 && arena_count)
-		py->info.raw_blocks += (int64_t)mw_py_word(
+		py->info.raw_blocks += (int64_t)mw_pages_word(
 			&py->pages, usedpools + (uint64_t)py->layout.obmalloc_raw_blocks);
 	return 0;
 }
@@ -413,7 +413,7 @@ uint32_t mw_py_debug_at(struct mw_python *py, uint64_t start)
 
 	if (py->debug && mw_py_pool_find(py, start))
 		return py->debug;
-	if (!py->any_debug || !mw_py_read(&py->pages, start, head, sizeof(head)))
+	if (!py->any_debug || !mw_pages_read(&py->pages, start, head, sizeof(head)))
 		return 0;
 	return mw_py_debug_bytes(head, sizeof(head));
 }
@@ -427,7 +427,7 @@ static void learn_allocator(struct mw_python *py)
 		uint8_t head[16];
 
 		if (py->pools[i].state != MW_PY_POOL_FULL ||
-		    !mw_py_read(&py->pages, py->pools[i].addr + POOL_HEADER, head, sizeof(head)))
+		    !mw_pages_read(&py->pages, py->pools[i].addr + POOL_HEADER, head, sizeof(head)))
 			continue;
 		seen++;
 		debug += mw_py_debug_bytes(head, sizeof(head)) != 0;
@@ -452,7 +452,7 @@ static int64_t count_raw_blocks(struct mw_python *py)
 	size_t count = at ? 0 : mw_py_code_refs(py, "_Py_GetAllocatedBlocks", refs, 8), left = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (mw_py_word(&py->pages, refs[i]) == py->arenas_at)
+		if (mw_pages_word(&py->pages, refs[i]) == py->arenas_at)
 			continue;
 		at = refs[i];
 		left++;
@@ -461,7 +461,7 @@ static int64_t count_raw_blocks(struct mw_python *py)
 		return -1;
 	if (left)
 		mw_py_evidence(py, "count of blocks outside of pools by the code that reads it");
-	return (int64_t)(mw_py_word(&py->pages, at) - (together ? py->info.used_blocks : 0));
+	return (int64_t)(mw_pages_word(&py->pages, at) - (together ? py->info.used_blocks : 0));
 }
 
 /* The states that there are, into py->arenas. */
@@ -478,7 +478,7 @@ static int add_states(struct mw_python *py)
 		uint64_t own = py->interpreters[i].addr + (uint64_t)l->interp_obmalloc;
 
 		if (l->interp_obmalloc_pointer)
-			own = mw_py_word(&py->pages, own);
+			own = mw_pages_word(&py->pages, own);
 		if (own == py->pymalloc)
 			shared = i;
 		else if (own)
@@ -494,7 +494,7 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	bool live = mw_image__kind(py->image) == MW_IMAGE_LIVE;
 	int ret;
 
-	if (py->layout.free_threaded) { /* there is no pymalloc in such a build */
+	if (py->layout.free_threaded) {	 /* there is no pymalloc in such a build */
 		py->info.raw_blocks = 0; /* mimalloc has the large ones, too */
 		py->info.allocator = "malloc";
 		return mw_py_mimalloc(py, err);
@@ -578,7 +578,7 @@ static bool set_free(const struct mw_py_pool *pool, uint64_t at, uint64_t *free)
 bool mw_py_pool_list(struct mw_python *py, const struct mw_py_pool *pool, uint64_t head,
 		     uint64_t *free, uint32_t *count)
 {
-	for (uint64_t at = head; at; at = mw_py_word(&py->pages, at)) {
+	for (uint64_t at = head; at; at = mw_pages_word(&py->pages, at)) {
 		if (!set_free(pool, at, free))
 			return false;
 		(*count)++;
@@ -594,10 +594,10 @@ void mw_py_pool_free(struct mw_python *py, const struct mw_py_pool *pool, uint64
 
 	*problem = NULL;
 	memset(free, 0, ((size_t)pool->handed_out + 63) / 64 * sizeof(*free));
-	whole = pool->page
-			? mw_py_page_free(py, pool, free, &count)
-			: mw_py_pool_list(py, pool, mw_py_word(&py->pages, pool->addr + POOL_FREE),
-					  free, &count);
+	whole = pool->page ? mw_py_page_free(py, pool, free, &count)
+			   : mw_py_pool_list(py, pool,
+					     mw_pages_word(&py->pages, pool->addr + POOL_FREE),
+					     free, &count);
 	if (!whole)
 		*problem = "a pool's list of free blocks is damaged";
 	else if (pool->handed_out - count != pool->used)

@@ -7,7 +7,7 @@
 struct mw_python *mw_python__open(struct mw_image *image, struct mw_err *err)
 {
 	struct mw_python *py = calloc(1, sizeof(*py));
-	int ret = py ? mw_py_pages__init(&py->pages, image) : -ENOMEM;
+	int ret = py ? mw_pages__init(&py->pages, image) : -ENOMEM;
 
 	if (ret) {
 		mw_err_set(err, ret, "no-memory", mw_image__name(image), "out of memory");
@@ -38,7 +38,7 @@ void mw_python__close(struct mw_python *py)
 {
 	if (!py)
 		return;
-	mw_py_pages__free(&py->pages);
+	mw_pages__free(&py->pages);
 	free(py->data.bytes);
 	free(py->interpreters);
 	free(py->arenas);

@@ -3,7 +3,7 @@
 #ifndef MW_PYTHON_IMPL_H
 #define MW_PYTHON_IMPL_H
 
-#include "python/pages.h"
+#include "image/pages.h"
 #include "python/python.h"
 
 /* The writable data of one module, .bss included, copied. */
@@ -72,7 +72,7 @@ struct mw_py_slot { /* of the table of types by address */
 
 struct mw_python {
 	struct mw_image *image;
-	struct mw_py_pages pages;
+	struct mw_pages pages;
 	struct mw_py_info info;
 	struct mw_py_layout layout;
 	struct mw_py_data data; /* of the interpreter's module */

@@ -16,7 +16,7 @@ struct text {
 
 static uint64_t word(struct mw_python *py, uint64_t addr, int32_t offset)
 {
-	return offset < 0 ? 0 : mw_py_word(&py->pages, addr + (uint64_t)offset);
+	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
 }
 
 static void add(struct text *t, const char *s)
@@ -75,7 +75,7 @@ static void add_int(struct mw_python *py, struct text *t, const struct mw_py_typ
 	}
 	for (uint64_t i = digits; i-- > 0;)
 		value = value << 30 |
-			(mw_py_word32(&py->pages, addr + (uint64_t)l->long_digits + 4 * i) &
+			(mw_pages_word32(&py->pages, addr + (uint64_t)l->long_digits + 4 * i) &
 			 ((1u << 30) - 1));
 	snprintf(text, sizeof(text), "%s%" PRIu64, negative ? "-" : "", value);
 	add(t, text);
@@ -99,7 +99,7 @@ static void add_bytes(struct mw_python *py, struct text *t, uint64_t data, uint6
 	char raw[80], text[100];
 	size_t n = length < sizeof(raw) ? (size_t)length : sizeof(raw);
 
-	if (!mw_py_read(&py->pages, data, raw, n))
+	if (!mw_pages_read(&py->pages, data, raw, n))
 		n = 0;
 	for (size_t i = 0; i < n; i++)
 		raw[i] = raw[i] >= ' ' && raw[i] < 127 ? raw[i] : '?';
@@ -117,7 +117,7 @@ static void add_items(struct mw_python *py, struct text *t, uint64_t items, uint
 	for (uint64_t i = 0; i < count && i < ITEMS; i++) {
 		if (i)
 			add(t, ", ");
-		add_object(py, t, mw_py_word(&py->pages, items + 8 * i), depth + 1);
+		add_object(py, t, mw_pages_word(&py->pages, items + 8 * i), depth + 1);
 	}
 	if (count > ITEMS)
 		add(t, ", ...");
@@ -133,20 +133,20 @@ static bool dict_entry(struct mw_python *py, uint64_t addr, uint64_t i, uint64_t
 
 	if (l->ma_table >= 0) {
 		at = word(py, addr, l->ma_table) + 24 * i;
-		*key = mw_py_word(&py->pages, at + 8);
-		*value = mw_py_word(&py->pages, at + 16);
+		*key = mw_pages_word(&py->pages, at + 8);
+		*value = mw_pages_word(&py->pages, at + 16);
 		return i <= word(py, addr, l->ma_mask);
 	}
 	if (!mw_py_keys(py, word(py, addr, l->ma_keys), &k) || i >= k.entry_count)
 		return false;
 	at = k.entries + i * k.entry_size + k.entry_key;
-	*key = mw_py_word(&py->pages, at);
-	*value = mw_py_word(&py->pages, at + 8);
+	*key = mw_pages_word(&py->pages, at);
+	*value = mw_pages_word(&py->pages, at + 8);
 	if (values) {
 		/* To 3.12 a bare array; then behind capacity, size and two flags. */
 		if (l->dictvalues_embedded >= 0)
 			values += (uint64_t)l->dictvalues_values;
-		*value = mw_py_word(&py->pages, values + 8 * i);
+		*value = mw_pages_word(&py->pages, values + 8 * i);
 	}
 	return true;
 }
@@ -180,10 +180,10 @@ static void add_set(struct mw_python *py, struct text *t, uint64_t addr, int dep
 
 	add(t, "{");
 	for (uint64_t i = 0; i < slots && i < SET_SLOTS; i++) {
-		uint64_t key = mw_py_word(&py->pages, table + 16 * i);
+		uint64_t key = mw_pages_word(&py->pages, table + 16 * i);
 
 		/* An entry that was deleted has `dummy`, an object of no name of its own. */
-		if (!key || mw_py_word(&py->pages, table + 16 * i + 8) == UINT64_MAX)
+		if (!key || mw_pages_word(&py->pages, table + 16 * i + 8) == UINT64_MAX)
 			continue;
 		if (shown++ == ITEMS) {
 			add(t, ", ...");
@@ -383,12 +383,12 @@ size_t mw_py_referents(struct mw_python *py, uint64_t addr, uint64_t *out, size_
 		items = addr + (uint64_t)l->object_size;
 		count = (type->basicsize - (uint64_t)l->object_size) / 8;
 		if (type->managed_dict) {
-			refer(py, &r, mw_py_word(&py->pages, addr - 24));
+			refer(py, &r, mw_pages_word(&py->pages, addr - 24));
 			if (l->dictvalues_embedded >= 0)
 				count += 32;
 		}
 	}
 	for (uint64_t i = 0; i < count && r.count < max && i < SET_SLOTS; i++)
-		refer(py, &r, mw_py_word(&py->pages, items + 8 * i));
+		refer(py, &r, mw_pages_word(&py->pages, items + 8 * i));
 	return r.count;
 }

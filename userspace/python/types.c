@@ -39,7 +39,7 @@ enum {
 
 static uint64_t word(struct mw_python *py, uint64_t addr, int32_t offset)
 {
-	return offset < 0 ? 0 : mw_py_word(&py->pages, addr + (uint64_t)offset);
+	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
 }
 
 /* The C string at ADDR, cleaned; false when there is none or it is not text. */
@@ -49,7 +49,7 @@ static bool c_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 	size_t len = 0;
 
 	while (len < sizeof(raw)) {
-		if (!mw_py_read(&py->pages, addr + len, raw + len, 1))
+		if (!mw_pages_read(&py->pages, addr + len, raw + len, 1))
 			return false;
 		if (!raw[len])
 			break;
@@ -95,7 +95,7 @@ static bool wide_text(struct mw_python *py, uint64_t data, uint64_t length, unsi
 	char text[4 * MAX];
 	size_t n = length < MAX ? (size_t)length : MAX, len = 0;
 
-	if (!mw_py_read(&py->pages, data, raw, n * width))
+	if (!mw_pages_read(&py->pages, data, raw, n * width))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t c = 0;

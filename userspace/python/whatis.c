@@ -7,7 +7,7 @@
 
 static void describe_object(struct mw_python *py, struct mw_py_object *out)
 {
-	uint64_t refs = mw_py_word(&py->pages, out->addr + (uint64_t)py->layout.ob_refcnt);
+	uint64_t refs = mw_pages_word(&py->pages, out->addr + (uint64_t)py->layout.ob_refcnt);
 
 	out->refcount = py->info.hex >= MW_PY_VERSION(3, 12, 0) ? (uint32_t)refs : refs;
 	out->size = mw_py_object_size(py, out->type, out->addr);
@@ -18,10 +18,10 @@ static void describe_object(struct mw_python *py, struct mw_py_object *out)
 /* Outside of the heap there are only objects of a file's data and of the interpreter's own. */
 static int look_for_static(struct mw_python *py, uint64_t addr, struct mw_py_object *out)
 {
-	int32_t type = addr % 8
-			       ? -1
-			       : mw_py_type_at(py, mw_py_word(&py->pages,
-							      addr + (uint64_t)py->layout.ob_type));
+	int32_t type =
+		addr % 8 ? -1
+			 : mw_py_type_at(py, mw_pages_word(&py->pages,
+							   addr + (uint64_t)py->layout.ob_type));
 
 	if (type < 0)
 		return -ENOENT;
@@ -184,7 +184,7 @@ int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, m
 		if (mw_py_label_role(py->chunk_labels[i]) <= MW_PY_ROLE_OTHER)
 			continue;
 		set_block(py, &block, py->chunks[i] + 16,
-			  (mw_py_word(&py->pages, py->chunks[i] + 8) & ~7ULL) - 8,
+			  (mw_pages_word(&py->pages, py->chunks[i] + 8) & ~7ULL) - 8,
 			  py->chunk_labels[i]);
 		ret = fn(arg, &block);
 	}
@@ -198,9 +198,10 @@ const struct mw_py_pool *mw_python__pool(const struct mw_python *py, uint64_t ad
 
 int mw_python__type_of(struct mw_python *py, uint64_t addr, struct mw_py_type *type)
 {
-	int32_t i = addr % 8 ? -1
-			     : mw_py_type_at(py, mw_py_word(&py->pages,
-							    addr + (uint64_t)py->layout.ob_type));
+	int32_t i = addr % 8
+			    ? -1
+			    : mw_py_type_at(py, mw_pages_word(&py->pages,
+							      addr + (uint64_t)py->layout.ob_type));
 
 	if (i < 0)
 		return -ENOENT;

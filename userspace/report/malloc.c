@@ -24,6 +24,27 @@ static json_t *arena_json(const struct mw_ptmalloc_arena *a)
 			 mw_json_u64(a->overhead_bytes), "gap_bytes", mw_json_u64(a->gap_bytes));
 }
 
+static const char *bin_kind(const struct mw_ptmalloc_bin *bin)
+{
+	return bin->index < 2 ? "unsorted" : bin->index < 64 ? "small" : "large";
+}
+
+static json_t *bins_json(const struct mw_ptmalloc_info *info)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < info->bin_count; i++) {
+		const struct mw_ptmalloc_bin *b = &info->bins[i];
+
+		json_array_append_new(list, json_pack("{s:I,s:s,s:o,s:o,s:o}", "arena",
+						      (json_int_t)b->arena, "kind", bin_kind(b),
+						      "smallest", mw_json_u64(b->smallest), "count",
+						      mw_json_u64(b->free.count), "bytes",
+						      mw_json_u64(b->free.bytes)));
+	}
+	return list;
+}
+
 static json_t *settings_json(const struct mw_ptmalloc_settings *s)
 {
 	if (!s->addr)
@@ -48,11 +69,12 @@ json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target)
 							  "message", info->problems[i].what));
 	for (size_t i = 0; info->evidence[i]; i++)
 		json_array_append_new(evidence, json_string(info->evidence[i]));
-	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "allocator",
-			 "glibc", "version", info->version, "arenas", arenas, "mmapped",
-			 cell(info->mmapped), "settings", settings_json(&info->settings), "tcaches",
-			 mw_json_u64(info->tcaches), "problems", problems, "problem_count",
-			 mw_json_u64(info->problem_total), "evidence", evidence);
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target,
+			 "allocator", "glibc", "version", info->version, "arenas", arenas,
+			 "mmapped", cell(info->mmapped), "settings", settings_json(&info->settings),
+			 "tcaches", mw_json_u64(info->tcaches), "problems", problems,
+			 "problem_count", mw_json_u64(info->problem_total), "evidence", evidence,
+			 "bins", bins_json(info));
 }
 
 static void row(FILE *out, const char *name, uint64_t values[], size_t count)
@@ -100,6 +122,22 @@ static void arenas_text(FILE *out, const struct mw_ptmalloc_info *info, bool col
 	row(out, "sum", sum, COLUMNS);
 }
 
+static void bins_text(FILE *out, const struct mw_ptmalloc_info *info)
+{
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
+
+	for (size_t i = 0; i < info->bin_count; i++) {
+		const struct mw_ptmalloc_bin *bin = &info->bins[i];
+
+		if (!i)
+			fprintf(out, "\n%5s %-8s %10s %10s %10s\n", "arena", "bin", "chunks from",
+				"count", "bytes");
+		fprintf(out, "%5" PRIu32 " %-8s %11s %10" PRIu64 " %10s\n", bin->arena,
+			bin_kind(bin), bin->smallest ? mw_format_size(a, bin->smallest) : "",
+			bin->free.count, mw_format_size(b, bin->free.bytes));
+	}
+}
+
 void mw_malloc_text(FILE *out, const struct mw_ptmalloc_info *info, const char *target, bool color,
 		    bool verbose)
 {
@@ -110,6 +148,8 @@ void mw_malloc_text(FILE *out, const struct mw_ptmalloc_info *info, const char *
 		info->version, info->arena_count, info->arena_count == 1 ? "" : "s", info->tcaches,
 		info->tcaches == 1 ? "" : "s");
 	arenas_text(out, info, color);
+	if (verbose)
+		bins_text(out, info);
 	if (s->addr)
 		fprintf(out,
 			"\nmmap threshold %s (%s), trim threshold %s, top pad %s, mmapped at most %" PRIu64

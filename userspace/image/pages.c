@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "python/pages.h"
+#include "image/pages.h"
 
 /* Lines are pages, since mappings begin at any. A debugger's reads are kept in larger pieces below.
  */
 enum { LINE = 4096, CACHE = 32 << 20 };
 
-int mw_py_pages__init(struct mw_py_pages *pages, struct mw_image *image)
+int mw_pages__init(struct mw_pages *pages, struct mw_image *image)
 {
 	pages->image = image;
 	pages->line = LINE;
@@ -19,17 +19,17 @@ int mw_py_pages__init(struct mw_py_pages *pages, struct mw_image *image)
 	pages->bytes = malloc(CACHE);
 	if (!pages->tags || !pages->have || !pages->bytes)
 		return -ENOMEM;
-	mw_py_pages__forget(pages);
+	mw_pages__forget(pages);
 	return 0;
 }
 
-void mw_py_pages__forget(struct mw_py_pages *pages)
+void mw_pages__forget(struct mw_pages *pages)
 {
 	for (size_t i = 0; i < pages->count; i++)
 		pages->tags[i] = 1;
 }
 
-void mw_py_pages__free(struct mw_py_pages *pages)
+void mw_pages__free(struct mw_pages *pages)
 {
 	free(pages->tags);
 	free(pages->have);
@@ -37,7 +37,7 @@ void mw_py_pages__free(struct mw_py_pages *pages)
 }
 
 /* What is cached from ADDR on within its line; LEFT is how many bytes. */
-static const uint8_t *look(struct mw_py_pages *pages, uint64_t addr, size_t *left)
+static const uint8_t *look(struct mw_pages *pages, uint64_t addr, size_t *left)
 {
 	uint64_t page = addr & ~(pages->line - 1);
 	size_t i = (size_t)(page / pages->line) & (pages->count - 1), offset = addr - page;
@@ -57,7 +57,7 @@ static const uint8_t *look(struct mw_py_pages *pages, uint64_t addr, size_t *lef
 	return bytes + offset;
 }
 
-bool mw_py_read(struct mw_py_pages *pages, uint64_t addr, void *buf, size_t len)
+bool mw_pages_read(struct mw_pages *pages, uint64_t addr, void *buf, size_t len)
 {
 	uint8_t *to = buf;
 
@@ -77,7 +77,7 @@ bool mw_py_read(struct mw_py_pages *pages, uint64_t addr, void *buf, size_t len)
 	return true;
 }
 
-uint64_t mw_py_word(struct mw_py_pages *pages, uint64_t addr)
+uint64_t mw_pages_word(struct mw_pages *pages, uint64_t addr)
 {
 	uint64_t value = 0;
 	size_t left;
@@ -85,14 +85,14 @@ uint64_t mw_py_word(struct mw_py_pages *pages, uint64_t addr)
 
 	if (left >= sizeof(value))
 		memcpy(&value, p, sizeof(value));
-	else if (!mw_py_read(pages, addr, &value, sizeof(value)))
+	else if (!mw_pages_read(pages, addr, &value, sizeof(value)))
 		return 0;
 	return value;
 }
 
-uint32_t mw_py_word32(struct mw_py_pages *pages, uint64_t addr)
+uint32_t mw_pages_word32(struct mw_pages *pages, uint64_t addr)
 {
 	uint32_t value = 0;
 
-	return mw_py_read(pages, addr, &value, sizeof(value)) ? value : 0;
+	return mw_pages_read(pages, addr, &value, sizeof(value)) ? value : 0;
 }

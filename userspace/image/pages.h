@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Random small reads of an image through a bounded cache of its pages. */
-#ifndef MW_PYTHON_PAGES_H
-#define MW_PYTHON_PAGES_H
+#ifndef MW_IMAGE_PAGES_H
+#define MW_IMAGE_PAGES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include "image/image.h"
 
-struct mw_py_pages {
+struct mw_pages {
 	struct mw_image *image;
 	uint64_t *tags; /* address of the page in each line, 1: none */
 	uint32_t *have; /* bytes of it that could be read */
@@ -20,15 +20,15 @@ struct mw_py_pages {
 	const uint8_t *hand;
 };
 
-int mw_py_pages__init(struct mw_py_pages *pages, struct mw_image *image);
-void mw_py_pages__forget(struct mw_py_pages *pages); /* what is kept: memory has changed */
-void mw_py_pages__free(struct mw_py_pages *pages);
+int mw_pages__init(struct mw_pages *pages, struct mw_image *image);
+void mw_pages__forget(struct mw_pages *pages); /* what is kept: memory has changed */
+void mw_pages__free(struct mw_pages *pages);
 
 /* Copy LEN bytes at ADDR; false when not all of them could be read. */
-bool mw_py_read(struct mw_py_pages *pages, uint64_t addr, void *buf, size_t len);
+bool mw_pages_read(struct mw_pages *pages, uint64_t addr, void *buf, size_t len);
 
 /* The word at ADDR, 0 when it can't be read. */
-uint64_t mw_py_word(struct mw_py_pages *pages, uint64_t addr);
-uint32_t mw_py_word32(struct mw_py_pages *pages, uint64_t addr);
+uint64_t mw_pages_word(struct mw_pages *pages, uint64_t addr);
+uint32_t mw_pages_word32(struct mw_pages *pages, uint64_t addr);
 
 #endif

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The bins as glibc itself sees them: doubly linked lists of free chunks. A linear walk finds the
+ * same chunks without them; the lists say in which bin each is, and where their links are damaged.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "heap/ptmalloc_impl.h"
+#include "image/pages.h"
+#include "util/array.h"
+
+enum { FD = 16, BK = 24 };
+
+/*
+ * The smallest chunk of bin I, by malloc.c's smallbin_index() and largebin_index_64(): exact sizes
+ * 16 bytes apart up to 1,008, then 64 bytes, 512, 4K, 32K and 256K apart. 0: unsorted.
+ */
+static uint64_t smallest(unsigned int i)
+{
+	static const struct {
+		unsigned int from, base, shift;
+	} large[] = {{124, 124, 18}, {120, 119, 15}, {112, 110, 12}, {97, 91, 9}, {64, 48, 6}};
+
+	if (i <= 1)
+		return 0;
+	if (i < 64)
+		return 16ULL * i;
+	for (size_t k = 0; k < MW_ARRAY_SIZE(large); k++) {
+		if (i >= large[k].from)
+			return (uint64_t)(i - large[k].base) << large[k].shift;
+	}
+	return 0;
+}
+
+static bool in_stretches(const struct mw_ptmalloc *pt, uint64_t addr)
+{
+	size_t low = 0, high = pt->stretch_count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (pt->stretches[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < pt->stretch_count && pt->stretches[low].start <= addr;
+}
+
+static int add_bin(struct mw_ptmalloc *pt, const struct mw_ptmalloc_bin *bin)
+{
+	int ret = mw_array_reserve(&pt->bins, &pt->bin_capacity, pt->bin_count + 1,
+				   sizeof(*pt->bins));
+
+	if (!ret)
+		pt->bins[pt->bin_count++] = *bin;
+	return ret;
+}
+
+static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena, unsigned int i)
+{
+	const struct mw_ptmalloc_arena *a = &pt->arenas[arena];
+	/* A bin lies as if it were a chunk: its head is 16 bytes before its two links. */
+	uint64_t head = a->addr + pt->layout.bins + 16ULL * (i - 1) - FD;
+	uint64_t limit = a->system_bytes / CHUNK_MIN + 1, before = head;
+	struct mw_ptmalloc_bin bin = {
+		.arena = (uint32_t)arena, .index = i, .smallest = smallest(i)};
+	uint64_t chunk = mw_pages_word(pages, head + FD);
+
+	while (chunk && chunk != head) {
+		uint64_t size;
+
+		if (chunk & 15 || !in_stretches(pt, chunk) || bin.free.count >= limit) {
+			mw_ptmalloc__problem(pt, before, "a bin's list leads astray from here");
+			break;
+		}
+		if (mw_pages_word(pages, chunk + BK) != before) {
+			mw_ptmalloc__problem(pt, chunk, "a bin's chunk does not link back");
+			break;
+		}
+		size = mw_pages_word(pages, chunk + 8) & ~(uint64_t)CHUNK_FLAGS;
+		if (size < CHUNK_MIN || size > a->system_bytes ||
+		    (i > 1 && i < 64 && size != bin.smallest) || (i >= 64 && size < bin.smallest)) {
+			mw_ptmalloc__problem(pt, chunk, "a chunk in a bin of other sizes");
+			break;
+		}
+		bin.free.count++;
+		bin.free.bytes += size;
+		before = chunk;
+		chunk = mw_pages_word(pages, chunk + FD);
+	}
+	return bin.free.count ? add_bin(pt, &bin) : 0;
+}
+
+int mw_ptmalloc__read_bins(struct mw_ptmalloc *pt)
+{
+	struct mw_pages pages = {0};
+	int ret = pt->bins_read ? 0 : mw_pages__init(&pages, pt->image);
+
+	for (size_t k = 0; k < pt->arena_count && !ret && !pt->bins_read; k++) {
+		for (unsigned int i = 1; i < MW_PTMALLOC_BINS && !ret; i++)
+			ret = read_bin(pt, &pages, k, i);
+	}
+	if (!pt->bins_read)
+		mw_pages__free(&pages);
+	pt->bins_read = !ret;
+	pt->info.bins = pt->bins;
+	pt->info.bin_count = pt->bin_count;
+	return ret;
+}
