@@ -5,11 +5,35 @@
 load lib
 
 setup() { setup_common; }
-teardown() { teardown_common; }
+teardown() {
+	teardown_common
+	restore_settings
+}
+
+# Set a kernel parameter for this test.
+set_kernel() { # FILE VALUE
+	[ -e "$BATS_TEST_TMPDIR/kernel.${1##*/}" ] || cat "$1" >"$BATS_TEST_TMPDIR/kernel.${1##*/}"
+	echo "$1" >>"$BATS_TEST_TMPDIR/kernel"
+	echo "$2" >"$1"
+}
+restore_settings() {
+	local file
+	[ -e "$BATS_TEST_TMPDIR/swap" ] && swapoff "$BATS_TEST_TMPDIR/swap"
+	[ -e "$BATS_TEST_TMPDIR/kernel" ] || return 0
+	while read -r file; do cat "$BATS_TEST_TMPDIR/kernel.${file##*/}" >"$file"; done <"$BATS_TEST_TMPDIR/kernel"
+}
+
+# A bad TARGET: status 1 and one line that has the words.
+refused() { # WORDS TARGET
+	run "$MW" ledger "$2"
+	[ "$status" = 1 ]
+	[ "${#lines[@]}" = 1 ]
+	[[ "$output" == *"$1"* ]]
+}
 
 truth() { # TARGET [OPTION...]: malloc on TARGET equals what the workload wrote
 	"$MW" malloc --json "$@" >"$BATS_TEST_TMPDIR/malloc.json"
-	python3 "$BATS_TEST_DIRNAME/heap_truth.py" "$BATS_TEST_TMPDIR/malloc.json" "$BATS_TEST_TMPDIR/truth"
+	python3 "$BATS_TEST_DIRNAME/heap_truth.py" "$BATS_TEST_TMPDIR/malloc.json" "$BATS_TEST_TMPDIR/truth" "${FOREIGN:-0}"
 }
 
 ledger_sums() { # TARGET: the entries sum to the resident size, which is printed
@@ -78,12 +102,7 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 
 @test "a core that the kernel wrote" {
 	cd "$BATS_TEST_TMPDIR"
-	pattern=$(cat /proc/sys/kernel/core_pattern)
-	if [ "$pattern" != core ]; then
-		echo core >/proc/sys/kernel/core_pattern
-		# Whatever becomes of this test, the machine gets back what it had.
-		trap 'echo "$pattern" >/proc/sys/kernel/core_pattern' EXIT
-	fi
+	set_kernel /proc/sys/kernel/core_pattern core
 	ulimit -c unlimited
 	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 3 7919
 	kill -ABRT "$PID"
@@ -97,9 +116,26 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 	"$MW" snapshot "$PID" -o "$BATS_TEST_TMPDIR/s"
 	zstd -q "$BATS_TEST_TMPDIR/s" -o "$BATS_TEST_TMPDIR/s.zst"
 	gzip -1 <"$BATS_TEST_TMPDIR/s" >"$BATS_TEST_TMPDIR/s.gz"
-	for s in s.zst s.gz; do truth "$BATS_TEST_TMPDIR/$s"; done
+	lz4 -q "$BATS_TEST_TMPDIR/s" "$BATS_TEST_TMPDIR/s.lz4"
+	for s in s.zst s.gz s.lz4; do truth "$BATS_TEST_TMPDIR/$s"; done
 	"$MW" snapshot "$PID" --zstd -o "$BATS_TEST_TMPDIR/own.zst"
 	truth "$BATS_TEST_TMPDIR/own.zst"
+}
+
+@test "a compressed core that fills the last buffer is whole" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 0 1009
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/s"
+	truncate -s %1M "$BATS_TEST_TMPDIR/s"
+	for tool in gzip zstd lz4; do
+		$tool -q -1 <"$BATS_TEST_TMPDIR/s" >"$BATS_TEST_TMPDIR/packed"
+		run "$MW" malloc "$BATS_TEST_TMPDIR/packed"
+		[ "$status" = 0 ]
+		[[ "$output" != *"ends early"* ]]
+	done
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/s2"
+	gzip -1 <"$BATS_TEST_TMPDIR/s2" | head -c 9001 >"$BATS_TEST_TMPDIR/packed"
+	run "$MW" malloc "$BATS_TEST_TMPDIR/packed"
+	[[ "$output" == *"ends early"* ]]
 }
 
 @test "the ledger sums to Rss and knows 99 percent of a C program" {
@@ -133,6 +169,16 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 	go_grow
 	wait_until 10 test -e "$BATS_TEST_TMPDIR/s"
 	[ "$(ledger_sums "$BATS_TEST_TMPDIR/s")" -ge $((55 << 20)) ]
+}
+
+@test "snapshot waits for a rate of growth" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 0 1009
+	"$MW" snapshot "$PID" --at-growth 40M/s -o "$BATS_TEST_TMPDIR/s" 3>&- 7>&- &
+	sleep 1.5
+	[ ! -e "$BATS_TEST_TMPDIR/s" ]
+	echo grow >&7
+	wait_until 10 test -e "$BATS_TEST_TMPDIR/s"
+	[ "$(ledger_sums "$BATS_TEST_TMPDIR/s")" -ge $((40 << 20)) ]
 }
 
 @test "whatis: a chunk, a stack, a file, nothing" {
@@ -194,4 +240,98 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 		[ "$status" -le 1 ]
 	done
 	jq -e '.coverage.present_bytes < .coverage.promised_bytes' <<<"${lines[-1]}"
+}
+
+# The workload's heap of the kind HOW: live and as a snapshot malloc is right and the ledger sums.
+odd_heap() { # THREADS HOW
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" "$1" 7919 "$2"
+	truth "$PID"
+	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/s"
+	truth "$BATS_TEST_TMPDIR/s"
+	ledger_sums "$BATS_TEST_TMPDIR/s"
+}
+
+bytes_of() { jq "[.entries[] | select(.owner == \"$1\") | .bytes] | add // 0" "$BATS_TEST_TMPDIR/ledger.json"; }
+
+@test "somebody else calls sbrk between malloc's calls" { FOREIGN=70000 odd_heap 2 foreign; }
+
+@test "brk fails: the main arena goes on in mappings" { odd_heap 2 nobrk; }
+
+@test "huge pages, transparent ones" {
+	odd_heap 0 huge
+	[ "$(bytes_of anon/unknown)" -ge $((8 << 20)) ]
+}
+
+@test "huge pages of hugetlbfs" {
+	set_kernel /proc/sys/vm/nr_hugepages 4
+	odd_heap 0 hugetlb
+	[ "$(bytes_of hugetlb)" = $((8 << 20)) ]
+}
+
+@test "over 65535 mappings: the core's header can't count them (PN_XNUM)" {
+	set_kernel /proc/sys/vm/max_map_count 200000
+	odd_heap 0 many
+	[ "$(readelf -hW "$BATS_TEST_TMPDIR/s" 2>/dev/null | sed -n 's/.*program headers: *65535 (\(.*\))/\1/p')" -gt 70000 ]
+}
+
+@test "a heap in swap" {
+	fallocate -l 128M "$BATS_TEST_TMPDIR/swap"
+	chmod 600 "$BATS_TEST_TMPDIR/swap"
+	mkswap -q "$BATS_TEST_TMPDIR/swap"
+	swapon "$BATS_TEST_TMPDIR/swap"
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 0 7919 swap
+	wait_until 5 awk '/^VmSwap:/ && $2 > 100 { found = 1 } END { exit !found }' "/proc/$PID/status"
+	truth "$PID"
+	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
+	kill "$PID"
+}
+
+@test "a process that can't be looked at: one line says which kind" {
+	refused "no such process" 4194305
+	refused "kernel thread" 2
+	sh -c 'sleep 0 & exec sleep 60' 3>&- &
+	STARTED+=($!)
+	wait_until 10 pgrep -P $!
+	wait_until 10 grep -q '^State:.*zombie' "/proc/$(pgrep -P $!)/status"
+	refused zombie "$(pgrep -P $!)"
+}
+
+@test "a stopped process is looked at and stays stopped" {
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 2 1009
+	kill -STOP "$PID"
+	truth "$PID"
+	truth "$PID" --stop
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/s"
+	truth "$BATS_TEST_TMPDIR/s"
+	wait_until 5 grep -q '^State:.*T (stopped)' "/proc/$PID/status"
+	kill -CONT "$PID"
+}
+
+@test "a 32-bit process, and cores of 32 bits and of other processors" {
+	echo 'void _start(void) { for (;;) __asm__ volatile("int $0x80" : : "a"(29)); }' >"$BATS_TEST_TMPDIR/p.c"
+	gcc -m32 -nostdlib -static -ffreestanding -fno-pie -no-pie -o "$BATS_TEST_TMPDIR/p" "$BATS_TEST_TMPDIR/p.c"
+	"$BATS_TEST_TMPDIR/p" 3>&- &
+	STARTED+=($!)
+	wait_until 5 grep -q '/p$' "/proc/$!/maps"
+	refused 32-bit $!
+	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 0 1009
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/s"
+	printf '\267' | dd of="$BATS_TEST_TMPDIR/s" bs=1 seek=18 conv=notrunc status=none
+	refused aarch64 "$BATS_TEST_TMPDIR/s"
+	printf '\001' | dd of="$BATS_TEST_TMPDIR/s" bs=1 seek=4 conv=notrunc status=none
+	refused 32-bit "$BATS_TEST_TMPDIR/s"
+}
+
+@test "a process that ends while it is looked at" {
+	for delay in 0.005 0.01 0.02 0.04; do
+		start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 3 20011
+		(
+			sleep $delay
+			kill -KILL "$PID"
+		) 3>&- 7>&- &
+		run timeout 20 "$MW" ledger --json "$PID"
+		[ "$status" -le 1 ]
+		jq -e 'has("entries") or has("error")' <<<"${lines[-1]}"
+	done
 }

@@ -29,6 +29,96 @@ static void run_around(struct mw_image *image, uint64_t addr, uint64_t *start, u
 }
 
 /*
+ * The end of the piece of the main arena whose first chunk is at P, in memory that ends at LIMIT: its
+ * chunks lead to the top or to the fence posts that end what was once a top. 0: there is none.
+ */
+static uint64_t piece_end(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t p, uint64_t limit,
+			  uint64_t top)
+{
+	const struct mw_stretch s = {.end = limit};
+	uint64_t first = p, head[2];
+	int fences = 0;
+
+	for (;;) {
+		const uint8_t *at = mw_window__at(w, p, CHUNK_HEADER);
+		uint64_t size;
+
+		if (!at)
+			return 0;
+		memcpy(head, at, sizeof(head));
+		size = head[1] & ~(uint64_t)CHUNK_FLAGS;
+		if (p == first && (head[0] || !(head[1] & CHUNK_PREV_INUSE)))
+			return 0;
+		if (p == top)
+			return size <= limit - p ? p + size : 0;
+		/* Two, or three when they left no room for a chunk before them. */
+		if (p != first && size == CHUNK_HEADER && limit - p >= CHUNK_HEADER && fences++ < 3) {
+			p += CHUNK_HEADER;
+			if (fences > 1 && !(p % PAGE_BYTES))
+				return p;
+			continue;
+		}
+		if (fences || !mw_ptmalloc__plausible(pt, &s, p, head[1]) || size >= limit - p)
+			return 0;
+		p += size;
+	}
+}
+
+static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena,
+			 struct mw_window *w, uint64_t start, uint64_t limit, uint64_t *sum)
+{
+	struct mw_stretch s = {.kind = MW_STRETCH_HEAP};
+	uint64_t base = pt->info.settings.sbrk_base;
+	int ret = 0;
+
+	while (start < limit && !ret) {
+		/* The first one begins where brk was, which need be no page's start. */
+		s.start = base > start && base - start < PAGE_BYTES ? base : start;
+		s.first = (s.start + 15) & ~15ULL;
+		s.end = piece_end(pt, w, s.first, limit, arena->top);
+		start = (start & ~(uint64_t)(PAGE_BYTES - 1)) + PAGE_BYTES;
+		if (!s.end)
+			continue;
+		s.top = arena->top >= s.start && arena->top < s.end ? arena->top : 0;
+		ret = mw_ptmalloc__add_stretch(pt, &s);
+		arena->heaps++;
+		*sum += s.end - s.start;
+		start = (s.end + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+	}
+	return ret;
+}
+
+/*
+ * The main arena in pieces, since brk failed at some time: each begins with a page and may have
+ * anything for neighbours, as the kernel joins mappings. 1 when they add up to the arena, 0 when
+ * not (then none is added), -ENOMEM.
+ */
+static int find_pieces(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
+{
+	const struct mw_regions *regions = mw_image__regions(pt->image);
+	size_t before = pt->stretch_count;
+	uint64_t sum = 0;
+	struct mw_window w;
+	int ret = mw_window__init(&w, pt->image);
+
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < regions->count && !ret; i++) {
+		const struct mw_region *r = &regions->regions[i];
+
+		if (r->map.writable && !r->map.inode && !r->map.shared && !r->io &&
+		    r->resident + r->swapped)
+			ret = pieces_of_run(pt, arena, &w, r->map.start, r->map.end, &sum);
+	}
+	mw_window__free(&w);
+	if (!ret && sum == arena->system_bytes)
+		return 1;
+	pt->stretch_count = before;
+	arena->heaps = 0;
+	return ret;
+}
+
+/*
  * The main arena: from sbrk_base to the end of top. When brk failed at some time, memory came from
  * mmap instead (sysmalloc()), and top and older parts lie anywhere in other runs.
  */
@@ -49,7 +139,10 @@ static int main_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *aren
 		arena->heaps = 1;
 		return mw_ptmalloc__add_stretch(pt, &s);
 	}
-	/* Elsewhere: the run that top lies in. Old parts of it may lie before and behind. */
+	ret = find_pieces(pt, arena);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	/* Something is damaged or changes: the run that top lies in, whatever else is there. */
 	s.start = s.first = start;
 	s.end = end;
 	s.patchy = true;

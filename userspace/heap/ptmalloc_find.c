@@ -197,7 +197,8 @@ static bool is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, uint64_t
 		return false;
 	if (strict && (mw_u32_at(p + l->n_mmaps_max) != 65536 || !mw_u64_at(p)))
 		return false;
-	return top && base ? base <= top && top - base < 1ULL << 44 : !base;
+	/* Where brk failed, top is in a mapping that may lie anywhere. */
+	return top && base ? base >= PAGE_BYTES && base < 1ULL << 47 : !base;
 }
 
 bool mw_ptmalloc__read_settings(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout *l,

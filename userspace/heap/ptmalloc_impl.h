@@ -82,6 +82,10 @@ void mw_ptmalloc__read_debug(struct mw_image *image, uint64_t base,
 /* ptmalloc_arenas.c: the ring of arenas and their stretches. */
 int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt);
 
+/* ptmalloc_walk.c: may a chunk with the size field HEAD be at P in stretch S? */
+bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_stretch *s, uint64_t p,
+			    uint64_t head);
+
 /* ptmalloc_cache.c */
 int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena);
 /* Does the chunk at CHUNK (window W) hold a tcache struct? */

@@ -23,6 +23,7 @@ struct walker {
 	uint64_t p;	      /* next chunk; 0: the stretch has not begun */
 	uint64_t head;	      /* its size field, when have_head */
 	bool have_head;
+	bool fenced; /* fence posts came last: behind them there may be somebody else's sbrk */
 };
 
 static bool read_head(struct walker *w, uint64_t p, uint64_t *head)
@@ -35,8 +36,8 @@ static bool read_head(struct walker *w, uint64_t p, uint64_t *head)
 	return true;
 }
 
-static bool plausible(const struct mw_ptmalloc *pt, const struct mw_stretch *s, uint64_t p,
-		      uint64_t head)
+bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_stretch *s, uint64_t p,
+			    uint64_t head)
 {
 	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS;
 
@@ -56,7 +57,7 @@ static bool is_chain(struct walker *w, const struct mw_stretch *s, uint64_t p)
 			return false;
 		if (p == s->top || (i && (head & ~(uint64_t)CHUNK_FLAGS) == CHUNK_HEADER))
 			return true;
-		if (!plausible(w->pt, s, p, head))
+		if (!mw_ptmalloc__plausible(w->pt, s, p, head))
 			return false;
 		p += head & ~(uint64_t)CHUNK_FLAGS;
 	}
@@ -73,7 +74,7 @@ static uint64_t resync(struct walker *w, const struct mw_stretch *s, uint64_t p)
 			p = (p & ~(uint64_t)(PAGE_BYTES - 1)) + PAGE_BYTES;
 			continue;
 		}
-		if (p == s->top || (plausible(w->pt, s, p, head) && is_chain(w, s, p)))
+		if (p == s->top || (mw_ptmalloc__plausible(w->pt, s, p, head) && is_chain(w, s, p)))
 			return p;
 		p += 16;
 	}
@@ -148,13 +149,14 @@ static void skip_gap(struct walker *w, const struct mw_stretch *s, struct mw_blo
 static void heap_block(struct walker *w, const struct mw_stretch *s, struct mw_block *b)
 {
 	uint64_t p = w->p, size, next_head = 0;
+	bool fenced = w->fenced;
 
 	if (!w->have_head && !read_head(w, p, &w->head)) {
 		skip_gap(w, s, b, "heap memory that can't be read");
 		return;
 	}
 	size = w->head & ~(uint64_t)CHUNK_FLAGS;
-	w->have_head = false;
+	w->have_head = w->fenced = false;
 	if (p == s->top) {
 		if (size > s->end - p || size < 16) {
 			mw_ptmalloc__problem(w->pt, p, "size of the top chunk is out of bounds");
@@ -174,6 +176,7 @@ static void heap_block(struct walker *w, const struct mw_stretch *s, struct mw_b
 		    (second & ~(uint64_t)CHUNK_FLAGS) <= CHUNK_HEADER) {
 			set_block(b, p, size, own_overhead, MW_BLOCK_OVERHEAD, s);
 			w->p = p + size;
+			w->fenced = true;
 			return;
 		}
 		if (s->end - p <= 2 * CHUNK_HEADER) {
@@ -182,8 +185,8 @@ static void heap_block(struct walker *w, const struct mw_stretch *s, struct mw_b
 			return;
 		}
 	}
-	if (!plausible(w->pt, s, p, w->head)) {
-		skip_gap(w, s, b, s->patchy ? NULL : "chunk size is not possible here");
+	if (!mw_ptmalloc__plausible(w->pt, s, p, w->head)) {
+		skip_gap(w, s, b, s->patchy || fenced ? NULL : "chunk size is not possible here");
 		return;
 	}
 	if (s->top && p < s->top && size > s->top - p) {

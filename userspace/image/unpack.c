@@ -116,7 +116,7 @@ static int unpack_gzip(struct unpack *u)
 				ret = -EBADMSG;
 			else
 				ret = put(u, u->outbuf, OUT_SIZE - z.avail_out);
-		} while (!ret && (z.avail_in || !z.avail_out));
+		} while (!ret && (z.avail_in || (!z.avail_out && state != Z_STREAM_END)));
 	}
 	u->cut = state != Z_STREAM_END;
 	inflateEnd(&z);
