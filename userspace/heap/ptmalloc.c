@@ -11,7 +11,7 @@ enum { BATCH = 512, STRETCHES_MAX = 1 << 24 };
 void mw_ptmalloc__problem(struct mw_ptmalloc *pt, uint64_t addr, const char *what)
 {
 	/* The second walk finds what the first one found already. */
-	if (pt->info.arenas)
+	if (pt->info.arenas && !pt->reading_bins)
 		return;
 	if (pt->info.problem_count < MW_PTMALLOC_PROBLEMS)
 		pt->problems[pt->info.problem_count++] = (struct mw_ptmalloc_problem){addr, what};

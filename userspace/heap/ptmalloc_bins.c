@@ -98,10 +98,12 @@ int mw_ptmalloc__read_bins(struct mw_ptmalloc *pt)
 	struct mw_pages pages = {0};
 	int ret = pt->bins_read ? 0 : mw_pages__init(&pages, pt->image);
 
+	pt->reading_bins = true;
 	for (size_t k = 0; k < pt->arena_count && !ret && !pt->bins_read; k++) {
 		for (unsigned int i = 1; i < MW_PTMALLOC_BINS && !ret; i++)
 			ret = read_bin(pt, &pages, k, i);
 	}
+	pt->reading_bins = false;
 	if (!pt->bins_read)
 		mw_pages__free(&pages);
 	pt->bins_read = !ret;

@@ -50,7 +50,7 @@ struct mw_ptmalloc {
 	bool prepass;
 	struct mw_ptmalloc_bin *bins;
 	size_t bin_count, bin_capacity;
-	bool bins_read;
+	bool bins_read, reading_bins;
 };
 
 static inline uint64_t mw_reveal(const struct mw_ptmalloc *pt, uint64_t place, uint64_t link)
