@@ -107,7 +107,8 @@ void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len)
 	size_t n = len / sizeof(struct mw_auxv);
 
 	image->auxv_count = n < MW_AUXV_MAX ? n : MW_AUXV_MAX;
-	memcpy(image->auxv, data, image->auxv_count * sizeof(struct mw_auxv));
+	if (image->auxv_count)
+		memcpy(image->auxv, data, image->auxv_count * sizeof(struct mw_auxv));
 }
 
 struct mw_thread *mw_image__add_thread(struct mw_image *image)
