@@ -246,3 +246,51 @@ check_truth() {
 		timeout 20 "$MW" arenas --json --stop "$PID" | jq -e '(.problems | length) == 0 and .stopped_seconds > 0' >/dev/null
 	done
 }
+
+@test "a server from a Debian package: its census is what gc.get_objects() has, in the program and in GDB" {
+	mkdir "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/data"
+	# The program is as it comes; at SIGUSR1 this writes what there is, twice, so that writing adds nothing.
+	cat >"$BATS_TEST_TMPDIR/site/sitecustomize.py" <<-'EOF'
+	import gc, os, signal
+	counts = {}
+	def tell(number, frame):
+	    fd = os.open(os.environ["MW_COUNTS"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+	    gc.collect()
+	    gc.disable()
+	    for t in counts: counts[t] = 0
+	    for t in map(type, gc.get_objects()): counts[t] = counts.get(t, 0) + 1
+	    counts[tuple] -= 1  # the arguments of this very call
+	    for t in counts: os.write(fd, ("%s.%s %d\n" % (t.__module__, t.__name__, counts[t])).encode())
+	    os.write(fd, b"end 0\n")
+	    os.close(fd)
+	signal.signal(signal.SIGUSR1, tell)
+	EOF
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	export MW_COUNTS=$BATS_TEST_TMPDIR/counts
+	PYTHONPATH=$BATS_TEST_TMPDIR/site /usr/bin/radicale --storage-filesystem-folder="$BATS_TEST_TMPDIR/data" \
+		--server-hosts="127.0.0.1:$port" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	PID=$!
+	STARTED+=("$PID")
+	wait_until 20 curl -s -o /dev/null "http://127.0.0.1:$port/"
+	for i in 1 2 3; do curl -s -u a:b -X PROPFIND "http://127.0.0.1:$port/" >/dev/null; done
+	# Each connection has a thread, which lives on for a while.
+	wait_until 60 sh -c "[ \$(ls /proc/$PID/task | wc -l) -eq 1 ]"
+	for i in 1 2 3; do
+		rm -f "$MW_COUNTS"
+		kill -USR1 "$PID"
+		wait_until 10 grep -q '^end' "$MW_COUNTS"
+	done
+	sleep 0.3
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/core"
+	"$MW" census --json "$BATS_TEST_TMPDIR/core" >"$BATS_TEST_TMPDIR/program.json"
+	MEMWHERE_LIBRARY=$BUILD/libmemwhere.so gdb --batch -nx /usr/bin/python3 -ex "core $BATS_TEST_TMPDIR/core" \
+		-ex "source $BATS_TEST_DIRNAME/../gdb-scripts/memwhere-gdb.py" -ex 'mw-census --json' 2>/dev/null |
+		grep '^{' >"$BATS_TEST_TMPDIR/gdb.json"
+	grep -v '^end' "$MW_COUNTS" | awk '{n[$1] += $2} END {for (t in n) if (n[t]) print t, n[t]}' | sort >"$BATS_TEST_TMPDIR/truth"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/truth")" -gt 100 ]
+	for who in program gdb; do
+		jq -r '.types[] | select(.tracked > 0) | "\(.module).\(.type) \(.tracked)"' "$BATS_TEST_TMPDIR/$who.json" |
+			awk '{n[$1] += $2} END {for (t in n) print t, n[t]}' | sort >"$BATS_TEST_TMPDIR/$who"
+		diff "$BATS_TEST_TMPDIR/truth" "$BATS_TEST_TMPDIR/$who"
+	done
+}
