@@ -65,9 +65,10 @@ static bool members(Dwarf_Die *structure, const struct wanted *wanted, size_t co
 /* From the compilation unit of malloc.c: the types of its variables main_arena and mp_. */
 static bool read_unit(Dwarf_Die *unit, struct mw_ptmalloc_layout *l)
 {
-	const struct wanted arena[] = {
-		{"top", &l->top}, {"bins", &l->bins}, {"next", &l->next},
-		{"system_mem", &l->system_mem}};
+	const struct wanted arena[] = {{"top", &l->top},
+				       {"bins", &l->bins},
+				       {"next", &l->next},
+				       {"system_mem", &l->system_mem}};
 	const struct wanted mp[] = {{"n_mmaps", &l->n_mmaps},
 				    {"n_mmaps_max", &l->n_mmaps_max},
 				    {"no_dyn_threshold", &l->no_dyn},
@@ -96,9 +97,8 @@ static bool read_unit(Dwarf_Die *unit, struct mw_ptmalloc_layout *l)
 	return has_arena && has_mp;
 }
 
-static bool read_dwarf(const char *path, struct mw_ptmalloc_layout *layout)
+static bool read_dwarf(int fd, struct mw_ptmalloc_layout *layout)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	Dwarf *dwarf = fd >= 0 ? dwarf_begin(fd, DWARF_C_READ) : NULL;
 	Dwarf_CU *cu = NULL;
 	bool found = false;
@@ -135,33 +135,20 @@ void mw_ptmalloc__read_debug(struct mw_image *image, uint64_t base,
 			     struct mw_ptmalloc_debug *debug)
 {
 	struct mw_elffile *file = mw_image__elffile(image, base);
-	char id[160], path[256];
-	uint64_t bias = base;
+	uint64_t bias = file ? mw_elffile__bias(file, base, 0) : base;
 
 	debug->layout = *start;
-	if (file) {
-		bias = mw_elffile__bias(file, base, 0);
-		take_symbols(file, bias, debug);
-		mw_elffile__close(file);
-	}
-	mw_image__build_id(image, base, id, sizeof(id));
-	if (strlen(id) < 4)
-		return;
-	/* A process in a container has its debug files there, if anywhere. */
-	for (int own_root = 0; own_root < 2 && !debug->dwarf; own_root++) {
-		char root[32] = "";
+	mw_elffile__close(file);
+	for (enum mw_debug_place place = 0; place < MW_DEBUG_PLACES && !debug->dwarf; place++) {
+		_cleanup_close_ int fd = mw_image__open_debug(image, base, place);
+		char path[32];
 
-		if (own_root && mw_image__kind(image) != MW_IMAGE_LIVE)
-			break;
-		if (own_root)
-			snprintf(root, sizeof(root), "/proc/%d/root", mw_image__pid(image));
-		snprintf(path, sizeof(path), "%s/usr/lib/debug/.build-id/%.2s/%.150s.debug", root, id,
-			 id + 2);
-		file = mw_elffile__open(path, path, NULL);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		file = fd < 0 ? NULL : mw_elffile__open(path, path, NULL);
 		if (!file)
 			continue;
 		take_symbols(file, bias, debug);
 		mw_elffile__close(file);
-		debug->dwarf = read_dwarf(path, &debug->layout);
+		debug->dwarf = read_dwarf(fd, &debug->layout);
 	}
 }

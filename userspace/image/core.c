@@ -484,6 +484,7 @@ struct mw_image *mw_image__open_core(const char *path, const struct mw_image_opt
 		core->exe = strdup(options->exe);
 	if (options && options->sysroot)
 		core->sysroot = strdup(options->sysroot);
+	image->sysroot = core->sysroot;
 	ret = open_file(image, core, path, err);
 	if (!ret)
 		ret = load(image, core, err);

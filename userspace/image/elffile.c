@@ -274,3 +274,8 @@ bool mw_elffile__data_segment(const struct mw_elffile *file, size_t i, uint64_t 
 	}
 	return false;
 }
+
+int mw_elffile__fd(const struct mw_elffile *file)
+{
+	return file->fd;
+}

@@ -28,6 +28,9 @@ struct mw_symbol {
 struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct mw_err *err);
 void mw_elffile__close(struct mw_elffile *file);
 
+/* Its descriptor, which stays the file's own. */
+int mw_elffile__fd(const struct mw_elffile *file);
+
 /* Look NAME up among the defined symbols, dynamic ones first. 0 or -ENOENT. */
 int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol);
 

@@ -15,7 +15,11 @@
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/bytes.h"
+#include "util/cleanup.h"
 #include "util/text.h"
+
+/* A DWARF that knows fewer of the fields is of something else. */
+enum { MW_PY_FIELDS_MIN = 60 };
 
 enum { DATA_MAX = 64 << 20, INTERPRETERS_MAX = 4096, THREADS_MAX = 1 << 20 };
 
@@ -243,7 +247,7 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 }
 
 /* The rows of the table that may fit, the likeliest first, until one does. */
-static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
+static uint64_t choose_row(struct mw_python *py, uint64_t *runtime)
 {
 	for (int i = 0; i < 2; i++) {
 		/* What the version text says first. */
@@ -266,6 +270,34 @@ static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
 		}
 	}
 	return 0;
+}
+
+/*
+ * A row for this very version that fits is as good as the interpreter's own DWARF, and is there at
+ * once. Otherwise DWARF comes first, then the rows of other patch releases.
+ */
+static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
+{
+	const struct mw_py_layout *row = mw_py_layout_find(py->info.hex, py->info.free_threaded);
+	uint64_t head = 0;
+
+	if (row && row->version == py->info.hex)
+		head = choose_row(py, runtime);
+	for (enum mw_debug_place place = 0; place < MW_DEBUG_PLACES && !head; place++) {
+		_cleanup_close_ int fd = mw_image__open_debug(py->image, py->data.base, place);
+		struct mw_py_layout own = {.version = py->info.hex};
+
+		if (fd < 0 || mw_py_layout_read_dwarf(fd, &own) < MW_PY_FIELDS_MIN)
+			continue;
+		head = find_head(py, &own, runtime);
+		if (head) {
+			py->layout = own;
+			mw_py_evidence(py, "layout: DWARF of this very interpreter");
+		}
+	}
+	if (!head)
+		head = choose_row(py, runtime);
+	return head;
 }
 
 static bool has_version(struct mw_python *py, const struct mw_py_data *d)
