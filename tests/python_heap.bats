@@ -294,3 +294,36 @@ check_truth() {
 		diff "$BATS_TEST_TMPDIR/truth" "$BATS_TEST_TMPDIR/$who"
 	done
 }
+
+@test "a version newer than known: its pools are shown, of its objects it says that it can't" {
+	cat >"$BATS_TEST_TMPDIR/newer.py" <<-'EOF'
+	import ctypes, os, sys, time
+	kept = [object() for i in range(10007)]
+	old = sys.version[:sys.version.index("(") + 1].encode()
+	new = b"3.99.1 (".ljust(len(old), b"x")[:len(old)]
+	path = os.path.realpath(sys.executable)
+	for line in open("/proc/self/maps"):
+	    words = line.split()
+	    start, end = (int(x, 16) for x in words[0].split("-"))
+	    if words[1].startswith("rw") and (words[-1] == path or last == path):
+	        at = ctypes.string_at(start, end - start).find(old)
+	        while at >= 0:
+	            ctypes.memmove(start + at, new, len(new))
+	            at = ctypes.string_at(start, end - start).find(old)
+	    last = words[-1] if len(words) > 5 else last
+	os.write(1, b"ready %d\n" % os.getpid())
+	blocks = sys.getallocatedblocks()
+	os.write(1, b"blocks %d\n" % blocks)
+	time.sleep(1000)
+	EOF
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/newer.py"
+	wait_until 5 grep -q ^blocks "$BATS_TEST_TMPDIR/said"
+	"$MW" arenas --json "$PID" >"$BATS_TEST_TMPDIR/arenas.json"
+	jq -e --argjson blocks "$(said blocks)" '.python == "3.99.1" and (.allocated_blocks - $blocks | fabs) <= 3
+		and (.evidence | any(test("no layout known")))' "$BATS_TEST_TMPDIR/arenas.json" >/dev/null
+	run "$MW" census "$PID"
+	[ "$status" -eq 1 ]
+	[[ $output == *"3.99.1"*"no layout"* ]]
+	"$MW" ledger --json --stop "$PID" | jq -e '([.entries[].resident_bytes] | add) == .resident_bytes
+		and ([.entries[] | select(.owner == "python/data")][0].bytes > 1000000)' >/dev/null
+}

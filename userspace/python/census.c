@@ -280,8 +280,8 @@ static void look_at(struct mw_python *py, uint32_t *label, const uint8_t *p, uin
 	struct mw_py_type *t;
 	uint32_t type;
 
-	if (mw_py_label_role(*label) > MW_PY_ROLE_OTHER)
-		return; /* an owner was here first */
+	if (mw_py_label_role(*label) > MW_PY_ROLE_OTHER || !py->known)
+		return; /* an owner was here first, or nothing is known of objects */
 	*label = classify(py, p, addr, size);
 	type = *label & MW_PY_LABEL_TYPE;
 	t = &py->types[type];
@@ -595,10 +595,12 @@ static int count(struct mw_python *py)
 		ret = sweep_chunks(py);
 	if (ret)
 		return ret;
-	mw_py_cells(py);
-	mw_py_freelists(py);
-	mark_system(py);
-	mw_py_gc(py);
+	if (py->known) {
+		mw_py_cells(py);
+		mw_py_freelists(py);
+		mark_system(py);
+		mw_py_gc(py);
+	}
 	sum_others(py);
 	return sort_types(py);
 }

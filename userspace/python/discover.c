@@ -317,10 +317,19 @@ static bool has_version(struct mw_python *py, const struct mw_py_data *d)
 	return false;
 }
 
+/* A version that nothing here knows: its pools may still be as they have always been. */
+static void know_nothing(struct mw_python *py)
+{
+	for (size_t i = 0; i < mw_py_field_count; i++)
+		*(int32_t *)((char *)&py->layout + mw_py_fields[i].at) = MW_PY_ABSENT;
+	py->layout.version = py->info.hex;
+	mw_py_evidence(py, "no layout known fits: of objects nothing can be said");
+}
+
 int mw_py_discover(struct mw_python *py, struct mw_err *err)
 {
 	const struct mw_regions *regions = mw_image__regions(py->image);
-	char seen[32] = "";
+	size_t seen = SIZE_MAX;
 	uint64_t head = 0;
 
 	for (size_t i = 0; i < regions->count && !head; i++) {
@@ -334,8 +343,7 @@ int mw_py_discover(struct mw_python *py, struct mw_err *err)
 			return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(py->image),
 					  "out of memory");
 		if (has_version(py, &py->data)) {
-			snprintf(seen, sizeof(seen), "%s", py->info.version);
-			snprintf(py->info.module, sizeof(py->info.module), "%s", py->data.name);
+			seen = i;
 			head = choose_layout(py, &py->runtime);
 		}
 		if (!head) {
@@ -343,17 +351,22 @@ int mw_py_discover(struct mw_python *py, struct mw_err *err)
 			py->data.bytes = NULL;
 		}
 	}
-	if (!head && seen[0])
-		return mw_err_set(err, -ENOENT, "unknown-python", mw_image__name(py->image),
-				  "CPython %s in %s is there, but no layout known for it fits: its "
-				  "interpreter state was not found",
-				  seen, py->info.module);
-	if (!head)
+	if (!head && seen == SIZE_MAX)
 		return mw_err_set(err, -ENOENT, "no-python", mw_image__name(py->image),
 				  "no CPython interpreter found (looked in the data of every "
 				  "mapped file for its version text and its interpreter state)");
+	py->known = head != 0;
+	if (!head) {
+		if (copy_data(py, seen, &py->data) || !has_version(py, &py->data))
+			return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(py->image),
+					  "out of memory");
+		know_nothing(py);
+	}
+	snprintf(py->info.module, sizeof(py->info.module), "%s", py->data.name);
+	mw_py_evidence(py, "version text in the interpreter's data");
+	if (!head)
+		return 0;
 	py->info.free_threaded = py->layout.free_threaded;
 	py->info.layout = &py->layout;
-	mw_py_evidence(py, "version text in the interpreter's data");
 	return list_interpreters(py, head);
 }

@@ -161,8 +161,8 @@ static uint64_t find_arenas(struct mw_python *py, uint64_t usedpools, const stru
 	const struct mw_py_data *d = &py->data;
 	uint64_t addr = mw_pages_word(&py->pages, usedpools + 512);
 
-	if (py->info.hex >= MW_PY_VERSION(3, 12, 0))
-		return is_arenas(py, addr, samples, count) ? addr : 0;
+	if (py->info.hex >= MW_PY_VERSION(3, 12, 0) && is_arenas(py, addr, samples, count))
+		return addr;
 	addr = mw_py_symbol(py, "arenas");
 	if (addr)
 		addr = mw_pages_word(&py->pages, addr);

@@ -17,6 +17,12 @@ struct mw_python *mw_python__open(struct mw_image *image, struct mw_err *err)
 	ret = mw_py_discover(py, err);
 	if (!ret)
 		ret = mw_py_pymalloc(py, err);
+	if (!ret && !py->known && !py->arena_count)
+		ret = mw_err_set(
+			err, -ENOENT, "unknown-python", mw_image__name(image),
+			"CPython %s in %s is there, but no layout known for it fits: neither "
+			"its interpreter state nor its pools were found",
+			py->info.version, py->info.module);
 cleanup:
 	if (ret) {
 		mw_python__close(py);

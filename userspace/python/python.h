@@ -64,7 +64,7 @@ struct mw_py_info {
 	uint32_t hex;	  /* MW_PY_VERSION */
 	bool free_threaded;
 	char module[80]; /* the file that holds the interpreter */
-	const struct mw_py_layout *layout;
+	const struct mw_py_layout *layout; /* NULL: none known fits, only pools are known */
 	const struct mw_py_interpreter *interpreters;
 	size_t interpreter_count;
 	const char *allocator; /* "pymalloc", "pymalloc_debug", "malloc", "mimalloc" */

@@ -76,6 +76,7 @@ struct mw_python {
 	struct mw_py_info info;
 	struct mw_py_layout layout;
 	struct mw_py_data data; /* of the interpreter's module */
+	bool known;		/* there is a layout that fits */
 	uint64_t runtime;	/* _PyRuntime, 0: none */
 	uint64_t pymalloc;	/* usedpools, 0: not found */
 	uint64_t arenas_at;	/* the array of arenas last found */

@@ -145,6 +145,12 @@ int mw_show_census(FILE *out, struct mw_survey *survey, const struct mw_show *sh
 	if (ret)
 		return ret;
 	info = mw_python__info(survey->py);
+	if (!info->layout)
+		return mw_err_set(
+			err, -ENOENT, "unknown-python", name,
+			"CPython %s in %s has no layout that is known here: of its objects "
+			"nothing can be said, of its pools `memwhere arenas` can",
+			info->version, info->module);
 	if (show->json) {
 		doc = mw_census_json(info, &census, name);
 		if (doc)
