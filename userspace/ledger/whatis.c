@@ -64,6 +64,7 @@ int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, s
 	snprintf(what->owner, sizeof(what->owner), "unmapped");
 	if (!what->region)
 		return 0;
+	what->has_symbol = mw_image__symbol_name(survey->image, addr, &what->symbol);
 	claims = mw_ledger_claims(survey->image);
 	if (!claims)
 		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "image/image.h"
+#include "image/symbols.h"
 #include "ledger/survey.h"
 #include "util/err.h"
 
@@ -16,6 +17,8 @@ struct mw_whatis {
 	bool has_block;
 	struct mw_block block;		       /* if HAS_BLOCK */
 	const struct mw_ptmalloc_arena *arena; /* the block's, NULL: it has none */
+	bool has_symbol;
+	struct mw_symbol_name symbol; /* if HAS_SYMBOL */
 	bool has_python;
 	struct mw_py_object python; /* if HAS_PYTHON */
 };

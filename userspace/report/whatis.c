@@ -80,6 +80,10 @@ json_t *mw_whatis_json(const struct mw_whatis *what)
 					      what->arena->main ? "main" : "thread", "address",
 					      text));
 	}
+	if (what->has_symbol)
+		json_object_set_new(doc, "symbol",
+				    json_pack("{s:s,s:o}", "name", what->symbol.name, "offset",
+					      mw_json_u64(what->symbol.offset)));
 	if (what->has_python)
 		json_object_set_new(doc, "python", python_json(&what->python));
 	json_object_set_new(doc, "owner", json_string(what->owner));
@@ -131,6 +135,8 @@ void mw_whatis_text(FILE *out, const struct mw_whatis *what)
 	char path[256];
 
 	fprintf(out, "0x%" PRIx64 ": %s\n", what->addr, what->owner);
+	if (what->has_symbol)
+		fprintf(out, "  symbol   %s+%" PRIu64 "\n", what->symbol.name, what->symbol.offset);
 	if (what->has_python)
 		python_text(out, &what->python, what->addr);
 	if (what->has_block)
