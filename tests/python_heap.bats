@@ -177,7 +177,7 @@ check_truth() {
 		time.sleep(1000)
 		EOF
 		start_workload "$python" "$BATS_TEST_TMPDIR/subs.py"
-		"$MW" arenas --json "$PID" | jq -e '(.interpreters | length) == 5 and ([.arena_list[].interpreter] | unique | length) >= 1' >/dev/null
+		"$MW" arenas --json "$PID" | jq -e '(.interpreters | length) == 5 and ([.arena_list[].interpreter] | unique) == [0, 1, 2, 3, 4]' >/dev/null
 		"$MW" census --json "$PID" | jq -e '[.types[] | select(.type == "Mine") | .count] == [101, 101, 101, 101]' >/dev/null
 		end_truth
 	done
@@ -193,6 +193,71 @@ check_truth() {
 		[ "$(jq -r .error.code <<<"$output")" = no-python ]
 	done
 	"$MW" ledger --json "$PID" | jq -e '.resident_bytes > 0' >/dev/null
+}
+
+@test "a process that crashed at a random moment: what it held is in its core" {
+	cat >"$BATS_TEST_TMPDIR/crash.py" <<-'EOF'
+	import os, resource, sys
+	resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+	class Mine: pass
+	mine = [Mine() for i in range(1013)]
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	while True:  # in the allocator and the collector most of the time
+	    kept = [{"k%d" % i: [i] * (i % 50)} for i in range(5000)]
+	    for each in kept: each["me"] = each
+	    del kept[::2]
+	EOF
+	[ "$(cat /proc/sys/kernel/core_pattern)" = core ] || skip "the kernel's core_pattern isn't core"
+	cd "$BATS_TEST_TMPDIR"
+	for i in 1 2 3 4 5; do
+		rm -f core core.*
+		start_workload /usr/bin/python3 crash.py
+		sleep "0.$((RANDOM % 400 + 100))"
+		kill -SEGV "$PID"
+		wait "$PID" 2>/dev/null || true
+		exec 7>&-
+		core=$(ls core*)
+		timeout 20 "$MW" census --json "$core" >census.json
+		jq -e '[.types[] | select(.type == "Mine") | .count] == [1013]' census.json >/dev/null
+		timeout 20 "$MW" arenas --json "$core" |
+			jq -e '.used_blocks == ([.classes[].used] | add) and .used_blocks > 5000' >/dev/null
+		timeout 20 "$MW" ledger --json "$core" |
+			jq -e '([.entries[].resident_bytes] | add) == .resident_bytes' >/dev/null
+	done
+}
+
+@test "an interpreter that is finalising: what still lives is counted" {
+	cat >"$BATS_TEST_TMPDIR/last.py" <<-'EOF'
+	import builtins, ctypes, os, sys
+	libc = ctypes.CDLL(None)
+	class Mine: pass
+	class Last:
+	    def __init__(self):
+	        self.write, self.pause = libc.write, libc.pause
+	        self.kept = [Mine() for i in range(1013)]
+	    def __del__(self):
+	        self.write(1, b"done 1\n", 7)
+	        while True: self.pause()
+	builtins.last = Last()
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	EOF
+	for python in $(interpreters3); do
+		start_workload "$python" "$BATS_TEST_TMPDIR/last.py"
+		wait_until 10 grep -q '^done' "$BATS_TEST_TMPDIR/said"
+		"$MW" census --json "$PID" | jq -e '[.types[] | select(.type == "Mine") | .count] == [1013]' >/dev/null
+		"$MW" arenas --json "$PID" | jq -e '.used_blocks == ([.classes[].used] | add)' >/dev/null
+		end_truth
+	done
+}
+
+@test "a core of another program: says so" {
+	start_workload "$WORK/counts" classes
+	gcore -o "$BATS_TEST_TMPDIR/other" "$PID" >/dev/null 2>&1
+	for command in arenas census; do
+		run "$MW" "$command" "$BATS_TEST_TMPDIR/other.$PID"
+		[ "$status" -eq 1 ]
+		[[ $output == *"no CPython interpreter found"* ]]
+	done
 }
 
 @test "damaged pools and objects: problems are listed, nothing loops or crashes" {
