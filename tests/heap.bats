@@ -10,19 +10,6 @@ teardown() {
 	restore_settings
 }
 
-# Set a kernel parameter for this test.
-set_kernel() { # FILE VALUE
-	[ -e "$BATS_TEST_TMPDIR/kernel.${1##*/}" ] || cat "$1" >"$BATS_TEST_TMPDIR/kernel.${1##*/}"
-	echo "$1" >>"$BATS_TEST_TMPDIR/kernel"
-	echo "$2" >"$1"
-}
-restore_settings() {
-	local file
-	[ -e "$BATS_TEST_TMPDIR/swap" ] && swapoff "$BATS_TEST_TMPDIR/swap"
-	[ -e "$BATS_TEST_TMPDIR/kernel" ] || return 0
-	while read -r file; do cat "$BATS_TEST_TMPDIR/kernel.${file##*/}" >"$file"; done <"$BATS_TEST_TMPDIR/kernel"
-}
-
 # A bad TARGET: status 1 and one line that has the words.
 refused() { # WORDS TARGET
 	run "$MW" ledger "$2"

@@ -87,6 +87,19 @@ interpreters3() {
 	return 0
 }
 
+# Set a kernel parameter for this test.
+set_kernel() { # FILE VALUE
+	[ -e "$BATS_TEST_TMPDIR/kernel.${1##*/}" ] || cat "$1" >"$BATS_TEST_TMPDIR/kernel.${1##*/}"
+	echo "$1" >>"$BATS_TEST_TMPDIR/kernel"
+	echo "$2" >"$1"
+}
+restore_settings() {
+	local file
+	[ -e "$BATS_TEST_TMPDIR/swap" ] && swapoff "$BATS_TEST_TMPDIR/swap"
+	[ -e "$BATS_TEST_TMPDIR/kernel" ] || return 0
+	while read -r file; do cat "$BATS_TEST_TMPDIR/kernel.${file##*/}" >"$file"; done <"$BATS_TEST_TMPDIR/kernel"
+}
+
 setup_common() { STARTED=(); }
 
 teardown_common() {

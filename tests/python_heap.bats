@@ -5,7 +5,10 @@
 load lib
 
 setup() { setup_common; }
-teardown() { teardown_common; }
+teardown() {
+	teardown_common
+	restore_settings
+}
 
 TRUTH=$BATS_TEST_DIRNAME/python_truth.py
 CHECK=$BATS_TEST_DIRNAME/check_python.py
@@ -207,7 +210,7 @@ check_truth() {
 	    for each in kept: each["me"] = each
 	    del kept[::2]
 	EOF
-	[ "$(cat /proc/sys/kernel/core_pattern)" = core ] || skip "the kernel's core_pattern isn't core"
+	set_kernel /proc/sys/kernel/core_pattern core
 	cd "$BATS_TEST_TMPDIR"
 	for i in 1 2 3 4 5; do
 		rm -f core core.*
