@@ -27,6 +27,25 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 	done <"$BATS_TEST_TMPDIR/keys"
 }
 
+@test "docs/json-heap.md has every key that the heap commands print" {
+	/usr/bin/python3 -c 'import time; kept = [{i: str(i)} for i in range(1000)]; time.sleep(60)' 3>&- &
+	STARTED+=($!)
+	sleep 0.5
+	for command in ledger malloc arenas census; do
+		"$MW" "$command" --json "$!" >>"$BATS_TEST_TMPDIR/documents"
+	done
+	address=$("$MW" arenas --json "$!" | jq -r '.arena_list[0].address')
+	for offset in 0 16432 16448 16512 32816; do
+		"$MW" whatis --json "$!" "$(printf '0x%x' $((address + offset)))" >>"$BATS_TEST_TMPDIR/documents"
+	done
+	"$MW" snapshot --json "$!" -o "$BATS_TEST_TMPDIR/core" >>"$BATS_TEST_TMPDIR/documents"
+	jq -r 'paths | map(select(type == "string")) | last // empty' "$BATS_TEST_TMPDIR/documents" | sort -u >"$BATS_TEST_TMPDIR/keys"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/keys")" -gt 70 ]
+	while read -r key; do
+		grep -q "\`$key\`" "$DOCS/json-heap.md" || { echo "not in docs/json-heap.md: $key"; return 1; }
+	done <"$BATS_TEST_TMPDIR/keys"
+}
+
 @test "each command has a manual page, which has each of its options" {
 	for command in $("$MW" --help | awk '/^  [a-z]/ {print $1}'); do
 		case $command in completion | help) continue ;; esac
