@@ -7,7 +7,7 @@
 #include "python/python_impl.h"
 #include "util/bytes.h"
 
-enum { CELLS = 41, CELL = 24, LINK = 8, BLOCK = LINK + CELLS * CELL, BLOCKS_MAX = 1 << 24 };
+enum { CELLS = 41, CELL = 24, LINK = 8, BLOCK = LINK + CELLS * CELL };
 
 /* A live chunk of the size of a block begins at START (after its header): its label, or NULL. */
 static uint32_t *block_at(struct mw_python *py, uint64_t start)
@@ -34,8 +34,9 @@ static uint64_t count_chain(struct mw_python *py, uint64_t head, uint32_t type, 
 
 	*live = 0;
 	for (uint64_t at = head; at; at = mw_pages_word(&py->pages, at)) {
-		if (blocks++ >= BLOCKS_MAX || !block_at(py, at))
+		if (!block_at(py, at) || !mw_py_may_follow(py))
 			return 0;
+		blocks++;
 		for (unsigned int i = 0; i < CELLS; i++)
 			*live += mw_py_cell_is_live(py, at + LINK + CELL * i, type);
 	}

@@ -17,7 +17,14 @@
 /* Include/internal/pycore_mimalloc.h: what a page of mimalloc is for; pools have no tag. */
 enum { TAG_MEMORY = 0, TAG_GC_PRE = 3 };
 
-enum { SWEEP = 1 << 20, CHUNK_HEADER = 16, LOOK = 96, BATCH = 512, LOWEST_POINTER = 1 << 20 };
+enum {
+	SWEEP = 1 << 20,
+	CHUNK_HEADER = 16,
+	LOOK = 96,
+	BATCH = 512,
+	LOWEST_POINTER = 1 << 20,
+	LINKS_MIN = 1 << 20
+};
 
 /* ---- labels -----------------------------------------------------------------------------------
  */
@@ -477,6 +484,8 @@ static void mark_radix(struct mw_python *py, uint64_t node, uint64_t entries, in
 
 		if (!inner)
 			continue;
+		if (!mw_py_may_follow(py))
+			return;
 		mw_py_mark_system(py, MW_PY_SYSTEM_ARENAS, inner);
 		if (depth)
 			mark_radix(py, inner, entries, depth - 1);
@@ -505,6 +514,20 @@ static void mark_system(struct mw_python *py)
 
 /* ---- the whole ----------------------------------------------------------------------------------
  */
+
+void mw_py_allow_links(struct mw_python *py)
+{
+	py->links_left = 8 * ((uint64_t)py->label_count + py->chunk_count) + LINKS_MIN;
+}
+
+bool mw_py_may_follow(struct mw_python *py)
+{
+	if (!py->links_left)
+		return false;
+	if (!--py->links_left)
+		mw_py_problem(py, 0, "lists are longer than they can be: the rest is not followed");
+	return true;
+}
 
 void mw_py_learn_before(struct mw_python *py)
 {
@@ -589,6 +612,7 @@ static int count(struct mw_python *py)
 	ret = py->labels ? list_chunks(py) : -ENOMEM;
 	if (ret)
 		return ret;
+	mw_py_allow_links(py);
 	allot(py);
 	ret = sweep_pools(py);
 	if (!ret)

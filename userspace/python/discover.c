@@ -222,6 +222,7 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 static int list_interpreters(struct mw_python *py, uint64_t head)
 {
 	const struct mw_py_layout *l = &py->layout;
+	uint32_t threads = 0;
 
 	for (uint64_t i = head; i && i % 8 == 0;
 	     i = mw_pages_word(&py->pages, i + (uint64_t)l->interp_next)) {
@@ -240,7 +241,7 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 		if (l->interp_id >= 0)
 			one->id = (int64_t)mw_pages_word(&py->pages, i + (uint64_t)l->interp_id);
 		t = mw_pages_word(&py->pages, i + (uint64_t)l->interp_threads);
-		for (; t && one->threads < THREADS_MAX; one->threads++)
+		for (; t && threads < THREADS_MAX; one->threads++, threads++)
 			t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
 	}
 	return 0;

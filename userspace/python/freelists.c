@@ -24,7 +24,7 @@ static uint64_t mark_chain(struct mw_python *py, int32_t type, uint64_t head, ui
 {
 	uint64_t n = 0;
 
-	for (uint64_t at = head; at && at % 8 == 0 && n < CHAIN_MAX; n++) {
+	for (uint64_t at = head; at && at % 8 == 0 && n < CHAIN_MAX && mw_py_may_follow(py); n++) {
 		mw_py_mark_parked(py, (uint32_t)type, at);
 		at = mw_pages_word(&py->pages, at + offset);
 	}

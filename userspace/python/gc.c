@@ -6,7 +6,7 @@
 #include "python/python_impl.h"
 #include "util/bytes.h"
 
-enum { WALK_MAX = 1 << 26, GENERATIONS = 3 };
+enum { GENERATIONS = 3 };
 
 /* The address of the collector's state of interpreter I; 0: not known. */
 static uint64_t state_of(const struct mw_python *py, size_t i)
@@ -27,7 +27,7 @@ static uint64_t walk(struct mw_python *py, uint64_t head,
 {
 	uint64_t at = mw_pages_word(&py->pages, head), before = head, n = 0;
 
-	while (at && at != head && at % 8 == 0 && n < WALK_MAX) {
+	while (at && at != head && at % 8 == 0 && mw_py_may_follow(py)) {
 		/* Low bits of the link back are flags from 3.8 on (pycore_gc.h). */
 		if ((mw_pages_word(&py->pages, at + 8) & ~3ULL) != before) {
 			mw_py_problem(py, at, "a list of the collector is damaged");

@@ -8,7 +8,7 @@
 
 #include "python/python_impl.h"
 
-enum { NODES_MAX = 1 << 26, DIMENSIONS_MAX = 64 };
+enum { DIMENSIONS_MAX = 64 };
 
 #define SIZE_CAP (1ULL << 46) /* lengths beyond are damage */
 
@@ -235,7 +235,7 @@ static void odict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	dict_buffers(py, type, addr);
 	mw_py_mark(py, type, mw_pages_word(&py->pages, od + OD_FAST_NODES));
 	node = mw_pages_word(&py->pages, od + OD_FIRST);
-	for (uint64_t i = 0; node && i < used && i < NODES_MAX; i++) {
+	for (uint64_t i = 0; node && i < used && mw_py_may_follow(py); i++) {
 		mw_py_mark(py, type, node);
 		node = mw_pages_word(&py->pages, node + OD_NODE_NEXT);
 	}
@@ -298,7 +298,7 @@ static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 
 	/* An empty one has a block, too; the last one's link is not set. */
 	count += !count;
-	for (uint64_t i = 0; block && i < count && i < NODES_MAX; i++) {
+	for (uint64_t i = 0; block && i < count && mw_py_may_follow(py); i++) {
 		mw_py_mark(py, type, block);
 		block = mw_pages_word(&py->pages, block + d->next);
 	}

@@ -110,6 +110,7 @@ struct mw_python {
 	uint32_t *chunk_labels;
 	size_t chunk_count, chunk_capacity;
 	struct mw_ptmalloc *pt;
+	uint64_t links_left;	/* of all lists together that may still be followed */
 	uint32_t gc_head;   /* bytes of the collector's head */
 	uint32_t before[3]; /* what may lie before an object, bytes */
 	size_t before_count;
@@ -123,6 +124,13 @@ struct mw_python {
 
 void mw_py_evidence(struct mw_python *py, const char *text);
 void mw_py_problem(struct mw_python *py, uint64_t addr, const char *what);
+
+/*
+ * May one more link of some list be followed? Lists can hold no more than the blocks there are, so that
+ * damaged ones end together, however many point into them.
+ */
+bool mw_py_may_follow(struct mw_python *py);
+void mw_py_allow_links(struct mw_python *py); /* for one piece of work */
 
 /* discover.c */
 int mw_py_discover(struct mw_python *py, struct mw_err *err);

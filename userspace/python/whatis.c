@@ -81,6 +81,7 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 	uint32_t *label;
 
 	memset(out, 0, sizeof(*out));
+	mw_py_allow_links(py);
 	out->generation = -1;
 	out->pool = mw_py_pool_find(py, addr);
 	out->arena = mw_python__arena(py, addr);
