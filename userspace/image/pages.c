@@ -77,7 +77,7 @@ bool mw_pages_read(struct mw_pages *pages, uint64_t addr, void *buf, size_t len)
 	return true;
 }
 
-uint64_t mw_pages_word(struct mw_pages *pages, uint64_t addr)
+uint64_t mw_pages_far_word(struct mw_pages *pages, uint64_t addr)
 {
 	uint64_t value = 0;
 	size_t left;

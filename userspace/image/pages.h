@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "image/image.h"
 
@@ -27,8 +28,20 @@ void mw_pages__free(struct mw_pages *pages);
 /* Copy LEN bytes at ADDR; false when not all of them could be read. */
 bool mw_pages_read(struct mw_pages *pages, uint64_t addr, void *buf, size_t len);
 
+uint64_t mw_pages_far_word(struct mw_pages *pages, uint64_t addr);
+
 /* The word at ADDR, 0 when it can't be read. */
-uint64_t mw_pages_word(struct mw_pages *pages, uint64_t addr);
+static inline uint64_t mw_pages_word(struct mw_pages *pages, uint64_t addr)
+{
+	uint64_t value;
+
+	if (addr - pages->hand_start >= pages->hand_size ||
+	    pages->hand_size - (addr - pages->hand_start) < sizeof(value))
+		return mw_pages_far_word(pages, addr);
+	memcpy(&value, pages->hand + (addr - pages->hand_start), sizeof(value));
+	return value;
+}
+
 uint32_t mw_pages_word32(struct mw_pages *pages, uint64_t addr);
 
 #endif

@@ -6,7 +6,9 @@
 #include "python/python_impl.h"
 #include "util/bytes.h"
 
-enum { GENERATIONS = 3 };
+/* Young generations are small unless the collector is off; then the lists are not worth their time.
+ */
+enum { GENERATIONS = 3, YOUNG_MAX = 1 << 18 };
 
 /* The address of the collector's state of interpreter I; 0: not known. */
 static uint64_t state_of(const struct mw_python *py, size_t i)
@@ -41,7 +43,8 @@ static uint64_t walk(struct mw_python *py, uint64_t head,
 		}
 		before = at;
 		at = mw_pages_word(&py->pages, at) & ~1ULL;
-		n++;
+		if (++n > YOUNG_MAX && !see && !found)
+			break;
 	}
 	return n;
 }
@@ -106,6 +109,7 @@ void mw_py_gc(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
 	struct mw_py_census *c = &py->census;
+	bool known = false, too_many = false;
 
 	for (size_t i = 0; i < py->interpreter_count; i++) {
 		uint64_t state = state_of(py, i), first;
@@ -123,9 +127,14 @@ void mw_py_gc(struct mw_python *py)
 		if (!first)
 			continue;
 		/* The oldest has what the younger ones have not: no need to walk it. */
-		for (unsigned int k = 0; k + 1 < GENERATIONS; k++)
-			c->generations[k] += walk(py, first + k * (uint64_t)l->gc_generation_size,
-						  NULL, 0, NULL);
-		c->has_generations = true;
+		for (unsigned int k = 0; k + 1 < GENERATIONS; k++) {
+			uint64_t n = walk(py, first + k * (uint64_t)l->gc_generation_size, NULL, 0,
+					  NULL);
+
+			c->generations[k] += n;
+			too_many |= n > YOUNG_MAX;
+		}
+		known = true;
 	}
+	c->has_generations = known && !too_many;
 }
