@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/ahead.h"
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/bytes.h"
@@ -366,51 +367,83 @@ static uint32_t count_together(const struct mw_py_pool *pools, uint32_t i, uint3
 	return n;
 }
 
-static void sweep_arena(struct mw_python *py, const struct mw_py_arena *a, uint8_t *buf)
+/* Some pools that lie side by side and are read together. */
+struct step {
+	const struct mw_py_pool *pools;
+	uint32_t count; /* 0: there are no more */
+	uint64_t size;	/* bytes; over SWEEP: one pool, of which only blocks' heads are read */
+};
+
+/* The step at pool POOL of arena ARENA, which move on. */
+static struct step next_step(const struct mw_python *py, size_t *arena, uint32_t *pool)
 {
-	const struct mw_py_pool *pools = py->pools + a->first_pool;
-	uint32_t n;
+	struct step step = {0};
 
-	for (uint32_t i = 0; i < a->pool_count; i += n) {
-		const struct mw_py_pool *last;
-		ssize_t got;
-
-		n = count_together(pools, i, a->pool_count);
-		last = &pools[i + n - 1];
-		if (last->addr + last->size - pools[i].addr > SWEEP) {
-			if (pools[i].state <= MW_PY_POOL_FULL)
-				sweep_pool(py, &pools[i], NULL, buf);
-			continue;
-		}
-		got = mw_image__read(py->image, pools[i].addr, buf,
-				     last->addr + last->size - pools[i].addr);
-		py->pages.hand = buf;
-		py->pages.hand_start = pools[i].addr;
-		py->pages.hand_size = got > 0 ? (uint64_t)got : 0;
-		for (uint32_t k = i; k < i + n; k++) {
-			uint64_t offset = pools[k].addr - pools[i].addr;
-
-			if (pools[k].state > MW_PY_POOL_FULL)
-				continue;
-			if ((ssize_t)(offset + pools[k].size) <= got)
-				sweep_pool(py, &pools[k], buf + offset, NULL);
-			else
-				mw_py_problem(py, pools[k].addr, "pool can't be read");
-		}
-		py->pages.hand_size = 0;
+	while (*arena < py->arena_count && *pool >= py->arenas[*arena].pool_count) {
+		(*arena)++;
+		*pool = 0;
 	}
+	if (*arena == py->arena_count)
+		return step;
+	step.pools = py->pools + py->arenas[*arena].first_pool + *pool;
+	step.count = count_together(step.pools, 0, py->arenas[*arena].pool_count - *pool);
+	step.size = step.pools[step.count - 1].addr + step.pools[step.count - 1].size -
+		    step.pools[0].addr;
+	*pool += step.count;
+	return step;
+}
+
+static void sweep_step(struct mw_python *py, const struct step *step, uint8_t *buf, ssize_t got)
+{
+	py->pages.hand = buf;
+	py->pages.hand_start = step->pools[0].addr;
+	py->pages.hand_size = got > 0 ? (uint64_t)got : 0;
+	for (uint32_t k = 0; k < step->count; k++) {
+		const struct mw_py_pool *pool = &step->pools[k];
+		uint64_t offset = pool->addr - step->pools[0].addr;
+
+		if (pool->state > MW_PY_POOL_FULL)
+			continue;
+		if ((ssize_t)(offset + pool->size) <= got)
+			sweep_pool(py, pool, buf + offset, NULL);
+		else
+			mw_py_problem(py, pool->addr, "pool can't be read");
+	}
+	py->pages.hand_size = 0;
 }
 
 static int sweep_pools(struct mw_python *py)
 {
 	/* A block's last bytes may be looked at up to LOOK beyond. */
-	uint8_t *buf = py->arena_count ? calloc(1, SWEEP + LOOK) : NULL;
+	uint8_t *bufs = py->arena_count ? calloc(2, SWEEP + LOOK) : NULL, *buf = bufs;
+	struct mw_ahead *ahead = bufs ? mw_ahead__start(py->image) : NULL;
+	struct step step, next;
+	uint32_t pool = 0;
+	size_t arena = 0;
 
-	if (py->arena_count && !buf)
+	if (py->arena_count && !ahead) {
+		free(bufs);
 		return -ENOMEM;
-	for (size_t i = 0; i < py->arena_count; i++)
-		sweep_arena(py, &py->arenas[i], buf);
-	free(buf);
+	}
+	step = next_step(py, &arena, &pool);
+	if (step.count && step.size <= SWEEP)
+		mw_ahead__ask(ahead, step.pools[0].addr, buf, step.size);
+	for (; step.count; step = next) {
+		uint8_t *other = buf == bufs ? bufs + SWEEP + LOOK : bufs;
+		ssize_t got = step.size <= SWEEP ? mw_ahead__take(ahead) : 0;
+
+		/* While this one is looked at, the next one is read. */
+		next = next_step(py, &arena, &pool);
+		if (next.count && next.size <= SWEEP)
+			mw_ahead__ask(ahead, next.pools[0].addr, other, next.size);
+		if (step.size <= SWEEP)
+			sweep_step(py, &step, buf, got);
+		else if (step.pools[0].state <= MW_PY_POOL_FULL)
+			sweep_pool(py, &step.pools[0], NULL, buf);
+		buf = other;
+	}
+	mw_ahead__end(ahead);
+	free(bufs);
 	return 0;
 }
 
