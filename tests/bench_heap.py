@@ -132,7 +132,10 @@ def python(folder):
         whole[0] - bare[0], (whole[0] - bare[0]) / result[0]))
     chap = os.environ.get("CHAP") or shutil.which("chap")
     if chap:
-        seconds = run(chap, core, stdin=open(os.path.join(folder, "ask"), "w+").close() or subprocess.DEVNULL)[0]
+        with open(os.path.join(folder, "ask"), "w+") as ask:
+            ask.write("summarize used\n")
+            ask.seek(0)
+            seconds = run(chap, core, stdin=ask)[0]
         print("  chap                   %6.2f s   census takes 1/%.0f" % (seconds, seconds / result[0]))
     else:
         print("  chap: not installed (set CHAP)")
