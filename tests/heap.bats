@@ -322,3 +322,41 @@ bytes_of() { jq "[.entries[] | select(.owner == \"$1\") | .bytes] | add // 0" "$
 		jq -e 'has("entries") or has("error")' <<<"${lines[-1]}"
 	done
 }
+
+@test "symbols: of the file, of its debug file by name and checksum" {
+	cat >"$BATS_TEST_TMPDIR/named.c" <<-'EOF'
+	#include <stdio.h>
+	#include <unistd.h>
+	static int hidden_table[100] = {1};
+	__attribute__((noinline)) static int hidden_function(int i) { return hidden_table[i]; }
+	int main(void)
+	{
+		printf("ready %d\ntable %p\ncode %p\n", getpid(), (void *)(hidden_table + 3), (void *)hidden_function);
+		fflush(stdout);
+		return pause() + hidden_function(getpid() % 100);
+	}
+	EOF
+	cd "$BATS_TEST_TMPDIR"
+	gcc -g -O1 -o named named.c
+	look() {
+		start_workload "$BATS_TEST_TMPDIR/named"
+		wait_until 5 grep -q ^code "$BATS_TEST_TMPDIR/said"
+		"$MW" whatis --json "$PID" "$(said table)" "$(said code)" | jq -r '.symbol | "\(.name)+\(.offset)"' >names
+		kill "$PID"
+	}
+	look
+	[ "$(tr '\n' ' ' <names)" = "hidden_table+12 hidden_function+0 " ]
+	objcopy --only-keep-debug named named.debug
+	strip named
+	look
+	[ "$(tr '\n' ' ' <names)" = "null+null null+null " ]
+	objcopy --add-gnu-debuglink=named.debug named
+	mkdir .debug
+	mv named.debug .debug/
+	look
+	[ "$(tr '\n' ' ' <names)" = "hidden_table+12 hidden_function+0 " ]
+	# Another file of that name is not taken.
+	echo >>.debug/named.debug
+	look
+	[ "$(tr '\n' ' ' <names)" = "null+null null+null " ]
+}

@@ -161,13 +161,14 @@ struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base);
 
 /*
  * Open what may have the DWARF of the ELF file mapped at BASE, place after place: a descriptor, -1
- * when there is nothing. A debug file is taken by its build id.
+ * when there is nothing. A debug file is taken by its build id, or by name and checksum.
  */
 enum mw_debug_place {
 	MW_DEBUG_FILE,	    /* the file itself */
 	MW_DEBUG_SYSROOT,   /* --sysroot, of a core */
 	MW_DEBUG_OWN,	    /* this machine's /usr/lib/debug */
 	MW_DEBUG_CONTAINER, /* that of the process's own root */
+	MW_DEBUG_LINK,	    /* what the file's .gnu_debuglink names, with its checksum */
 	MW_DEBUG_PLACES
 };
 int mw_image__open_debug(struct mw_image *image, uint64_t base, enum mw_debug_place place);
