@@ -395,3 +395,36 @@ check_truth() {
 	"$MW" ledger --json --stop "$PID" | jq -e '([.entries[].resident_bytes] | add) == .resident_bytes
 		and ([.entries[] | select(.owner == "python/data")][0].bytes > 1000000)' >/dev/null
 }
+
+@test "an interpreter that is not initialised yet, or only half" {
+	cat >"$BATS_TEST_TMPDIR/half.c" <<-'EOF'
+	#include <Python.h>
+	#include <unistd.h>
+	int main(int argc, char **argv)
+	{
+		if (argc > 1) {
+			PyConfig config;
+			PyConfig_InitPythonConfig(&config);
+			config._init_main = 0; /* the core only: no sys.path, no imports from files */
+			Py_InitializeFromConfig(&config);
+		}
+		printf("ready %d\n", getpid());
+		fflush(stdout);
+		pause();
+		return 0;
+	}
+	EOF
+	# shellcheck disable=SC2046 # lists of words
+	gcc -o "$BATS_TEST_TMPDIR/half" "$BATS_TEST_TMPDIR/half.c" $(/usr/bin/python3-config --cflags --ldflags --embed)
+	start_workload "$BATS_TEST_TMPDIR/half"
+	for command in arenas census; do
+		run "$MW" "$command" "$PID"
+		[ "$status" -eq 1 ]
+		[ "${#lines[@]}" -eq 1 ]
+	done
+	"$MW" ledger --json "$PID" | jq -e '([.entries[].resident_bytes] | add) == .resident_bytes' >/dev/null
+	end_truth
+	start_workload "$BATS_TEST_TMPDIR/half" core
+	"$MW" arenas --json "$PID" | jq -e '.used_blocks > 1000 and (.problems | length) == 0' >/dev/null
+	"$MW" census --json "$PID" | jq -e '[.types[] | select(.type == "dict")][0].count > 50' >/dev/null
+}
