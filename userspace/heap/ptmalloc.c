@@ -115,7 +115,7 @@ static int measure(struct mw_ptmalloc *pt)
 	return 0;
 }
 
-static struct mw_ptmalloc_arena *arena_at(struct mw_ptmalloc *pt, uint64_t addr)
+const struct mw_stretch *mw_ptmalloc__stretch_at(const struct mw_ptmalloc *pt, uint64_t addr)
 {
 	size_t low = 0, high = pt->stretch_count;
 
@@ -127,10 +127,15 @@ static struct mw_ptmalloc_arena *arena_at(struct mw_ptmalloc *pt, uint64_t addr)
 		else
 			high = mid;
 	}
-	return low < pt->stretch_count && pt->stretches[low].start <= addr &&
-			       pt->stretches[low].arena < pt->arena_count ?
-		       &pt->arenas[pt->stretches[low].arena] :
-		       NULL;
+	return low < pt->stretch_count && pt->stretches[low].start <= addr ? &pt->stretches[low]
+									   : NULL;
+}
+
+static struct mw_ptmalloc_arena *arena_at(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	const struct mw_stretch *s = mw_ptmalloc__stretch_at(pt, addr);
+
+	return s && s->arena < pt->arena_count ? &pt->arenas[s->arena] : NULL;
 }
 
 /* Cached chunks were counted as live: move them to where they belong. */
@@ -167,8 +172,8 @@ static void settle(struct mw_ptmalloc *pt)
 		struct mw_ptmalloc_arena *a = &pt->arenas[i];
 
 		a->free_bytes = a->fastbin.bytes + a->bin.bytes + a->top_bytes;
-		a->in_use_bytes = a->system_bytes > a->free_bytes ? a->system_bytes - a->free_bytes :
-								    0;
+		a->in_use_bytes =
+			a->system_bytes > a->free_bytes ? a->system_bytes - a->free_bytes : 0;
 	}
 }
 

@@ -33,21 +33,6 @@ static uint64_t smallest(unsigned int i)
 	return 0;
 }
 
-static bool in_stretches(const struct mw_ptmalloc *pt, uint64_t addr)
-{
-	size_t low = 0, high = pt->stretch_count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (pt->stretches[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < pt->stretch_count && pt->stretches[low].start <= addr;
-}
-
 static int add_bin(struct mw_ptmalloc *pt, const struct mw_ptmalloc_bin *bin)
 {
 	int ret = mw_array_reserve(&pt->bins, &pt->bin_capacity, pt->bin_count + 1,
@@ -71,7 +56,7 @@ static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena
 	while (chunk && chunk != head) {
 		uint64_t size;
 
-		if (chunk & 15 || !in_stretches(pt, chunk) || bin.free.count >= limit) {
+		if (chunk & 15 || !mw_ptmalloc__stretch_at(pt, chunk) || bin.free.count >= limit) {
 			mw_ptmalloc__problem(pt, before, "a bin's list leads astray from here");
 			break;
 		}

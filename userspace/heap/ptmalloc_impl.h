@@ -61,6 +61,8 @@ static inline uint64_t mw_reveal(const struct mw_ptmalloc *pt, uint64_t place, u
 void mw_ptmalloc__problem(struct mw_ptmalloc *pt, uint64_t addr, const char *what);
 void mw_ptmalloc__evidence(struct mw_ptmalloc *pt, const char *what);
 int mw_ptmalloc__add_stretch(struct mw_ptmalloc *pt, const struct mw_stretch *stretch);
+/* The stretch that holds ADDR, once they are in order; NULL: none. */
+const struct mw_stretch *mw_ptmalloc__stretch_at(const struct mw_ptmalloc *pt, uint64_t addr);
 int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, unsigned int kind);
 
 /* ptmalloc_find.c: main_arena, the layout's row and mp_. 0 or -ENOENT, -ENOMEM with ERR set. */

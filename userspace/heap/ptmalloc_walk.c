@@ -10,7 +10,8 @@
 static const char own_live[] = "glibc/live", own_tcache[] = "glibc/free/tcache",
 		  own_fastbin[] = "glibc/free/fastbin", own_bin[] = "glibc/free/bin",
 		  own_top[] = "glibc/top", own_overhead[] = "glibc/overhead",
-		  own_mmapped[] = "glibc/mmapped", own_gap[] = "anon/unknown", own_reserve[] = "glibc/reserve";
+		  own_mmapped[] = "glibc/mmapped", own_gap[] = "anon/unknown",
+		  own_reserve[] = "glibc/reserve";
 
 enum { CHAIN_PROOF = 8 };
 
@@ -43,8 +44,7 @@ bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_stretc
 
 	/* Live chunks of a thread arena say so, free ones need not; the main arena's never do. */
 	return size >= CHUNK_MIN && !(size & 15) && p < s->end && size <= s->end - p &&
-	       !(head & CHUNK_MMAPPED) &&
-	       !((head & CHUNK_NON_MAIN) && pt->arenas[s->arena].main);
+	       !(head & CHUNK_MMAPPED) && !((head & CHUNK_NON_MAIN) && pt->arenas[s->arena].main);
 }
 
 /* Does a chain of chunks begin at P that reaches the top, a fence post, or is long enough? */
@@ -84,8 +84,9 @@ static uint64_t resync(struct walker *w, const struct mw_stretch *s, uint64_t p)
 static void set_block(struct mw_block *b, uint64_t start, uint64_t size, const char *owner,
 		      enum mw_block_state state, const struct mw_stretch *s)
 {
-	*b = (struct mw_block){start, size, owner, s->arena,
-			       state == MW_BLOCK_LIVE ? CHUNK_HEADER : 0, (uint8_t)state};
+	*b = (struct mw_block){
+		start,	       size, owner, s->arena, state == MW_BLOCK_LIVE ? CHUNK_HEADER : 0,
+		(uint8_t)state};
 }
 
 /* Which cache holds the chunk at P, if any; both go up in address order. */
@@ -95,8 +96,7 @@ static unsigned int cache_of(struct walker *w, uint64_t p)
 
 	while (w->cached < pt->cached_count && pt->cached[w->cached] < p)
 		w->cached++;
-	if (w->cached < pt->cached_count &&
-	    (pt->cached[w->cached] & ~(uint64_t)CACHED_MASK) == p)
+	if (w->cached < pt->cached_count && (pt->cached[w->cached] & ~(uint64_t)CACHED_MASK) == p)
 		return (unsigned int)(pt->cached[w->cached] & CACHED_MASK);
 	return 0;
 }
@@ -269,10 +269,10 @@ struct mw_blocks *mw_ptmalloc__blocks(struct mw_ptmalloc *pt)
 
 struct mw_blocks *mw_ptmalloc__blocks_at(struct mw_ptmalloc *pt, uint64_t addr)
 {
-	for (size_t i = 0; i < pt->stretch_count; i++) {
-		if (addr >= pt->stretches[i].start && addr < pt->stretches[i].end)
-			return walk(pt, i, i + 1);
-	}
+	const struct mw_stretch *s = mw_ptmalloc__stretch_at(pt, addr);
+
+	if (s)
+		return walk(pt, (size_t)(s - pt->stretches), (size_t)(s - pt->stretches) + 1);
 	errno = ENOENT;
 	return NULL;
 }

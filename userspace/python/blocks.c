@@ -35,15 +35,11 @@ static const char *owner_of(struct mw_python *py, enum mw_py_role role, uint32_t
 					    [MW_PY_ROLE_PARKED] = "parked",
 					    [MW_PY_ROLE_BUFFER] = "buffer"};
 	char **slot = &py->owners[(size_t)type * 3 + (role - MW_PY_ROLE_LIVE)];
-	const struct mw_py_type *t = &py->types[type];
-	bool plain = !t->module[0] || !strcmp(t->module, "builtins") ||
-		     !strcmp(t->module, "__builtin__");
-	char text[256];
+	char name[200], text[256];
 
 	if (!*slot) {
-		snprintf(text, sizeof(text), "python/%s/%s%s%s", words[role],
-			 plain ? "" : t->module, plain ? "" : ".",
-			 t->qualname[0] ? t->qualname : t->name);
+		mw_python_type_name(&py->types[type], name, sizeof(name));
+		snprintf(text, sizeof(text), "python/%s/%s", words[role], name);
 		*slot = strdup(text);
 	}
 	return *slot ? *slot : own_data;
@@ -166,7 +162,7 @@ static void pass_chunks(struct walker *w)
 static void whole_chunk(struct walker *w, struct mw_block *b)
 {
 	uint64_t start = w->py->chunks[w->chunk];
-	uint64_t size = mw_pages_word(&w->py->pages, start + 8) & ~7ULL;
+	uint64_t size = mw_py_chunk_size(w->py, start);
 	const char *owner;
 	uint8_t state;
 
@@ -187,7 +183,7 @@ static void cells_block(struct walker *w, struct mw_block *b)
 	struct mw_py_cell_run runs[HELD];
 	size_t n = mw_py_cell_blocks(py, start, type, runs);
 
-	end = start + (mw_pages_word(&py->pages, start + 8) & ~7ULL);
+	end = start + mw_py_chunk_size(py, start);
 	w->held_count = 0;
 	set(&w->held[w->held_count++], runs[n - 1].start + 24ULL * runs[n - 1].count,
 	    end - runs[n - 1].start - 24ULL * runs[n - 1].count, own_overhead, MW_BLOCK_OVERHEAD);
@@ -280,10 +276,10 @@ static int list_frames(struct mw_python *py)
 	if (l->tstate_stack_chunk < 0 || l->stack_chunk_size < 0)
 		return 0;
 	for (size_t i = 0; i < py->interpreter_count; i++) {
-		uint64_t t = mw_pages_word(&py->pages,
-					   py->interpreters[i].addr + (uint64_t)l->interp_threads);
+		const struct mw_py_interpreter *interp = &py->interpreters[i];
+		uint64_t t = mw_py_thread(py, interp, 0);
 
-		for (uint32_t k = 0; t && k < py->interpreters[i].threads; k++) {
+		for (uint32_t k = 0; t && k < interp->threads; k++) {
 			uint64_t c = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_stack_chunk);
 
 			for (unsigned int n = 0; c && n < CHUNKS_MAX; n++) {
@@ -299,7 +295,7 @@ static int list_frames(struct mw_python *py)
 				c = mw_pages_word(&py->pages,
 						  c + (uint64_t)l->stack_chunk_previous);
 			}
-			t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
+			t = mw_py_thread(py, interp, t);
 		}
 	}
 	if (py->frame_count)

@@ -105,7 +105,7 @@ void mw_py_cells(struct mw_python *py)
 size_t mw_py_cell_blocks(struct mw_python *py, uint64_t chunk, uint32_t type,
 			 struct mw_py_cell_run *out)
 {
-	uint64_t at = chunk + 16 + LINK;
+	uint64_t at = chunk + MW_PY_CHUNK_HEADER + LINK;
 	size_t n = 0;
 
 	for (unsigned int i = 0; i < CELLS; i++, at += CELL) {

@@ -13,19 +13,11 @@
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/bytes.h"
-#include "util/text.h"
 
 /* Include/internal/pycore_mimalloc.h: what a page of mimalloc is for; pools have no tag. */
 enum { TAG_MEMORY = 0, TAG_GC_PRE = 3 };
 
-enum {
-	SWEEP = 1 << 20,
-	CHUNK_HEADER = 16,
-	LOOK = 96,
-	BATCH = 512,
-	LOWEST_POINTER = 1 << 20,
-	LINKS_MIN = 1 << 20
-};
+enum { SWEEP = 1 << 20, LOOK = 96, BATCH = 512, LOWEST_POINTER = 1 << 20, LINKS_MIN = 1 << 20 };
 
 /* ---- labels -----------------------------------------------------------------------------------
  */
@@ -71,11 +63,11 @@ uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, u
 	if (i < 0)
 		return NULL;
 	first = py->chunks[i];
-	length = mw_pages_word(&py->pages, first + 8) & ~7ULL;
-	if (addr - first >= length || addr - first < CHUNK_HEADER)
+	length = mw_py_chunk_size(py, first);
+	if (addr - first >= length || addr - first < MW_PY_CHUNK_HEADER)
 		return NULL;
 	if (start)
-		*start = first + CHUNK_HEADER;
+		*start = first + MW_PY_CHUNK_HEADER;
 	if (size)
 		*size = length;
 	return &py->chunk_labels[i];
@@ -186,8 +178,7 @@ static bool plausible_count(struct mw_python *py, const uint8_t *object, uint64_
 	if (!count)
 		return true;
 	/* In programs that are not position-independent pointers to objects are as small. */
-	if (count >= LOWEST_POINTER && count % 8 == 0 && count < 1ULL << 32 &&
-	    mw_py_type_at(py, mw_pages_word(&py->pages, count + (uint64_t)py->layout.ob_type)) >= 0)
+	if (count >= LOWEST_POINTER && count < 1ULL << 32 && mw_py_type_of(py, count) >= 0)
 		return false;
 	if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
 		return (uint32_t)count && !(count >> 32 & 0xffff);
@@ -357,12 +348,12 @@ static void allot(struct mw_python *py)
 	}
 }
 
-/* Pools from I on of COUNT that lie side by side and fit into SWEEP bytes. */
-static uint32_t count_together(const struct mw_py_pool *pools, uint32_t i, uint32_t count)
+/* How many of COUNT pools fit into SWEEP bytes together; one in any case. */
+static uint32_t count_together(const struct mw_py_pool *pools, uint32_t count)
 {
 	uint32_t n = 1;
 
-	while (i + n < count && pools[i + n].addr + pools[i + n].size - pools[i].addr <= SWEEP)
+	while (n < count && pools[n].addr + pools[n].size - pools[0].addr <= SWEEP)
 		n++;
 	return n;
 }
@@ -386,7 +377,7 @@ static struct step next_step(const struct mw_python *py, size_t *arena, uint32_t
 	if (*arena == py->arena_count)
 		return step;
 	step.pools = py->pools + py->arenas[*arena].first_pool + *pool;
-	step.count = count_together(step.pools, 0, py->arenas[*arena].pool_count - *pool);
+	step.count = count_together(step.pools, py->arenas[*arena].pool_count - *pool);
 	step.size = step.pools[step.count - 1].addr + step.pools[step.count - 1].size -
 		    step.pools[0].addr;
 	*pool += step.count;
@@ -482,14 +473,15 @@ static int sweep_chunks(struct mw_python *py)
 	if (ret || !py->chunk_count)
 		return ret;
 	for (size_t i = 0; i < py->chunk_count; i++) {
-		const uint8_t *head = mw_window__at(&w, py->chunks[i], CHUNK_HEADER);
+		const uint8_t *head = mw_window__at(&w, py->chunks[i], MW_PY_CHUNK_HEADER);
 		uint64_t size = head ? mw_u64_at(head + 8) & ~7ULL : 0, look;
 		uint32_t debug;
 
 		/* The program's bytes reach into the next chunk's header by a word. */
 		size = size > 8 ? size - 8 : 0;
 		look = size < LOOK ? size : LOOK;
-		head = size < 16 ? NULL : mw_window__at(&w, py->chunks[i] + CHUNK_HEADER, look);
+		head = size < 16 ? NULL
+				 : mw_window__at(&w, py->chunks[i] + MW_PY_CHUNK_HEADER, look);
 		if (!head)
 			continue;
 		py->pages.hand = w.buf;
@@ -498,7 +490,7 @@ static int sweep_chunks(struct mw_python *py)
 		debug = py->any_debug ? mw_py_debug_bytes(head, look) : 0;
 		if (size >= debug + 16)
 			look_at(py, &py->chunk_labels[i], head + debug,
-				py->chunks[i] + CHUNK_HEADER + debug, size - debug);
+				py->chunks[i] + MW_PY_CHUNK_HEADER + debug, size - debug);
 		py->pages.hand_size = 0;
 	}
 	mw_window__free(&w);
@@ -507,12 +499,13 @@ static int sweep_chunks(struct mw_python *py)
 
 /* ---- the interpreter's own ------------------------------------------------------------------ */
 
-/* Objects/obmalloc.c, from 3.10 on: a tree of three levels says which addresses are arenas'. */
-static void mark_radix(struct mw_python *py, uint64_t node, uint64_t entries, int depth)
+/* Objects/obmalloc.c, where it is in the state (3.12 and later): a tree of three levels says which
+ * addresses are arenas'. */
+static void mark_radix(struct mw_python *py, uint64_t node, int depth)
 {
-	enum { ENTRIES_MAX = 1 << 15 };
+	enum { ENTRIES = 1 << 15 }; /* of a node: 15 bits of the address a level */
 
-	for (uint64_t i = 0; i < entries && i < ENTRIES_MAX; i++) {
+	for (uint64_t i = 0; i < ENTRIES; i++) {
 		uint64_t inner = mw_pages_word(&py->pages, node + 8 * i);
 
 		if (!inner)
@@ -521,7 +514,7 @@ static void mark_radix(struct mw_python *py, uint64_t node, uint64_t entries, in
 			return;
 		mw_py_mark_system(py, MW_PY_SYSTEM_ARENAS, inner);
 		if (depth)
-			mark_radix(py, inner, entries, depth - 1);
+			mark_radix(py, inner, depth - 1);
 	}
 }
 
@@ -530,17 +523,16 @@ static void mark_system(struct mw_python *py)
 	const struct mw_py_layout *l = &py->layout;
 
 	mw_py_mark_system(py, MW_PY_SYSTEM_ARENAS, py->arenas_at);
-	/* ARENA_BITS is 20: 15 bits a level at the root from 3.11 on, 10 in 3.10. */
 	if (py->pymalloc && l->obmalloc_radix_root >= 0)
-		mark_radix(py, py->pymalloc + (uint64_t)l->obmalloc_radix_root, 1 << 15, 1);
+		mark_radix(py, py->pymalloc + (uint64_t)l->obmalloc_radix_root, 1);
 	for (size_t i = 0; i < py->interpreter_count; i++) {
-		uint64_t interp = py->interpreters[i].addr;
-		uint64_t t = mw_pages_word(&py->pages, interp + (uint64_t)l->interp_threads);
+		const struct mw_py_interpreter *interp = &py->interpreters[i];
+		uint64_t t = mw_py_thread(py, interp, 0);
 
-		mw_py_mark_system(py, MW_PY_SYSTEM_STATE, interp);
-		for (uint32_t k = 0; t && k < py->interpreters[i].threads; k++) {
+		mw_py_mark_system(py, MW_PY_SYSTEM_STATE, interp->addr);
+		for (uint32_t k = 0; t && k < interp->threads; k++) {
 			mw_py_mark_system(py, MW_PY_SYSTEM_STATE, t);
-			t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
+			t = mw_py_thread(py, interp, t);
 		}
 	}
 }

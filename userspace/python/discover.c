@@ -240,9 +240,9 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 		*one = (struct mw_py_interpreter){.addr = i};
 		if (l->interp_id >= 0)
 			one->id = (int64_t)mw_pages_word(&py->pages, i + (uint64_t)l->interp_id);
-		t = mw_pages_word(&py->pages, i + (uint64_t)l->interp_threads);
+		t = mw_py_thread(py, one, 0);
 		for (; t && threads < THREADS_MAX; one->threads++, threads++)
-			t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
+			t = mw_py_thread(py, one, t);
 	}
 	return 0;
 }

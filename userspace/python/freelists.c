@@ -19,8 +19,8 @@ static int32_t type_of_kind(const struct mw_python *py, enum mw_py_kind kind)
 	return -1;
 }
 
-/* Objects that are chained through the word at OFFSET; the number of them. */
-static uint64_t mark_chain(struct mw_python *py, int32_t type, uint64_t head, uint32_t offset)
+/* Objects that are chained through the word at OFFSET. */
+static void mark_chain(struct mw_python *py, int32_t type, uint64_t head, uint32_t offset)
 {
 	uint64_t n = 0;
 
@@ -28,7 +28,6 @@ static uint64_t mark_chain(struct mw_python *py, int32_t type, uint64_t head, ui
 		mw_py_mark_parked(py, (uint32_t)type, at);
 		at = mw_pages_word(&py->pages, at + offset);
 	}
-	return n;
 }
 
 /* An array of COUNT (at most MAX) pointers. */
@@ -141,9 +140,7 @@ static void mark_freelists_3_14(struct mw_python *py, uint64_t lists, int32_t di
 			 n = mw_pages_word(&py->pages, at + 8);
 
 		for (uint64_t i = 0; object && i < n && i < CHAIN_MAX; i++) {
-			int32_t type = mw_py_type_at(
-				py,
-				mw_pages_word(&py->pages, object + (uint64_t)py->layout.ob_type));
+			int32_t type = mw_py_type_of(py, object);
 
 			if (type < 0) /* keys of dictionaries, which are no objects */
 				type = dicts;
@@ -154,19 +151,23 @@ static void mark_freelists_3_14(struct mw_python *py, uint64_t lists, int32_t di
 	}
 }
 
+static void mark_freelists(struct mw_python *py, uint64_t lists, int32_t floats, int32_t dicts)
+{
+	if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
+		mark_freelists_3_14(py, lists, dicts);
+	else
+		mark_freelists_3_13(py, lists, floats, dicts);
+}
+
 /* Free-threaded: each thread has its own. */
 static void mark_of_threads(struct mw_python *py, const struct mw_py_interpreter *interp,
 			    int32_t floats, int32_t dicts)
 {
-	const struct mw_py_layout *l = &py->layout;
-	uint64_t t = mw_pages_word(&py->pages, interp->addr + (uint64_t)l->interp_threads);
+	uint64_t t = mw_py_thread(py, interp, 0);
 
 	for (uint32_t k = 0; t && k < interp->threads; k++) {
-		if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
-			mark_freelists_3_14(py, t + (uint64_t)l->tstate_freelists, dicts);
-		else
-			mark_freelists_3_13(py, t + (uint64_t)l->tstate_freelists, floats, dicts);
-		t = mw_pages_word(&py->pages, t + (uint64_t)l->tstate_next);
+		mark_freelists(py, t + (uint64_t)py->layout.tstate_freelists, floats, dicts);
+		t = mw_py_thread(py, interp, t);
 	}
 }
 
@@ -182,16 +183,9 @@ void mw_py_freelists(struct mw_python *py)
 		uint64_t interp = py->interpreters[i].addr;
 
 		mark_of_interpreter(py, interp, floats, dicts);
-		if (l->free_threaded && l->tstate_freelists >= 0) {
+		if (l->free_threaded && l->tstate_freelists >= 0)
 			mark_of_threads(py, &py->interpreters[i], floats, dicts);
-			continue;
-		}
-		if (l->interp_freelists < 0)
-			continue;
-		if (py->info.hex >= MW_PY_VERSION(3, 14, 0))
-			mark_freelists_3_14(py, interp + (uint64_t)l->interp_freelists, dicts);
-		else
-			mark_freelists_3_13(py, interp + (uint64_t)l->interp_freelists, floats,
-					    dicts);
+		else if (l->interp_freelists >= 0)
+			mark_freelists(py, interp + (uint64_t)l->interp_freelists, floats, dicts);
 	}
 }

@@ -21,11 +21,6 @@ enum {
 #define SEGMENT_MAX (1ULL << 40) /* a huge one, made for one block */
 #define HUGE_BLOCK  (1ULL << 31) /* xblock_size from here on: the page has one block */
 
-static uint64_t field(struct mw_python *py, uint64_t addr, int32_t offset)
-{
-	return mw_pages_word(&py->pages, addr + (uint64_t)offset);
-}
-
 /*
  * Is there a segment at ADDR? Its sizes agree, and its cookie is its address and a number that all
  * segments of a process share (_mi_ptr_cookie()).
@@ -33,11 +28,11 @@ static uint64_t field(struct mw_python *py, uint64_t addr, int32_t offset)
 static bool is_segment(struct mw_python *py, const struct mw_py_layout *l, uint64_t addr,
 		       uint64_t *secret)
 {
-	uint64_t size = field(py, addr, l->mi_segment_size);
-	uint64_t slices = field(py, addr, l->mi_segment_slices);
-	uint64_t info = field(py, addr, l->mi_segment_info_slices);
-	uint64_t entries = field(py, addr, l->mi_segment_entries);
-	uint64_t mine = field(py, addr, l->mi_segment_cookie) ^ addr;
+	uint64_t size = mw_py_field(py, addr, l->mi_segment_size);
+	uint64_t slices = mw_py_field(py, addr, l->mi_segment_slices);
+	uint64_t info = mw_py_field(py, addr, l->mi_segment_info_slices);
+	uint64_t entries = mw_py_field(py, addr, l->mi_segment_entries);
+	uint64_t mine = mw_py_field(py, addr, l->mi_segment_cookie) ^ addr;
 
 	if (!slices || size != slices * SLICE || size > SEGMENT_MAX || !info || info >= slices ||
 	    !entries || entries > SLICES_MAX + 1 || entries > slices + 1)
@@ -130,9 +125,9 @@ static int add_page(struct mw_python *py, struct mw_py_arena *a, uint64_t segmen
 static int add_segment(struct mw_python *py, uint64_t segment)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t slices = field(py, segment, l->mi_segment_slices);
-	uint64_t entries = field(py, segment, l->mi_segment_entries);
-	uint64_t i = field(py, segment, l->mi_segment_info_slices);
+	uint64_t slices = mw_py_field(py, segment, l->mi_segment_slices);
+	uint64_t entries = mw_py_field(py, segment, l->mi_segment_entries);
+	uint64_t i = mw_py_field(py, segment, l->mi_segment_info_slices);
 	struct mw_py_arena a = {.addr = segment, .size = slices * SLICE};
 	int ret = 0;
 
@@ -200,15 +195,15 @@ bool mw_py_page_free(struct mw_python *py, const struct mw_py_pool *pool, uint64
 {
 	const struct mw_py_layout *l = &py->layout;
 	uint32_t counted = 0;
-	bool whole =
-		mw_py_pool_list(py, pool, field(py, pool->page, l->mi_page_free), free, &counted) &&
-		mw_py_pool_list(py, pool, field(py, pool->page, l->mi_page_local_free), free,
-				&counted);
+	bool whole = mw_py_pool_list(py, pool, mw_py_field(py, pool->page, l->mi_page_free), free,
+				     &counted) &&
+		     mw_py_pool_list(py, pool, mw_py_field(py, pool->page, l->mi_page_local_free),
+				     free, &counted);
 
 	*count = counted;
 	counted = 0;
 	/* mi_page_s.used counts what other threads freed as used until its own one has seen it. */
-	return whole &&
-	       mw_py_pool_list(py, pool, field(py, pool->page, l->mi_page_thread_free) & ~3ULL,
-			       free, &counted);
+	return whole && mw_py_pool_list(py, pool,
+					mw_py_field(py, pool->page, l->mi_page_thread_free) & ~3ULL,
+					free, &counted);
 }

@@ -12,11 +12,6 @@ enum { DIMENSIONS_MAX = 64 };
 
 #define SIZE_CAP (1ULL << 46) /* lengths beyond are damage */
 
-static uint64_t word(struct mw_python *py, uint64_t addr, int32_t offset)
-{
-	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
-}
-
 static uint8_t byte(struct mw_python *py, uint64_t addr)
 {
 	uint8_t value = 0;
@@ -67,7 +62,7 @@ enum mw_py_str mw_py_str_shape(struct mw_python *py, uint64_t addr)
 static uint64_t str_size(struct mw_python *py, uint64_t addr)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t length = word(py, addr, l->ascii_length), size, data = 0, utf8, wstr;
+	uint64_t length = mw_py_field(py, addr, l->ascii_length), size, data = 0, utf8, wstr;
 	enum mw_py_str shape = mw_py_str_shape(py, addr);
 
 	switch (shape) {
@@ -75,7 +70,7 @@ static uint64_t str_size(struct mw_python *py, uint64_t addr)
 		size = (uint64_t)l->ascii_size + bytes_of(length + 1, 1);
 		break;
 	case MW_PY_STR_LEGACY:
-		data = word(py, addr, l->unicode_data);
+		data = mw_py_field(py, addr, l->unicode_data);
 		size = (uint64_t)l->unicode_size +
 		       (data ? bytes_of(length + 1, mw_py_str_width(py, addr)) : 0);
 		break;
@@ -84,15 +79,15 @@ static uint64_t str_size(struct mw_python *py, uint64_t addr)
 		data = addr + (uint64_t)l->compact_size;
 	}
 	/* The wide characters of 3.11 and before; they may be the data itself. */
-	wstr = word(py, addr, l->ascii_wstr);
+	wstr = mw_py_field(py, addr, l->ascii_wstr);
 	if (wstr && shape == MW_PY_STR_ASCII)
 		size += bytes_of(length + 1, 4);
 	else if (wstr && wstr != data)
-		size += bytes_of(word(py, addr, l->compact_wstr_length) + 1, 4);
+		size += bytes_of(mw_py_field(py, addr, l->compact_wstr_length) + 1, 4);
 	if (shape != MW_PY_STR_ASCII) {
-		utf8 = word(py, addr, l->compact_utf8);
+		utf8 = mw_py_field(py, addr, l->compact_utf8);
 		if (utf8 && utf8 != data)
-			size += bytes_of(word(py, addr, l->compact_utf8_length) + 1, 1);
+			size += bytes_of(mw_py_field(py, addr, l->compact_utf8_length) + 1, 1);
 	}
 	return size;
 }
@@ -102,12 +97,12 @@ static void str_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	const struct mw_py_layout *l = &py->layout;
 	enum mw_py_str shape = mw_py_str_shape(py, addr);
 
-	mw_py_mark(py, type, word(py, addr, l->ascii_wstr));
+	mw_py_mark(py, type, mw_py_field(py, addr, l->ascii_wstr));
 	if (shape == MW_PY_STR_ASCII)
 		return;
-	mw_py_mark(py, type, word(py, addr, l->compact_utf8));
+	mw_py_mark(py, type, mw_py_field(py, addr, l->compact_utf8));
 	if (shape == MW_PY_STR_LEGACY)
-		mw_py_mark(py, type, word(py, addr, l->unicode_data));
+		mw_py_mark(py, type, mw_py_field(py, addr, l->unicode_data));
 }
 
 /* ---- dict -------------------------------------------------------------------------------------
@@ -124,7 +119,7 @@ static int keys_log2(struct mw_python *py, uint64_t keys)
 
 		return log2 < 40 ? log2 : -1;
 	}
-	size = word(py, keys, l->dk_size);
+	size = mw_py_field(py, keys, l->dk_size);
 	if (!size || size & (size - 1) || size > SIZE_CAP)
 		return -1;
 	return __builtin_ctzll(size);
@@ -152,7 +147,7 @@ bool mw_py_keys(struct mw_python *py, uint64_t keys, struct mw_py_keys *out)
 		out->index_bytes = out->slots * (log2 < 8 ? 1 : log2 < 16 ? 2 : log2 < 32 ? 4 : 8);
 	}
 	out->entries = keys + (uint64_t)l->dict_keys_size + out->index_bytes;
-	out->entry_count = word(py, keys, l->dk_nentries);
+	out->entry_count = mw_py_field(py, keys, l->dk_nentries);
 	if (out->entry_count > out->usable)
 		out->entry_count = out->usable;
 	out->size = (uint64_t)l->dict_keys_size + out->index_bytes + out->usable * out->entry_size;
@@ -169,7 +164,8 @@ static uint64_t keys_size(struct mw_python *py, uint64_t keys)
 /* shared_keys_usable_size(): how many values an instance may have. */
 static uint64_t shared_usable(struct mw_python *py, uint64_t keys)
 {
-	uint64_t n = word(py, keys, py->layout.dk_nentries) + word(py, keys, py->layout.dk_usable);
+	uint64_t n = mw_py_field(py, keys, py->layout.dk_nentries) +
+		     mw_py_field(py, keys, py->layout.dk_usable);
 
 	return n < 65536 ? n : 0;
 }
@@ -181,17 +177,17 @@ static uint64_t dict_extra(struct mw_python *py, uint64_t addr)
 	struct mw_py_keys k;
 
 	if (l->ma_table >= 0) { /* 2.7 */
-		if (word(py, addr, l->ma_table) != addr + (uint64_t)l->ma_smalltable)
-			size = bytes_of(word(py, addr, l->ma_mask) + 1, 24);
+		if (mw_py_field(py, addr, l->ma_table) != addr + (uint64_t)l->ma_smalltable)
+			size = bytes_of(mw_py_field(py, addr, l->ma_mask) + 1, 24);
 		return size;
 	}
-	keys = word(py, addr, l->ma_keys);
+	keys = mw_py_field(py, addr, l->ma_keys);
 	if (!keys || !mw_py_keys(py, keys, &k))
 		return 0;
-	if (word(py, addr, l->ma_values))
+	if (mw_py_field(py, addr, l->ma_values))
 		size = 8 * (py->info.hex < MW_PY_VERSION(3, 11, 0) ? k.usable
 								   : shared_usable(py, keys));
-	return size + (word(py, keys, l->dk_refcnt) == 1 ? k.size : 0);
+	return size + (mw_py_field(py, keys, l->dk_refcnt) == 1 ? k.size : 0);
 }
 
 static void dict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
@@ -200,12 +196,12 @@ static void dict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	uint64_t values;
 
 	if (l->ma_table >= 0) {
-		if (word(py, addr, l->ma_table) != addr + (uint64_t)l->ma_smalltable)
-			mw_py_mark(py, type, word(py, addr, l->ma_table));
+		if (mw_py_field(py, addr, l->ma_table) != addr + (uint64_t)l->ma_smalltable)
+			mw_py_mark(py, type, mw_py_field(py, addr, l->ma_table));
 		return;
 	}
-	mw_py_mark(py, type, word(py, addr, l->ma_keys));
-	values = word(py, addr, l->ma_values);
+	mw_py_mark(py, type, mw_py_field(py, addr, l->ma_keys));
+	values = mw_py_field(py, addr, l->ma_values);
 	/* From 3.13 on they may lie within the instance whose dictionary this is. */
 	if (values &&
 	    (l->dictvalues_embedded < 0 || !byte(py, values + (uint64_t)l->dictvalues_embedded)))
@@ -221,7 +217,7 @@ enum { OD_FIRST = 0, OD_FAST_NODES = 16, OD_FAST_SIZE = 24, OD_NODE = 32, OD_NOD
 static uint64_t odict_extra(struct mw_python *py, uint64_t addr)
 {
 	uint64_t od = addr + (uint64_t)py->layout.dict_size;
-	uint64_t used = word(py, addr, py->layout.ma_used);
+	uint64_t used = mw_py_field(py, addr, py->layout.ma_used);
 
 	return dict_extra(py, addr) + bytes_of(mw_pages_word(&py->pages, od + OD_FAST_SIZE), 8) +
 	       (mw_pages_word(&py->pages, od + OD_FIRST) ? bytes_of(used, OD_NODE) : 0);
@@ -230,7 +226,7 @@ static uint64_t odict_extra(struct mw_python *py, uint64_t addr)
 static void odict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 {
 	uint64_t od = addr + (uint64_t)py->layout.dict_size;
-	uint64_t used = word(py, addr, py->layout.ma_used), node;
+	uint64_t used = mw_py_field(py, addr, py->layout.ma_used), node;
 
 	dict_buffers(py, type, addr);
 	mw_py_mark(py, type, mw_pages_word(&py->pages, od + OD_FAST_NODES));
@@ -247,9 +243,9 @@ static uint64_t set_extra(struct mw_python *py, uint64_t addr)
 {
 	const struct mw_py_layout *l = &py->layout;
 
-	if (word(py, addr, l->set_table) == addr + (uint64_t)l->set_smalltable)
+	if (mw_py_field(py, addr, l->set_table) == addr + (uint64_t)l->set_smalltable)
 		return 0;
-	return bytes_of(word(py, addr, l->set_mask) + 1, 16);
+	return bytes_of(mw_py_field(py, addr, l->set_mask) + 1, 16);
 }
 
 /*
@@ -284,7 +280,8 @@ static uint64_t deque_blocks(struct mw_python *py, uint64_t addr)
 {
 	const struct deque_layout *d = deque_layout(py);
 	uint64_t at = fields_of(py, addr);
-	uint64_t length = word(py, at, d->length), first = word(py, at, d->left_index);
+	uint64_t length = mw_py_field(py, at, d->length),
+		 first = mw_py_field(py, at, d->left_index);
 
 	if (length > SIZE_CAP || first > d->per_block)
 		return 0;
@@ -294,7 +291,8 @@ static uint64_t deque_blocks(struct mw_python *py, uint64_t addr)
 static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 {
 	const struct deque_layout *d = deque_layout(py);
-	uint64_t block = word(py, fields_of(py, addr), d->left), count = deque_blocks(py, addr);
+	uint64_t block = mw_py_field(py, fields_of(py, addr), d->left),
+		 count = deque_blocks(py, addr);
 
 	/* An empty one has a block, too; the last one's link is not set. */
 	count += !count;
@@ -357,10 +355,10 @@ static uint64_t long_size(struct mw_python *py, uint64_t addr)
 	uint64_t digits;
 
 	if (l->long_tag >= 0) {
-		digits = word(py, addr, l->long_tag) >> 3;
+		digits = mw_py_field(py, addr, l->long_tag) >> 3;
 		digits += !digits;
 	} else {
-		int64_t n = (int64_t)word(py, addr, l->ob_size);
+		int64_t n = (int64_t)mw_py_field(py, addr, l->ob_size);
 
 		digits = (uint64_t)(n < 0 ? -n : n);
 		if (py->info.hex >= MW_PY_VERSION(3, 11, 0))
@@ -379,8 +377,8 @@ static uint64_t frame_words(struct mw_python *py, uint64_t code)
 		n += mw_pages_word32(&py->pages, code + (uint64_t)l->co_nlocalsplus);
 	else
 		n += mw_pages_word32(&py->pages, code + (uint64_t)l->co_nlocals) +
-		     word(py, word(py, code, l->co_cellvars), l->ob_size) +
-		     word(py, word(py, code, l->co_freevars), l->ob_size);
+		     mw_py_field(py, mw_py_field(py, code, l->co_cellvars), l->ob_size) +
+		     mw_py_field(py, mw_py_field(py, code, l->co_freevars), l->ob_size);
 	return n < 1 << 24 ? n : 0;
 }
 
@@ -392,7 +390,7 @@ static uint64_t generator_size(struct mw_python *py, const struct mw_py_type *ty
 
 	if (l->gen_iframe < 0 || l->iframe_localsplus < 0)
 		return type->basicsize;
-	code = word(py, addr, l->gen_iframe + l->iframe_code) & ~1ULL;
+	code = mw_py_field(py, addr, l->gen_iframe + l->iframe_code) & ~1ULL;
 	return (uint64_t)(l->gen_iframe + l->iframe_localsplus) + 8 * frame_words(py, code);
 }
 
@@ -401,12 +399,12 @@ static uint64_t frame_size(struct mw_python *py, const struct mw_py_type *type, 
 	const struct mw_py_layout *l = &py->layout;
 
 	if (l->f_frame_data >= 0 && l->iframe_localsplus >= 0) {
-		uint64_t frame = word(py, addr, l->f_iframe);
+		uint64_t frame = mw_py_field(py, addr, l->f_iframe);
 
 		return (uint64_t)(l->f_frame_data + l->iframe_localsplus) +
-		       8 * frame_words(py, word(py, frame, l->iframe_code) & ~1ULL);
+		       8 * frame_words(py, mw_py_field(py, frame, l->iframe_code) & ~1ULL);
 	}
-	return type->basicsize + 8 * frame_words(py, word(py, addr, l->f_code)) - 8;
+	return type->basicsize + 8 * frame_words(py, mw_py_field(py, addr, l->f_code)) - 8;
 }
 
 /* code_sizeof(): what hangs on it counts, too. */
@@ -416,11 +414,13 @@ static uint64_t code_size(struct mw_python *py, const struct mw_py_type *type, u
 	uint64_t size = type->basicsize;
 
 	if (type->itemsize) /* 3.11: rounded up to a word */
-		return (size + bytes_of(word(py, addr, l->ob_size), type->itemsize) + 7) & ~7ULL;
-	if (word(py, addr, l->co_cell2arg))
-		size += 8 * word(py, word(py, addr, l->co_cellvars), l->ob_size);
-	if (word(py, addr, l->co_opcache)) /* 3.8 to 3.10: a byte an instruction, 40 an entry */
-		size += word(py, word(py, addr, l->co_code), l->ob_size) / 2 +
+		return (size + bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize) + 7) &
+		       ~7ULL;
+	if (mw_py_field(py, addr, l->co_cell2arg))
+		size += 8 * mw_py_field(py, mw_py_field(py, addr, l->co_cellvars), l->ob_size);
+	if (mw_py_field(py, addr,
+			l->co_opcache)) /* 3.8 to 3.10: a byte an instruction, 40 an entry */
+		size += mw_py_field(py, mw_py_field(py, addr, l->co_code), l->ob_size) / 2 +
 			40ULL * mw_pages_word32(&py->pages, addr + (uint64_t)l->co_opcache_size);
 	return size;
 }
@@ -441,17 +441,17 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		/* Python 2's string_sizeof() takes no notice of a subclass's own fields. */
 		if (py->info.hex < MW_PY_VERSION(3, 0, 0))
 			size = (uint64_t)l->bytes_data + 1;
-		size += bytes_of(word(py, addr, l->ob_size), type->itemsize);
+		size += bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize);
 		break;
 	case MW_PY_KIND_UNICODE2:
 		size = (uint64_t)l->unicode2_size +
-		       bytes_of(word(py, addr, l->unicode2_length) + 1, 4);
+		       bytes_of(mw_py_field(py, addr, l->unicode2_length) + 1, 4);
 		break;
 	case MW_PY_KIND_LONG:
 		size = long_size(py, addr);
 		break;
 	case MW_PY_KIND_LIST:
-		size += bytes_of(word(py, addr, l->list_allocated), 8);
+		size += bytes_of(mw_py_field(py, addr, l->list_allocated), 8);
 		break;
 	case MW_PY_KIND_DICT:
 		size += dict_extra(py, addr);
@@ -463,9 +463,10 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		size += set_extra(py, addr);
 		break;
 	case MW_PY_KIND_BYTEARRAY:
-		size += bytes_of(word(py, addr, l->bytearray_alloc), 1);
+		size += bytes_of(mw_py_field(py, addr, l->bytearray_alloc), 1);
 		/* From 3.15 on what it owns is a bytes object, with a head of its own. */
-		if (py->info.hex >= MW_PY_VERSION(3, 15, 0) && word(py, addr, l->bytearray_alloc))
+		if (py->info.hex >= MW_PY_VERSION(3, 15, 0) &&
+		    mw_py_field(py, addr, l->bytearray_alloc))
 			size += (uint64_t)l->bytes_data + 1;
 		break;
 	case MW_PY_KIND_ARRAY:
@@ -479,7 +480,7 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		break;
 	case MW_PY_KIND_TYPE:
 		if (py->info.hex < MW_PY_VERSION(3, 0, 0)) { /* as any other object */
-			size += bytes_of(word(py, addr, l->ob_size), type->itemsize);
+			size += bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize);
 			break;
 		}
 		if (!mw_py_is_heap_type(py, addr)) /* 3.11 and 3.12 add the head that it has not */
@@ -489,8 +490,8 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 					? type->pre
 					: 0);
 		size = (uint64_t)l->heaptype_size;
-		if (word(py, addr, l->ht_cached_keys))
-			size += keys_size(py, word(py, addr, l->ht_cached_keys));
+		if (mw_py_field(py, addr, l->ht_cached_keys))
+			size += keys_size(py, mw_py_field(py, addr, l->ht_cached_keys));
 		break;
 	case MW_PY_KIND_GENERATOR:
 		size = generator_size(py, type, addr);
@@ -503,7 +504,7 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		break;
 	default:
 		if (type->itemsize) {
-			int64_t n = (int64_t)word(py, addr, l->ob_size);
+			int64_t n = (int64_t)mw_py_field(py, addr, l->ob_size);
 
 			size += bytes_of((uint64_t)(n < 0 ? -n : n), type->itemsize);
 		}
@@ -537,10 +538,10 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 		str_buffers(py, index, addr);
 		break;
 	case MW_PY_KIND_UNICODE2:
-		mw_py_mark(py, index, word(py, addr, l->unicode2_str));
+		mw_py_mark(py, index, mw_py_field(py, addr, l->unicode2_str));
 		break;
 	case MW_PY_KIND_LIST:
-		mw_py_mark(py, index, word(py, addr, l->list_items));
+		mw_py_mark(py, index, mw_py_field(py, addr, l->list_items));
 		break;
 	case MW_PY_KIND_DICT:
 		dict_buffers(py, index, addr);
@@ -549,11 +550,11 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 		odict_buffers(py, index, addr);
 		break;
 	case MW_PY_KIND_SET:
-		if (word(py, addr, l->set_table) != addr + (uint64_t)l->set_smalltable)
-			mw_py_mark(py, index, word(py, addr, l->set_table));
+		if (mw_py_field(py, addr, l->set_table) != addr + (uint64_t)l->set_smalltable)
+			mw_py_mark(py, index, mw_py_field(py, addr, l->set_table));
 		break;
 	case MW_PY_KIND_BYTEARRAY:
-		mw_py_mark(py, index, word(py, addr, l->bytearray_bytes));
+		mw_py_mark(py, index, mw_py_field(py, addr, l->bytearray_bytes));
 		break;
 	case MW_PY_KIND_ARRAY:
 		mw_py_mark(py, index, mw_pages_word(&py->pages, fields_of(py, addr) + ARRAY_ITEM));
@@ -568,7 +569,7 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 			mw_py_mark(py, index, mw_pages_word(&py->pages, addr + ND_DATA));
 		break;
 	case MW_PY_KIND_TYPE:
-		mw_py_mark(py, index, word(py, addr, l->ht_cached_keys));
+		mw_py_mark(py, index, mw_py_field(py, addr, l->ht_cached_keys));
 		break;
 	default:
 		break;
@@ -588,11 +589,11 @@ bool mw_py_dict_text(struct mw_python *py, uint64_t dict, const char *key, char 
 	if (!dict || dict % 8)
 		return false;
 	if (l->ma_table >= 0) {
-		k = (struct mw_py_keys){.entries = word(py, dict, l->ma_table),
+		k = (struct mw_py_keys){.entries = mw_py_field(py, dict, l->ma_table),
 					.entry_size = 24,
 					.entry_key = 8,
-					.entry_count = word(py, dict, l->ma_mask) + 1};
-	} else if (!mw_py_keys(py, word(py, dict, l->ma_keys), &k)) {
+					.entry_count = mw_py_field(py, dict, l->ma_mask) + 1};
+	} else if (!mw_py_keys(py, mw_py_field(py, dict, l->ma_keys), &k)) {
 		return false;
 	}
 	for (uint64_t i = 0; i < k.entry_count && i < ENTRIES_MAX; i++) {

@@ -110,6 +110,9 @@ struct mw_py_type {
 	bool heap_type, gc, managed_dict, named;
 };
 
+/* "collections.deque", "dict": the full name, without the module that goes without saying. */
+void mw_python_type_name(const struct mw_py_type *type, char *buf, size_t size);
+
 struct mw_py_census {
 	const struct mw_py_type *types; /* most bytes first; of those with any objects */
 	size_t type_count;
@@ -141,6 +144,9 @@ enum mw_py_what {
 	MW_PY_WHAT_ARENA,     /* an arena outside of its pools */
 	MW_PY_WHAT_STATIC,    /* an object in a file's data */
 };
+
+/* "object", "parked", ... */
+const char *mw_python_what_name(enum mw_py_what what);
 
 enum { MW_PY_REFERENTS = 32 };
 

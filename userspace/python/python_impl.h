@@ -98,7 +98,6 @@ struct mw_python {
 	uint64_t type_type; /* &PyType_Type, 0: not met yet */
 	struct mw_py_type *types;
 	size_t type_count, type_capacity;
-	int32_t type_index; /* of `type` */
 	struct mw_py_slot *slots;
 	size_t slot_count, slot_mask;
 	uint64_t refused[4096]; /* words that are no types, by their hash */
@@ -121,6 +120,27 @@ struct mw_python {
 	struct mw_py_type *sorted; /* of the census */
 	struct mw_py_census census;
 };
+
+/* The word at OFFSET, of a layout, of what is at ADDR; 0 where this version has no such thing. */
+static inline uint64_t mw_py_field(struct mw_python *py, uint64_t addr, int32_t offset)
+{
+	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
+}
+
+/* The thread after T of INTERP, or its first (T is 0); 0: there are no more. */
+static inline uint64_t mw_py_thread(struct mw_python *py, const struct mw_py_interpreter *interp,
+				    uint64_t t)
+{
+	return t ? mw_py_field(py, t, py->layout.tstate_next)
+		 : mw_py_field(py, interp->addr, py->layout.interp_threads);
+}
+
+/* Of a chunk of glibc's: bytes with its header, and of the header. */
+enum { MW_PY_CHUNK_HEADER = 16 };
+static inline uint64_t mw_py_chunk_size(struct mw_python *py, uint64_t chunk)
+{
+	return mw_pages_word(&py->pages, chunk + 8) & ~7ULL;
+}
 
 void mw_py_evidence(struct mw_python *py, const char *text);
 void mw_py_problem(struct mw_python *py, uint64_t addr, const char *what);
@@ -174,6 +194,8 @@ uint32_t mw_py_debug_at(struct mw_python *py, uint64_t start);
 /* The type at ADDR as an index of py->types, -1: there is none. */
 int32_t mw_py_type_at(struct mw_python *py, uint64_t addr);
 bool mw_py_is_heap_type(struct mw_python *py, uint64_t addr);
+/* The type of the object at ADDR as an index, -1: there is no object. */
+int32_t mw_py_type_of(struct mw_python *py, uint64_t addr);
 /* Fill in TYPE's name, qualified name and module. */
 void mw_py_type_name(struct mw_python *py, struct mw_py_type *type);
 /* The beginning of the str (or 2.7's string) at ADDR, cleaned; false when it is none. */

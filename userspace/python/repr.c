@@ -14,11 +14,6 @@ struct text {
 	size_t size, len;
 };
 
-static uint64_t word(struct mw_python *py, uint64_t addr, int32_t offset)
-{
-	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
-}
-
 static void add(struct text *t, const char *s)
 {
 	size_t n = strlen(s);
@@ -37,9 +32,32 @@ static void add(struct text *t, const char *s)
 
 static const struct mw_py_type *type_of(struct mw_python *py, uint64_t addr)
 {
-	int32_t type = addr % 8 ? -1 : mw_py_type_at(py, word(py, addr, py->layout.ob_type));
+	int32_t type = mw_py_type_of(py, addr);
 
 	return type < 0 ? NULL : &py->types[type];
+}
+
+/* The full name of TYPE, which may not have been asked for its name yet. */
+static void add_name(struct mw_python *py, struct text *t, const struct mw_py_type *type)
+{
+	struct mw_py_type named = *type;
+	char text[160];
+
+	mw_py_type_name(py, &named);
+	mw_python_type_name(&named, text, sizeof(text));
+	add(t, text);
+}
+
+/* What goes before the next item of a list in braces; false: enough were shown. */
+static bool next_item(struct text *t, uint64_t *shown)
+{
+	if (*shown == ITEMS) {
+		add(t, ", ...");
+		return false;
+	}
+	if ((*shown)++)
+		add(t, ", ");
+	return true;
 }
 
 static bool is_static_type(const struct mw_py_type *t, const char *name)
@@ -56,10 +74,10 @@ static void add_int(struct mw_python *py, struct text *t, const struct mw_py_typ
 	char text[48];
 
 	if (l->long_tag >= 0) {
-		digits = word(py, addr, l->long_tag) >> 3;
-		negative = (word(py, addr, l->long_tag) & 3) == 2;
+		digits = mw_py_field(py, addr, l->long_tag) >> 3;
+		negative = (mw_py_field(py, addr, l->long_tag) & 3) == 2;
 	} else {
-		int64_t n = (int64_t)word(py, addr, l->ob_size);
+		int64_t n = (int64_t)mw_py_field(py, addr, l->ob_size);
 
 		digits = (uint64_t)(n < 0 ? -n : n);
 		negative = n < 0;
@@ -83,7 +101,7 @@ static void add_int(struct mw_python *py, struct text *t, const struct mw_py_typ
 
 static void add_float(struct mw_python *py, struct text *t, uint64_t addr)
 {
-	uint64_t bits = word(py, addr, py->layout.float_value);
+	uint64_t bits = mw_py_field(py, addr, py->layout.float_value);
 	char text[40];
 	double value;
 
@@ -128,16 +146,16 @@ static bool dict_entry(struct mw_python *py, uint64_t addr, uint64_t i, uint64_t
 		       uint64_t *value)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t values = word(py, addr, l->ma_values), at;
+	uint64_t values = mw_py_field(py, addr, l->ma_values), at;
 	struct mw_py_keys k;
 
 	if (l->ma_table >= 0) {
-		at = word(py, addr, l->ma_table) + 24 * i;
+		at = mw_py_field(py, addr, l->ma_table) + 24 * i;
 		*key = mw_pages_word(&py->pages, at + 8);
 		*value = mw_pages_word(&py->pages, at + 16);
-		return i <= word(py, addr, l->ma_mask);
+		return i <= mw_py_field(py, addr, l->ma_mask);
 	}
-	if (!mw_py_keys(py, word(py, addr, l->ma_keys), &k) || i >= k.entry_count)
+	if (!mw_py_keys(py, mw_py_field(py, addr, l->ma_keys), &k) || i >= k.entry_count)
 		return false;
 	at = k.entries + i * k.entry_size + k.entry_key;
 	*key = mw_pages_word(&py->pages, at);
@@ -159,12 +177,8 @@ static void add_dict(struct mw_python *py, struct text *t, uint64_t addr, int de
 	for (uint64_t i = 0; i < SET_SLOTS && dict_entry(py, addr, i, &key, &value); i++) {
 		if (!key || !value)
 			continue;
-		if (shown++ == ITEMS) {
-			add(t, ", ...");
+		if (!next_item(t, &shown))
 			break;
-		}
-		if (shown > 1)
-			add(t, ", ");
 		add_object(py, t, key, depth + 1);
 		add(t, ": ");
 		add_object(py, t, value, depth + 1);
@@ -175,7 +189,8 @@ static void add_dict(struct mw_python *py, struct text *t, uint64_t addr, int de
 static void add_set(struct mw_python *py, struct text *t, uint64_t addr, int depth)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t table = word(py, addr, l->set_table), slots = word(py, addr, l->set_mask) + 1;
+	uint64_t table = mw_py_field(py, addr, l->set_table),
+		 slots = mw_py_field(py, addr, l->set_mask) + 1;
 	uint64_t shown = 0;
 
 	add(t, "{");
@@ -185,12 +200,8 @@ static void add_set(struct mw_python *py, struct text *t, uint64_t addr, int dep
 		/* An entry that was deleted has `dummy`, an object of no name of its own. */
 		if (!key || mw_pages_word(&py->pages, table + 16 * i + 8) == UINT64_MAX)
 			continue;
-		if (shown++ == ITEMS) {
-			add(t, ", ...");
+		if (!next_item(t, &shown))
 			break;
-		}
-		if (shown > 1)
-			add(t, ", ");
 		add_object(py, t, key, depth + 1);
 	}
 	add(t, "}");
@@ -200,25 +211,18 @@ static void add_set(struct mw_python *py, struct text *t, uint64_t addr, int dep
 static void add_plain(struct mw_python *py, struct text *t, const struct mw_py_type *type,
 		      uint64_t addr)
 {
-	struct mw_py_type named = *type;
 	char text[64], name[64] = "";
 	int32_t at = is_static_type(type, "function") ? py->layout.func_qualname
 		     : is_static_type(type, "code")   ? py->layout.co_name
 						      : -1;
 
-	mw_py_type_name(py, &named);
 	if (is_static_type(type, "NoneType")) {
 		add(t, "None");
 		return;
 	}
 	add(t, "<");
-	if (named.module[0] && strcmp(named.module, "builtins") &&
-	    strcmp(named.module, "__builtin__")) {
-		add(t, named.module);
-		add(t, ".");
-	}
-	add(t, named.qualname[0] ? named.qualname : named.name);
-	if (at >= 0 && mw_py_text(py, word(py, addr, at), name, sizeof(name))) {
+	add_name(py, t, type);
+	if (at >= 0 && mw_py_text(py, mw_py_field(py, addr, at), name, sizeof(name))) {
 		add(t, " ");
 		add(t, name);
 	}
@@ -229,18 +233,11 @@ static void add_plain(struct mw_python *py, struct text *t, const struct mw_py_t
 static void add_type(struct mw_python *py, struct text *t, uint64_t addr)
 {
 	int32_t type = mw_py_type_at(py, addr);
-	struct mw_py_type named;
 
 	if (type < 0)
 		return;
-	named = py->types[type];
-	mw_py_type_name(py, &named);
 	add(t, "<class '");
-	if (named.module[0] && strcmp(named.module, "builtins")) {
-		add(t, named.module);
-		add(t, ".");
-	}
-	add(t, named.qualname[0] ? named.qualname : named.name);
+	add_name(py, t, &py->types[type]);
 	add(t, "'>");
 }
 
@@ -260,7 +257,8 @@ static void add_object(struct mw_python *py, struct text *t, uint64_t addr, int 
 		add_int(py, t, type, addr);
 		return;
 	case MW_PY_KIND_INT:
-		snprintf(text, sizeof(text), "%" PRId64, (int64_t)word(py, addr, l->int_value));
+		snprintf(text, sizeof(text), "%" PRId64,
+			 (int64_t)mw_py_field(py, addr, l->int_value));
 		add(t, text);
 		return;
 	case MW_PY_KIND_FLOAT:
@@ -274,7 +272,7 @@ static void add_object(struct mw_python *py, struct text *t, uint64_t addr, int 
 		add(t, "'");
 		return;
 	case MW_PY_KIND_BYTES:
-		add_bytes(py, t, addr + (uint64_t)l->bytes_data, word(py, addr, l->ob_size));
+		add_bytes(py, t, addr + (uint64_t)l->bytes_data, mw_py_field(py, addr, l->ob_size));
 		return;
 	case MW_PY_KIND_TYPE:
 		add_type(py, t, addr);
@@ -295,13 +293,14 @@ static void add_object(struct mw_python *py, struct text *t, uint64_t addr, int 
 	switch ((enum mw_py_kind)type->kind) {
 	case MW_PY_KIND_TUPLE:
 		add(t, "(");
-		add_items(py, t, addr + (uint64_t)l->tuple_items, word(py, addr, l->ob_size),
+		add_items(py, t, addr + (uint64_t)l->tuple_items, mw_py_field(py, addr, l->ob_size),
 			  depth);
-		add(t, word(py, addr, l->ob_size) == 1 ? ",)" : ")");
+		add(t, mw_py_field(py, addr, l->ob_size) == 1 ? ",)" : ")");
 		return;
 	case MW_PY_KIND_LIST:
 		add(t, "[");
-		add_items(py, t, word(py, addr, l->list_items), word(py, addr, l->ob_size), depth);
+		add_items(py, t, mw_py_field(py, addr, l->list_items),
+			  mw_py_field(py, addr, l->ob_size), depth);
 		add(t, "]");
 		return;
 	case MW_PY_KIND_DICT:
@@ -361,11 +360,11 @@ size_t mw_py_referents(struct mw_python *py, uint64_t addr, uint64_t *out, size_
 		return 0;
 	case MW_PY_KIND_TUPLE:
 		items = addr + (uint64_t)l->tuple_items;
-		count = word(py, addr, l->ob_size);
+		count = mw_py_field(py, addr, l->ob_size);
 		break;
 	case MW_PY_KIND_LIST:
-		items = word(py, addr, l->list_items);
-		count = word(py, addr, l->ob_size);
+		items = mw_py_field(py, addr, l->list_items);
+		count = mw_py_field(py, addr, l->ob_size);
 		break;
 	case MW_PY_KIND_DICT:
 	case MW_PY_KIND_ODICT:
@@ -375,8 +374,8 @@ size_t mw_py_referents(struct mw_python *py, uint64_t addr, uint64_t *out, size_
 		}
 		break;
 	case MW_PY_KIND_SET:
-		items = word(py, addr, l->set_table);
-		count = 2 * (word(py, addr, l->set_mask) + 1);
+		items = mw_py_field(py, addr, l->set_table);
+		count = 2 * (mw_py_field(py, addr, l->set_mask) + 1);
 		break;
 	default:
 		/* Fields that are objects, and the values or the dictionary of an instance. */

@@ -37,11 +37,6 @@ enum {
 	ITEM_MAX = 1 << 16
 };
 
-static uint64_t word(struct mw_python *py, uint64_t addr, int32_t offset)
-{
-	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
-}
-
 /* The C string at ADDR, cleaned; false when there is none or it is not text. */
 static bool c_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 {
@@ -116,14 +111,14 @@ bool mw_py_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 	if (!addr || addr % 8)
 		return false;
 	if (l->ascii_size < 0) /* 2.7: str is bytes */
-		return wide_text(py, addr + (uint64_t)l->bytes_data, word(py, addr, l->ob_size), 1,
-				 buf, size);
-	length = word(py, addr, l->ascii_length);
+		return wide_text(py, addr + (uint64_t)l->bytes_data,
+				 mw_py_field(py, addr, l->ob_size), 1, buf, size);
+	length = mw_py_field(py, addr, l->ascii_length);
 	shape = mw_py_str_shape(py, addr);
 	if (shape == MW_PY_STR_ASCII)
 		return wide_text(py, addr + (uint64_t)l->ascii_size, length, 1, buf, size);
 	if (shape == MW_PY_STR_LEGACY)
-		return wide_text(py, word(py, addr, l->unicode_data), length,
+		return wide_text(py, mw_py_field(py, addr, l->unicode_data), length,
 				 mw_py_str_width(py, addr), buf, size);
 	return wide_text(py, addr + (uint64_t)l->compact_size, length, shape, buf, size);
 }
@@ -132,7 +127,7 @@ bool mw_py_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 static uint64_t metatype(struct mw_python *py, uint64_t addr)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t t = word(py, addr, l->ob_type);
+	uint64_t t = mw_py_field(py, addr, l->ob_type);
 	char name[16];
 
 	for (int depth = 0; depth < META_DEPTH; depth++) {
@@ -142,12 +137,12 @@ static uint64_t metatype(struct mw_python *py, uint64_t addr)
 			return 0;
 		if (t == py->type_type)
 			return t;
-		if (!(word(py, t, l->tp_flags) & FLAG_TYPE))
+		if (!(mw_py_field(py, t, l->tp_flags) & FLAG_TYPE))
 			return 0;
-		next = word(py, t, l->ob_type);
+		next = mw_py_field(py, t, l->ob_type);
 		if (next == t) {
 			if (py->type_type ||
-			    !c_text(py, word(py, t, l->tp_name), name, sizeof(name)) ||
+			    !c_text(py, mw_py_field(py, t, l->tp_name), name, sizeof(name)) ||
 			    strcmp(name, "type"))
 				return 0;
 			py->type_type = t;
@@ -181,14 +176,15 @@ static enum mw_py_kind kind_by_bases(struct mw_python *py, uint64_t addr)
 	char name[48];
 
 	for (int depth = 0; addr && depth < BASES_MAX; depth++) {
-		if (c_text(py, word(py, addr, py->layout.tp_name), name, sizeof(name)) &&
-		    (!(word(py, addr, py->layout.tp_flags) & FLAG_HEAPTYPE) || strchr(name, '.'))) {
+		if (c_text(py, mw_py_field(py, addr, py->layout.tp_name), name, sizeof(name)) &&
+		    (!(mw_py_field(py, addr, py->layout.tp_flags) & FLAG_HEAPTYPE) ||
+		     strchr(name, '.'))) {
 			for (size_t i = 0; i < MW_ARRAY_SIZE(known); i++) {
 				if (!strcmp(name, known[i].name))
 					return known[i].kind;
 			}
 		}
-		addr = word(py, addr, py->layout.tp_base);
+		addr = mw_py_field(py, addr, py->layout.tp_base);
 	}
 	return MW_PY_KIND_OBJECT;
 }
@@ -203,11 +199,12 @@ static enum mw_py_kind kind_of(struct mw_python *py, const struct mw_py_type *ty
 		return MW_PY_KIND_TYPE;
 	if (f & FLAG_DICT) {
 		for (uint64_t t = type->addr, depth = 0; t && depth < BASES_MAX; depth++) {
-			if (c_text(py, word(py, t, py->layout.tp_name), name, sizeof(name)) &&
+			if (c_text(py, mw_py_field(py, t, py->layout.tp_name), name,
+				   sizeof(name)) &&
 			    !strcmp(name, "collections.OrderedDict") &&
-			    !(word(py, t, py->layout.tp_flags) & FLAG_HEAPTYPE))
+			    !(mw_py_field(py, t, py->layout.tp_flags) & FLAG_HEAPTYPE))
 				return MW_PY_KIND_ODICT;
-			t = word(py, t, py->layout.tp_base);
+			t = mw_py_field(py, t, py->layout.tp_base);
 		}
 		return MW_PY_KIND_DICT;
 	}
@@ -241,13 +238,13 @@ static bool read_type(struct mw_python *py, uint64_t addr, struct mw_py_type *ty
 		return false;
 	*type = (struct mw_py_type){
 		.addr = addr,
-		.basicsize = word(py, addr, l->tp_basicsize),
-		.itemsize = word(py, addr, l->tp_itemsize),
-		.flags = word(py, addr, l->tp_flags),
+		.basicsize = mw_py_field(py, addr, l->tp_basicsize),
+		.itemsize = mw_py_field(py, addr, l->tp_itemsize),
+		.flags = mw_py_field(py, addr, l->tp_flags),
 	};
 	if (type->basicsize > BASIC_MAX || type->itemsize > ITEM_MAX ||
 	    (type->basicsize && type->basicsize < (uint64_t)l->object_size) ||
-	    !c_text(py, word(py, addr, l->tp_name), name, sizeof(name)))
+	    !c_text(py, mw_py_field(py, addr, l->tp_name), name, sizeof(name)))
 		return false;
 	memcpy(type->name, name, sizeof(name));
 	type->heap_type = type->flags & FLAG_HEAPTYPE;
@@ -256,8 +253,6 @@ static bool read_type(struct mw_python *py, uint64_t addr, struct mw_py_type *ty
 	type->managed_dict =
 		py->info.hex >= MW_PY_VERSION(3, 11, 0) && type->flags & FLAG_MANAGED_DICT;
 	type->gc = type->flags & FLAG_HAVE_GC;
-	if (type->kind == MW_PY_KIND_TYPE && type->addr == py->type_type)
-		py->type_index = (int32_t)py->type_count;
 	return true;
 }
 
@@ -331,9 +326,14 @@ int32_t mw_py_type_at(struct mw_python *py, uint64_t addr)
 	return (int32_t)py->type_count++;
 }
 
+int32_t mw_py_type_of(struct mw_python *py, uint64_t addr)
+{
+	return addr % 8 ? -1 : mw_py_type_at(py, mw_py_field(py, addr, py->layout.ob_type));
+}
+
 bool mw_py_is_heap_type(struct mw_python *py, uint64_t addr)
 {
-	return word(py, addr, py->layout.tp_flags) & FLAG_HEAPTYPE;
+	return mw_py_field(py, addr, py->layout.tp_flags) & FLAG_HEAPTYPE;
 }
 
 /* Heap types say their name and module in objects, static ones in a dotted C string. */
@@ -355,11 +355,23 @@ void mw_py_type_name(struct mw_python *py, struct mw_py_type *type)
 	}
 	if (!type->heap_type)
 		return;
-	if (!mw_py_text(py, word(py, type->addr, l->ht_name), type->name, sizeof(type->name)))
+	if (!mw_py_text(py, mw_py_field(py, type->addr, l->ht_name), type->name,
+			sizeof(type->name)))
 		snprintf(type->name, sizeof(type->name), "?");
 	if (l->ht_qualname >= 0)
-		mw_py_text(py, word(py, type->addr, l->ht_qualname), type->qualname,
+		mw_py_text(py, mw_py_field(py, type->addr, l->ht_qualname), type->qualname,
 			   sizeof(type->qualname));
-	mw_py_dict_text(py, word(py, type->addr, l->tp_dict), "__module__", type->module,
+	mw_py_dict_text(py, mw_py_field(py, type->addr, l->tp_dict), "__module__", type->module,
 			sizeof(type->module));
+}
+
+void mw_python_type_name(const struct mw_py_type *type, char *buf, size_t size)
+{
+	const char *name = type->qualname[0] ? type->qualname : type->name;
+
+	if (!type->module[0] || !strcmp(type->module, "builtins") ||
+	    !strcmp(type->module, "__builtin__"))
+		snprintf(buf, size, "%s", name);
+	else
+		snprintf(buf, size, "%s.%s", type->module, name);
 }

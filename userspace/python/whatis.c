@@ -5,6 +5,19 @@
 
 #include "python/python_impl.h"
 
+const char *mw_python_what_name(enum mw_py_what what)
+{
+	static const char *const words[] = {
+		[MW_PY_WHAT_OBJECT] = "object", [MW_PY_WHAT_PARKED] = "parked",
+		[MW_PY_WHAT_BUFFER] = "buffer", [MW_PY_WHAT_FREE] = "free",
+		[MW_PY_WHAT_DATA] = "data",	[MW_PY_WHAT_SYSTEM] = "interpreter",
+		[MW_PY_WHAT_POOL] = "pool",	[MW_PY_WHAT_ARENA] = "arena",
+		[MW_PY_WHAT_STATIC] = "static",
+	};
+
+	return words[what];
+}
+
 static void describe_object(struct mw_python *py, struct mw_py_object *out)
 {
 	uint64_t refs = mw_pages_word(&py->pages, out->addr + (uint64_t)py->layout.ob_refcnt);
@@ -18,10 +31,7 @@ static void describe_object(struct mw_python *py, struct mw_py_object *out)
 /* Outside of the heap there are only objects of a file's data and of the interpreter's own. */
 static int look_for_static(struct mw_python *py, uint64_t addr, struct mw_py_object *out)
 {
-	int32_t type =
-		addr % 8 ? -1
-			 : mw_py_type_at(py, mw_pages_word(&py->pages,
-							   addr + (uint64_t)py->layout.ob_type));
+	int32_t type = mw_py_type_of(py, addr);
 
 	if (type < 0)
 		return -ENOENT;
@@ -147,7 +157,7 @@ static int each_of_pool(struct mw_python *py, const struct mw_py_pool *pool, mw_
 static int each_of_cells(struct mw_python *py, size_t chunk, mw_py_block_fn fn, void *arg)
 {
 	uint32_t type = py->chunk_labels[chunk] & MW_PY_LABEL_TYPE;
-	uint64_t start = py->chunks[chunk] + 16, cell;
+	uint64_t start = py->chunks[chunk] + MW_PY_CHUNK_HEADER, cell;
 	int ret = 0;
 
 	for (uint64_t at = start + 8; !ret && (cell = mw_py_cell_of(start, at)); at += 24) {
@@ -184,9 +194,8 @@ int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, m
 
 		if (mw_py_label_role(py->chunk_labels[i]) <= MW_PY_ROLE_OTHER)
 			continue;
-		set_block(py, &block, py->chunks[i] + 16,
-			  (mw_pages_word(&py->pages, py->chunks[i] + 8) & ~7ULL) - 8,
-			  py->chunk_labels[i]);
+		set_block(py, &block, py->chunks[i] + MW_PY_CHUNK_HEADER,
+			  mw_py_chunk_size(py, py->chunks[i]) - 8, py->chunk_labels[i]);
 		ret = fn(arg, &block);
 	}
 	return ret;
@@ -199,10 +208,7 @@ const struct mw_py_pool *mw_python__pool(const struct mw_python *py, uint64_t ad
 
 int mw_python__type_of(struct mw_python *py, uint64_t addr, struct mw_py_type *type)
 {
-	int32_t i = addr % 8
-			    ? -1
-			    : mw_py_type_at(py, mw_pages_word(&py->pages,
-							      addr + (uint64_t)py->layout.ob_type));
+	int32_t i = mw_py_type_of(py, addr);
 
 	if (i < 0)
 		return -ENOENT;

@@ -3,7 +3,6 @@
 #include "report/bar.h"
 #include "report/census.h"
 #include "report/json.h"
-#include "report/typename.h"
 #include "util/units.h"
 
 enum { BAR = 16, SHOWN = 40 };

@@ -4,7 +4,6 @@
 
 #include "report/explore.h"
 #include "report/json.h"
-#include "report/typename.h"
 #include "util/units.h"
 
 static const char *const pool_states[] = {

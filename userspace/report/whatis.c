@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "report/json.h"
-#include "report/typename.h"
 #include "report/whatis.h"
 #include "util/text.h"
 
