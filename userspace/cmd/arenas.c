@@ -4,10 +4,7 @@
 
 static int measure(struct mw_survey *survey, struct mw_err *err)
 {
-	if (mw_survey__python(survey))
-		return 0;
-	*err = survey->py_err;
-	return err->code;
+	return mw_survey__python(survey, err) ? 0 : err->code;
 }
 
 int mw_cmd_arenas(const struct mw_options *opt)

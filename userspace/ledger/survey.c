@@ -20,23 +20,22 @@ int mw_survey__open(struct mw_survey *survey, struct mw_image *image, struct mw_
 	return 0;
 }
 
-struct mw_python *mw_survey__python(struct mw_survey *survey)
+struct mw_python *mw_survey__python(struct mw_survey *survey, struct mw_err *err)
 {
 	if (!survey->py_tried)
 		survey->py = mw_python__open(survey->image, &survey->py_err);
 	survey->py_tried = true;
+	if (!survey->py && err)
+		*err = survey->py_err;
 	return survey->py;
 }
 
 int mw_survey__census(struct mw_survey *survey, struct mw_py_census *census, struct mw_err *err)
 {
-	struct mw_python *py = mw_survey__python(survey);
+	struct mw_python *py = mw_survey__python(survey, err);
 
-	if (!py) {
-		if (err)
-			*err = survey->py_err;
+	if (!py)
 		return survey->py_err.code;
-	}
 	return mw_python__census(py, survey->pt, census, err);
 }
 
@@ -60,7 +59,7 @@ int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct
 		sources[1] = mw_ptmalloc__blocks(survey->pt);
 		complete &= sources[1] != NULL;
 	}
-	if (mw_survey__python(survey)) {
+	if (mw_survey__python(survey, NULL)) {
 		ret = mw_survey__census(survey, &census, err);
 		sources[2] = ret ? NULL : mw_python__blocks(survey->py);
 		complete &= sources[2] != NULL;

@@ -30,9 +30,9 @@ void mw_survey__close(struct mw_survey *survey);
 
 /*
  * The Python interpreter of the image, looked for at the first call and kept: many a question needs
- * none. NULL: there is none, or it can't be read; PY_ERR says why.
+ * none. NULL with ERR (may be NULL) set: there is none, or it can't be read.
  */
-struct mw_python *mw_survey__python(struct mw_survey *survey);
+struct mw_python *mw_survey__python(struct mw_survey *survey, struct mw_err *err);
 
 /* Its objects by type; -ENOENT with ERR set when there is no Python. */
 int mw_survey__census(struct mw_survey *survey, struct mw_py_census *census, struct mw_err *err);

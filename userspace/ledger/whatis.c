@@ -35,7 +35,7 @@ static int look_at_python(struct mw_whatis *what, struct mw_survey *survey, stru
 	struct mw_block block;
 	int ret;
 
-	if (!mw_survey__python(survey))
+	if (!mw_survey__python(survey, NULL))
 		return 0;
 	ret = mw_survey__census(survey, &census, err);
 	if (ret)
@@ -43,7 +43,7 @@ static int look_at_python(struct mw_whatis *what, struct mw_survey *survey, stru
 	what->has_python = !mw_python__object(survey->py, what->addr, &what->python);
 	if (!what->has_python || what->python.what == MW_PY_WHAT_STATIC)
 		return 0;
-	blocks = mw_python__blocks(survey->py);
+	blocks = mw_python__blocks_at(survey->py, what->addr);
 	if (!blocks)
 		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
 				  "out of memory");

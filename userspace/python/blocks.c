@@ -324,3 +324,17 @@ struct mw_blocks *mw_python__blocks(struct mw_python *py)
 	w->py = py;
 	return &w->base;
 }
+
+struct mw_blocks *mw_python__blocks_at(struct mw_python *py, uint64_t addr)
+{
+	struct mw_blocks *blocks = mw_python__blocks(py);
+	struct walker *w = (struct walker *)blocks;
+	const struct mw_py_arena *arena = mw_python__arena(py, addr);
+
+	if (!w)
+		return NULL;
+	/* Of the frames there are few, of the arenas and chunks there may be millions. */
+	w->chunk = mw_py_chunks_before(py, addr);
+	w->arena = arena ? (size_t)(arena - py->arenas) : py->arena_count;
+	return blocks;
+}

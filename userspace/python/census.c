@@ -22,8 +22,8 @@ enum { SWEEP = 1 << 20, LOOK = 96, BATCH = 512, LOWEST_POINTER = 1 << 20, LINKS_
 /* ---- labels -----------------------------------------------------------------------------------
  */
 
-/* The index of the last chunk that begins at or before ADDR, or -1. */
-static ptrdiff_t chunk_before(const struct mw_python *py, uint64_t addr)
+/* How many chunks begin before ADDR, but for the one that may hold it. */
+size_t mw_py_chunks_before(const struct mw_python *py, uint64_t addr)
 {
 	size_t low = 0, high = py->chunk_count;
 
@@ -35,14 +35,14 @@ static ptrdiff_t chunk_before(const struct mw_python *py, uint64_t addr)
 		else
 			high = mid;
 	}
-	return (ptrdiff_t)low - 1;
+	return low ? low - 1 : 0;
 }
 
 uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, uint64_t *size)
 {
 	const struct mw_py_pool *pool = mw_py_pool_find(py, addr);
 	uint64_t first, length;
-	ptrdiff_t i;
+	size_t i;
 
 	if (pool) {
 		uint64_t offset = addr - pool->addr;
@@ -52,15 +52,15 @@ uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, u
 		offset = (offset - pool->first) / pool->block_size;
 		if (offset >= pool->handed_out)
 			return NULL;
-		i = (ptrdiff_t)offset;
+		i = (size_t)offset;
 		if (start)
 			*start = pool->addr + pool->first + offset * pool->block_size;
 		if (size)
 			*size = pool->block_size;
-		return &py->labels[pool->label + (size_t)i];
+		return &py->labels[pool->label + i];
 	}
-	i = chunk_before(py, addr);
-	if (i < 0)
+	i = mw_py_chunks_before(py, addr);
+	if (!py->chunk_count || py->chunks[i] > addr)
 		return NULL;
 	first = py->chunks[i];
 	length = mw_py_chunk_size(py, first);

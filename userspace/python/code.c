@@ -52,7 +52,7 @@ static size_t collect(const uint8_t *code, size_t len, uint64_t base, uint64_t *
 
 size_t mw_py_code_refs(struct mw_python *py, const char *name, uint64_t *refs, size_t max)
 {
-	struct mw_elffile *file = mw_image__elffile(py->image, py->data.base);
+	struct mw_elffile *file = mw_py_file(py);
 	struct mw_symbol symbol;
 	uint8_t code[CODE_MAX];
 	size_t count = 0;
@@ -65,6 +65,5 @@ size_t mw_py_code_refs(struct mw_python *py, const char *name, uint64_t *refs, s
 		count = collect(code, len, mw_elffile__bias(file, py->data.base, 0) + symbol.value,
 				refs, max);
 	}
-	mw_elffile__close(file);
 	return count;
 }

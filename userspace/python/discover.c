@@ -128,16 +128,24 @@ void mw_py_refresh(struct mw_python *py)
 	read_data(py, &py->data);
 }
 
+struct mw_elffile *mw_py_file(struct mw_python *py)
+{
+	if (py->file_base != py->data.base) {
+		mw_elffile__close(py->file);
+		py->file = mw_image__elffile(py->image, py->data.base);
+		py->file_base = py->data.base;
+	}
+	return py->file;
+}
+
 uint64_t mw_py_symbol(struct mw_python *py, const char *name)
 {
-	struct mw_elffile *file = mw_image__elffile(py->image, py->data.base);
+	struct mw_elffile *file = mw_py_file(py);
 	struct mw_symbol symbol;
-	uint64_t addr = 0;
 
-	if (file && !mw_elffile__symbol(file, name, &symbol))
-		addr = mw_elffile__bias(file, py->data.base, 0) + symbol.value;
-	mw_elffile__close(file);
-	return addr;
+	if (!file || mw_elffile__symbol(file, name, &symbol))
+		return 0;
+	return mw_elffile__bias(file, py->data.base, 0) + symbol.value;
 }
 
 /* An interpreter state: one of its threads points back to it. */

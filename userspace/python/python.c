@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "image/elffile.h"
 #include "python/python_impl.h"
 
 struct mw_python *mw_python__open(struct mw_image *image, struct mw_err *err)
@@ -45,6 +46,7 @@ void mw_python__close(struct mw_python *py)
 	if (!py)
 		return;
 	mw_pages__free(&py->pages);
+	mw_elffile__close(py->file);
 	free(py->data.bytes);
 	free(py->interpreters);
 	free(py->arenas);

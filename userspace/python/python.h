@@ -198,4 +198,7 @@ void mw_python__repr(struct mw_python *py, uint64_t addr, char *buf, size_t size
 /* Python's memory as blocks in address order, for the ledger; after the census. */
 struct mw_blocks *mw_python__blocks(struct mw_python *py);
 
+/* The same, without all that lies before the arena or the chunk that holds ADDR. */
+struct mw_blocks *mw_python__blocks_at(struct mw_python *py, uint64_t addr);
+
 #endif

@@ -76,6 +76,8 @@ struct mw_python {
 	struct mw_py_info info;
 	struct mw_py_layout layout;
 	struct mw_py_data data; /* of the interpreter's module */
+	struct mw_elffile *file; /* the module's, NULL: not at hand; opened when first asked for */
+	uint64_t file_base;	/* of the module that FILE is of, 0: none was opened */
 	bool known;		/* there is a layout that fits */
 	uint64_t runtime;	/* _PyRuntime, 0: none */
 	uint64_t pymalloc;	/* usedpools, 0: not found */
@@ -159,6 +161,9 @@ void mw_py_refresh(struct mw_python *py);
 /* The address of symbol NAME of the interpreter's module, 0: not there. */
 uint64_t mw_py_symbol(struct mw_python *py, const char *name);
 
+/* The file of the interpreter's module, which stays open; NULL: it is not at hand. */
+struct mw_elffile *mw_py_file(struct mw_python *py);
+
 /* code.c: the words of data that the straight code of function NAME loads, at most MAX. */
 size_t mw_py_code_refs(struct mw_python *py, const char *name, uint64_t *refs, size_t max);
 
@@ -230,6 +235,8 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 void mw_py_object_buffers(struct mw_python *py, uint32_t type, uint64_t addr);
 
 /* census.c */
+/* How many of glibc's chunks begin before ADDR, but for the one that may hold it. */
+size_t mw_py_chunks_before(const struct mw_python *py, uint64_t addr);
 /* What may lie between a block's start and its object; before any type is looked at. */
 void mw_py_learn_before(struct mw_python *py);
 /* ADDR is in a block that an object of TYPE owns; 0 and what is in no block are passed over. */

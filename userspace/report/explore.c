@@ -32,15 +32,12 @@ static json_t *pool_json(const struct mw_py_arena *arena, const struct mw_py_poo
 int mw_show_pools(FILE *out, struct mw_survey *survey, uint64_t class, const struct mw_show *show,
 		  struct mw_err *err)
 {
-	struct mw_python *py = mw_survey__python(survey);
-	json_t *list = show->json ? json_array() : NULL;
+	struct mw_python *py = mw_survey__python(survey, err);
+	json_t *list = py && show->json ? json_array() : NULL;
 	const struct mw_py_info *info;
 
-	if (!py) {
-		json_decref(list);
-		*err = survey->py_err;
+	if (!py)
 		return err->code;
-	}
 	info = mw_python__info(py);
 	if (!show->json)
 		fprintf(out, "%-18s %6s %-7s %6s %6s  %s\n", "pool", "block", "state", "used",
@@ -63,11 +60,8 @@ int mw_show_pools(FILE *out, struct mw_survey *survey, uint64_t class, const str
 					pool->used, pool->capacity - pool->used, arena->addr);
 		}
 	}
-	if (show->json) {
-		json_dumpf(list, out, JSON_COMPACT);
-		fputc('\n', out);
-		json_decref(list);
-	}
+	if (show->json)
+		mw_json_line(out, list);
 	return 0;
 }
 
@@ -75,7 +69,6 @@ int mw_show_pools(FILE *out, struct mw_survey *survey, uint64_t class, const str
 struct visit {
 	FILE *out;
 	struct mw_python *py;
-	const struct mw_show *show;
 	const char *wanted; /* a type's name, or NULL */
 	json_t *list;
 	uint64_t count, bytes;
@@ -114,20 +107,16 @@ static int see_block(void *arg, const struct mw_py_block *b)
 	return ferror(v->out);
 }
 
-static int end_of(struct visit *v)
+static void end_of(struct visit *v)
 {
-	if (!v->list)
-		return 0;
-	json_dumpf(v->list, v->out, JSON_COMPACT);
-	fputc('\n', v->out);
-	json_decref(v->list);
-	return 0;
+	if (v->list)
+		mw_json_line(v->out, v->list);
 }
 
 int mw_show_blocks(FILE *out, struct mw_survey *survey, uint64_t addr, const struct mw_show *show,
 		   struct mw_err *err)
 {
-	struct visit v = {.out = out, .py = labelled(survey, err), .show = show};
+	struct visit v = {.out = out, .py = labelled(survey, err)};
 	const struct mw_py_pool *pool = v.py ? mw_python__pool(v.py, addr) : NULL;
 
 	if (!v.py)
@@ -141,7 +130,8 @@ int mw_show_blocks(FILE *out, struct mw_survey *survey, uint64_t addr, const str
 				  pool_states[pool->state]);
 	v.list = show->json ? json_array() : NULL;
 	mw_python__each_block(v.py, pool, see_block, &v);
-	return end_of(&v);
+	end_of(&v);
+	return 0;
 }
 
 int mw_show_freelists(FILE *out, struct mw_survey *survey, const struct mw_show *show,
@@ -171,9 +161,7 @@ int mw_show_freelists(FILE *out, struct mw_survey *survey, const struct mw_show 
 			fprintf(out, "%8" PRIu64 "  %s\n", t->parked, name);
 	}
 	if (show->json) {
-		json_dumpf(list, out, JSON_COMPACT);
-		fputc('\n', out);
-		json_decref(list);
+		mw_json_line(out, list);
 	} else {
 		fprintf(out,
 			"%8" PRIu64
@@ -212,7 +200,7 @@ static int see_object(void *arg, const struct mw_py_block *b)
 int mw_show_objects(FILE *out, struct mw_survey *survey, const char *name,
 		    const struct mw_show *show, struct mw_err *err)
 {
-	struct visit v = {.out = out, .py = labelled(survey, err), .show = show, .wanted = name};
+	struct visit v = {.out = out, .py = labelled(survey, err), .wanted = name};
 	char size[MW_UNIT_BUF];
 
 	if (!v.py)
@@ -227,24 +215,15 @@ int mw_show_objects(FILE *out, struct mw_survey *survey, const char *name,
 	if (!show->json)
 		fprintf(out, "%" PRIu64 " object%s in blocks of %s\n", v.count,
 			v.count == 1 ? "" : "s", mw_format_size(size, v.bytes));
-	return end_of(&v);
-}
-
-/* Ends with a newline, and takes over DOC. */
-static int line(FILE *out, json_t *doc)
-{
-	int ret = doc ? json_dumpf(doc, out, JSON_COMPACT) : -1;
-
-	json_decref(doc);
-	fputc('\n', out);
-	return ret || ferror(out) ? -1 : 0;
+	end_of(&v);
+	return 0;
 }
 
 static int dump_block(void *arg, const struct mw_py_block *b)
 {
 	struct visit *v = arg;
 
-	return line(v->out, block_json(b));
+	return mw_json_line(v->out, block_json(b)) || ferror(v->out);
 }
 
 int mw_show_dump(FILE *out, struct mw_survey *survey, struct mw_err *err)
@@ -259,14 +238,15 @@ int mw_show_dump(FILE *out, struct mw_survey *survey, struct mw_err *err)
 	for (size_t i = 0; i < info->arena_count && !ret; i++) {
 		const struct mw_py_arena *arena = &info->arenas[i];
 
-		ret = line(out, json_pack("{s:o,s:o,s:o,s:o}", "arena", mw_json_addr(arena->addr),
-					  "bytes", mw_json_u64(arena->size), "used_blocks",
-					  mw_json_u64(arena->used_blocks), "pools",
-					  mw_json_u64(arena->pool_count)));
+		ret = mw_json_line(out, json_pack("{s:o,s:o,s:o,s:o}", "arena",
+						  mw_json_addr(arena->addr), "bytes",
+						  mw_json_u64(arena->size), "used_blocks",
+						  mw_json_u64(arena->used_blocks), "pools",
+						  mw_json_u64(arena->pool_count)));
 		for (uint32_t k = 0; k < arena->pool_count && !ret; k++) {
 			const struct mw_py_pool *pool = &info->pools[arena->first_pool + k];
 
-			ret = line(out, pool_json(arena, pool));
+			ret = mw_json_line(out, pool_json(arena, pool));
 			if (!ret)
 				ret = mw_python__each_block(v.py, pool, dump_block, &v);
 		}
@@ -276,40 +256,34 @@ int mw_show_dump(FILE *out, struct mw_survey *survey, struct mw_err *err)
 
 int mw_show_pool_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
 {
-	struct mw_python *py = mw_survey__python(survey);
+	struct mw_python *py = mw_survey__python(survey, err);
 	const struct mw_py_pool *pool = py ? mw_python__pool(py, addr) : NULL;
 
-	if (!py) {
-		*err = survey->py_err;
+	if (!py)
 		return err->code;
-	}
 	fprintf(out, "0x%" PRIx64, pool ? pool->addr : 0);
 	return 0;
 }
 
 int mw_show_arena_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
 {
-	struct mw_python *py = mw_survey__python(survey);
+	struct mw_python *py = mw_survey__python(survey, err);
 	const struct mw_py_arena *arena = py ? mw_python__arena(py, addr) : NULL;
 
-	if (!py) {
-		*err = survey->py_err;
+	if (!py)
 		return err->code;
-	}
 	fprintf(out, "0x%" PRIx64, arena ? arena->addr : 0);
 	return 0;
 }
 
 int mw_show_type_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
 {
-	struct mw_python *py = mw_survey__python(survey);
+	struct mw_python *py = mw_survey__python(survey, err);
 	struct mw_py_type type;
 	char name[160];
 
-	if (!py) {
-		*err = survey->py_err;
+	if (!py)
 		return err->code;
-	}
 	if (mw_python__type_of(py, addr, &type))
 		return mw_err_set(err, -ENOENT, "no-object", mw_image__name(survey->image),
 				  "there is no Python object at 0x%" PRIx64, addr);

@@ -23,4 +23,15 @@ static inline json_t *mw_json_addr(uint64_t addr)
 	return json_string(text);
 }
 
+/* Write DOC, whose reference is taken over, as one line. 0, or -1: no DOC, or no memory. */
+static inline int mw_json_line(FILE *out, json_t *doc)
+{
+	int ret = doc ? json_dumpf(doc, out, JSON_COMPACT) : -1;
+
+	json_decref(doc);
+	if (!ret)
+		fputc('\n', out);
+	return ret;
+}
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "report/arenas.h"
 #include "report/census.h"
+#include "report/json.h"
 #include "report/ledger.h"
 #include "report/malloc.h"
 #include "report/show.h"
@@ -38,16 +39,10 @@ static void add_text(FILE *out, struct mw_image *image, const struct mw_show *sh
 			mw_format_duration(a, show->held_ns));
 }
 
-/* Write DOC, whose reference is taken over, as one line. */
 static int dump(FILE *out, json_t *doc, const char *name, struct mw_err *err)
 {
-	int ret = doc ? json_dumpf(doc, out, JSON_COMPACT) : -1;
-
-	json_decref(doc);
-	if (ret)
-		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
-	fputc('\n', out);
-	return 0;
+	return mw_json_line(out, doc) ? mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory")
+				      : 0;
 }
 
 int mw_show_malloc(FILE *out, struct mw_survey *survey, const struct mw_show *show,
@@ -116,12 +111,11 @@ int mw_show_arenas(FILE *out, struct mw_survey *survey, const struct mw_show *sh
 		   struct mw_err *err)
 {
 	const char *name = mw_image__name(survey->image);
-	struct mw_python *py = mw_survey__python(survey);
+	struct mw_python *py = mw_survey__python(survey, err);
 	json_t *doc;
 
 	if (!py)
-		return mw_err_set(err, survey->py_err.code, survey->py_err.name, name, "%s",
-				  survey->py_err.message);
+		return err->code;
 	if (show->json) {
 		doc = mw_arenas_json(mw_python__info(py), name);
 		if (doc)
