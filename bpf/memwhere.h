@@ -9,6 +9,7 @@
 #ifdef __bpf__
 #include <linux/types.h>
 typedef __u8 uint8_t;
+typedef __s16 int16_t;
 typedef __u32 uint32_t;
 typedef __u64 uint64_t;
 #else
@@ -136,6 +137,27 @@ struct mw_counts {
 	uint64_t freed_by_realloc;	 /* of `freed`: blocks that a realloc gave up */
 	struct mw_vm_counts vm;
 	uint64_t lost[MW_LOSTS];
+};
+
+/* ---- stacks ---------------------------------------------------------------------------------- */
+
+/* How to get from a frame to its caller's, by .eh_frame: what the stack pointer was before the call. */
+enum mw_cfa_rule {
+	MW_CFA_NONE,  /* not known, or an expression that is none of those below */
+	MW_CFA_END,   /* the outermost frame: .eh_frame says that there is no caller */
+	MW_CFA_RSP,   /* rsp + 8 * offset */
+	MW_CFA_RBP,   /* rbp + 8 * offset */
+	MW_CFA_DEREF, /* the word at rbp + 8 * offset (gcc: functions that realign their stack) */
+	MW_CFA_PLT,   /* rsp + 8, and 8 more from the 11th byte of a 16-byte PLT entry on */
+	MW_CFA_SIGNAL, /* the kernel's signal frame: registers are in a ucontext at rsp */
+};
+
+/* Code from PC on, up to the next row. The return address is always at CFA - 8. */
+struct mw_unwind_row {
+	uint32_t pc;	     /* bytes from the module's lowest address, rounded down to a page */
+	int16_t cfa_offset;  /* in units of 8 bytes */
+	uint8_t rule;	     /* enum mw_cfa_rule */
+	uint8_t rbp;	     /* caller's rbp: 0: as it is; 255: the word at rbp; n: at CFA - 8 * n */
 };
 
 /* ---- maps' keys and values ----------------------------------------------------------------- */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which sites look like leaks: those whose memory goes up and on, told apart from caches that
+ * level off, from work that comes and goes in periods, and from what a program sets up once.
+ * Pure logic on the histories of model/sites.h. Live tracing can't know that memory is
+ * unreachable, so the word is "suspect", never "leak".
+ */
+#ifndef MW_MODEL_SUSPECTS_H
+#define MW_MODEL_SUSPECTS_H
+
+#include "model/sites.h"
+
+enum mw_verdict {
+	MW_VERDICT_EARLY,    /* too few points or samples to say anything */
+	MW_VERDICT_STEADY,   /* no growth that stands out from its noise */
+	MW_VERDICT_LEVELS,   /* it grew and has levelled off: a cache */
+	MW_VERDICT_PERIODIC, /* comes and goes */
+	MW_VERDICT_STARTUP,  /* grew once, early, and not since */
+	MW_VERDICT_SUSPECT,  /* grows on, and what is old stays */
+};
+
+struct mw_suspect {
+	const struct mw_site_stats *site;
+	enum mw_verdict verdict;
+	bool by_growth;		/* judged by brk, mmap and faults, since no frees were seen */
+	double slope;		/* bytes a second */
+	double slope_error;	/* one standard error of it */
+	double confidence;	/* 0 to 1: that the slope is above 0 and goes on */
+	double born, freed;	/* objects of the oldest cohort, and how many of them are gone */
+	double age;		/* seconds since the youngest of them was made */
+	char sentence[320];	/* in words, clean */
+};
+
+/* Judge one site at NOW seconds since the watch began. */
+void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out);
+
+/* The up to MAX suspects of TARGET, the fastest growing first. Returns how many. */
+size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
+			 struct mw_suspect *out, size_t max);
+
+const char *mw_verdict_name(enum mw_verdict verdict);
+
+#endif
