@@ -316,7 +316,7 @@ static void purge_dead(struct mw_tracer *tracer)
 {
 	int fd = bpf_map__fd(tracer->bpf->maps.outstanding);
 	uint64_t *keys = NULL, batch = 0;
-	struct mw_block *blocks = NULL;
+	struct mw_alloc_record *blocks = NULL;
 	LIBBPF_OPTS(bpf_map_batch_opts, opts);
 	bool first = true;
 	int ret = 0;
