@@ -158,8 +158,7 @@ static bool learn_encoding(struct reader *r, Dwarf_Off at)
 
 	if (at == r->cie)
 		return true;
-	if (at >= r->data->d_size ||
-	    dwarf_next_cfi(r->ident, r->data, true, at, &next, &entry) ||
+	if (at >= r->data->d_size || dwarf_next_cfi(r->ident, r->data, true, at, &next, &entry) ||
 	    !dwarf_cfi_cie_p(&entry) || !address_encoding(&entry.cie, &r->encoding))
 		return false;
 	r->cie = at;
@@ -224,19 +223,26 @@ static int read_entries(struct reader *r)
 			ret = add_entry(r, &entry.fde);
 		at = next;
 	}
-	qsort(r->entries, r->count, sizeof(*r->entries), by_start);
+	if (r->count)
+		qsort(r->entries, r->count, sizeof(*r->entries), by_start);
 	return ret;
 }
 
-/* ---- from libdw's answers to a row ------------------------------------------------------------ */
+/* ---- from libdw's answers to a row -------------------------------------------------------- */
 
-/* What lazy binding pushes in the middle of a PLT's entry: see elf_x86_64_eh_frame_lazy_plt of binutils. */
+/* Lazy binding pushes in the middle of a PLT's entry: binutils' elf_x86_64_eh_frame_lazy_plt. */
 static bool is_plt(const Dwarf_Op *ops, size_t count)
 {
 	static const Dwarf_Op plt[] = {
-		{.atom = DW_OP_breg7, .number = 8}, {.atom = DW_OP_breg16}, {.atom = DW_OP_lit15},
-		{.atom = DW_OP_and},		    {.atom = DW_OP_lit11},  {.atom = DW_OP_ge},
-		{.atom = DW_OP_lit3},		    {.atom = DW_OP_shl},    {.atom = DW_OP_plus},
+		{.atom = DW_OP_breg7, .number = 8},
+		{.atom = DW_OP_breg16},
+		{.atom = DW_OP_lit15},
+		{.atom = DW_OP_and},
+		{.atom = DW_OP_lit11},
+		{.atom = DW_OP_ge},
+		{.atom = DW_OP_lit3},
+		{.atom = DW_OP_shl},
+		{.atom = DW_OP_plus},
 	};
 
 	if (count != MW_ARRAY_SIZE(plt))
@@ -301,7 +307,9 @@ static bool caller_rbp(Dwarf_Frame *frame, uint8_t *rbp)
 	*rbp = 0;
 	if (!count)
 		return !ops; /* as it is; else it is lost */
-	if (count == 1 && is_breg(&ops[0], &reg, &offset) && reg == RBP && !offset) {
+	/* An expression begins with the CFA on its stack. */
+	if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa && is_breg(&ops[1], &reg, &offset) &&
+	    reg == RBP && !offset) {
 		*rbp = RBP_AT_RBP;
 		return true;
 	}
