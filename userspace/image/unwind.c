@@ -19,10 +19,11 @@
 enum { PAGE = 4096, RBP = 6, RSP = 7, RA = 16, RBP_AT_RBP = 255, RBP_MAX = 254 };
 
 /*
- * What damaged entries may cost: libdw runs an entry from its beginning for every row, so its work
- * grows with rows times bytes.
+ * What a damaged file may cost: libdw runs an entry from its beginning for every row, so its work
+ * grows with rows times bytes. A good file of 950,000 rows needs 65 million of these.
  */
-enum { ROWS_MAX = 1 << 23, FDE_WORK_MAX = 1 << 28 };
+#define WORK_MAX (INT64_C(1) << 31)
+enum { ROWS_MAX = 1 << 23 };
 
 struct entry {
 	uint64_t start, end; /* addresses in the file */
@@ -44,6 +45,7 @@ struct reader {
 	uint8_t encoding;
 	struct entry *entries;
 	size_t count, capacity;
+	int64_t work;
 };
 
 static int find_segments(struct reader *r)
@@ -364,7 +366,6 @@ static int add_row(struct mw_unwind_table *table, struct mw_unwind_row row)
 static int add_rows(struct reader *r, struct mw_unwind_table *table, const struct entry *e,
 		    uint64_t at)
 {
-	int64_t work = FDE_WORK_MAX;
 	int ret = 0;
 
 	for (uint64_t end; !ret && at < e->end; at = end) {
@@ -374,8 +375,8 @@ static int add_rows(struct reader *r, struct mw_unwind_table *table, const struc
 		bool is_signal = false;
 
 		end = e->end;
-		work -= e->bytes;
-		if (work > 0 && !dwarf_cfi_addrframe(r->cfi, at, &frame)) {
+		r->work += e->bytes;
+		if (r->work < WORK_MAX && !dwarf_cfi_addrframe(r->cfi, at, &frame)) {
 			if (dwarf_frame_info(frame, &start, &end, &is_signal) != RA || end <= at)
 				end = e->end;
 			else
