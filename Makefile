@@ -17,7 +17,7 @@ WARN	:= -Wall -Wextra -Werror -Wshadow -Wvla $(shell $(CC) -Werror -Wformat-sign
 CFLAGS	?= -O2 -g
 MWFLAGS	= -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -DMW_VERSION='"$(VERSION)"' -fPIC \
 	  -Iuserspace -Igdb-scripts -I. -I$(BUILD) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS	= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lZydis -lzstd -llz4 -lz -lm -lpthread
+LIBS	= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lZydis -liberty -lzstd -llz4 -lz -lm -lpthread
 LDFLAGS ?=
 
 V	?= 0
