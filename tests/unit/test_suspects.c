@@ -16,6 +16,7 @@ enum kind {
 	LEAK_CHURN, /* one in ten objects stays */
 	CACHE_30,   /* full after 30 % of the watch */
 	CACHE_70,
+	CACHE_KEYS, /* every key once: ever fewer are new */
 	LOADER, /* all goes at the end of each period */
 	STARTUP,
 	CHURN,
@@ -26,7 +27,7 @@ enum kind {
 
 static const char *const kind_names[KINDS] = {
 	"leak_fast", "leak_slow", "leak_bursts", "leak_churn", "cache_30", "cache_70",
-	"loader",    "startup",	  "churn",	 "queue",      "queue_slow",
+	"cache_keys", "loader", "startup", "churn", "queue", "queue_slow",
 };
 
 static uint64_t rng_state;
@@ -185,9 +186,9 @@ static void program_tick(struct world *w, struct program *p, unsigned int tick)
 	case LEAK_SLOW:
 		make_objects(w, p, rng_poisson(12), 0);
 		break;
-	case LEAK_BURSTS: /* twelve in the watch, on average, or fewer when it is short */
-		if (rng_unit() < fmin(0.8, 12 / watch))
-			make_objects(w, p, rng_poisson(40 * watch / 12), 0);
+	case LEAK_BURSTS: /* 24 in the watch, on average, or fewer when it is short */
+		if (rng_unit() < fmin(0.7, 24 / watch))
+			make_objects(w, p, rng_poisson(80 * fmax(1 / 0.7, watch / 24)), 0);
 		break;
 	case LEAK_CHURN:
 		make_objects(w, p, rng_poisson(40), 0);
@@ -197,6 +198,9 @@ static void program_tick(struct world *w, struct program *p, unsigned int tick)
 	case CACHE_70:
 		make_objects(w, p, rng_poisson(60), 0);
 		keep_newest(p, 60 * watch * (p->kind == CACHE_30 ? 0.3 : 0.7));
+		break;
+	case CACHE_KEYS:
+		make_objects(w, p, rng_poisson(100 * exp(-5 * tick / watch)), 0);
 		break;
 	case LOADER:
 		make_objects(w, p, rng_poisson(60), 0);

@@ -22,6 +22,7 @@ enum {
  */
 #define SHARE_LATE    0.35
 #define SHARE_MINIMA  0.35
+#define SHARE_KEPT    0.7 /* of what it rose, it never fell by more than the rest */
 #define SHARE_SURVIVE 0.5
 #define SUSPECT	      0.95 /* confidence */
 #define STARTUP	      0.25 /* of the site's life: not judged */
@@ -169,6 +170,24 @@ static double fit_error(const struct series *s, double slope, double *points)
 	return spread > 0 ? sqrt(square / (n - 2) / spread * (1 + rho) / (1 - rho)) : 0;
 }
 
+/*
+ * The standard error of a slope, were the series a walk whose steps are as seen: what a leak is,
+ * each object of which comes by chance. Anything that comes back to a mean strays less.
+ */
+static double walk_error(const struct series *s)
+{
+	double steps[POINTS_MAX], square = 0, m;
+	size_t n = s->n - 1;
+
+	for (size_t i = 0; i < n; i++)
+		steps[i] = s->y[i + 1] - s->y[i];
+	m = mean(steps, n);
+	for (size_t i = 0; i < n; i++)
+		square += (steps[i] - m) * (steps[i] - m);
+	/* The slope of a walk, by least squares, has 6/5 of its ends' variance. */
+	return sqrt(1.2 * square / (double)(n - 1) * (double)n) / (s->now - s->begin);
+}
+
 /* P(slope > 0): Student's t by Wallace's transformation to a normal deviate. */
 static double positive(double slope, double error, double freedom)
 {
@@ -212,6 +231,18 @@ static double smallest(const struct series *s, double from, double to)
 	return least;
 }
 
+/* How far the series came back at most from where it had been: 0 when it never fell. */
+static double setback(const struct series *s)
+{
+	double most = -INFINITY, back = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		most = fmax(most, s->y[i]);
+		back = fmax(back, most - s->y[i]);
+	}
+	return back;
+}
+
 /* How fast the minima rise: of blocks one after another, and of the second half over the first. */
 static double minima_slope(const struct series *s)
 {
@@ -229,8 +260,23 @@ static double minima_slope(const struct series *s)
 	return isfinite(halves) ? fmin(slope, halves / (s->now - half)) : slope;
 }
 
-/* Of what grew before a cohort's end, how much is still there: the smallest share of any cohort. */
-static double survival(const struct mw_site_stats *site, const struct series *s, double slope)
+/* What the site held at TIME. */
+static double held_at(const struct series *s, double time)
+{
+	size_t i = 0;
+
+	while (i + 1 < s->n && s->t[i + 1] <= time)
+		i++;
+	return s->n ? s->y[i] : 0;
+}
+
+/*
+ * How much of what is old is still there, of the worst cohort, as a share of what SLOPE would
+ * have brought by its end: since the beginning when that is what was there then, else since W
+ * began. All that was ever made may be less: a leak in bursts.
+ */
+static double survival(const struct mw_site_stats *site, const struct series *s,
+		       const struct series *w, double slope)
 {
 	double least = 1;
 
@@ -238,7 +284,12 @@ static double survival(const struct mw_site_stats *site, const struct series *s,
 		const struct mw_site_cohort *c = &site->cohorts[i];
 		double grown = slope * (c->before - s->begin);
 
-		if (c->before > 0 && c->before <= 0.75 * s->now && grown > 0)
+		if (!(c->before > s->begin && c->before <= 0.75 * s->now))
+			continue;
+		if (held_at(s, c->before) < 0.5 * grown)
+			grown = slope * (c->before - w->begin);
+		grown = fmin(grown, fmin(c->born_bytes, held_at(s, c->before)));
+		if (grown > 0)
 			least = fmin(least, c->alive_bytes / grown);
 	}
 	return fmax(least, 0);
@@ -311,10 +362,29 @@ static double events_of(const struct mw_site_stats *site, bool by_growth)
 	return (double)site->totals.samples;
 }
 
+/*
+ * The slope's error, and P(slope > 0). There are two views of what is left over: noise around a
+ * line, or a walk. The former sees an even leak best, the latter one in bursts; both err on the
+ * large side where they do not fit, so the smaller one is right.
+ */
+static double judge_slope(const struct mw_site_stats *site, const struct series *w,
+			  struct mw_suspect *out)
+{
+	double events = sqrt(1.2 * fabs(out->slope) * noise_of_growth(site, out->by_growth) /
+			     (w->now - w->begin));
+	double points, line = hypot(fit_error(w, out->slope, &points), events);
+	double walk = fmax(walk_error(w), events);
+	double by_line = positive(out->slope, line, points - 2);
+	double by_walk = positive(out->slope, walk, (double)w->n - 2);
+
+	out->slope_error = fmin(line, walk);
+	return fmax(by_line, by_walk);
+}
+
 static void judge_history(const struct mw_site_stats *site, const struct series *s,
 			  struct mw_suspect *out)
 {
-	double life = s->now - s->begin, points, left;
+	double life = s->now - s->begin, confidence;
 	struct series w = since(s, s->begin + STARTUP * life);
 	struct series late = since(s, s->now - life / 3);
 	double least_events = out->by_growth ? STEPS_MIN : SAMPLES_MIN;
@@ -325,15 +395,13 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 	    events_of(site, out->by_growth) < least_events)
 		return;
 	out->slope = robust_fit(&w);
-	left = fit_error(&w, out->slope, &points);
-	/* The slope of a random walk, by least squares, has 6/5 of its ends' variance. */
-	out->slope_error = sqrt(left * left + 1.2 * fabs(out->slope) *
-				noise_of_growth(site, out->by_growth) / (w.now - w.begin));
+	confidence = judge_slope(site, &w, out);
 	goes_on = reached(fit(&late, NULL), out->slope, SHARE_LATE);
-	rises = reached(minima_slope(&w), out->slope, SHARE_MINIMA);
-	survives = out->by_growth ? 1 : reached(survival(site, &w, out->slope), 1, SHARE_SURVIVE);
-	out->confidence = positive(out->slope, out->slope_error, points - 2) * goes_on * rises *
-			  survives;
+	rises = fmax(reached(minima_slope(&w), out->slope, SHARE_MINIMA),
+		     reached(out->slope * (w.now - w.begin) - setback(&w),
+			     out->slope * (w.now - w.begin), SHARE_KEPT));
+	survives = out->by_growth ? 1 : reached(survival(site, s, &w, out->slope), 1, SHARE_SURVIVE);
+	out->confidence = confidence * goes_on * rises * survives;
 	if (out->slope > 0 && out->confidence >= SUSPECT)
 		out->verdict = MW_VERDICT_SUSPECT;
 	else
