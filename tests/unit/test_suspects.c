@@ -14,6 +14,8 @@ enum kind {
 	LEAK_SLOW,
 	LEAK_BURSTS,
 	LEAK_CHURN, /* one in ten objects stays */
+	LEAK_SPIKES, /* with much that comes and goes in between */
+	LEAK_LATE,   /* from a third of the watch on, where there was churn before */
 	CACHE_30,   /* full after 30 % of the watch */
 	CACHE_70,
 	CACHE_KEYS, /* every key once: ever fewer are new */
@@ -26,7 +28,7 @@ enum kind {
 };
 
 static const char *const kind_names[KINDS] = {
-	"leak_fast", "leak_slow", "leak_bursts", "leak_churn", "cache_30", "cache_70",
+	"leak_fast", "leak_slow", "leak_bursts", "leak_churn", "leak_spikes", "leak_late", "cache_30", "cache_70",
 	"cache_keys", "loader", "startup", "churn", "queue", "queue_slow",
 };
 
@@ -194,13 +196,22 @@ static void program_tick(struct world *w, struct program *p, unsigned int tick)
 		make_objects(w, p, rng_poisson(40), 0);
 		make_objects(w, p, rng_poisson(360), w->pace);
 		break;
+	case LEAK_SPIKES:
+		make_objects(w, p, rng_poisson(40), 0);
+		if (tick % (2 + w->ticks / 8) == 0)
+			make_objects(w, p, (unsigned int)(20 * watch), 0.7 * w->pace);
+		break;
+	case LEAK_LATE:
+		make_objects(w, p, rng_poisson(tick > watch / 3 ? 60 : 0), 0);
+		make_objects(w, p, rng_poisson(60), w->pace);
+		break;
 	case CACHE_30:
 	case CACHE_70:
 		make_objects(w, p, rng_poisson(60), 0);
 		keep_newest(p, 60 * watch * (p->kind == CACHE_30 ? 0.3 : 0.7));
 		break;
 	case CACHE_KEYS:
-		make_objects(w, p, rng_poisson(100 * exp(-5 * tick / watch)), 0);
+		make_objects(w, p, rng_poisson(100 * exp(-5.0 * tick / watch)), 0);
 		break;
 	case LOADER:
 		make_objects(w, p, rng_poisson(60), 0);
@@ -208,7 +219,8 @@ static void program_tick(struct world *w, struct program *p, unsigned int tick)
 			p->head = p->made;
 		break;
 	case STARTUP:
-		make_objects(w, p, rng_poisson(tick <= watch / 10 ? 200 : 0.02), 0);
+		make_objects(w, p, rng_poisson(tick <= watch / 10 ? 200 : 0), 0);
+		make_objects(w, p, rng_poisson(0.2), 5 * w->pace);
 		break;
 	case CHURN:
 		make_objects(w, p, rng_poisson(400), 1.5 * w->pace);
@@ -267,7 +279,8 @@ static void world_cohorts(struct world *w)
 }
 
 enum {
-	LEAKS = 1u << LEAK_FAST | 1u << LEAK_SLOW | 1u << LEAK_BURSTS | 1u << LEAK_CHURN,
+	LEAKS = 1u << LEAK_FAST | 1u << LEAK_SLOW | 1u << LEAK_BURSTS | 1u << LEAK_CHURN |
+		1u << LEAK_SPIKES | 1u << LEAK_LATE,
 	OTHERS = (1u << KINDS) - 1 - LEAKS,
 };
 
@@ -284,10 +297,11 @@ static void measure(uint64_t seeds)
 		for (int l = 0; l < LENGTHS; l++) {
 			struct world w;
 
-			world_open(&w, seed, lengths[l], 1, 16384);
+			world_open(&w, seed, lengths[l], 1, getenv("MW_EXACT") ? 0 : 16384);
 			for (unsigned int t = 1; t <= lengths[l]; t++)
 				world_tick(&w, t, LEAKS | OTHERS);
-			world_cohorts(&w);
+			if (!getenv("MW_NO_COHORTS"))
+				world_cohorts(&w);
 			for (int k = 0; k < KINDS; k++) {
 				struct mw_suspect s;
 

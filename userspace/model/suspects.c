@@ -20,7 +20,8 @@ enum {
  * A suspect's growth must go on, rise at its minima and survive, each at least in this share of
  * what an even leak of the same slope would show: an even one shows 1, a full cache or a period 0.
  */
-#define SHARE_LATE    0.35
+#define SHARE_LATE    0.35 /* the last third's slope, of all */
+#define SHARE_EARLIER 0.25 /* and of the half of all that came first */
 #define SHARE_MINIMA  0.35
 #define SHARE_KEPT    0.7 /* of what it rose, it never fell by more than the rest */
 #define SHARE_SURVIVE 0.5
@@ -273,12 +274,14 @@ static double held_at(const struct series *s, double time)
 /*
  * How much of what is old is still there, of the worst cohort, as a share of what SLOPE would
  * have brought by its end: since the beginning when that is what was there then, else since W
- * began. All that was ever made may be less: a leak in bursts.
+ * began. All that was ever made may be less: a leak in bursts. Without cohorts, what is asked for
+ * is that most of what was made since W began was not freed, and that finds fewer leaks.
  */
 static double survival(const struct mw_site_stats *site, const struct series *s,
 		       const struct series *w, double slope)
 {
-	double least = 1;
+	double least = 1, made = site->totals.alloc_bytes;
+	bool looked_at = false;
 
 	for (size_t i = 0; i < MW_SITE_COHORTS; i++) {
 		const struct mw_site_cohort *c = &site->cohorts[i];
@@ -286,12 +289,19 @@ static double survival(const struct mw_site_stats *site, const struct series *s,
 
 		if (!(c->before > s->begin && c->before <= 0.75 * s->now))
 			continue;
+		looked_at = true;
 		if (held_at(s, c->before) < 0.5 * grown)
 			grown = slope * (c->before - w->begin);
 		grown = fmin(grown, fmin(c->born_bytes, held_at(s, c->before)));
 		if (grown > 0)
 			least = fmin(least, c->alive_bytes / grown);
 	}
+	for (size_t i = 0; i < site->point_count && !looked_at; i++) {
+		if (site->points[i].elapsed <= w->begin)
+			made = site->totals.alloc_bytes - site->points[i].alloc_bytes;
+	}
+	if (!looked_at)
+		least = made > 0 ? slope * (w->now - w->begin) / made : 0;
 	return fmax(least, 0);
 }
 
@@ -387,6 +397,8 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 	double life = s->now - s->begin, confidence;
 	struct series w = since(s, s->begin + STARTUP * life);
 	struct series late = since(s, s->now - life / 3);
+	struct series early = until(&w, w.begin + (w.now - w.begin) / 2);
+	double lately = fit(&late, NULL);
 	double least_events = out->by_growth ? STEPS_MIN : SAMPLES_MIN;
 	double goes_on, rises, survives;
 
@@ -396,7 +408,8 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 		return;
 	out->slope = robust_fit(&w);
 	confidence = judge_slope(site, &w, out);
-	goes_on = reached(fit(&late, NULL), out->slope, SHARE_LATE);
+	goes_on = fmin(reached(lately, out->slope, SHARE_LATE),
+		       reached(lately, fmax(fit(&early, NULL), out->slope), SHARE_EARLIER));
 	rises = fmax(reached(minima_slope(&w), out->slope, SHARE_MINIMA),
 		     reached(out->slope * (w.now - w.begin) - setback(&w),
 			     out->slope * (w.now - w.begin), SHARE_KEPT));
