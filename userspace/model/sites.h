@@ -71,7 +71,7 @@ struct mw_site_stats {
 	uint32_t frame_count;
 	const struct mw_frame *frames; /* innermost first; owned by the sites */
 	struct mw_site_totals totals;
-	double first_seen, last_seen;  /* seconds since the watch began */
+	double first_seen, last_seen;  /* seconds since the watch began; -1 until they are set */
 	struct mw_site_cohort cohorts[MW_SITE_COHORTS]; /* of all, half and a quarter of the time */
 	size_t point_count;
 	struct mw_site_point points[MW_SITE_HISTORY]; /* oldest first; coarser as time goes on */

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/test.h"
+#include "model/sites.h"
+
+static struct mw_frame python_frame(const char *file, uint32_t line, const char *function)
+{
+	return (struct mw_frame){MW_FRAME_PYTHON, line, function, file, 0};
+}
+
+static struct mw_frame native_frame(const char *module, const char *function, uint64_t offset)
+{
+	return (struct mw_frame){MW_FRAME_NATIVE, 0, function, module, offset};
+}
+
+TEST(same_stack_is_same_site)
+{
+	struct mw_sites *sites = mw_sites__new();
+	char name[] = "load_user", file[] = "/srv/app.py";
+	struct mw_frame f[2] = {python_frame(file, 88, name), python_frame(file, 12, "main")};
+	struct mw_site_stats *a = mw_sites__intern(sites, 1, f, 2, MW_SITE_PARTIAL);
+
+	CHECK(a);
+	CHECK(mw_sites__intern(sites, 1, f, 2, MW_SITE_TRUNCATED) == a);
+	CHECK_INT(a->flags, MW_SITE_PARTIAL | MW_SITE_TRUNCATED);
+	CHECK_INT(a->id, 1);
+	CHECK(a->first_seen == -1);
+	/* What is interned is a copy. */
+	strcpy(name, "xxxx");
+	strcpy(file, "yyyy");
+	CHECK_STR(a->frames[0].function, "load_user");
+	CHECK_STR(a->frames[1].file, "/srv/app.py");
+	CHECK_INT(a->frame_count, 2);
+	mw_sites__free(sites);
+}
+
+TEST(every_part_of_a_stack_tells_sites_apart)
+{
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_frame base[2] = {native_frame("libfoo.so", "parse", 28),
+				   python_frame("/srv/app.py", 12, "main")};
+	struct mw_frame f[2];
+	struct mw_site_stats *seen[9];
+
+#define WITH(change_, target_, count_)                                                             \
+	(memcpy(f, base, sizeof(f)), change_, mw_sites__intern(sites, target_, f, count_, 0))
+	seen[0] = WITH((void)0, 1, 2);
+	seen[1] = WITH(f[0].kind = MW_FRAME_PYTHON, 1, 2);
+	seen[2] = WITH(f[0].function = "parser", 1, 2);
+	seen[3] = WITH(f[0].file = "libfo.so", 1, 2);
+	seen[4] = WITH(f[1].line = 13, 1, 2);
+	seen[5] = WITH(f[0].offset = 29, 1, 2);
+	seen[6] = WITH((void)0, 2, 2);
+	seen[7] = WITH((void)0, 1, 1);
+	seen[8] = WITH((void)0, 1, 0);
+	for (size_t i = 0; i < 9; i++) {
+		CHECK(seen[i]);
+		CHECK_INT(seen[i]->id, i + 1);
+	}
+	CHECK(WITH((void)0, 1, 2) == seen[0]);
+	CHECK(WITH((void)0, 1, 0) == seen[8]);
+	CHECK_INT(mw_sites__count(sites), 9);
+	mw_sites__free(sites);
+}
+
+TEST(many_sites_stay_where_they_are)
+{
+	enum { SITES = 20011 };
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_site_stats **at = calloc(SITES, sizeof(*at));
+
+	for (uint32_t i = 0; i < SITES; i++) {
+		struct mw_frame f = python_frame("/srv/app.py", i, "f");
+
+		at[i] = mw_sites__intern(sites, i % 3, &f, 1, 0);
+		CHECK(at[i]);
+		CHECK_INT(at[i]->id, i + 1);
+	}
+	CHECK_INT(mw_sites__count(sites), SITES);
+	for (uint32_t i = 0; i < SITES; i++) {
+		struct mw_frame f = python_frame("/srv/app.py", i, "f");
+
+		CHECK(mw_sites__intern(sites, i % 3, &f, 1, 0) == at[i]);
+		CHECK(mw_sites__at(sites, i) == at[i]);
+		CHECK_INT(at[i]->frames[0].line, i);
+	}
+	CHECK_INT(mw_sites__count(sites), SITES);
+	free(at);
+	mw_sites__free(sites);
+}
+
+/* What a history of LENGTH ticks, a second apart, must be like, whenever its site came. */
+static void check_even(const struct mw_site_stats *site, unsigned int length, unsigned int born)
+{
+	double pace = site->points[1].elapsed - site->points[0].elapsed;
+
+	CHECK(site->point_count >= 2 && site->point_count <= MW_SITE_HISTORY);
+	for (size_t i = 0; i < site->point_count; i++) {
+		const struct mw_site_point *p = &site->points[i];
+
+		CHECK(i == 0 || p->elapsed - p[-1].elapsed == pace);
+		/* The site's own clock: 7 bytes a second since it was born. */
+		CHECK(p->alloc_bytes == 7 * (p->elapsed - born));
+		CHECK(p->freed_bytes == 3 * p->elapsed);
+		CHECK(p->grown_bytes == 11 && p->returned_bytes == 5 && p->fault_bytes == 13);
+		CHECK(p->allocs == 17 && p->frees == 19);
+	}
+	CHECK(site->points[0].elapsed <= born + pace);
+	CHECK(site->points[site->point_count - 1].elapsed > length - pace);
+}
+
+TEST(history_always_spans_the_whole_watch_evenly)
+{
+	static const unsigned int born[] = {0, 1, 5, 6, 100, 333};
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_site_stats *site[6] = {NULL};
+
+	for (unsigned int t = 1; t <= 5000; t++) {
+		for (unsigned int i = 0; i < 6; i++) {
+			struct mw_frame f = python_frame("/srv/app.py", i + 1, "f");
+
+			if (t <= born[i])
+				continue;
+			site[i] = mw_sites__intern(sites, 1, &f, 1, 0);
+			site[i]->totals.alloc_bytes = 7.0 * (t - born[i]);
+			site[i]->totals.freed_bytes = 3.0 * t;
+			site[i]->totals.grown_bytes = 11;
+			site[i]->totals.returned_bytes = 5;
+			site[i]->totals.fault_bytes = 13;
+			site[i]->totals.allocs = 17;
+			site[i]->totals.frees = 19;
+		}
+		mw_sites__tick(sites, t);
+		CHECK(t > 64 || site[0]->point_count == t);
+		CHECK(t <= 64 || site[0]->point_count >= 32);
+		for (unsigned int i = 0; i < 6; i++) {
+			size_t k = site[i] ? site[i]->point_count : 0;
+
+			if (t <= 64 ? k >= 2 : t > born[i] + 400)
+				check_even(site[i], t, born[i]);
+			/* Points of all sites are of the same moments. */
+			if (k) {
+				const struct mw_site_point *p = &site[0]->points[site[0]->point_count];
+
+				CHECK(p[-1].elapsed == site[i]->points[k - 1].elapsed);
+			}
+		}
+	}
+	mw_sites__free(sites);
+}
+
+TEST(top_ranks_by_each_order)
+{
+	struct mw_sites *sites = mw_sites__new();
+	const struct mw_site_stats *out[8];
+	struct mw_site_stats *site[7];
+
+	for (uint32_t i = 0; i < 7; i++) {
+		struct mw_frame f = python_frame("/srv/app.py", i + 1, "f");
+
+		site[i] = mw_sites__intern(sites, i == 6 ? 2 : 1, &f, 1, 0);
+	}
+	/*                 outstanding    growth       allocs  bytes          faults */
+	site[0]->totals = (struct mw_site_totals){.alloc_bytes = 900, .freed_bytes = 890};
+	site[1]->totals = (struct mw_site_totals){.alloc_bytes = 100, .freed_bytes = 20};
+	site[2]->totals = (struct mw_site_totals){.grown_bytes = 50, .returned_bytes = 45};
+	site[3]->totals = (struct mw_site_totals){.grown_bytes = 31, .allocs = 3};
+	site[4]->totals = (struct mw_site_totals){.fault_bytes = 4096, .allocs = 5};
+	site[5]->totals = (struct mw_site_totals){.alloc_bytes = 10, .freed_bytes = 11};
+	site[6]->totals = (struct mw_site_totals){.alloc_bytes = 1e6, .fault_bytes = 1e6};
+
+	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_OUTSTANDING, out, 8), 2);
+	CHECK(out[0] == site[1] && out[1] == site[0]);
+	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_GROWTH, out, 8), 2);
+	CHECK(out[0] == site[3] && out[1] == site[2]);
+	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_ALLOCS, out, 8), 2);
+	CHECK(out[0] == site[4] && out[1] == site[3]);
+	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_BYTES, out, 2), 2);
+	CHECK(out[0] == site[0] && out[1] == site[1]);
+	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_FAULTS, out, 8), 1);
+	CHECK(out[0] == site[4]);
+	CHECK_INT(mw_sites__top(sites, 2, MW_SITES_BY_FAULTS, out, 8), 1);
+	CHECK(out[0] == site[6]);
+	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_BYTES, out, 0), 0);
+	CHECK(mw_site_error(site[0]) == 0);
+	site[0]->totals.live_variance = 49;
+	CHECK(mw_site_error(site[0]) == 7);
+	mw_sites__free(sites);
+}
+
+TEST(top_of_many_is_sorted_and_complete)
+{
+	enum { SITES = 997, MAX = 20 };
+	struct mw_sites *sites = mw_sites__new();
+	const struct mw_site_stats *out[MAX];
+
+	/* 997 is prime: the keys are 0..996 in a shuffled order. */
+	for (uint32_t i = 0; i < SITES; i++) {
+		struct mw_frame f = python_frame("/srv/app.py", i, "f");
+
+		mw_sites__intern(sites, 1, &f, 1, 0)->totals.allocs = i * 613 % SITES;
+	}
+	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_ALLOCS, out, MAX), MAX);
+	for (int i = 0; i < MAX; i++)
+		CHECK_INT(out[i]->totals.allocs, SITES - 1 - i);
+	mw_sites__free(sites);
+}
+
+/* The leaf's name of a stack of COUNT frames, or "" for none. */
+static const char *leaf_of(const struct mw_frame *frames, uint32_t count)
+{
+	struct mw_site_stats site = {.frames = frames, .frame_count = count};
+	const struct mw_frame *leaf = mw_site_leaf(&site);
+
+	return leaf ? leaf->function : "";
+}
+
+TEST(leaf_is_the_frame_a_person_would_name)
+{
+	static const char *const library[] = {
+		"/usr/lib/python3.11/json/decoder.py",
+		"/usr/local/lib/python3.13t/threading.py",
+		"/usr/lib/python3/dist-packages/yaml/reader.py",
+		"/srv/venv/lib/python3.12/site-packages/requests/api.py",
+		"C/site-packages/x.py",
+		"<frozen importlib._bootstrap>",
+	};
+	static const char *const own[] = {"/srv/app.py", "<string>", "/srv/lib/pythonic/app.py",
+					  "/home/u/python3.11/app.py", ""};
+
+	for (size_t i = 0; i < sizeof(library) / sizeof(library[0]); i++) {
+		for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++) {
+			struct mw_frame f[] = {
+				{MW_FRAME_NATIVE, 0, "malloc", "libc.so.6", 1},
+				{MW_FRAME_NATIVE, 0, "parse", "libfoo.so", 1},
+				{MW_FRAME_PYTHON, 3, "library", library[i], 0},
+				{MW_FRAME_PYTHON, 4, "own", own[k], 0},
+				{MW_FRAME_PYTHON, 5, "outer", "/srv/outer.py", 0},
+			};
+
+			CHECK_STR(leaf_of(f, 5), "own");
+			CHECK_STR(leaf_of(f, 3), "library");
+			CHECK_STR(leaf_of(f, 2), "parse");
+			CHECK_STR(leaf_of(f, 1), "");
+		}
+	}
+	CHECK_STR(leaf_of(NULL, 0), "");
+}
+
+TEST(leaf_is_outside_the_allocator)
+{
+	static const char *const inside[] = {
+		"malloc", "calloc", "realloc", "_int_malloc", "sysmalloc", "PyObject_Malloc",
+		"PyMem_RawMalloc", "_PyObject_GC_New", "operator new(unsigned long)", "mmap",
+		"brk", "sbrk", "_Znwm", "__libc_malloc",
+	};
+	static const char *const outside[] = {"malloc_user", "mmap_file", "brk_reader", "main", "",
+					      "__libc_start_main", "callocate", "mi_parse"};
+	struct mw_frame note = {MW_FRAME_NOTE, 0, "no unwind rule", "", 0};
+
+	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+		struct mw_frame f[] = {native_frame("libc.so.6", inside[i], 0), note,
+				       native_frame("libfoo.so", "parse", 0)};
+
+		CHECK_STR(leaf_of(f, 3), "parse");
+		CHECK_STR(leaf_of(f, 2), "");
+	}
+	for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
+		struct mw_frame f[] = {native_frame("a.out", outside[i], 7),
+				       native_frame("libfoo.so", "parse", 0)};
+
+		CHECK_STR(leaf_of(f, 2), outside[i]);
+	}
+}
+
+TEST(frames_are_written_as_people_say_them)
+{
+	struct mw_frame f = python_frame("/srv/app.py", 88, "load_user");
+	char buf[64], small[14];
+
+	CHECK_STR(mw_frame_format(&f, buf, sizeof(buf)), "app.py:88 load_user");
+	CHECK_STR(mw_frame_format(&f, small, sizeof(small)), "app.py:88 ...");
+	f = python_frame("<string>", 1, "<module>");
+	CHECK_STR(mw_frame_format(&f, buf, sizeof(buf)), "<string>:1 <module>");
+	f = python_frame("/srv/app.py", 0, "f");
+	CHECK_STR(mw_frame_format(&f, buf, sizeof(buf)), "app.py f");
+	f = native_frame("libfoo.so", "parse", 0x1c);
+	CHECK_STR(mw_frame_format(&f, buf, sizeof(buf)), "libfoo.so parse+0x1c");
+	f.line = 7;
+	CHECK_STR(mw_frame_format(&f, buf, sizeof(buf)), "libfoo.so parse:7");
+	f = native_frame("libfoo.so", "", 0x1234);
+	CHECK_STR(mw_frame_format(&f, buf, sizeof(buf)), "libfoo.so+0x1234");
+	f = (struct mw_frame){MW_FRAME_NOTE, 0, "no unwind rule", "", 0};
+	CHECK_STR(mw_frame_format(&f, buf, sizeof(buf)), "[no unwind rule]");
+	/* A character of two bytes is never cut in half. */
+	f = python_frame("\303\244\303\244\303\244\303\244\303\244\303\244", 1, "f");
+	CHECK_STR(mw_frame_format(&f, small, 10), "\303\244\303\244\303\244...");
+}
