@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -204,6 +205,17 @@ void mw_namer__range(const struct mw_namer *namer, uint64_t *start, uint64_t *en
 {
 	*start = namer->start;
 	*end = namer->end;
+}
+
+void mw_namer__build_id(struct mw_namer *namer, char *text, size_t size)
+{
+	const unsigned char *id;
+	GElf_Addr addr;
+	int len = dwfl_module_build_id(namer->module, &id, &addr);
+
+	*text = '\0';
+	for (int i = 0; i < len && 2 * (size_t)i + 2 < size; i++)
+		snprintf(text + 2 * i, 3, "%02x", id[i]);
 }
 
 /* ---- questions --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #define MW_IMAGE_NAMER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "image/maps.h"
@@ -24,6 +25,9 @@ void mw_namer__close(struct mw_namer *namer);
 
 /* The addresses of its segments, [START, END). */
 void mw_namer__range(const struct mw_namer *namer, uint64_t *start, uint64_t *end);
+
+/* The file's build id as hexadecimal text, or "". */
+void mw_namer__build_id(struct mw_namer *namer, char *text, size_t size);
 
 /* The function or variable that holds ADDR: its name as in the file, good until the namer is
  * closed. */
