@@ -256,6 +256,8 @@ struct mw_site_counts {
 /* f(x) = x / (1 - e^-x), from x = 0 on in steps of 1/64, in units of 2^-20. */
 enum { MW_WEIGHT_STEPS = 64, MW_WEIGHT_MAX = 8, MW_WEIGHTS = MW_WEIGHT_STEPS * MW_WEIGHT_MAX + 2 };
 
+enum { MW_LOG2_STEPS = 64 };
+
 /* ---- maps' keys and values ----------------------------------------------------------------- */
 
 enum {

@@ -136,68 +136,75 @@ static __always_inline __u32 check_code(struct mw_walker *w, const struct mw_py_
 }
 
 /*
- * The thread's frames into STACK, at most MAX of them. A frame on the C stack that runs no Python
- * function of its own (from 3.12 on) marks where C entered Python; 3.11 has a flag for it; before,
- * every frame was entered from C.
+ * One frame into the stack. How many there are is kept in memory, not in a register: a number that
+ * the verifier knew would be another state for each of its values, times each round of the loop.
+ * The address of the frame before it; 0 ends the walk.
+ */
+static __always_inline __u64 python_step(struct mw_walker *w, const struct mw_py_walk *py,
+					 __u64 frame, __u32 max)
+{
+	struct mw_stack *stack = &w->stack;
+	__u32 n = stack->python_count, size = py->frame_size, check;
+	struct mw_py_frame *out;
+	__u64 code, previous;
+	__s64 instr;
+
+	if (size > sizeof(w->frame))
+		size = sizeof(w->frame);
+	if (frame & 7 || bpf_probe_read_user(w->frame, size, (void *)frame)) {
+		stack->flags |= MW_STACK_PARTIAL;
+		return 0;
+	}
+	previous = word_in(w->frame, 0x78, py->frame_previous);
+	if (py->frame_owner != MW_PY_NONE &&
+	    w->frame[py->frame_owner & 0x7f] >= MW_OWNERS_ON_C_STACK) {
+		if (n && n <= MW_PY_FRAMES)
+			stack->python[n - 1].check |= 1;
+		return previous;
+	}
+	if (n >= max || n >= MW_PY_FRAMES) {
+		stack->flags |= MW_STACK_TRUNCATED;
+		return 0;
+	}
+	code = word_in(w->frame, 0x78, py->frame_code) & ~7ULL;
+	check = check_code(w, py, code);
+	if (!check) {
+		stack->flags |= MW_STACK_PARTIAL;
+		return previous;
+	}
+	if (py->instr_is_index)
+		instr = (__s64)*(const __s32 *)(w->frame + (py->frame_instr & 0x7c)) *
+			py->instr_is_index;
+	else
+		instr = word_in(w->frame, 0x78, py->frame_instr) - code - py->co_code;
+	/* To 3.10 there is no owner: each frame is a call of the evaluating function. */
+	if (py->frame_owner == MW_PY_NONE ||
+	    (py->frame_is_entry != MW_PY_NONE && w->frame[py->frame_is_entry & 0x7f]))
+		check |= 1;
+	out = &stack->python[n];
+	out->code = code;
+	out->offset = instr < 0 ? 0 : instr;
+	out->check = check;
+	stack->python_count = n + 1;
+	return previous;
+}
+
+/*
+ * The thread's frames into the walker's stack, at most MAX of them. A frame on the C stack that runs
+ * no Python function of its own (from 3.12 on) marks where C entered Python; 3.11 has a flag for it;
+ * before, every frame was entered from C.
  */
 static __always_inline void mw_walk_python(struct mw_walker *w, const struct mw_py_walk *py,
 					   __u64 thread, __u64 now, __u32 max)
 {
-	struct mw_stack *stack = &w->stack;
 	__u64 tstate = find_tstate(w, py, thread, now), frame;
-	__u32 n = 0, size = py->frame_size;
 
 	if (!tstate)
 		return;
-	if (size > sizeof(w->frame))
-		size = sizeof(w->frame);
 	frame = first_frame(py, tstate);
 	/* A few rounds more than frames: some frames are no functions'. */
-	for (__u32 i = 0; i < 2 * MW_PY_FRAMES; i++) {
-		struct mw_py_frame *out;
-		__u64 code, instr;
-		__u32 check;
-
-		if (!frame)
-			break;
-		if (frame & 7 || bpf_probe_read_user(w->frame, size, (void *)frame)) {
-			stack->flags |= MW_STACK_PARTIAL;
-			break;
-		}
-		frame = word_in(w->frame, 0x78, py->frame_previous);
-		if (py->frame_owner != MW_PY_NONE &&
-		    w->frame[py->frame_owner & 0x7f] >= MW_OWNERS_ON_C_STACK) {
-			if (n && n <= MW_PY_FRAMES)
-				stack->python[n - 1].check |= 1;
-			continue;
-		}
-		if (n >= max || n >= MW_PY_FRAMES) {
-			stack->flags |= MW_STACK_TRUNCATED;
-			break;
-		}
-		code = word_in(w->frame, 0x78, py->frame_code) & ~7ULL;
-		check = check_code(w, py, code);
-		if (!check) {
-			stack->flags |= MW_STACK_PARTIAL;
-			continue;
-		}
-		out = &stack->python[n];
-		instr = word_in(w->frame, 0x78, py->frame_instr);
-		if (py->instr_is_index)
-			instr = (__s64)(__s32)*(const __u32 *)(w->frame + (py->frame_instr & 0x7c)) *
-				py->instr_is_index;
-		else
-			instr -= code + py->co_code;
-		out->code = code;
-		out->offset = (__s64)instr < 0 ? 0 : (__u32)instr;
-		/* To 3.10 there is no owner: each frame is a call of the evaluating function. */
-		if (py->frame_owner == MW_PY_NONE ||
-		    (py->frame_is_entry != MW_PY_NONE && w->frame[py->frame_is_entry & 0x7f]))
-			check |= 1;
-		out->check = check;
-		n++;
-	}
-	stack->python_count = n;
+	for (__u32 i = 0; i < 2 * MW_PY_FRAMES && frame; i++)
+		frame = python_step(w, py, frame, max);
 }
 
 #endif

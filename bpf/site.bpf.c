@@ -27,10 +27,10 @@ struct {
 } no_walker SEC(".maps");
 
 /* log2(1 + i / 64) in units of 2^-16, for mw_draw_period(); entry 64 is for the interpolation. */
-const volatile __u32 mw_log2_table[65] = {0};
+const volatile __u32 mw_log2_table[MW_LOG2_STEPS + 1];
 
-/* Growth in one thread: so many stacks are taken in so long a time (5 us each: under 0.3 %). */
-enum { GROWTH_WALKS = 50, GROWTH_NS = 100000000 };
+/* Growth in one thread: so many stacks are taken in so long a time (5 us each: under 0.5 %). */
+enum { GROWTH_WALKS = 100, GROWTH_NS = 100000000 };
 
 __noinline __u64 mw_draw_period(__u32 random)
 {

@@ -61,6 +61,11 @@ struct mw_options {
 	uint64_t min_size, max_size; /* bytes */
 	uint64_t max_outstanding;    /* entries */
 	uint64_t ring_size;	     /* bytes */
+	const char *sites;	     /* "none", "sampled", "leaf", "all" */
+	uint64_t sample;	     /* bytes between two samples */
+	const char *by;		     /* what sites are ranked by */
+	uint64_t top;		     /* sites shown */
+	bool stacks;		     /* with all their frames */
 };
 
 struct mw_command {

@@ -34,6 +34,17 @@ const struct mw_option mw_option_table[] = {
 	 "remember at most N blocks that were not freed yet (default 4194304)", NULL},
 	{"ring-size", 0, MW_OPT_SIZE, FIELD(ring_size), MW_CMD_TRACING, "SIZE",
 	 "buffer for events on their way to the report (default 256K)", NULL},
+	{"sites", 's', MW_OPT_WORD, FIELD(sites), MW_CMD_TRACING, "WHICH",
+	 "stacks of sampled allocations (default), leaf: the line of all, all: stacks of all, none",
+	 "sampled leaf all none"},
+	{"sample", 0, MW_OPT_SIZE, FIELD(sample), MW_CMD_TRACING, "SIZE",
+	 "bytes allocated between two samples, on average (default 512K)", NULL},
+	{"by", 0, MW_OPT_WORD, FIELD(by), MW_CMD_TRACING, "WHAT",
+	 "rank sites by outstanding, growth, allocs, bytes or faults (default: as the mode knows)",
+	 "auto outstanding growth allocs bytes faults"},
+	{"top", 't', MW_OPT_UINT, FIELD(top), MW_CMD_TRACING, "N", "show N sites (default 5)", NULL},
+	{"stacks", 0, MW_OPT_FLAG, FIELD(stacks), MW_CMD_TRACING, NULL,
+	 "show the whole stack of each site", NULL},
 	{"json", 'j', MW_OPT_FLAG, FIELD(json), MW_CMD_ANY, NULL,
 	 "print JSON, one object a line for streams; errors, too", NULL},
 	{"verbose", 'v', MW_OPT_FLAG, FIELD(verbose), MW_CMD_ANY, NULL,
@@ -69,6 +80,10 @@ static void set_defaults(struct mw_options *opt)
 	opt->max_size = UINT64_MAX;
 	opt->max_outstanding = 4 << 20;
 	opt->ring_size = 256 << 10;
+	opt->sites = "sampled";
+	opt->sample = 512 << 10;
+	opt->by = "auto";
+	opt->top = 5;
 }
 
 static bool is_choice(const char *choices, const char *word)
@@ -156,6 +171,10 @@ static int check(const struct mw_options *opt, struct mw_err *err)
 				  "at most 268435456 (each entry takes about 100 bytes)");
 	if (opt->ring_size < 4096 || opt->ring_size > 1 << 30)
 		return mw_err_set(err, -EINVAL, "usage", "ring-size", "between 4K and 1G");
+	if (opt->sample < 1 || opt->sample > 1ULL << 32)
+		return mw_err_set(err, -EINVAL, "usage", "sample", "between 1 and 4G");
+	if (opt->top > 1000)
+		return mw_err_set(err, -EINVAL, "usage", "top", "at most 1000");
 	return 0;
 }
 

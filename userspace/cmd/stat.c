@@ -63,6 +63,26 @@ static enum mw_mode parse_mode(const char *word)
 					 MW_MODE_EXACT;
 }
 
+static enum mw_sites_mode parse_sites(const char *word)
+{
+	return !strcmp(word, "none") ? MW_SITES_NONE :
+	       !strcmp(word, "leaf") ? MW_SITES_LEAF :
+	       !strcmp(word, "all")  ? MW_SITES_ALL :
+				       MW_SITES_SAMPLED;
+}
+
+/* By what the mode can know: what is not freed yet, what was allocated, what the kernel gave. */
+static enum mw_site_order parse_order(const char *word, enum mw_mode mode)
+{
+	for (enum mw_site_order order = 0; order < MW_SITES_ORDERS; order++) {
+		if (!strcmp(word, mw_site_order_name(order)))
+			return order;
+	}
+	return mode == MW_MODE_EXACT ? MW_SITES_BY_OUTSTANDING :
+	       mode == MW_MODE_SIZES ? MW_SITES_BY_BYTES :
+				       MW_SITES_BY_GROWTH;
+}
+
 static void read_name(struct watched *target)
 {
 	_cleanup_free_ char *text = NULL;
@@ -100,6 +120,15 @@ static int report(struct watch *watch, struct watched *target, bool total)
 		.events = target->events,
 		.event_count = target->event_count,
 		.events_dropped = target->events_dropped,
+		.sites = {
+			.sites = mw_tracer__sites(watch->tracer),
+			.target = (uint32_t)(target - watch->targets),
+			.elapsed = target->now.elapsed,
+			.order = parse_order(watch->opt->by, watch->mode),
+			.top = watch->opt->top,
+			.stacks = watch->opt->stacks,
+			.exact = strcmp(watch->opt->sites, "sampled") != 0,
+		},
 	};
 	struct mw_stat_style style = watch->style;
 
@@ -116,6 +145,7 @@ static int report_interval(struct watch *watch)
 	/* Home, and clear what is left of the last picture. */
 	if (watch->live)
 		fputs("\033[H\033[J", watch->out);
+	ret = mw_tracer__read_sites(watch->tracer);
 	for (size_t i = 0; !ret && i < watch->count; i++) {
 		struct watched *target = &watch->targets[i];
 
@@ -191,6 +221,8 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 		.max_size = opt->max_size,
 		.max_outstanding = opt->max_outstanding,
 		.ring_size = opt->ring_size,
+		.sites = parse_sites(opt->sites),
+		.sample_period = opt->sample,
 	};
 	int ret;
 

@@ -12,6 +12,7 @@
 #include "trace/attach.h"
 #include "trace/calibrate.h"
 #include "trace/reaper.h"
+#include "trace/stacks.h"
 #include "trace/tracer.h"
 
 /* One allocator with its probes in place. */
@@ -53,6 +54,7 @@ struct mw_tracer {
 	struct memwhere_bpf *bpf;
 	struct ring_buffer *ring;
 	struct mw_reaper *reaper;
+	struct mw_stacks *stacks; /* NULL: no sites */
 	bool multi, has_btf, started, stopped;
 	int cpus;
 	struct mw_counts *per_cpu; /* scratch for reading */

@@ -278,6 +278,8 @@ void process_rescan(struct mw_tracer *tracer, struct process *process)
 		ret = process_attach(tracer, process, &err);
 	if (!ret)
 		ret = process_publish(tracer, process);
+	if (!ret && tracer->stacks)
+		mw_stacks__prepare(tracer->stacks, process->pid, true);
 	if (ret && !process->rescans_left && ret != -ESRCH)
 		mw_warn("PID %d: %s", process->pid, err.message);
 	for (size_t i = before; !ret && i < probed->count; i++) {
