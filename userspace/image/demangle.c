@@ -25,7 +25,8 @@ static void append(const char *text, size_t len, void *arg)
 	struct output *out = arg;
 	size_t room = sizeof(out->text) - out->used, n = len < room ? len : room;
 
-	memcpy(out->text + out->used, text, n);
+	if (n)
+		memcpy(out->text + out->used, text, n);
 	out->used += n;
 	if (n < len)
 		longjmp(out->full, 1);
