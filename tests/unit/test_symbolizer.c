@@ -85,6 +85,7 @@ static const char program[] =
 	" printf(\"%p %p %p %p %p\\n\", __executable_start, (void *)hidden, (void *)shown,\n"
 	"  (void *)getenv, vdso ? dlsym(vdso, \"__vdso_clock_gettime\") : 0); fflush(stdout);\n"
 	" while (read(0, &b, 1) == 1) {\n"
+	"  if (c > 1 && v[1][0] == '!') execl(v[1] + 1, v[1] + 1, (char *)0);\n"
 	"  if (c > 1) l = dlopen(v[1], RTLD_NOW);\n"
 	"  printf(\"%p\\n\", l ? dlsym(l, \"in_library\") : 0); fflush(stdout); }\n"
 	" return shown(c) == 1; }\n";
@@ -224,7 +225,8 @@ TEST(stripped_programs)
 
 TEST(programs_of_other_shapes)
 {
-	check_named(program_build("static", "c", program, "-O0 -g -static -Wl,--no-warnings"), "hidden", 7);
+	check_named(program_build("static", "c", program, "-O0 -g -static -Wl,--no-warnings"),
+		    "hidden", 7);
 	check_named(program_build("fixed", "c", program, "-O0 -g -no-pie"), "hidden", 7);
 	check_named(program_build("dense", "c", program, "-O0 -g -Wl,-z,noseparate-code"), "hidden",
 		    7);
@@ -293,6 +295,36 @@ TEST(a_library_that_is_loaded_later_and_deleted)
 	CHECK_STR(place.module, "lib.so");
 	CHECK_INT(place.offset, 4);
 	CHECK_INT(place.line, 1);
+	stop(&c);
+	mw_symbolizer__close(s);
+}
+
+/* Both are at the same addresses. */
+TEST(a_program_that_becomes_another)
+{
+	const char *other = program_build("other", "c", program,
+					  "-O0 -g -no-pie -Dhidden=second -Dshown=third");
+	struct child c;
+	struct mw_symbolizer *s;
+	struct mw_symbol_place place;
+	struct places p, q;
+	char arg[256];
+
+	CHECK(other);
+	snprintf(arg, sizeof(arg), "!%s", other);
+	c = start(program_path("fixed"), arg);
+	p = read_places(&c);
+	s = mw_symbolizer__open(c.pid);
+	CHECK(s);
+	CHECK(mw_symbolizer__find(s, p.hidden, &place));
+	CHECK_STR(place.function, "hidden");
+	CHECK_INT(write(c.in, "x", 1), 1);
+	q = read_places(&c);
+	CHECK_INT(q.hidden, p.hidden);
+	mw_symbolizer__refresh(s);
+	CHECK(mw_symbolizer__find(s, p.hidden, &place));
+	CHECK_STR(place.function, "second");
+	CHECK_STR(place.module, "other");
 	stop(&c);
 	mw_symbolizer__close(s);
 }
@@ -508,6 +540,8 @@ TEST(names_of_rust_and_others)
 		 "<Test + 'static as foo::Bar<Test>>::bar"},
 		{"_ZSt4sortIPiEvT_S1_", "std::sort<int*>"},
 		{"_ZN2ns3fooEv.cold", "ns::foo"},
+		{"_ZNSt6thread4joinEv@@GLIBCXX_3.4.11", "std::thread::join"},
+		{"memcpy@@GLIBC_2.14", "memcpy"},
 		{"main", "main"},
 		{"_Z", "_Z"},
 		{"_R", "_R"},

@@ -133,13 +133,17 @@ struct block {
 	struct mw_unwind_row last; /* what holds at the end */
 };
 
-enum { CIES_MAX = 64 };
+enum { CIES_MAX = 64, FDES_MAX = 1 << 14 };
 
 struct comparison {
 	struct mw_unwind_table table;
 	uint64_t base;
 	struct block block, cies[CIES_MAX];
 	size_t cie_count;
+	struct {
+		uint64_t start, end;
+	} fdes[FDES_MAX];
+	size_t fde_count;
 	struct seen seen;
 };
 
@@ -147,10 +151,14 @@ static void end_block(struct comparison *c)
 {
 	struct block *b = &c->block;
 
-	if (b->is_fde && b->start < b->end)
+	if (b->is_fde && b->start < b->end) {
 		compare(&c->table, c->base, b->end - 1, b->last, &c->seen);
-	else if (b->is_cie && c->cie_count < CIES_MAX)
+		CHECK(c->fde_count < FDES_MAX);
+		c->fdes[c->fde_count].start = b->start;
+		c->fdes[c->fde_count++].end = b->end;
+	} else if (b->is_cie && c->cie_count < CIES_MAX) {
 		c->cies[c->cie_count++] = *b;
+	}
 	memset(b, 0, sizeof(*b));
 }
 
@@ -206,6 +214,21 @@ static void take_line(struct comparison *c, char *line)
 	}
 }
 
+/* Behind an entry, where no other one is, nothing is known. */
+static void compare_gaps(struct comparison *c)
+{
+	for (size_t i = 0; i < c->fde_count; i++) {
+		uint64_t end = c->fdes[i].end;
+		size_t k = 0;
+
+		while (k < c->fde_count && (end < c->fdes[k].start || end >= c->fdes[k].end))
+			k++;
+		if (k == c->fde_count)
+			compare(&c->table, c->base, end,
+				(struct mw_unwind_row){.rule = MW_CFA_NONE}, &c->seen);
+	}
+}
+
 static struct seen compare_with_readelf(const char *path)
 {
 	static struct comparison c;
@@ -225,6 +248,7 @@ static struct seen compare_with_readelf(const char *path)
 	}
 	end_block(&c);
 	pclose(f);
+	compare_gaps(&c);
 	for (size_t i = 1; i < c.table.count; i++) {
 		const struct mw_unwind_row *row = &c.table.rows[i];
 

@@ -25,7 +25,8 @@ static void append(const char *text, size_t len, void *arg)
 	struct output *out = arg;
 	size_t room = sizeof(out->text) - out->used, n = len < room ? len : room;
 
-	memcpy(out->text + out->used, text, n);
+	if (n)
+		memcpy(out->text + out->used, text, n);
 	out->used += n;
 	if (n < len)
 		longjmp(out->full, 1);
@@ -45,11 +46,15 @@ static bool demangle(struct output *out, const char *name)
 
 char *mw_demangle(char *buf, size_t size, const char *name)
 {
-	size_t len = strlen(name);
+	size_t len = strcspn(name, "@"); /* "memcpy@@GLIBC_2.14": its version */
+	char plain[MANGLED_MAX + 1];
 	struct output out;
 
-	if ((!strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2)) && len <= MANGLED_MAX &&
-	    demangle(&out, name))
-		return mw_text_clean(buf, size, out.text, out.used);
+	if ((!strncmp(name, "_Z", 2) || !strncmp(name, "_R", 2)) && len <= MANGLED_MAX) {
+		memcpy(plain, name, len);
+		plain[len] = '\0';
+		if (demangle(&out, plain))
+			return mw_text_clean(buf, size, out.text, out.used);
+	}
 	return mw_text_clean(buf, size, name, len);
 }

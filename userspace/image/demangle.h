@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 /*
- * Write what the symbol NAME stands for into BUF, safe to print and without the types of its
- * arguments; a name of another kind, a damaged one or one of more than 1,024 bytes as it is. What
- * does not fit ends in "...". BUF.
+ * Write what the symbol NAME stands for into BUF, safe to print, without the types of its arguments
+ * and without its version; a name of another kind, a damaged one or one of more than 1,024 bytes as
+ * it is. What does not fit ends in "...". BUF.
  */
 char *mw_demangle(char *buf, size_t size, const char *name);
 

@@ -23,6 +23,8 @@ struct mw_namer {
 	int debug_fd; /* -1 before it was opened, and after libdwfl took it */
 	bool debug_asked;
 	uint64_t debug_size; /* bytes that it takes when loaded */
+	Elf *checked;	     /* where the last symbol was from */
+	bool is_safe;	     /* its names can be read */
 	enum { LINES_UNKNOWN, LINES_NONE, LINES_THERE } lines;
 };
 
@@ -221,20 +223,77 @@ void mw_namer__build_id(struct mw_namer *namer, char *text, size_t size)
 /* ---- questions --------------------------------------------------------------------------------
  */
 
+/* Elfutils up to 0.188 at least does not look whether the last string of a section has an end. */
+static bool is_ended(Elf_Scn *section)
+{
+	Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+
+	return data && data->d_buf && data->d_size &&
+	       !((const char *)data->d_buf)[data->d_size - 1];
+}
+
+static bool has_safe_names(Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	bool found = false;
+
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+
+		if (!gelf_getshdr(section, &header) ||
+		    (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM))
+			continue;
+		if (!is_ended(elf_getscn(elf, header.sh_link)))
+			return false;
+		found = true;
+	}
+	return found;
+}
+
+/* The same for the strings of debug information, after libdw has unpacked it. */
+static bool has_safe_text(Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		const char *name = gelf_getshdr(section, &header)
+					   ? elf_strptr(elf, names, header.sh_name)
+					   : NULL;
+
+		if (name && (strstr(name, "debug_str") || strstr(name, "debug_line_str")) &&
+		    !strstr(name, "offsets") && header.sh_type != SHT_NOBITS && !is_ended(section))
+			return false;
+	}
+	return true;
+}
+
 const char *mw_namer__symbol(struct mw_namer *namer, uint64_t addr, uint64_t *offset)
 {
 	GElf_Sym symbol;
+	Elf *elf = NULL;
+	GElf_Addr bias;
 	const char *name =
-		dwfl_module_addrinfo(namer->module, addr, offset, &symbol, NULL, NULL, NULL);
+		dwfl_module_addrinfo(namer->module, addr, offset, &symbol, NULL, &elf, &bias);
 
 	/* A symbol without a size reaches as far as one likes. */
-	return name && symbol.st_size && *offset < symbol.st_size ? name : NULL;
+	if (!name || !symbol.st_size || *offset >= symbol.st_size)
+		return NULL;
+	if (elf != namer->checked) {
+		namer->checked = elf;
+		namer->is_safe = elf && has_safe_names(elf);
+	}
+	return namer->is_safe ? name : NULL;
 }
 
 /* Before libdwfl loads all debug information there is, see how much it would be. */
 static bool has_lines(struct mw_namer *namer, uint64_t *budget)
 {
 	GElf_Addr bias;
+	Dwarf *dwarf;
 	uint64_t bytes;
 
 	if (namer->lines != LINES_UNKNOWN)
@@ -248,6 +307,9 @@ static bool has_lines(struct mw_namer *namer, uint64_t *budget)
 	if (!bytes || bytes > *budget)
 		return false;
 	*budget -= bytes;
+	dwarf = dwfl_module_getdwarf(namer->module, &bias);
+	if (!dwarf || !has_safe_text(dwarf_getelf(dwarf)))
+		return false;
 	namer->lines = LINES_THERE;
 	return true;
 }

@@ -32,6 +32,7 @@ enum {
 
 /* One file in memory. */
 struct module {
+	struct module *next;
 	pid_t pid;
 	struct mw_map map;	/* by which it was opened, with a path of its own */
 	struct mw_namer *namer; /* NULL: not an ELF file, or not to be had */
@@ -47,8 +48,7 @@ struct cached {
 struct mw_symbolizer {
 	pid_t pid;
 	struct mw_maps maps;
-	struct module **modules;
-	size_t module_count, module_capacity;
+	struct module *modules;
 	struct mw_perfmap perfmap;
 	time_t perfmap_read; /* when last tried */
 	uint64_t lines_budget;
@@ -174,12 +174,12 @@ static struct module *module_new(struct mw_symbolizer *s, const struct mw_map *m
 	m->map.path = strdup(map->path);
 	m->start = map->start;
 	m->end = map->end;
-	if (!m->map.path ||
-	    mw_array_reserve(&s->modules, &s->module_capacity, s->module_count + 1, sizeof(m))) {
+	if (!m->map.path) {
 		module_free(m);
 		return NULL;
 	}
-	s->modules[s->module_count++] = m;
+	m->next = s->modules;
+	s->modules = m;
 	fd = open_file(s->pid, map);
 	if (fd >= 0)
 		m->namer = mw_namer__open(fd, &m->map, open_debug, m);
@@ -191,9 +191,7 @@ static struct module *module_new(struct mw_symbolizer *s, const struct mw_map *m
 /* The module of executable MAP, opened when it is first asked for. */
 static struct module *find_module(struct mw_symbolizer *s, const struct mw_map *map)
 {
-	for (size_t i = 0; i < s->module_count; i++) {
-		struct module *m = s->modules[i];
-
+	for (struct module *m = s->modules; m; m = m->next) {
 		if (map->start >= m->start && map->start < m->end && same_file(&m->map, map))
 			return m;
 	}
@@ -348,9 +346,10 @@ void mw_symbolizer__close(struct mw_symbolizer *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->module_count; i++)
-		module_free(s->modules[i]);
-	free(s->modules);
+	for (struct module *m = s->modules, *next; m; m = next) {
+		next = m->next;
+		module_free(m);
+	}
 	mw_perfmap__free(&s->perfmap);
 	mw_maps__free(&s->maps);
 	tdestroy(s->names, free);
@@ -361,26 +360,24 @@ void mw_symbolizer__close(struct mw_symbolizer *s)
 void mw_symbolizer__refresh(struct mw_symbolizer *s)
 {
 	struct mw_maps maps;
-	size_t kept = 0;
 
 	/* An empty list is that of a process that is ending. */
 	if (mw_maps__read(&maps, s->pid, NULL) || !maps.count)
 		return;
 	mw_maps__free(&s->maps);
 	s->maps = maps;
-	for (size_t i = 0; i < s->module_count; i++) {
-		struct module *m = s->modules[i];
+	for (struct module **at = &s->modules, *m; (m = *at);) {
 		const struct mw_map *map = mw_maps__find(&s->maps, m->map.start);
 
 		if (m->namer && map && map->executable && same_file(&m->map, map) &&
 		    map->start - map->offset == m->map.start - m->map.offset) {
-			s->modules[kept++] = m;
-		} else {
-			s->lines_budget += m->loaded;
-			module_free(m);
+			at = &m->next;
+			continue;
 		}
+		*at = m->next;
+		s->lines_budget += m->loaded;
+		module_free(m);
 	}
-	s->module_count = kept;
 	mw_perfmap__free(&s->perfmap);
 	s->perfmap_read = 0;
 	cache_clear(s);
