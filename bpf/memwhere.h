@@ -110,7 +110,6 @@ enum mw_lost {
 	MW_LOST_RECURSION,   /* the kernel skipped a program that would have interrupted itself */
 	MW_LOST_SITES,	     /* table of sites full: counted, but under no site */
 	MW_LOST_STACKS,	     /* stack ring full: counted, but under no site */
-	MW_LOST_RATE,	     /* more growth in a thread than stacks are taken of: under no site */
 	MW_LOSTS,
 };
 
@@ -295,6 +294,7 @@ struct mw_alloc_record {
 /* A mapping whose site is known. */
 struct mw_region_site {
 	uint64_t site, size;
+	uint64_t weight; /* how many mappings it stands for */
 };
 
 /*

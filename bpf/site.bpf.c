@@ -29,8 +29,11 @@ struct {
 /* log2(1 + i / 64) in units of 2^-16, for mw_draw_period(); entry 64 is for the interpolation. */
 const volatile __u32 mw_log2_table[MW_LOG2_STEPS + 1];
 
-/* Growth in one thread: so many stacks are taken in so long a time (5 us each: under 0.5 %). */
-enum { GROWTH_WALKS = 100, GROWTH_NS = 100000000 };
+/*
+ * Growth in one thread: so many stacks are taken in so long a time (5 us each: 0.5 %), then one in so
+ * many, at random, each with the weight of all of them.
+ */
+enum { GROWTH_WALKS = 100, GROWTH_NS = 100000000, GROWTH_ONE_IN = 16 };
 
 __noinline __u64 mw_draw_period(__u32 random)
 {
@@ -171,13 +174,20 @@ static __always_inline __u64 thread_pointer(void)
 	return fs;
 }
 
-static __always_inline bool is_too_often(struct mw_walker *w, __u64 now)
+__noinline __u32 mw_site_growth_weight(void)
 {
+	struct mw_walker *w = walker_of_thread();
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!w)
+		return 1; /* mw_site_take() will say that there is no memory */
 	if (now - w->growth_since > GROWTH_NS) {
 		w->growth_since = now;
 		w->growth_walks = 0;
 	}
-	return w->growth_walks++ >= GROWTH_WALKS;
+	if (w->growth_walks++ < GROWTH_WALKS)
+		return 1;
+	return bpf_get_prandom_u32() % GROWTH_ONE_IN ? 0 : GROWTH_ONE_IN;
 }
 
 __noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)
@@ -196,10 +206,6 @@ __noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)
 	w = walker_of_thread();
 	if (!w) {
 		MW_ADD(c->lost[MW_LOST_SITES], 1);
-		return 0;
-	}
-	if (kind != MW_KIND_ALLOC && is_too_often(w, now)) {
-		MW_ADD(c->lost[MW_LOST_RATE], 1);
 		return 0;
 	}
 	w->stack.time = now;

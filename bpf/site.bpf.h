@@ -19,6 +19,12 @@ enum {
  */
 __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what);
 
+/*
+ * Is the stack of this thread's growth or fault to be taken? 0: no; else for how many like it this
+ * one stands. All of them are, until they come too often for what stacks may cost.
+ */
+__u32 mw_site_growth_weight(void);
+
 /* Add or take off one block of SIZE bytes, with the weight that its sample stands for. */
 int mw_site_count(__u64 site, __u64 size, __u64 lifetime_ns, __u32 how);
 enum { MW_SITE_BORN, MW_SITE_DIED, MW_SITE_DIED_AT_ONCE };

@@ -79,28 +79,40 @@ static __always_inline void on_madvise(struct mw_vm_counts *vm, __u64 len, __u64
 		MW_ADD(vm->madvise_freed, len);
 }
 
-/* Under which site memory was asked for. */
-static __always_inline void grow(__u64 site, __u64 bytes)
+/* Count BYTES more under the site of the system call that asked for them: its id, or 0. */
+static __always_inline __u64 grow(struct pt_regs *regs, struct mw_proc *proc, __u32 kind,
+				  __u64 bytes, __u32 weight)
 {
-	struct mw_site_counts *s = bpf_map_lookup_elem(&sites, &site);
+	__u64 id = mw_site_take(regs->rip, regs->rsp, regs->rbp, MW_TAKE(proc->slot, kind));
+	struct mw_site_counts *s = bpf_map_lookup_elem(&sites, &id);
 
 	if (!s)
-		return;
+		return 0;
 	MW_ADD(s->samples, 1);
-	MW_ADD(s->grown_calls, 1);
-	MW_ADD(s->grown_bytes, bytes);
+	MW_ADD(s->grown_calls, weight);
+	MW_ADD(s->grown_bytes, weight * bytes);
+	return id;
 }
 
 static __always_inline void grow_mapping(struct pt_regs *regs, struct mw_proc *proc, __u64 addr,
 					 __u64 bytes)
 {
-	struct mw_region_site region = {.size = bytes};
+	struct mw_region_site region = {.size = bytes, .weight = mw_site_growth_weight()};
 	__u64 key = mw_block_key(proc->space, addr);
 
-	region.site = mw_site_take(regs->rip, regs->rsp, regs->rbp, MW_TAKE(proc->slot, MW_KIND_MMAP));
-	grow(region.site, bytes);
+	if (!region.weight)
+		return;
+	region.site = grow(regs, proc, MW_KIND_MMAP, bytes, region.weight);
 	if (region.site)
 		bpf_map_update_elem(&regions, &key, &region, BPF_ANY);
+}
+
+static __always_inline void grow_brk(struct pt_regs *regs, struct mw_proc *proc, __u64 bytes)
+{
+	__u32 weight = mw_site_growth_weight();
+
+	if (weight)
+		grow(regs, proc, MW_KIND_BRK, bytes, weight);
 }
 
 /* What a mapping brought goes back, as far as it began here; glibc cuts an arena's edges off. */
@@ -124,7 +136,7 @@ static __always_inline void shrink_mapping(struct mw_proc *proc, __u64 addr, __u
 	}
 	s = bpf_map_lookup_elem(&sites, &rest.site);
 	if (s)
-		MW_ADD(s->returned_bytes, bytes);
+		MW_ADD(s->returned_bytes, rest.weight * bytes);
 }
 
 enum { MAP_SHARED_ = 1 };
@@ -135,9 +147,7 @@ static __always_inline void take_growth(struct pt_regs *regs, struct mw_proc *pr
 	switch (nr) {
 	case NR_BRK:
 		if (proc->brk && ret > proc->brk)
-			grow(mw_site_take(regs->rip, regs->rsp, regs->rbp,
-					  MW_TAKE(proc->slot, MW_KIND_BRK)),
-			     ret - proc->brk);
+			grow_brk(regs, proc, ret - proc->brk);
 		break;
 	case NR_MMAP:
 		/* Private and without a file: what allocators ask for. */
@@ -166,19 +176,21 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
 	struct mw_site_counts *s;
 	struct pt_regs regs;
+	__u32 weight;
 	__u64 site;
 
 	if (!proc || !mw_active || ctx->args[2] & PF_PRESENT || !mw_fault_period ||
 	    (__u64)bpf_get_prandom_u32() * mw_fault_period >> 32)
 		return 0;
-	if (bpf_probe_read_kernel(&regs, sizeof(regs), fault_regs))
+	weight = mw_site_growth_weight();
+	if (!weight || bpf_probe_read_kernel(&regs, sizeof(regs), fault_regs))
 		return 0;
 	site = mw_site_take(regs.rip, regs.rsp, regs.rbp, MW_TAKE(proc->slot, MW_KIND_FAULT));
 	s = bpf_map_lookup_elem(&sites, &site);
 	if (!s)
 		return 0;
 	MW_ADD(s->samples, 1);
-	MW_ADD(s->faults, mw_fault_period);
+	MW_ADD(s->faults, weight * mw_fault_period);
 	return 0;
 }
 
