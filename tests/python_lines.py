@@ -179,12 +179,15 @@ def main():
         name = getattr(code, "co_qualname", code.co_name)
         want = [cleaned(name, 256), cleaned(code.co_filename, 512), b"%d" % code.co_firstlineno if PY3 else
                 bytes(code.co_firstlineno), lines(code)]
+        # The cap of lines.h; 3.10 makes tables that grow with the square of such a list.
+        if len(getattr(code, "co_linetable", code.co_lnotab if sys.version_info < (3, 10) else b"")) > 1 << 20:
+            want = [b"error -14"]
         got = line.split(b"\t")
         got[3:] = [[int(n) for n in got[3].split()]] if len(got) == 4 else []
         if got != want:
             bad += 1
             print("%s line %d: %r\n  not %r" % (name[:40], code.co_firstlineno, got[:3] + [g for g in got[3:]][:1], want))
-        offsets += len(want[3])
+        offsets += len(want[-1])
         if bad > 3:
             break
     for each, line in zip(wrong, said[len(codes):]):
