@@ -68,7 +68,7 @@ else:
 for gap in (1, 2, 62, 63, 64, 126, 127, 128, 129, 254, 255, 256, 257, 600, 5000, 70000):
     SOURCES.append("%sdef far(a, b):\n    x = a\n%s    x = b(\n%s        a,\n        b)\n%s    for i in x:\n%s        a(i)\n    return a\n"
                    % ("\n" * gap, "\n" * gap, "\n" * gap, "\n" * gap, "\n" * gap))
-for count in (1, 10, 30, 40, 41, 42, 43, 60, 63, 64, 65, 120, 128, 700, 20000):
+for count in (1, 10, 30, 40, 41, 42, 43, 60, 63, 64, 65, 120, 128, 700, 8000):
     SOURCES.append("def wide(a, b):\n    x = [%s]\n    y = [%s]\n\n    return x\n" % ("a, " * count, "a,\n\n" * count))
     SOURCES.append("def jumps(a, b):\n    while a:\n        b(\n\n  %s\n  a)\n%s" % ("a, " * (count % 200), "        a += b\n" * count))
 if PY3:

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint32_t versions[] = {
-		MW_PY_VERSION(2, 7, 18), MW_PY_VERSION(3, 8, 0), MW_PY_VERSION(3, 10, 0),
+		MW_PY_VERSION(2, 7, 18), MW_PY_VERSION(3, 8, 0),  MW_PY_VERSION(3, 10, 0),
 		MW_PY_VERSION(3, 11, 0), MW_PY_VERSION(3, 13, 0),
 	};
 	uint32_t offset;

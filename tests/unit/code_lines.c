@@ -43,8 +43,8 @@ int main(int argc, char **argv)
 		}
 		printf("%s\t%s\t%u\t", code.name, code.file, code.first_line);
 		for (uint32_t i = 0; i < bytes; i++)
-			printf("%u ", mw_py_line(version, code.first_line, code.table,
-						 code.table_len, i));
+			printf("%u ",
+			       mw_py_line(version, code.first_line, code.table, code.table_len, i));
 		printf("\n");
 		mw_py_code__free(&code);
 	}

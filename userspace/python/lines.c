@@ -9,12 +9,13 @@
 #include "util/text.h"
 
 enum {
-	FLAG_BYTES = 1 << 27,	/* Py_TPFLAGS_STRING_SUBCLASS in 2.7 */
+	FLAG_BYTES = 1 << 27, /* Py_TPFLAGS_STRING_SUBCLASS in 2.7 */
 	FLAG_UNICODE = 1 << 28,
 	TEXT_MAX = 1 << 20,
 };
 
-_Static_assert((int)MW_PY_NAME_MAX <= (int)MW_PY_FILE_MAX, "read_text() has room for a file's name");
+_Static_assert((int)MW_PY_NAME_MAX <= (int)MW_PY_FILE_MAX,
+	       "read_text() has room for a file's name");
 
 /* 2.7, 3.6 to 3.9 (Objects/lnotab_notes.txt): pairs of bytes, how far code and line move. */
 static uint32_t line_by_lnotab(uint32_t version, uint32_t line, const uint8_t *table, size_t len,
@@ -67,7 +68,14 @@ static uint32_t varint(const uint8_t *table, size_t len, size_t *i)
 /* From 3.11 on (Objects/locations.md): an entry begins with a byte whose highest bit is set. */
 static uint32_t line_by_locations(uint32_t line, const uint8_t *table, size_t len, uint32_t offset)
 {
-	enum { SHORT_LAST = 9, ONE_LINE_0 = 10, ONE_LINE_2 = 12, NO_COLUMNS = 13, LONG = 14, NONE = 15 };
+	enum {
+		SHORT_LAST = 9,
+		ONE_LINE_0 = 10,
+		ONE_LINE_2 = 12,
+		NO_COLUMNS = 13,
+		LONG = 14,
+		NONE = 15
+	};
 	uint64_t at = 0;
 	size_t i = 0;
 
@@ -133,7 +141,8 @@ static bool is_code(const struct reader *r, uint64_t addr)
 	return at && r->read(r->arg, at, name, sizeof(name)) && !memcmp(name, "code", sizeof(name));
 }
 
-/* The string at ADDR; "?" when it is one but can't be read, or is not as the compiler makes them. */
+/* The string at ADDR; "?" when it is one but can't be read, or is not as the compiler makes them.
+ */
 static int read_text(const struct reader *r, uint64_t addr, char *out, size_t size)
 {
 	const struct mw_py_layout *l = r->layout;
