@@ -43,6 +43,8 @@ BPF_OBJS := $(BPF_SRCS:%.bpf.c=$(BUILD)/%.bpf.o)
 SKEL	:= $(BUILD)/bpf/memwhere.skel.h
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
+# No tests by themselves: programs that tests ask.
+UNIT_TOOLS := $(BUILD)/tests/unit/code_lines
 WORK_SRCS := $(sort $(wildcard tests/workloads/*.c))
 WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
 
@@ -130,7 +132,7 @@ $(BUILD)/tests/workloads/%: tests/workloads/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O1 -g -std=gnu11 -Wall -Wextra -D_GNU_SOURCE -fno-builtin -o $@ $< -lpthread
 
-unit-bins: $(UNIT_BINS)
+unit-bins: $(UNIT_BINS) $(UNIT_TOOLS)
 workloads: $(WORK_BINS)
 
 deps:
@@ -193,4 +195,4 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY: $(BPF_OBJS)
--include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d) $(UNIT_TOOLS:=.d)

@@ -4,8 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "python/chars.h"
 #include "python/lines.h"
 #include "util/text.h"
+
+enum {
+	FLAG_BYTES = 1 << 27, /* Py_TPFLAGS_STRING_SUBCLASS in 2.7 */
+	FLAG_UNICODE = 1 << 28,
+	TEXT_MAX = 1 << 20,
+};
+
+_Static_assert((int)MW_PY_NAME_MAX <= (int)MW_PY_FILE_MAX,
+	       "read_text() has room for a file's name");
 
 /* 2.7, 3.6 to 3.9 (Objects/lnotab_notes.txt): pairs of bytes, how far code and line move. */
 static uint32_t line_by_lnotab(uint32_t version, uint32_t line, const uint8_t *table, size_t len,
@@ -58,7 +68,14 @@ static uint32_t varint(const uint8_t *table, size_t len, size_t *i)
 /* From 3.11 on (Objects/locations.md): an entry begins with a byte whose highest bit is set. */
 static uint32_t line_by_locations(uint32_t line, const uint8_t *table, size_t len, uint32_t offset)
 {
-	enum { SHORT_LAST = 9, ONE_LINE_0 = 10, ONE_LINE_2 = 12, NO_COLUMNS = 13, LONG = 14, NONE = 15 };
+	enum {
+		SHORT_LAST = 9,
+		ONE_LINE_0 = 10,
+		ONE_LINE_2 = 12,
+		NO_COLUMNS = 13,
+		LONG = 14,
+		NONE = 15
+	};
 	uint64_t at = 0;
 	size_t i = 0;
 
@@ -104,43 +121,41 @@ static uint64_t word_at(const struct reader *r, uint64_t addr, int32_t field)
 	return field >= 0 && r->read(r->arg, addr + (uint64_t)field, &value, 8) ? value : 0;
 }
 
-static size_t put_utf8(char *out, uint32_t c)
+/*
+ * Whether ADDR may be an object of the built-in type whose bit in tp_flags is given (bytes, which
+ * is 2.7's str, and str; Include/object.h of 2.7 and later).
+ */
+static bool has_type(const struct reader *r, uint64_t addr, uint64_t flag)
 {
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 63));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 63));
-		out[2] = (char)(0x80 | (c & 63));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | (c >> 18 & 7));
-	out[1] = (char)(0x80 | (c >> 12 & 63));
-	out[2] = (char)(0x80 | (c >> 6 & 63));
-	out[3] = (char)(0x80 | (c & 63));
-	return 4;
+	uint64_t type = addr && addr % 8 == 0 ? word_at(r, addr, r->layout->ob_type) : 0;
+
+	return type && type % 8 == 0 && word_at(r, type, r->layout->tp_flags) & flag;
 }
 
-/* A str that is compact, as all names are that the compiler makes; in 2.7 one of bytes. */
+static bool is_code(const struct reader *r, uint64_t addr)
+{
+	uint64_t type = addr && addr % 8 == 0 ? word_at(r, addr, r->layout->ob_type) : 0;
+	uint64_t at = type && type % 8 == 0 ? word_at(r, type, r->layout->tp_name) : 0;
+	char name[sizeof("code")];
+
+	return at && r->read(r->arg, at, name, sizeof(name)) && !memcmp(name, "code", sizeof(name));
+}
+
+/* The string at ADDR; "?" when it is one but can't be read, or is not as the compiler makes them.
+ */
 static int read_text(const struct reader *r, uint64_t addr, char *out, size_t size)
 {
 	const struct mw_py_layout *l = r->layout;
+	bool bytes = l->ascii_length < 0; /* 2.7: in any encoding */
 	uint8_t raw[4 * MW_PY_FILE_MAX];
-	char text[4 * MW_PY_FILE_MAX + 4];
+	char text[MW_PY_UTF8_MAX * MW_PY_FILE_MAX];
 	uint64_t length, data, state;
-	size_t n, used = 0;
-	uint32_t kind = 1;
+	unsigned int kind = 1;
+	size_t n;
 
-	if (!addr || addr % 8)
+	if (!has_type(r, addr, bytes ? FLAG_BYTES : FLAG_UNICODE))
 		return -EFAULT;
-	if (l->ascii_length < 0) {
+	if (bytes) {
 		length = word_at(r, addr, l->ob_size);
 		data = addr + (uint64_t)l->bytes_data;
 	} else {
@@ -149,33 +164,22 @@ static int read_text(const struct reader *r, uint64_t addr, char *out, size_t si
 		/* interned, kind:3, compact:1, ascii:1; as in objects.c */
 		state >>= l->free_threaded && l->version >= MW_PY_VERSION(3, 14, 0) ? 8 : 2;
 		kind = state & 7;
-		if (!(state & 8) || (kind != 1 && kind != 2 && kind != 4))
-			return -EFAULT;
 		data = addr + (uint64_t)(state & 16 ? l->ascii_size : l->compact_size);
+		if (!(state & 8))
+			kind = 0;
 	}
-	if (length > 1 << 20)
+	if (length > TEXT_MAX)
 		return -EFAULT;
+	/* SIZE characters are more than fit, so mw_text_clean() will say that there are more. */
 	n = length < size ? length : size;
-	if (n > MW_PY_FILE_MAX)
-		n = MW_PY_FILE_MAX;
-	if (!r->read(r->arg, data, raw, n * kind))
-		return -EFAULT;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t c = kind == 1 ? raw[i] :
-			     kind == 2 ? raw[2 * i] | (uint32_t)raw[2 * i + 1] << 8 :
-					 raw[4 * i] | (uint32_t)raw[4 * i + 1] << 8 |
-						 (uint32_t)raw[4 * i + 2] << 16 |
-						 (uint32_t)raw[4 * i + 3] << 24;
-
-		/* In 2.7 these are bytes already, of whatever encoding. */
-		if (l->ascii_length < 0)
-			text[used++] = (char)c;
-		else
-			used += put_utf8(text + used, c);
+	if ((kind != 1 && kind != 2 && kind != 4) || !r->read(r->arg, data, raw, n * kind)) {
+		snprintf(out, size, "?");
+		return 0;
 	}
-	if (length > n && used + 3 < sizeof(text))
-		used += (size_t)snprintf(text + used, 4, "...");
-	mw_text_clean(out, size, text, used);
+	if (bytes)
+		mw_text_clean(out, size, (const char *)raw, n);
+	else
+		mw_text_clean(out, size, text, mw_py_utf8(text, raw, n, kind));
 	return 0;
 }
 
@@ -183,18 +187,19 @@ int mw_py_code__read(struct mw_py_code *code, const struct mw_py_layout *layout,
 		     mw_py_read_fn read, void *arg)
 {
 	struct reader r = {layout, read, arg};
-	uint64_t name, table, len;
-	uint32_t line = 0;
+	int32_t name = layout->co_qualname >= 0 ? layout->co_qualname : layout->co_name;
+	uint64_t table, len;
 
 	memset(code, 0, sizeof(*code));
-	name = word_at(&r, addr, layout->co_qualname >= 0 ? layout->co_qualname : layout->co_name);
-	table = word_at(&r, addr, layout->co_linetable);
-	if (!name || !table ||
-	    !read(arg, addr + (uint64_t)layout->co_firstlineno, &line, sizeof(line)) ||
-	    read_text(&r, name, code->name, sizeof(code->name)) ||
+	if (!is_code(&r, addr) ||
+	    !read(arg, addr + (uint64_t)layout->co_firstlineno, &code->first_line,
+		  sizeof(code->first_line)) ||
+	    read_text(&r, word_at(&r, addr, name), code->name, sizeof(code->name)) ||
 	    read_text(&r, word_at(&r, addr, layout->co_filename), code->file, sizeof(code->file)))
 		return -EFAULT;
-	code->first_line = line;
+	table = word_at(&r, addr, layout->co_linetable);
+	if (!has_type(&r, table, FLAG_BYTES))
+		return -EFAULT;
 	len = word_at(&r, table, layout->ob_size);
 	if (len > MW_PY_TABLE_MAX)
 		return -EFAULT;
