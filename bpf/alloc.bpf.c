@@ -228,7 +228,7 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 	bool at_once = false;
 
 	if (!addr) {
-		if (mw_active)
+		if (mw_counting)
 			MW_ADD(c->free_null, 1);
 		return;
 	}
@@ -240,7 +240,7 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 		call->freed = addr;
 		call->freed_sp = sp;
 	}
-	if (!mw_active)
+	if (!mw_counting)
 		return;
 	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block)) {
 		count_freed(c, &block, bpf_ktime_get_ns(), at_once);
@@ -279,11 +279,11 @@ static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_coun
 		/* A free; the call of free that may be inside is its twin. */
 		call->freed = addr;
 		call->freed_sp = sp;
-		if (mw_active)
+		if (mw_counting)
 			MW_ADD(c->freed_by_realloc, 1);
 		return;
 	}
-	if (!mw_active || !is_asked_for(size))
+	if (!mw_counting || !is_asked_for(size))
 		return;
 	count_alloc(c, func, MW_PLACE_OTHER, size);
 	if (mw_is_sample(call, size))
@@ -307,12 +307,17 @@ int alloc_entry(struct pt_regs *ctx)
 	if (!c)
 		return 0;
 	call = call_of_thread();
+	if (call && call->window != mw_window) {
+		call->window = mw_window;
+		call->func = MW_FUNC_NONE;
+		call->result = call->freed = 0;
+	}
 	if (call && call->func && mw_mode == MW_MODE_EXACT) {
 		if (sp <= call->sp)
 			return 0;
 		call->func = MW_FUNC_NONE;
 		/* At the end of a watch the return probes may be out before the entry probes are. */
-		if (call->counted && mw_active)
+		if (call->counted && mw_counting)
 			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
 	}
 	if (func >= MW_FUNC_FREE) {
@@ -320,7 +325,7 @@ int alloc_entry(struct pt_regs *ctx)
 		return 0;
 	}
 	if (!call) {
-		if (mw_active)
+		if (mw_counting)
 			MW_ADD(c->lost[MW_LOST_THREADS], 1);
 		return 0;
 	}
@@ -333,7 +338,7 @@ int alloc_entry(struct pt_regs *ctx)
 	call->sp = sp;
 	call->size = size;
 	call->func = func;
-	call->counted = mw_active && is_asked_for(size);
+	call->counted = mw_counting && is_asked_for(size);
 	call->arg = ctx->rdi;
 	call->old.time = 0;
 	call->site = 0;
@@ -366,7 +371,7 @@ static __always_inline void settle_old_block(struct mw_counts *c, struct mw_call
 	if (call->old.time) {
 		count_freed(c, &call->old, now, false);
 		MW_ADD(c->freed_by_realloc, 1);
-	} else if (mw_active) {
+	} else if (mw_counting) {
 		MW_ADD(c->free_unknown, 1);
 	}
 }
@@ -383,7 +388,7 @@ int alloc_return(struct pt_regs *ctx)
 	__u32 func, slot, space;
 
 	/* Without a record the entry was before the watch, or has been counted as lost. */
-	if (!call || !find_owner(cookie, &slot, &space))
+	if (!call || call->window != mw_window || !find_owner(cookie, &slot, &space))
 		return 0;
 	c = mw_counts_of(slot);
 	if (!c)
@@ -391,7 +396,7 @@ int alloc_return(struct pt_regs *ctx)
 	func = call->func;
 	if (!func) {
 		/* A tail jump from one function to another: both return, at once. */
-		if (mw_active && !(ctx->rsp == call->sp + sizeof(__u64) && addr == call->result))
+		if (mw_counting && !(ctx->rsp == call->sp + sizeof(__u64) && addr == call->result))
 			MW_ADD(c->lost[MW_LOST_UNMATCHED], 1);
 		return 0;
 	}

@@ -2,7 +2,6 @@
 /* Where the shared maps and settings live; see state.bpf.h. */
 #include "bpf/state.bpf.h"
 
-const volatile __u32 mw_mode = MW_MODE_EXACT;
 const volatile __u64 mw_min_size, mw_max_size = ~0ULL;
 const volatile __u8 mw_follow;
 const volatile __u32 mw_sites_mode;
@@ -12,6 +11,7 @@ const volatile __u32 mw_fault_period;
 const volatile __u32 mw_fsbase_offset;
 
 volatile __u32 mw_active;
+volatile __u32 mw_mode, mw_counting, mw_window;
 __u32 mw_next_space;
 
 struct mw_counts_map counts SEC(".maps");

@@ -12,7 +12,6 @@
 #include "bpf/memwhere.h"
 
 /* Set before loading. The defaults let the object load on its own. */
-extern const volatile __u32 mw_mode;
 extern const volatile __u64 mw_min_size, mw_max_size;
 extern const volatile __u8 mw_follow;
 extern const volatile __u32 mw_sites_mode;	    /* enum mw_sites_mode */
@@ -23,6 +22,9 @@ extern const volatile __u32 mw_fsbase_offset;	    /* in struct task_struct; 0: n
 
 /* Nothing is counted while this is 0: a watch begins and ends for all probes at once. */
 extern volatile __u32 mw_active;
+
+/* Which probes are in (enum mw_mode), whether they count now, and which window of them it is. */
+extern volatile __u32 mw_mode, mw_counting, mw_window;
 
 /* Number of the next followed child's address space. */
 extern __u32 mw_next_space;
@@ -39,7 +41,8 @@ struct mw_call {
 	__u64 site;	 /* where the open call was made, 0: no stack was taken */
 	__s64 until;	 /* bytes until the next sample; 0: not drawn yet */
 	__u32 func;
-	__u32 counted;	 /* began while active, and its size is asked for */
+	__u32 counted;	 /* began while counting, and its size is asked for */
+	__u32 window;	 /* in which it began */
 };
 
 struct mw_counts_map {

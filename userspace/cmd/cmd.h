@@ -53,7 +53,8 @@ struct mw_options {
 	bool zstd;		    /* compress the snapshot */
 	uint64_t at_rss, at_growth; /* snapshot: bytes, bytes a second; 0: at once */
 
-	const char *mode;	 /* "growth", "sizes", "exact" */
+	const char *mode;	 /* "auto", "growth", "sizes", "exact" */
+	const char *max_overhead; /* percent, or "unlimited"; NULL: 2 in mode auto, else unlimited */
 	double interval;	 /* seconds */
 	uint64_t count;		 /* intervals, 0: until told to stop */
 	double duration;	 /* seconds, 0: until told to stop */

@@ -22,8 +22,12 @@ const struct mw_option mw_option_table[] = {
 	{"duration", 0, MW_OPT_SECONDS, FIELD(duration), MW_CMD_TRACING, "SECONDS",
 	 "stop after this long", NULL},
 	{"mode", 'm', MW_OPT_WORD, FIELD(mode), MW_CMD_TRACING, "MODE",
-	 "growth: system calls only; sizes: + entry probes; exact: + return probes (default)",
-	 "growth sizes exact"},
+	 "growth: system calls only; sizes: + entry probes; exact: + return probes; auto (default): "
+	 "exact, as far as --max-overhead allows",
+	 "auto growth sizes exact"},
+	{"max-overhead", 0, MW_OPT_TEXT, FIELD(max_overhead), MW_CMD_TRACING, "PERCENT",
+	 "of the target's time that probes may cost (default 2; 0: no allocator probes), or unlimited",
+	 NULL},
 	{"follow", 'f', MW_OPT_FLAG, FIELD(follow), MW_CMD_TRACING, NULL,
 	 "watch the children, too, from their first instruction on", NULL},
 	{"min-size", 0, MW_OPT_SIZE, FIELD(min_size), MW_CMD_TRACING, "SIZE",
@@ -75,7 +79,7 @@ const struct mw_option mw_option_table[] = {
 
 static void set_defaults(struct mw_options *opt)
 {
-	opt->mode = "exact";
+	opt->mode = "auto";
 	opt->interval = 1;
 	opt->max_size = UINT64_MAX;
 	opt->max_outstanding = 4 << 20;

@@ -4,6 +4,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ struct watched {
 struct watch {
 	const struct mw_options *opt;
 	enum mw_mode mode;
+	double max_overhead; /* share of the target's time, 0: no limit */
 	bool live;
 	struct mw_tracer *tracer;
 	struct watched *targets;
@@ -56,11 +58,39 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
-static enum mw_mode parse_mode(const char *word)
+static enum mw_mode mode_named(const char *word)
 {
 	return !strcmp(word, "growth") ? MW_MODE_GROWTH :
 	       !strcmp(word, "sizes")  ? MW_MODE_SIZES :
 					 MW_MODE_EXACT;
+}
+
+/*
+ * Which probes, and what they may cost: SHARE of the target's time, 0: no limit. A mode that is asked for
+ * by its name has no limit unless that is asked for, too.
+ */
+static int parse_mode(const struct mw_options *opt, enum mw_mode *mode, double *share,
+		      struct mw_err *err)
+{
+	const char *word = opt->mode, *limit = opt->max_overhead;
+	bool is_auto = !strcmp(word, "auto");
+	char *end = NULL;
+
+	*share = is_auto ? 0.02 : 0;
+	*mode = is_auto ? MW_MODE_EXACT : mode_named(word);
+	if (!limit)
+		return 0;
+	if (!strcmp(limit, "unlimited")) {
+		*share = 0;
+		return 0;
+	}
+	*share = strtod(limit, &end) / 100;
+	if (end == limit || (*end && strcmp(end, "%")) || !(*share >= 0 && *share <= 1))
+		return mw_err_set(err, -EINVAL, "usage", "max-overhead",
+				  "'%.40s' is neither a percentage nor 'unlimited'", limit);
+	if (*share == 0)
+		*mode = MW_MODE_GROWTH;
+	return 0;
 }
 
 static enum mw_sites_mode parse_sites(const char *word)
@@ -216,6 +246,7 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 	const struct mw_options *opt = watch->opt;
 	struct mw_tracer_options options = {
 		.mode = watch->mode,
+		.max_overhead = watch->max_overhead,
 		.follow = opt->follow,
 		.min_size = opt->min_size,
 		.max_size = opt->max_size,
@@ -259,7 +290,7 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 static int watch_command(const struct mw_options *opt, bool live)
 {
 	struct mw_err err = {0};
-	struct watch watch = {.opt = opt, .mode = parse_mode(opt->mode), .live = live};
+	struct watch watch = {.opt = opt, .live = live};
 	int ret = 0;
 
 	if (!opt->argc) {
@@ -267,6 +298,8 @@ static int watch_command(const struct mw_options *opt, bool live)
 			   opt->command->name, opt->command->args);
 		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 	}
+	if (parse_mode(opt, &watch.mode, &watch.max_overhead, &err))
+		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 	mw_cmd_log_to_stderr(opt);
 	watch.count = (size_t)opt->argc;
 	watch.targets = calloc(watch.count, sizeof(*watch.targets));

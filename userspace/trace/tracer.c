@@ -48,7 +48,7 @@ static void configure(struct mw_tracer *tracer)
 	bool uprobes = options->mode != MW_MODE_GROWTH;
 	uint64_t ring = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	bpf->rodata->mw_mode = options->mode;
+	bpf->bss->mw_mode = options->mode;
 	bpf->rodata->mw_min_size = options->min_size;
 	bpf->rodata->mw_max_size = options->max_size;
 	bpf->rodata->mw_follow = options->follow;
@@ -153,10 +153,13 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 	tracer->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
 	tracer->multi = options->mode != MW_MODE_GROWTH && mw_probes_have_multi();
 	tracer->cpus = libbpf_num_possible_cpus();
+	tracer->governed = options->max_overhead > 0 && options->mode != MW_MODE_GROWTH;
+	tracer->kind = options->mode == MW_MODE_SIZES ? MW_WINDOW_LIGHT : MW_WINDOW_WHOLE;
+	tracer->slots = tracer->governed ? calloc(MW_SLOTS, sizeof(*tracer->slots)) : NULL;
 	tracer->reaper = mw_reaper__new();
 	if (tracer->cpus > 0)
 		tracer->per_cpu = calloc((size_t)tracer->cpus, sizeof(*tracer->per_cpu));
-	if (!tracer->per_cpu || !tracer->reaper) {
+	if (!tracer->per_cpu || !tracer->reaper || (tracer->governed && !tracer->slots)) {
 		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 		goto cleanup;
 	}
@@ -250,7 +253,7 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	seed_brk(tracer, process);
 	if (tracer->stacks)
 		mw_stacks__prepare(tracer->stacks, pid, false);
-	if (tracer->options.mode != MW_MODE_GROWTH) {
+	if (tracer->options.mode != MW_MODE_GROWTH && !tracer->governed) {
 		ret = process_attach(tracer, process, err);
 		if (ret)
 			return ret;
@@ -281,6 +284,10 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *
 	}
 	tracer->started_at = mw_monotonic();
 	tracer->started = true;
+	if (tracer->governed)
+		windows_begin(tracer);
+	else
+		__atomic_store_n(&tracer->bpf->bss->mw_counting, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -335,10 +342,14 @@ bool mw_tracer__all_ended(const struct mw_tracer *tracer)
 int mw_tracer__wait(struct mw_tracer *tracer, double until)
 {
 	do {
-		double next = do_rescans(tracer, until), left = next - mw_monotonic();
-		int ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
-		int ret = ring_buffer__poll(tracer->ring, ms);
+		double next = do_rescans(tracer, until), left;
+		int ms, ret;
 
+		if (tracer->governed)
+			next = windows_step(tracer, next);
+		left = next - mw_monotonic();
+		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
+		ret = ring_buffer__poll(tracer->ring, ms);
 		if (ret == -EINTR)
 			return ret;
 		check_alive(tracer);
@@ -488,6 +499,8 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 				    tracer->targets[slot].purged_bytes;
 	read_processes(tracer, slot, sample);
 	estimate_cost(tracer, slot, sample);
+	if (tracer->governed)
+		windows_estimate(tracer, slot, sample);
 	return 0;
 }
 
@@ -517,6 +530,14 @@ const struct mw_allocators *mw_tracer__allocators(const struct mw_tracer *tracer
 	return NULL;
 }
 
+static void stop_counting(struct mw_tracer *tracer)
+{
+	if (tracer->governed && tracer->started)
+		windows_integrate(tracer);
+	__atomic_store_n(&tracer->bpf->bss->mw_counting, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
+}
+
 void mw_tracer__stop(struct mw_tracer *tracer)
 {
 	double began = mw_monotonic();
@@ -526,7 +547,7 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 	tracer->stopped = true;
 	tracer->stopped_at = began;
 	if (tracer->bpf && tracer->bpf->bss)
-		__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
+		stop_counting(tracer);
 	for (size_t i = 0; i < tracer->process_count; i++)
 		process_detach(tracer, &tracer->processes[i].probed);
 	process_detach(tracer, &tracer->shared);
@@ -551,6 +572,7 @@ void mw_tracer__close(struct mw_tracer *tracer)
 	mw_stacks__free(tracer->stacks);
 	memwhere_bpf__destroy(tracer->bpf);
 	free(tracer->per_cpu);
+	free(tracer->slots);
 	free(tracer);
 }
 

@@ -28,6 +28,7 @@ struct mw_tracer_options {
 	uint64_t max_outstanding;    /* entries */
 	uint64_t ring_size;	     /* bytes; rounded up to what the kernel takes */
 	enum mw_sites_mode sites;    /* of which allocations the stack is taken */
+	double max_overhead;	     /* share of the target's time; 0: no limit */
 	uint64_t sample_period;	     /* bytes between two samples; for MW_SITES_SAMPLED */
 };
 
