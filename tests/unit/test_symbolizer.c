@@ -276,6 +276,20 @@ TEST(a_debug_file_beside_the_program)
 	check_unnamed(path);
 }
 
+/* What Fedora's binaries keep: a packed table of the symbols that .dynsym does not have. */
+TEST(symbols_packed_into_the_program)
+{
+	const char *path = program_build("mini", "c", program, "-O0");
+
+	CHECK(path);
+	CHECK(!run_command(
+		"cd %s && objcopy --only-keep-debug mini mini.d && "
+		"objcopy -S --keep-symbol=hidden mini.d mini.s && xz mini.s && strip mini && "
+		"objcopy --add-section .gnu_debugdata=mini.s.xz mini",
+		program_dir));
+	check_named(path, "hidden", 0);
+}
+
 TEST(a_debug_file_by_build_id)
 {
 	const char *path =
