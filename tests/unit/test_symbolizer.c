@@ -290,21 +290,26 @@ TEST(symbols_packed_into_the_program)
 	check_named(path, "hidden", 0);
 }
 
+#define BUILD_ID_FOLDER "/usr/lib/debug/.build-id/fe"
+
+static void remove_debug_file(void)
+{
+	unlink(BUILD_ID_FOLDER "/0f1e2d3c4b5a69.debug");
+	rmdir(BUILD_ID_FOLDER); /* if it was ours */
+}
+
 TEST(a_debug_file_by_build_id)
 {
 	const char *path =
 		program_build("byid", "c", program, "-O0 -g -Wl,--build-id=0xfe0f1e2d3c4b5a69");
-	const char *folder = "/usr/lib/debug/.build-id/fe";
-	bool existed = !access(folder, F_OK);
 
 	CHECK(path);
+	atexit(remove_debug_file);
 	CHECK(!run_command("mkdir -p %s && objcopy --only-keep-debug %s %s/0f1e2d3c4b5a69.debug && "
 			   "strip %s",
-			   folder, path, folder, path));
+			   BUILD_ID_FOLDER, path, BUILD_ID_FOLDER, path));
 	check_named(path, "hidden", 7);
-	CHECK(!run_command("rm -f %s/0f1e2d3c4b5a69.debug", folder));
-	if (!existed)
-		rmdir(folder);
+	remove_debug_file();
 	check_unnamed(path);
 }
 
