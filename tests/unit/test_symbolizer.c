@@ -16,6 +16,7 @@
 #include "image/demangle.h"
 #include "image/perfmap.h"
 #include "image/symbolizer.h"
+#include "image/symbols.h"
 #include "tests/unit/program.h"
 #include "tests/unit/test.h"
 
@@ -76,14 +77,14 @@ static const char program[] =
 	"#include <stdlib.h>\n"
 	"#include <unistd.h>\n"
 	"#include <sys/auxv.h>\n"
-	"extern char __executable_start[];\n"
+	"extern char __executable_start[]; static int counted = 3;\n"
 	"static int hidden(int n) { return n + getpid(); }\n"
 	"int shown(int n)\n"
 	"{ return hidden(n) * 3; }\n" /* line 9 */
 	"int main(int c, char **v) { char b; void *l = 0;\n"
 	" void *vdso = dlopen(\"linux-vdso.so.1\", RTLD_NOW | RTLD_NOLOAD);\n"
-	" printf(\"%p %p %p %p %p\\n\", __executable_start, (void *)hidden, (void *)shown,\n"
-	"  (void *)getenv, vdso ? dlsym(vdso, \"__vdso_clock_gettime\") : 0); fflush(stdout);\n"
+	" printf(\"%p %p %p %p %p %p\\n\", __executable_start, (void *)hidden, (void *)shown,\n"
+	"  (void *)getenv, vdso ? dlsym(vdso, \"__vdso_clock_gettime\") : 0, &counted); fflush(stdout);\n"
 	" while (read(0, &b, 1) == 1) {\n"
 	"  if (c > 1 && v[1][0] == '!') execl(v[1] + 1, v[1] + 1, (char *)0);\n"
 	"  if (c > 1) l = dlopen(v[1], RTLD_NOW);\n"
@@ -91,7 +92,7 @@ static const char program[] =
 	" return shown(c) == 1; }\n";
 
 struct places {
-	uint64_t base, hidden, shown, getenv, vdso;
+	uint64_t base, hidden, shown, getenv, vdso, counted;
 };
 
 static struct places read_places(struct child *c)
@@ -103,6 +104,7 @@ static struct places read_places(struct child *c)
 	p.shown = number(c);
 	p.getenv = number(c);
 	p.vdso = number(c);
+	p.counted = number(c);
 	return p;
 }
 
@@ -236,6 +238,30 @@ TEST(programs_of_other_shapes)
 	check_named(program_build("old", "c", program, "-O0 -gdwarf-4"), "hidden", 7);
 }
 
+/* Of an address in an image, which may be a core: the same names by another way. */
+TEST(names_in_an_image)
+{
+	static const char *const names[] = {"full", "fixed", "dense", "lld"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct child c = start(program_path(names[i]), NULL);
+		struct places p = read_places(&c);
+		struct mw_image *image = mw_image__open_live(c.pid, NULL);
+		struct mw_symbol_name name;
+
+		CHECK(image);
+		CHECK(mw_image__symbol_name(image, p.hidden + 2, &name));
+		CHECK_STR(name.name, "hidden");
+		CHECK_INT(name.offset, 2);
+		CHECK(mw_image__symbol_name(image, p.counted + 1, &name));
+		CHECK_STR(name.name, "counted");
+		CHECK_INT(name.offset, 1);
+		CHECK(!mw_image__symbol_name(image, p.base, &name));
+		mw_image__close(image);
+		stop(&c);
+	}
+}
+
 TEST(a_debug_file_beside_the_program)
 {
 	const char *path = program_build("split", "c", program, "-O0 -g");
@@ -250,21 +276,40 @@ TEST(a_debug_file_beside_the_program)
 	check_unnamed(path);
 }
 
+/* What Fedora's binaries keep: a packed table of the symbols that .dynsym does not have. */
+TEST(symbols_packed_into_the_program)
+{
+	const char *path = program_build("mini", "c", program, "-O0");
+
+	CHECK(path);
+	CHECK(!run_command(
+		"cd %s && objcopy --only-keep-debug mini mini.d && "
+		"objcopy -S --keep-symbol=hidden mini.d mini.s && xz mini.s && strip mini && "
+		"objcopy --add-section .gnu_debugdata=mini.s.xz mini",
+		program_dir));
+	check_named(path, "hidden", 0);
+}
+
+#define BUILD_ID_FOLDER "/usr/lib/debug/.build-id/fe"
+
+static void remove_debug_file(void)
+{
+	unlink(BUILD_ID_FOLDER "/0f1e2d3c4b5a69.debug");
+	rmdir(BUILD_ID_FOLDER); /* if it was ours */
+}
+
 TEST(a_debug_file_by_build_id)
 {
 	const char *path =
 		program_build("byid", "c", program, "-O0 -g -Wl,--build-id=0xfe0f1e2d3c4b5a69");
-	const char *folder = "/usr/lib/debug/.build-id/fe";
-	bool existed = !access(folder, F_OK);
 
 	CHECK(path);
+	atexit(remove_debug_file);
 	CHECK(!run_command("mkdir -p %s && objcopy --only-keep-debug %s %s/0f1e2d3c4b5a69.debug && "
 			   "strip %s",
-			   folder, path, folder, path));
+			   BUILD_ID_FOLDER, path, BUILD_ID_FOLDER, path));
 	check_named(path, "hidden", 7);
-	CHECK(!run_command("rm -f %s/0f1e2d3c4b5a69.debug", folder));
-	if (!existed)
-		rmdir(folder);
+	remove_debug_file();
 	check_unnamed(path);
 }
 

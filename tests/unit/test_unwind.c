@@ -368,7 +368,7 @@ TEST(no_table_no_rows)
 	CHECK_INT(table.count, 0);
 	CHECK(!mw_unwind_table__find(&table, 4096));
 	CHECK_INT(read_table(&table, "/etc/passwd"), -EINVAL);
-	path = program_build("small", "c", plain, "-m32 -c -O2");
+	path = program_build("small", "c", "int f(void) { return 1; }\n", "-m32 -c -O2");
 	CHECK(path);
 	CHECK_INT(read_table(&table, path), -EINVAL);
 	/* Not yet linked: it has no addresses. */

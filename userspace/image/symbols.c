@@ -35,8 +35,9 @@ static uint64_t module_base(struct mw_image *image, uint64_t addr)
 		r--;
 	if (!r->map.inode)
 		return 0;
-	while (r > regions->regions && r->map.offset && r[-1].map.inode == r->map.inode &&
-	       !strcmp(r[-1].map.path, r->map.path))
+	/* The first page of a file may be in memory several times, with and without code. */
+	while (r > regions->regions && r[-1].map.offset <= r->map.offset &&
+	       r[-1].map.inode == r->map.inode && !strcmp(r[-1].map.path, r->map.path))
 		r--;
 	return addr < mw_image__elf_end(image, r->map.start) ? r->map.start : 0;
 }
