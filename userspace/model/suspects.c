@@ -21,12 +21,14 @@ enum {
  * what an even leak of the same slope would show: an even one shows 1, a full cache or a period 0.
  */
 #define SHARE_LATE    0.35 /* the last third's slope, of all */
-#define SHARE_EARLIER 0.25 /* and of the half of all that came first */
+#define SHARE_EARLIER 0.33 /* and of the half of all that came first */
 #define SHARE_MINIMA  0.35
 #define SHARE_KEPT    0.7 /* of what it rose, it never fell by more than the rest */
 #define SHARE_SURVIVE 0.5
 #define SUSPECT	      0.95 /* confidence */
+#define PROBABLE      0.8
 #define STARTUP	      0.25 /* of the site's life: not judged */
+#define BYTES_MAX     1e18 /* more than that is an error of the counting */
 
 struct series {
 	size_t n;
@@ -56,24 +58,38 @@ static double level(const struct mw_site_point *p, bool by_growth)
 
 static void add_point(struct series *s, double t, double y)
 {
-	if (s->n == POINTS_MAX || !isfinite(y) || (s->n && !(t > s->t[s->n - 1])))
+	if (s->n == POINTS_MAX || !(fabs(y) < BYTES_MAX) || !isfinite(t) ||
+	    (s->n && t <= s->t[s->n - 1]))
 		return;
 	s->t[s->n] = t;
 	s->y[s->n++] = y;
 }
 
-/* The history with its two ends: nothing when the site began, and the totals now. */
-static void make_series(struct series *s, const struct mw_site_stats *site, double now,
-			bool by_growth)
+static bool judged_by_growth(const struct mw_site_stats *site)
 {
 	const struct mw_site_totals *t = &site->totals;
-	struct mw_site_point last = {
+
+	return !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
+}
+
+static struct mw_site_point point_now(const struct mw_site_stats *site)
+{
+	const struct mw_site_totals *t = &site->totals;
+
+	return (struct mw_site_point){
 		.alloc_bytes = t->alloc_bytes,
 		.freed_bytes = t->freed_bytes,
 		.grown_bytes = t->grown_bytes,
 		.returned_bytes = t->returned_bytes,
 		.fault_bytes = t->fault_bytes,
 	};
+}
+
+/* The history with its two ends: nothing when the site began, and the totals now. */
+static void make_series(struct series *s, const struct mw_site_stats *site, double now,
+			bool by_growth)
+{
+	struct mw_site_point last = point_now(site);
 
 	s->n = 0;
 	s->now = now;
@@ -134,7 +150,7 @@ static double fit(const struct series *s, double *spread)
 /* Theil-Sen: the median slope of all pairs. A few spikes do not move it. */
 static double robust_fit(const struct series *s)
 {
-	static _Thread_local double slopes[POINTS_MAX * (POINTS_MAX - 1) / 2];
+	double slopes[POINTS_MAX * (POINTS_MAX - 1) / 2];
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
@@ -333,7 +349,8 @@ static double typical(const struct series *s)
 
 /* No suspect: then what is it? W is what comes after start-up. */
 static enum mw_verdict other_verdict(const struct mw_site_stats *site, const struct series *s,
-				     const struct series *w, bool by_growth)
+				     const struct series *w, bool by_growth, bool going,
+				     bool survives)
 {
 	double least = smallest(w, w->begin, w->now), most = 0;
 	double half = w->begin + (w->now - w->begin) / 2;
@@ -349,6 +366,9 @@ static enum mw_verdict other_verdict(const struct mw_site_stats *site, const str
 	if (most - least > noise && least < 0.5 * most &&
 	    later - earlier < 0.3 * (most - least))
 		return MW_VERDICT_PERIODIC;
+	/* Not sure enough; or a cache that recycles, or a queue: each object goes in the end. */
+	if (going)
+		return survives ? MW_VERDICT_STEADY : MW_VERDICT_LEVELS;
 	before = first.n ? first.y[first.n - 1] : 0;
 	if (holds > noise && reach > 0.1 * (s->now - s->begin) && holds - before > 0.1 * holds)
 		return MW_VERDICT_LEVELS;
@@ -418,7 +438,10 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 	if (out->slope > 0 && out->confidence >= SUSPECT)
 		out->verdict = MW_VERDICT_SUSPECT;
 	else
-		out->verdict = other_verdict(site, s, &w, out->by_growth);
+		out->verdict = other_verdict(site, s, &w, out->by_growth,
+					     out->slope > 0 && confidence >= PROBABLE &&
+						     goes_on >= 1,
+					     survives >= 1);
 }
 
 static void oldest_cohort(const struct mw_site_stats *site, double now, struct mw_suspect *out)
@@ -446,7 +469,7 @@ static char *format_grouped(char *buf, double n)
 	char digits[MW_UNIT_BUF];
 	size_t len, out = 0;
 
-	snprintf(digits, sizeof(digits), "%.0f", n < 0 ? 0 : n > 1e12 ? 1e12 : n);
+	snprintf(digits, sizeof(digits), "%.0f", n > 0 ? fmin(n, 1e12) : 0);
 	len = strlen(digits);
 	for (size_t i = 0; i < len; i++) {
 		if (i && (len - i) % 3 == 0)
@@ -482,7 +505,9 @@ static void format_rate(char *buf, size_t size, double slope, double error)
 	char text[MW_UNIT_BUF];
 	int n;
 
-	error *= rate / slope;
+	if (!isfinite(rate))
+		rate = unit = 0;
+	error *= slope > 0 ? rate / slope : 0;
 	for (; unit >= 1023.95; unit /= 1024)
 		error /= 1024;
 	mw_format_signed_size(text, rate < 0x1p62 ? (int64_t)(rate + 0.5) : INT64_MAX);
@@ -499,7 +524,10 @@ static void suspect_words(const struct mw_site_stats *site, double now,
 	const char *hint = seen < 600 ? " so far; a cache that still fills looks the same" : "";
 
 	format_rate(rate, sizeof(rate), suspect->slope, suspect->slope_error);
-	if (suspect->by_growth && !(site->totals.returned_bytes > 0))
+	if (suspect->by_growth && !(site->totals.grown_bytes > 0))
+		snprintf(buf, size, "%s of pages first touched in %s; what was given back is not "
+			 "seen", rate, format_age(age, seen));
+	else if (suspect->by_growth && !(site->totals.returned_bytes > 0))
 		snprintf(buf, size, "%s of new memory from the kernel, none returned in %s%s", rate,
 			 format_age(age, seen), hint);
 	else if (suspect->by_growth)
@@ -518,7 +546,8 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 			   struct mw_suspect *out)
 {
 	const struct mw_frame *leaf = mw_site_leaf(site);
-	char name[160] = "?", words[200], text[400], a[MW_UNIT_BUF], b[MW_UNIT_BUF];
+	char name[160] = "?", words[200], text[400], a[MW_UNIT_BUF], b[MW_UNIT_BUF + 8];
+	char c[MW_UNIT_BUF + 8], age[MW_UNIT_BUF];
 	double holds = s->n ? s->y[s->n - 1] : 0, most = 0;
 	struct series w = since(s, s->begin + STARTUP * (s->now - s->begin));
 
@@ -531,7 +560,13 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 		suspect_words(site, s->now, out, words, sizeof(words));
 		break;
 	case MW_VERDICT_LEVELS:
-		snprintf(words, sizeof(words), "levels off at %s", format_bytes(a, holds));
+		if (out->born > 0 && out->freed > 0.5 * out->born)
+			snprintf(words, sizeof(words), "%s, and what is old goes: %s of %s "
+				 "objects freed after %s", format_bytes(a, holds),
+				 format_grouped(b, out->freed), format_grouped(c, out->born),
+				 format_age(age, out->age));
+		else
+			snprintf(words, sizeof(words), "levels off at %s", format_bytes(a, holds));
 		break;
 	case MW_VERDICT_PERIODIC:
 		snprintf(words, sizeof(words), "comes and goes between %s and %s",
@@ -542,7 +577,7 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 			 format_bytes(a, holds));
 		break;
 	case MW_VERDICT_STEADY:
-		snprintf(words, sizeof(words), "steady at %s", format_bytes(a, holds));
+		snprintf(words, sizeof(words), "%s, no growth that stands out", format_bytes(a, holds));
 		break;
 	case MW_VERDICT_EARLY:
 		snprintf(words, sizeof(words), "too little seen to say");
@@ -554,16 +589,25 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 
 void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out)
 {
-	const struct mw_site_totals *t = &site->totals;
 	struct series s;
 
 	memset(out, 0, sizeof(*out));
 	out->site = site;
-	out->by_growth = !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
+	out->by_growth = judged_by_growth(site);
 	make_series(&s, site, now, out->by_growth);
 	judge_history(site, &s, out);
 	oldest_cohort(site, now, out);
 	write_sentence(site, &s, out);
+}
+
+/* Cheap, and true of every suspect: there are many more sites than those that grow. */
+static bool has_grown(const struct mw_site_stats *site)
+{
+	bool by_growth = judged_by_growth(site);
+	struct mw_site_point now = point_now(site);
+
+	return site->point_count &&
+	       level(&now, by_growth) > level(&site->points[site->point_count / 2], by_growth);
 }
 
 size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
@@ -576,7 +620,7 @@ size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double n
 		const struct mw_site_stats *site = mw_sites__at(sites, i);
 		size_t at;
 
-		if (site->target != target)
+		if (site->target != target || !has_grown(site))
 			continue;
 		mw_suspect__judge(site, now, &suspect);
 		if (suspect.verdict != MW_VERDICT_SUSPECT ||
