@@ -12,6 +12,7 @@ enum {
 	POINTS_MAX = MW_SITE_HISTORY + 2, /* and the beginning, and now */
 	POINTS_MIN = 8,			  /* below that nothing is said */
 	SAMPLES_MIN = 8,
+	GROWN_MIN = 6, /* of them: what stayed since start-up */
 	STEPS_MIN = 4, /* growth comes in few large steps */
 	BLOCKS = 4,
 };
@@ -218,8 +219,8 @@ static double positive(double slope, double error, double freedom)
 }
 
 /*
- * Bytes squared of noise a byte of growth: sampling's, or at least that of events that come
- * by chance. It adds up along the way, so what the fit leaves over does not show it.
+ * Bytes squared of noise a byte of growth: that of events that come by chance, and sampling's. It
+ * adds up along the way, so what the fit leaves over does not show it.
  */
 static double noise_of_growth(const struct mw_site_stats *site, bool by_growth)
 {
@@ -234,7 +235,7 @@ static double noise_of_growth(const struct mw_site_stats *site, bool by_growth)
 		sampling = t->live_variance / held;
 	if (t->allocs > 0)
 		events = t->alloc_bytes / t->allocs;
-	return fmax(sampling, events);
+	return sampling + events;
 }
 
 static double smallest(const struct series *s, double from, double to)
@@ -400,15 +401,17 @@ static double events_of(const struct mw_site_stats *site, bool by_growth)
 static double judge_slope(const struct mw_site_stats *site, const struct series *w,
 			  struct mw_suspect *out)
 {
-	double events = sqrt(1.2 * fabs(out->slope) * noise_of_growth(site, out->by_growth) /
-			     (w->now - w->begin));
+	double length = w->now - w->begin, noise = noise_of_growth(site, out->by_growth);
+	double events = sqrt(1.2 * fabs(out->slope) * noise / length);
 	double points, line = hypot(fit_error(w, out->slope, &points), events);
 	double walk = fmax(walk_error(w), events);
 	double by_line = positive(out->slope, line, points - 2);
 	double by_walk = positive(out->slope, walk, (double)w->n - 2);
 
 	out->slope_error = fmin(line, walk);
-	return fmax(by_line, by_walk);
+	/* A handful of objects is no growth, however well it lies on a line. */
+	return fmax(by_line, by_walk) *
+	       reached(out->slope * length, noise, out->by_growth ? STEPS_MIN : GROWN_MIN);
 }
 
 static void judge_history(const struct mw_site_stats *site, const struct series *s,
@@ -418,7 +421,8 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 	struct series w = since(s, s->begin + STARTUP * life);
 	struct series late = since(s, s->now - life / 3);
 	struct series early = until(&w, w.begin + (w.now - w.begin) / 2);
-	double lately = fit(&late, NULL);
+	/* Spikes spoil the one, bursts the other. */
+	double lately = fmax(fit(&late, NULL), robust_fit(&late));
 	double least_events = out->by_growth ? STEPS_MIN : SAMPLES_MIN;
 	double goes_on, rises, survives;
 
@@ -600,14 +604,18 @@ void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_s
 	write_sentence(site, &s, out);
 }
 
-/* Cheap, and true of every suspect: there are many more sites than those that grow. */
+/* Cheap, and true of every suspect: it holds more than at some time after start-up. */
 static bool has_grown(const struct mw_site_stats *site)
 {
 	bool by_growth = judged_by_growth(site);
-	struct mw_site_point now = point_now(site);
+	struct mw_site_point last = point_now(site);
+	double now = level(&last, by_growth);
 
-	return site->point_count &&
-	       level(&now, by_growth) > level(&site->points[site->point_count / 2], by_growth);
+	for (size_t i = site->point_count / 4; i < site->point_count; i++) {
+		if (level(&site->points[i], by_growth) < now)
+			return true;
+	}
+	return false;
 }
 
 size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
