@@ -46,8 +46,10 @@ static int compare_doubles(const void *a, const void *b)
 
 static double median(double *values, size_t n)
 {
+	if (!n)
+		return 0;
 	qsort(values, n, sizeof(*values), compare_doubles);
-	return n ? (values[n / 2] + values[(n - 1) / 2]) / 2 : 0;
+	return (values[n / 2] + values[(n - 1) / 2]) / 2;
 }
 
 static double level(const struct mw_site_point *p, bool by_growth)
@@ -97,7 +99,7 @@ static void make_series(struct series *s, const struct mw_site_stats *site, doub
 	s->begin = site->first_seen > 0 ? site->first_seen : 0;
 	/* By then something had been counted already: it began in the step before. */
 	add_point(s, s->begin, 0);
-	for (size_t i = 0; i < site->point_count && i < MW_SITE_HISTORY; i++) {
+	for (size_t i = 0; i < site->point_count; i++) {
 		if (site->points[i].elapsed < now)
 			add_point(s, site->points[i].elapsed, level(&site->points[i], by_growth));
 	}
@@ -364,8 +366,7 @@ static enum mw_verdict other_verdict(const struct mw_site_stats *site, const str
 
 	for (size_t i = 0; i < w->n; i++)
 		most = fmax(most, w->y[i]);
-	if (most - least > noise && least < 0.5 * most &&
-	    later - earlier < 0.3 * (most - least))
+	if (most - least > noise && least < 0.5 * most && later - earlier < 0.3 * (most - least))
 		return MW_VERDICT_PERIODIC;
 	/* Not sure enough; or a cache that recycles, or a queue: each object goes in the end. */
 	if (going)
@@ -437,15 +438,15 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 	rises = fmax(reached(minima_slope(&w), out->slope, SHARE_MINIMA),
 		     reached(out->slope * (w.now - w.begin) - setback(&w),
 			     out->slope * (w.now - w.begin), SHARE_KEPT));
-	survives = out->by_growth ? 1 : reached(survival(site, s, &w, out->slope), 1, SHARE_SURVIVE);
+	survives =
+		out->by_growth ? 1 : reached(survival(site, s, &w, out->slope), 1, SHARE_SURVIVE);
 	out->confidence = confidence * goes_on * rises * survives;
 	if (out->slope > 0 && out->confidence >= SUSPECT)
 		out->verdict = MW_VERDICT_SUSPECT;
 	else
-		out->verdict = other_verdict(site, s, &w, out->by_growth,
-					     out->slope > 0 && confidence >= PROBABLE &&
-						     goes_on >= 1,
-					     survives >= 1);
+		out->verdict = other_verdict(
+			site, s, &w, out->by_growth,
+			out->slope > 0 && confidence >= PROBABLE && goes_on >= 1, survives >= 1);
 }
 
 static void oldest_cohort(const struct mw_site_stats *site, double now, struct mw_suspect *out)
@@ -529,8 +530,9 @@ static void suspect_words(const struct mw_site_stats *site, double now,
 
 	format_rate(rate, sizeof(rate), suspect->slope, suspect->slope_error);
 	if (suspect->by_growth && !(site->totals.grown_bytes > 0))
-		snprintf(buf, size, "%s of pages first touched in %s; what was given back is not "
-			 "seen", rate, format_age(age, seen));
+		snprintf(buf, size,
+			 "%s of pages first touched in %s; what was given back is not seen", rate,
+			 format_age(age, seen));
 	else if (suspect->by_growth && !(site->totals.returned_bytes > 0))
 		snprintf(buf, size, "%s of new memory from the kernel, none returned in %s%s", rate,
 			 format_age(age, seen), hint);
@@ -565,10 +567,10 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 		break;
 	case MW_VERDICT_LEVELS:
 		if (out->born > 0 && out->freed > 0.5 * out->born)
-			snprintf(words, sizeof(words), "%s, and what is old goes: %s of %s "
-				 "objects freed after %s", format_bytes(a, holds),
-				 format_grouped(b, out->freed), format_grouped(c, out->born),
-				 format_age(age, out->age));
+			snprintf(words, sizeof(words),
+				 "%s, and what is old goes: %s of %s objects freed after %s",
+				 format_bytes(a, holds), format_grouped(b, out->freed),
+				 format_grouped(c, out->born), format_age(age, out->age));
 		else
 			snprintf(words, sizeof(words), "levels off at %s", format_bytes(a, holds));
 		break;
@@ -581,7 +583,8 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 			 format_bytes(a, holds));
 		break;
 	case MW_VERDICT_STEADY:
-		snprintf(words, sizeof(words), "%s, no growth that stands out", format_bytes(a, holds));
+		snprintf(words, sizeof(words), "%s, no growth that stands out",
+			 format_bytes(a, holds));
 		break;
 	case MW_VERDICT_EARLY:
 		snprintf(words, sizeof(words), "too little seen to say");
