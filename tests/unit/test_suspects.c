@@ -508,6 +508,40 @@ TEST(leaks_are_called_soon)
 	}
 }
 
+/*
+ * A walk that goes nowhere is a suspect by chance alone: one in twenty at most, as confidence says.
+ * That is so of growth; objects have an age besides.
+ */
+TEST(confidence_means_what_it_says)
+{
+	unsigned int seeds = 1000, suspects = 0;
+	struct mw_suspect s;
+
+	rng_state = 29;
+	for (unsigned int seed = 0; seed < seeds; seed++) {
+		struct mw_frame f = {MW_FRAME_PYTHON, 88, "walk", "/srv/app.py", 0};
+		struct mw_sites *sites = mw_sites__new();
+		struct mw_site_stats *site = mw_sites__intern(sites, 1, &f, 1, 0);
+
+		site->totals.grown_bytes = 1e9;
+		site->totals.grown_calls = 1e6;
+		site->first_seen = 0;
+		for (int t = 1; t <= 60; t++) {
+			double step = 1e6 * rng_normal();
+
+			*(step > 0 ? &site->totals.grown_bytes : &site->totals.returned_bytes) +=
+				fabs(step);
+			mw_sites__tick(sites, t);
+		}
+		mw_suspect__judge(site, 60, &s);
+		suspects += s.verdict == MW_VERDICT_SUSPECT;
+		mw_sites__free(sites);
+	}
+	if (getenv("MW_SEEDS"))
+		printf("walks: %u of %u are suspects\n", suspects, seeds);
+	CHECK(suspects <= 0.05 * seeds);
+}
+
 /* Nothing about units is built in: neither time's nor memory's. */
 TEST(verdicts_do_not_depend_on_scale)
 {

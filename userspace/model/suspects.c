@@ -396,8 +396,9 @@ static double events_of(const struct mw_site_stats *site, bool by_growth)
 
 /*
  * The slope's error, and P(slope > 0). There are two views of what is left over: noise around a
- * line, or a walk. The former sees an even leak best, the latter one in bursts; both err on the
- * large side where they do not fit, so the smaller one is right.
+ * line, or a walk. The former sees an even leak under other work best, the latter one in bursts.
+ * A walk that goes nowhere is growth to the former one time in eight, so it is asked only where
+ * the age of objects decides besides.
  */
 static double judge_slope(const struct mw_site_stats *site, const struct series *w,
 			  struct mw_suspect *out)
@@ -406,10 +407,10 @@ static double judge_slope(const struct mw_site_stats *site, const struct series 
 	double events = sqrt(1.2 * fabs(out->slope) * noise / length);
 	double points, line = hypot(fit_error(w, out->slope, &points), events);
 	double walk = fmax(walk_error(w), events);
-	double by_line = positive(out->slope, line, points - 2);
+	double by_line = out->by_growth ? 0 : positive(out->slope, line, points - 2);
 	double by_walk = positive(out->slope, walk, (double)w->n - 2);
 
-	out->slope_error = fmin(line, walk);
+	out->slope_error = out->by_growth ? walk : fmin(line, walk);
 	/* A handful of objects is no growth, however well it lies on a line. */
 	return fmax(by_line, by_walk) *
 	       reached(out->slope * length, noise, out->by_growth ? STEPS_MIN : GROWN_MIN);
