@@ -70,6 +70,8 @@ static void add_point(struct series *s, double t, double y)
 
 static bool judged_by_growth(const struct mw_site_stats *site)
 {
+	if (site->flags & MW_SITE_RATES_ONLY)
+		return true;
 	const struct mw_site_totals *t = &site->totals;
 
 	return !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
