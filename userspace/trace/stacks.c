@@ -28,6 +28,7 @@ struct raw {
 	uint64_t purged_bytes, purged_count;
 	double purged_variance;
 	struct mw_site_counts base; /* left out */
+	bool direct; /* mapped by its own code, and not by the C library's allocator */
 };
 
 struct prepared {
@@ -46,6 +47,7 @@ struct mw_stacks {
 	size_t count, capacity;
 	uint32_t python_count;
 	uint64_t period;
+	bool follows; /* allocations to their frees */
 	double next_scan;
 	uint64_t *keys; /* scratch for reading maps */
 	void *values;
@@ -102,7 +104,7 @@ void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_
 			(uint32_t)lround(log2(1 + (double)i / MW_LOG2_STEPS) * 65536);
 }
 
-struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period)
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool follows)
 {
 	struct mw_stacks *s = calloc(1, sizeof(*s));
 
@@ -110,6 +112,7 @@ struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period)
 		return NULL;
 	s->bpf = bpf;
 	s->period = period;
+	s->follows = follows;
 	s->sites = mw_sites__new();
 	s->keys = calloc(BATCH, sizeof(*s->keys));
 	s->values = calloc(BATCH, sizeof(struct mw_site_counts));
@@ -267,6 +270,7 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 	raw->id = stack->id;
 	p = find(s, (pid_t)stack->tgid);
 	count = mw_frames__make(p ? p->frames : NULL, stack, out, &flags);
+	raw->direct = mw_frames__is_direct(p ? p->frames : NULL, stack);
 	raw->site = mw_sites__intern(s->sites, stack->slot, out, count, flags);
 	return 0;
 }
@@ -288,23 +292,24 @@ static void add_rates(struct mw_site_stats *site, const struct mw_site_counts *c
 {
 	struct mw_site_totals *t = &site->totals;
 
-	if (c->allocs)
-		site->flags |= MW_SITE_RATES_ONLY;
+	site->flags |= MW_SITE_RATES_ONLY;
+	site->flags &= ~(uint32_t)MW_SITE_FOLLOWED;
 	t->allocs += scale * (double)c->allocs / (1 << MW_COUNT_SHIFT);
 	t->alloc_bytes += scale * (double)c->alloc_bytes;
 	t->frees = t->allocs;
 	t->freed_bytes = t->alloc_bytes;
 }
 
-static void add_blocks(const struct raw *raw, const struct mw_site_counts *now, double period)
+static void add_blocks(const struct mw_stacks *s, const struct raw *raw, const struct mw_site_counts *now)
 {
 	const struct mw_site_counts *base = &raw->base;
 	struct mw_site_totals *t = &raw->site->totals;
 	const double unit = 1 << MW_COUNT_SHIFT, kib2 = 1024.0 * 1024.0;
 	double mean = raw->purged_count ? (double)raw->purged_bytes / (double)raw->purged_count : 0;
-	double weight = mw_sample_weight((uint64_t)mean, (uint64_t)period);
+	double weight = mw_sample_weight((uint64_t)mean, s->period);
 
 	raw->site->flags &= ~(uint32_t)MW_SITE_RATES_ONLY;
+	raw->site->flags |= s->follows ? MW_SITE_FOLLOWED : MW_SITE_RATES_ONLY;
 	t->allocs += (double)(now->allocs - base->allocs) / unit;
 	t->alloc_bytes += (double)(now->alloc_bytes - base->alloc_bytes);
 	t->frees += (double)(now->frees - base->frees) / unit + weight * (double)raw->purged_count;
@@ -325,6 +330,8 @@ static void add_growth(const struct raw *raw, const struct mw_site_counts *c)
 	t->grown_bytes += (double)c->grown_bytes;
 	t->returned_bytes += (double)c->returned_bytes;
 	t->fault_bytes += (double)c->faults * 4096;
+	if (!raw->direct)
+		t->malloc_bytes += (double)c->grown_bytes - (double)c->returned_bytes;
 	t->samples += c->samples;
 }
 
@@ -362,7 +369,7 @@ static void on_site(struct mw_stacks *s, uint64_t id, const void *value, void *a
 	if (scales)
 		add_rates(raw->site, value, scales[raw->site->target]);
 	else
-		add_blocks(raw, value, (double)s->period);
+		add_blocks(s, raw, value);
 	add_growth(raw, value);
 }
 

@@ -20,8 +20,8 @@ struct mw_stacks;
 void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_t period,
 			  uint32_t fault_period);
 
-/* After the load. NULL with errno set. */
-struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period);
+/* After the load. FOLLOWS: allocations are followed to their frees. NULL with errno set. */
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool follows);
 void mw_stacks__free(struct mw_stacks *stacks);
 
 /*

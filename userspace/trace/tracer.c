@@ -131,7 +131,8 @@ static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 	if (options->sites == MW_SITES_NONE)
 		return 0;
 	tracer->stacks = mw_stacks__new(tracer->bpf, options->sites == MW_SITES_SAMPLED ?
-						     options->sample_period : 0);
+						     options->sample_period : 0,
+					options->mode == MW_MODE_EXACT);
 	if (!tracer->stacks ||
 	    ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks), mw_stacks__handle,
 			     tracer->stacks))

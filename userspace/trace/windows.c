@@ -20,6 +20,8 @@ static const double WINDOW = 0.05, POLL = 0.005, REVIEW = 1;
 enum { PROBE_WORDS = offsetof(struct mw_counts, vm) / 8, BATCH = 1024 };
 
 /* For good only where that leaves so much of the budget to spare; over it, back to windows. */
+/* Seconds an allocation, return and free included, where none was met in a window. */
+static const double DEAREST = 1e-5;
 static const double FADE = 0.85;
 static const double ENTER = 0.5, LEAVE = 1.0;
 
@@ -267,7 +269,7 @@ static double predicted_cost(struct mw_tracer *tracer)
 			}
 		}
 		if (s->rate > 0)
-			cost += allocs > 0 ? s->rate * seconds / allocs : 1;
+			cost += s->rate * (allocs > 0 ? seconds / allocs : DEAREST);
 	}
 	return cost / busy;
 }
