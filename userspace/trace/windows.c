@@ -23,7 +23,9 @@ enum { PROBE_WORDS = offsetof(struct mw_counts, vm) / 8, BATCH = 1024 };
 /* Seconds an allocation, return and free included, where none was met in a window. */
 static const double DEAREST = 1e-5;
 static const double FADE = 0.85;
-static const double ENTER = 0.5, LEAVE = 1.0;
+static const double ENTER = 0.7, LEAVE = 1.2;
+/* CPUs: a target that does less is taken to do so much. */
+static const double IDLE = 0.05;
 
 static void read_counts(struct mw_tracer *tracer, uint32_t slot, struct mw_counts *sum)
 {
@@ -204,7 +206,7 @@ static void finish_window(struct mw_tracer *tracer, double now)
 {
 	double open = tracer->closed_at - tracer->opened_at, loss = 0;
 	bool whole = tracer->kind == MW_WINDOW_WHOLE;
-	double all = 0;
+	double all = 0, busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct mw_counts after;
@@ -239,9 +241,9 @@ static void finish_window(struct mw_tracer *tracer, double now)
 			  s->rate, 100 * s->error, 1e9 * window.cost / (window.allocs + 1), 1e9 * tracer->ran / (window.allocs + 1));
 		/* Whichever is more: what was measured, or what the hits cost by the calibration. */
 		share = mw_rates__loss(&s->rates, tracer->kind);
-		calibrated = window.cost / window.seconds;
+		calibrated = window.cost / window.seconds / busy;
 		calibrated = calibrated < 0.95 ? calibrated : 0.95;
-		loss += open * (share > calibrated || s->rates.count < 2 ? share : calibrated);
+		loss += open * (share > calibrated ? share : calibrated);
 	}
 	if (whole)
 		forget_blocks(tracer);
@@ -254,7 +256,7 @@ static void finish_window(struct mw_tracer *tracer, double now)
 /* What whole probing would cost, as a share of the CPU time that the targets use. */
 static double predicted_cost(struct mw_tracer *tracer)
 {
-	double cost = 0, busy = tracer->busy > 0.05 ? tracer->busy : 0.05;
+	double cost = 0, busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct window_slot *s = &tracer->slots[slot];
@@ -314,7 +316,7 @@ static void review(struct mw_tracer *tracer, double now)
 	double cost = 0, busy;
 
 	measure_busy(tracer, now);
-	busy = tracer->busy > 0.05 ? tracer->busy : 0.05;
+	busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct mw_counts after;
 
