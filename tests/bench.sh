@@ -74,8 +74,9 @@ ratio() { # NAME TARGET: what memleak adds, over what NAME adds
 
 case ${SECTION:-all} in
 all | trace) ;;
+sites) exec env BUILD="$BUILD" python3 tests/bench_sites.py ;;
 heap | python) exec env BUILD="$BUILD" python3 tests/bench_heap.py "$SECTION" ;;
-*) echo "SECTION is one of: all trace heap python" >&2; exit 2 ;;
+*) echo "SECTION is one of: all trace sites heap python" >&2; exit 2 ;;
 esac
 
 echo "malloc(100)/free loop, ns a pair"
@@ -101,6 +102,7 @@ kill $target
 target=
 
 [ "${SECTION:-all}" = all ] || exit 0
+BUILD=$BUILD python3 tests/bench_sites.py
 for section in heap python; do
 	BUILD=$BUILD python3 tests/bench_heap.py $section
 done
