@@ -281,6 +281,8 @@ struct mw_proc {
 	uint32_t ranges_count;
 	struct mw_range ranges[MW_RANGES]; /* its allocators' code */
 	uint32_t python;		   /* index among the interpreters, 0: none */
+	uint32_t growth_walks;		   /* stacks of growth and faults, since growth_since */
+	uint64_t growth_since;
 	uint32_t maps_first, maps_count;   /* its executable memory, for walking stacks */
 };
 

@@ -32,10 +32,10 @@ struct {
 const volatile __u32 mw_log2_table[MW_LOG2_STEPS + 1];
 
 /*
- * Growth in one thread: so many stacks are taken in so long a time (5 us each: 0.5 %), then one in so
- * many, at random, each with the weight of all of them.
+ * Growth and faults in one process: so many stacks are taken in so long a time (5 to 10 us each: under
+ * 0.5 %), then one in so many, at random, each with the weight of all of them.
  */
-enum { GROWTH_WALKS = 100, GROWTH_NS = 100000000, GROWTH_ONE_IN = 16 };
+enum { GROWTH_WALKS = 50, GROWTH_NS = 100000000, GROWTH_ONE_IN = 16 };
 
 __noinline __u64 mw_draw_period(__u32 random)
 {
@@ -178,16 +178,18 @@ static __always_inline __u64 thread_pointer(void)
 
 __noinline __u32 mw_site_growth_weight(void)
 {
-	struct mw_walker *w = walker_of_thread();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
 	__u64 now = bpf_ktime_get_ns();
 
-	if (!w)
-		return 1; /* mw_site_take() will say that there is no memory */
-	if (now - w->growth_since > GROWTH_NS) {
-		w->growth_since = now;
-		w->growth_walks = 0;
+	if (!proc)
+		return 0;
+	/* Threads may race here: a few more or less don't matter. */
+	if (now - proc->growth_since > GROWTH_NS) {
+		proc->growth_since = now;
+		proc->growth_walks = 0;
 	}
-	if (w->growth_walks++ < GROWTH_WALKS)
+	if (proc->growth_walks++ < GROWTH_WALKS)
 		return 1;
 	return bpf_get_prandom_u32() % GROWTH_ONE_IN ? 0 : GROWTH_ONE_IN;
 }

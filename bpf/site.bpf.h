@@ -20,7 +20,7 @@ enum {
 __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what);
 
 /*
- * Is the stack of this thread's growth or fault to be taken? 0: no; else for how many like it this
+ * Is the stack of this process's growth or fault to be taken? 0: no; else for how many like it this
  * one stands. All of them are, until they come too often for what stacks may cost.
  */
 __u32 mw_site_growth_weight(void);
