@@ -9,7 +9,7 @@ DESTDIR	?=
 CC	?= gcc
 CLANG	?= clang
 BPFTOOL	?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
-PKGS	:= libbpf libelf libdw jansson
+PKGS	:= libbpf libelf libdw jansson ncursesw
 
 # clang before 19 doesn't know -Wformat-signedness.
 WARN	:= -Wall -Wextra -Werror -Wshadow -Wvla $(shell $(CC) -Werror -Wformat-signedness -x c -c \
