@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* `stat` and, until it gets its own screen, `live`: watch processes, report every interval. */
+/* `stat`: watch processes, report every interval. */
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/watch.h"
 #include "image/procstat.h"
 #include "report/stat.h"
 #include "trace/privilege.h"
 #include "trace/tracer.h"
-#include "util/cleanup.h"
-#include "util/file.h"
 #include "util/log.h"
-#include "util/text.h"
 #include "util/units.h"
 
 enum { EVENTS_KEPT = 64 };
@@ -32,7 +31,6 @@ struct watched {
 struct watch {
 	const struct mw_options *opt;
 	enum mw_mode mode;
-	bool live;
 	struct mw_tracer *tracer;
 	struct watched *targets;
 	size_t count;
@@ -56,24 +54,6 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
-static enum mw_mode parse_mode(const char *word)
-{
-	return !strcmp(word, "growth") ? MW_MODE_GROWTH :
-	       !strcmp(word, "sizes")  ? MW_MODE_SIZES :
-					 MW_MODE_EXACT;
-}
-
-static void read_name(struct watched *target)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[64];
-	size_t len;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", target->pid);
-	if (!mw_file_read(path, 4096, &text, &len) && text)
-		mw_text_clean(target->name, sizeof(target->name), text, strcspn(text, "\n"));
-}
-
 static void on_happening(const struct mw_happening *what, unsigned int index, void *arg)
 {
 	struct watch *watch = arg;
@@ -84,7 +64,7 @@ static void on_happening(const struct mw_happening *what, unsigned int index, vo
 	else
 		target->events_dropped++;
 	if (what->kind == MW_HAPPENED_EXEC && (pid_t)what->pid == target->pid)
-		read_name(target);
+		mw_cmd_process_name(target->pid, target->name, sizeof(target->name));
 }
 
 static int report(struct watch *watch, struct watched *target, bool total)
@@ -113,9 +93,6 @@ static int report_interval(struct watch *watch)
 {
 	int ret = 0;
 
-	/* Home, and clear what is left of the last picture. */
-	if (watch->live)
-		fputs("\033[H\033[J", watch->out);
 	for (size_t i = 0; !ret && i < watch->count; i++) {
 		struct watched *target = &watch->targets[i];
 
@@ -184,14 +161,7 @@ static void tell_cost(const struct watch *watch)
 static int watch_targets(struct watch *watch, struct mw_err *err)
 {
 	const struct mw_options *opt = watch->opt;
-	struct mw_tracer_options options = {
-		.mode = watch->mode,
-		.follow = opt->follow,
-		.min_size = opt->min_size,
-		.max_size = opt->max_size,
-		.max_outstanding = opt->max_outstanding,
-		.ring_size = opt->ring_size,
-	};
+	struct mw_tracer_options options = mw_cmd_tracer_options(opt);
 	int ret;
 
 	catch_signals();
@@ -202,7 +172,8 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 		ret = mw_tracer__add(watch->tracer, watch->targets[i].pid, err);
 		if (ret < 0)
 			return ret;
-		read_name(&watch->targets[i]);
+		mw_cmd_process_name(watch->targets[i].pid, watch->targets[i].name,
+				    sizeof(watch->targets[i].name));
 	}
 	ret = mw_tracer__start(watch->tracer, on_happening, watch, err);
 	if (ret)
@@ -224,10 +195,10 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 	return 0;
 }
 
-static int watch_command(const struct mw_options *opt, bool live)
+int mw_cmd_stat(const struct mw_options *opt)
 {
 	struct mw_err err = {0};
-	struct watch watch = {.opt = opt, .mode = parse_mode(opt->mode), .live = live};
+	struct watch watch = {.opt = opt, .mode = mw_cmd_mode(opt)};
 	int ret = 0;
 
 	if (!opt->argc) {
@@ -256,7 +227,6 @@ static int watch_command(const struct mw_options *opt, bool live)
 			.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
 			.verbose = opt->verbose,
 		};
-		watch.live = live && !opt->json && isatty(fileno(watch.out));
 		ret = watch_targets(&watch, &err);
 		if (!ret)
 			ret = mw_cmd_output_close(opt, watch.out, &err);
@@ -267,14 +237,4 @@ static int watch_command(const struct mw_options *opt, bool live)
 		return mw_cmd_fail(opt, strcmp(err.name, "usage") ? MW_EXIT_FAILURE : MW_EXIT_USAGE,
 				   &err);
 	return MW_EXIT_OK;
-}
-
-int mw_cmd_stat(const struct mw_options *opt)
-{
-	return watch_command(opt, false);
-}
-
-int mw_cmd_live(const struct mw_options *opt)
-{
-	return watch_command(opt, true);
 }

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Sites: the places that asked for memory, each with its stack to open; leak suspects are marked. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tui/view.h"
+#include "util/array.h"
+#include "util/units.h"
+
+enum { BY_OUTSTANDING, BY_GROWTH, BY_RATE, BY_BYTES, BY_FAULTS };
+static const char *const sorts[] = {"outstanding", "growth", "rate", "bytes", "faults", NULL};
+
+/* What a line shows: since attach, or the change since the baseline. */
+struct shown {
+	double outstanding, growth, rate, bytes, faults;
+};
+
+static double rate_of(const struct mw_site_stats *site)
+{
+	const struct mw_site_point *last, *before;
+
+	if (site->point_count < 2)
+		return 0;
+	last = &site->points[site->point_count - 1];
+	before = last - 1;
+	return last->elapsed > before->elapsed ?
+		       (last->allocs - before->allocs) / (last->elapsed - before->elapsed) :
+		       0;
+}
+
+static struct shown shown_of(const struct mw_tui *tui, const struct mw_site_stats *site)
+{
+	struct shown v = {
+		.outstanding = mw_site_outstanding(site),
+		.growth = mw_site_growth(site),
+		.rate = rate_of(site),
+		.bytes = site->totals.alloc_bytes,
+		.faults = site->totals.fault_bytes,
+	};
+
+	if (tui->since_baseline && site->id < tui->base_count) {
+		const struct mw_site_base *base = &tui->site_bases[site->id];
+
+		v.outstanding -= base->outstanding;
+		v.growth -= base->growth;
+		v.bytes -= base->bytes;
+		v.faults -= base->faults;
+	}
+	return v;
+}
+
+void mw_sites__set_baseline(struct mw_tui *tui)
+{
+	const struct mw_sites *sites = mw_tui_shown(tui)->sites;
+	size_t n = sites ? mw_sites__count(sites) : 0, capacity = 0;
+
+	free(tui->site_bases);
+	tui->site_bases = NULL;
+	tui->base_count = 0;
+	/* Numbers begin at 1. */
+	if (!n || mw_array_reserve(&tui->site_bases, &capacity, n + 1, sizeof(*tui->site_bases)))
+		return;
+	memset(tui->site_bases, 0, (n + 1) * sizeof(*tui->site_bases));
+	tui->base_count = n + 1;
+	for (size_t i = 0; i < n; i++) {
+		const struct mw_site_stats *site = mw_sites__at(sites, i);
+
+		if (site->id <= n)
+			tui->site_bases[site->id] = (struct mw_site_base){
+				.outstanding = mw_site_outstanding(site),
+				.growth = mw_site_growth(site),
+				.bytes = site->totals.alloc_bytes,
+				.faults = site->totals.fault_bytes,
+			};
+	}
+}
+
+static double key_of(const struct mw_tui *tui, const struct mw_site_stats *site)
+{
+	struct shown v = shown_of(tui, site);
+
+	switch (tui->sort[MW_VIEW_SITES]) {
+	case BY_GROWTH:
+		return v.growth;
+	case BY_RATE:
+		return v.rate;
+	case BY_BYTES:
+		return v.bytes;
+	case BY_FAULTS:
+		return v.faults;
+	default:
+		return v.outstanding;
+	}
+}
+
+static int by_key(const void *a, const void *b, void *arg)
+{
+	const struct mw_site_stats *const *x = a, *const *y = b;
+	double kx = key_of(arg, *x), ky = key_of(arg, *y);
+
+	return kx < ky ? 1 : kx > ky ? -1 : (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+static bool is_wanted(const struct mw_site_stats *site, const char *filter)
+{
+	char text[512];
+
+	for (uint32_t i = 0; filter[0] && i < site->frame_count; i++) {
+		if (mw_text_matches(mw_frame_format(&site->frames[i], text, sizeof(text)), filter))
+			return true;
+	}
+	return !filter[0];
+}
+
+static bool is_open(const struct mw_tui *tui, uint32_t id)
+{
+	for (size_t i = 0; i < tui->open_count; i++) {
+		if (tui->open_sites[i] == id)
+			return true;
+	}
+	return false;
+}
+
+static const struct mw_suspect *suspect_of(const struct mw_tui_target *t,
+					   const struct mw_site_stats *site)
+{
+	for (size_t i = 0; i < t->suspect_count; i++) {
+		if (t->suspects[i].site == site)
+			return &t->suspects[i];
+	}
+	return NULL;
+}
+
+static void add_line(struct mw_tui *tui, const struct mw_site_stats *site, int frame)
+{
+	if (mw_array_reserve(&tui->site_lines, &tui->site_line_capacity, tui->site_line_count + 1,
+			     sizeof(*tui->site_lines)))
+		return;
+	tui->site_lines[tui->site_line_count++] = (struct mw_site_line){site, frame};
+}
+
+static void make_lines(struct mw_tui *tui)
+{
+	const struct mw_tui_target *t = mw_tui_shown(tui);
+
+	tui->site_line_count = 0;
+	for (size_t i = 0; i < tui->site_count; i++) {
+		const struct mw_site_stats *site = tui->site_list[i];
+
+		add_line(tui, site, MW_SITE_NO_FRAME);
+		if (!is_open(tui, site->id))
+			continue;
+		if (suspect_of(t, site))
+			add_line(tui, site, MW_SITE_SENTENCE);
+		for (uint32_t f = 0; f < site->frame_count; f++)
+			add_line(tui, site, (int)f);
+	}
+}
+
+/* The selection stays with its line, wherever that has gone. */
+static void follow(struct mw_tui *tui, struct mw_site_line selected)
+{
+	for (size_t i = 0; i < tui->site_line_count; i++) {
+		if (tui->site_lines[i].site == selected.site &&
+		    tui->site_lines[i].frame == selected.frame)
+			tui->cursor[MW_VIEW_SITES].selected = i;
+	}
+}
+
+static void recalc(struct mw_tui *tui)
+{
+	const struct mw_tui_target *t = mw_tui_shown(tui);
+	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
+	size_t n = t->sites ? mw_sites__count(t->sites) : 0;
+	struct mw_site_line selected = {0};
+
+	/* Who stands on the first line wants to see the first line. */
+	if (cursor->selected && cursor->selected < tui->site_line_count)
+		selected = tui->site_lines[cursor->selected];
+	tui->site_count = 0;
+	if (mw_array_reserve(&tui->site_list, &tui->site_capacity, n + 1, sizeof(*tui->site_list)))
+		n = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct mw_site_stats *site = mw_sites__at(t->sites, i);
+
+		if (site->target == t->site_target && is_wanted(site, tui->filter))
+			tui->site_list[tui->site_count++] = site;
+	}
+	if (tui->site_count)
+		qsort_r(tui->site_list, tui->site_count, sizeof(*tui->site_list), by_key, tui);
+	make_lines(tui);
+	if (selected.site)
+		follow(tui, selected);
+}
+
+static void format_bytes(char *buf, double bytes, bool change)
+{
+	if (change)
+		mw_format_signed_size(buf, (int64_t)bytes);
+	else
+		mw_format_size(buf, bytes > 0 ? (uint64_t)bytes : 0);
+}
+
+static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y,
+		      const struct mw_site_stats *site, enum mw_ink ink)
+{
+	bool change = tui->since_baseline, plain = ink == MW_INK_PLAIN;
+	const struct mw_frame *leaf = mw_site_leaf(site);
+	const struct mw_suspect *suspect = suspect_of(mw_tui_shown(tui), site);
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
+	struct shown v = shown_of(tui, site);
+	double outstanding = mw_site_outstanding(site), error = mw_site_error(site);
+	char name[512], off[16] = "";
+
+	if (outstanding > 0 && error > 0)
+		snprintf(off, sizeof(off), "%.0f%%", fmin(999, 100 * error / outstanding));
+	format_bytes(a, v.outstanding, change);
+	format_bytes(b, v.growth, change);
+	format_bytes(d, v.bytes, change);
+	format_bytes(f, v.faults, change);
+	mw_draw_fill(c, y, ink);
+	mw_draw(c, y, 1, 1, suspect && plain ? MW_INK_BAD : ink, "%s",
+		suspect ? c->theme->glyphs->suspect : "");
+	mw_draw(c, y, 3, 64, ink, "%11s %4s %11s %7s %11s %11s", a, off, b,
+		mw_format_count(g, (uint64_t)(v.rate > 0 ? v.rate + 0.5 : 0)), d, f);
+	mw_draw(c, y, 64, 1, ink, "%s",
+		is_open(tui, site->id) ? c->theme->glyphs->open : c->theme->glyphs->closed);
+	mw_draw(c, y, 66, c->cols, ink, "%s",
+		leaf ? mw_frame_format(leaf, name, sizeof(name)) : "(no frame)");
+}
+
+static void draw_frame(const struct mw_canvas *c, int y, const struct mw_site_stats *site, int frame,
+		       enum mw_ink ink)
+{
+	const struct mw_frame *f = &site->frames[frame];
+	const char *kind = f->kind == MW_FRAME_PYTHON ? "py" : f->kind == MW_FRAME_NATIVE ? "c " : "  ";
+	char name[512];
+
+	mw_draw_fill(c, y, ink);
+	if (f->kind == MW_FRAME_PYTHON && ink == MW_INK_PLAIN)
+		ink = MW_INK_GOOD;
+	mw_draw(c, y, 8, c->cols, ink, "%s  %s", kind, mw_frame_format(f, name, sizeof(name)));
+}
+
+static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size_t i)
+{
+	const struct mw_site_line *line = &tui->site_lines[i];
+	enum mw_ink ink = i == tui->cursor[MW_VIEW_SITES].selected ? MW_INK_SELECTED : MW_INK_PLAIN;
+	const struct mw_suspect *suspect;
+
+	if (line->frame == MW_SITE_NO_FRAME) {
+		draw_site(tui, c, y, line->site, ink);
+	} else if (line->frame == MW_SITE_SENTENCE) {
+		suspect = suspect_of(mw_tui_shown(tui), line->site);
+		mw_draw_fill(c, y, ink);
+		mw_draw(c, y, 4, c->cols, ink == MW_INK_PLAIN ? MW_INK_WARN : ink, "%s",
+			suspect ? suspect->sentence : "");
+	} else {
+		draw_frame(c, y, line->site, line->frame, ink);
+	}
+}
+
+static void draw(struct mw_tui *tui, const struct mw_canvas *c)
+{
+	struct mw_tui_target *t = mw_tui_shown(tui);
+	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
+	struct mw_canvas list = mw_canvas_part(c, 1, 0, c->rows - 1, c->cols);
+	const struct mw_suspect *first = t->suspect_count ? &t->suspects[0] : NULL;
+
+	if (!t->sites) {
+		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "This mode takes no stacks, so there are no sites.");
+		return;
+	}
+	/* The worst suspect's sentence is told without a key. */
+	if (first)
+		list.rows--;
+	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "  %11s %4s %11s %7s %11s %11s   %s", "outstanding",
+		"+-", "growth", "rate/s", "bytes", "faults", "site");
+	mw_cursor__fit(cursor, tui->site_line_count, list.rows);
+	for (int y = 0; y < list.rows && cursor->top + (size_t)y < tui->site_line_count; y++)
+		draw_line(tui, &list, y, cursor->top + (size_t)y);
+	if (!tui->site_line_count)
+		mw_draw(&list, 0, 3, c->cols, MW_INK_DIM, "%s",
+			tui->filter[0] ? "no site matches the filter" : "no site yet");
+	if (first)
+		mw_draw(c, c->rows - 1, 1, c->cols - 1, MW_INK_WARN, "%s %s", c->theme->glyphs->suspect,
+			first->sentence);
+}
+
+static void toggle(struct mw_tui *tui, int how)
+{
+	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
+	const struct mw_site_stats *site;
+	size_t i;
+
+	if (cursor->selected >= tui->site_line_count)
+		return;
+	site = tui->site_lines[cursor->selected].site;
+	for (i = 0; i < tui->open_count && tui->open_sites[i] != site->id; i++)
+		;
+	if (i < tui->open_count && how <= 0) {
+		tui->open_sites[i] = tui->open_sites[--tui->open_count];
+		/* From within a stack that closes to the site itself. */
+		while (cursor->selected && tui->site_lines[cursor->selected].frame != MW_SITE_NO_FRAME)
+			cursor->selected--;
+	} else if (i == tui->open_count && how >= 0 &&
+		   !mw_array_reserve(&tui->open_sites, &tui->open_capacity, i + 1,
+				     sizeof(*tui->open_sites))) {
+		tui->open_sites[tui->open_count++] = site->id;
+	}
+	make_lines(tui);
+}
+
+enum { JSON_SITES = 500 };
+
+static json_t *json(struct mw_tui *tui)
+{
+	const struct mw_tui_target *t = mw_tui_shown(tui);
+	json_t *list = json_array();
+	char name[512];
+
+	for (size_t i = 0; i < tui->site_count && i < JSON_SITES; i++) {
+		const struct mw_site_stats *site = tui->site_list[i];
+		const struct mw_suspect *suspect = suspect_of(t, site);
+		json_t *frames = json_array();
+
+		for (uint32_t f = 0; f < site->frame_count; f++)
+			json_array_append_new(frames, json_string(mw_frame_format(
+							      &site->frames[f], name,
+							      sizeof(name))));
+		json_array_append_new(
+			list,
+			json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:s*}", "id",
+				  (json_int_t)site->id, "outstanding_bytes",
+				  mw_site_outstanding(site), "outstanding_error", mw_site_error(site),
+				  "growth_bytes", mw_site_growth(site), "allocs",
+				  site->totals.allocs, "alloc_bytes", site->totals.alloc_bytes,
+				  "fault_bytes", site->totals.fault_bytes, "frames", frames,
+				  "suspect", suspect ? suspect->sentence : NULL));
+	}
+	return json_pack("{s:o}", "sites", list);
+}
+
+const struct mw_view mw_view_sites = {
+	.name = "Sites", .sorts = sorts, .recalc = recalc, .draw = draw, .toggle = toggle, .json = json,
+};
