@@ -130,8 +130,14 @@ $(BUILD)/tests/workloads/%: tests/workloads/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O1 -g -std=gnu11 -Wall -Wextra -D_GNU_SOURCE -fno-builtin -o $@ $< -lpthread
 
+# A recorded session for the screen; it links the rooms.
+$(BUILD)/tests/tui_replay: tests/tui_replay.c $(LIB_OBJS)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -I. -MMD -MP $(LDFLAGS) -o $@ $< $(LIB_OBJS) $(LIBS)
+
 unit-bins: $(UNIT_BINS)
-workloads: $(WORK_BINS)
+workloads: $(WORK_BINS) $(BUILD)/tests/tui_replay
 
 deps:
 	sh tests/deps.sh
@@ -193,4 +199,4 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY: $(BPF_OBJS)
--include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d) $(BUILD)/tests/tui_replay.d

@@ -261,9 +261,16 @@ static void finish_look(struct live *live)
 {
 	struct mw_tui_target *t = &live->state.targets[live->look_target];
 	struct mw_tui_look look = {.elapsed = live->look_begun};
+	struct mw_cmd_look found;
 	struct mw_err err = {0};
-	int ret = mw_cmd_look__result(&live->look, &look.ledger, look.parts, &look.took, &err);
+	int ret = mw_cmd_look__result(&live->look, &found, &err);
 
+	if (!ret) {
+		look.ledger = found.ledger;
+		look.took = found.took;
+		memcpy(look.parts, found.parts, sizeof(look.parts));
+		mw_text_clean(look.note, sizeof(look.note), found.note, strlen(found.note));
+	}
 	pthread_mutex_lock(&live->lock);
 	if (!ret)
 		mw_tui_target__add_look(t, &look);
@@ -271,7 +278,7 @@ static void finish_look(struct live *live)
 		mw_text_clean(t->look_problem, sizeof(t->look_problem), err.message,
 			      strlen(err.message));
 	pthread_mutex_unlock(&live->lock);
-	live->next_look = mw_monotonic() + (look.took * 50 > 3 ? look.took * 50 : 3);
+	live->next_look = mw_monotonic() + (!ret && found.took * 50 > 3 ? found.took * 50 : 3);
 	mw_cmd_child__stop(&live->look);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -14,9 +15,7 @@
 struct answer {
 	int ret;
 	struct mw_err err;
-	double took;
-	uint64_t parts[MW_SPLIT_PARTS];
-	struct mw_ledger ledger;
+	struct mw_cmd_look look;
 };
 
 static int write_all(int fd, const void *data, size_t len)
@@ -53,15 +52,18 @@ static int look(int fd, void *arg)
 	image = mw_image__open_live(*(const pid_t *)arg, &answer.err);
 	answer.ret = image ? mw_survey__open(&survey, image, &answer.err) : answer.err.code;
 	if (!answer.ret) {
-		answer.ret = mw_survey__ledger(&survey, &answer.ledger, &answer.err);
+		answer.ret = mw_survey__ledger(&survey, &answer.look.ledger, &answer.err);
 		if (!answer.ret)
-			answer.ret = mw_survey__split(&survey, answer.parts, &answer.err);
+			answer.ret = mw_survey__split(&survey, answer.look.parts, &answer.err);
+		if (!survey.pt)
+			snprintf(answer.look.note, sizeof(answer.look.note), "%.159s",
+				 survey.pt_err.message);
 		mw_survey__close(&survey);
 	}
-	answer.took = seconds() - begin;
+	answer.look.took = seconds() - begin;
 	return write_all(fd, &answer, sizeof(answer)) ||
-	       (!answer.ret && write_all(fd, answer.ledger.entries,
-					 answer.ledger.count * sizeof(*answer.ledger.entries)));
+	       (!answer.ret && write_all(fd, answer.look.ledger.entries,
+					 answer.look.ledger.count * sizeof(*answer.look.ledger.entries)));
 }
 
 int mw_cmd_look__start(struct mw_cmd_child *child, pid_t pid)
@@ -69,8 +71,8 @@ int mw_cmd_look__start(struct mw_cmd_child *child, pid_t pid)
 	return mw_cmd_child__start(child, look, &pid);
 }
 
-int mw_cmd_look__result(const struct mw_cmd_child *child, struct mw_ledger *ledger,
-			uint64_t parts[MW_SPLIT_PARTS], double *took, struct mw_err *err)
+int mw_cmd_look__result(const struct mw_cmd_child *child, struct mw_cmd_look *out,
+			struct mw_err *err)
 {
 	size_t bytes = child->len > sizeof(struct answer) ? child->len - sizeof(struct answer) : 0;
 	struct answer answer;
@@ -87,15 +89,14 @@ int mw_cmd_look__result(const struct mw_cmd_child *child, struct mw_ledger *ledg
 		*err = answer.err;
 		return answer.ret;
 	}
-	if (bytes != answer.ledger.count * sizeof(*ledger->entries))
+	*out = answer.look;
+	out->ledger.entries = NULL;
+	if (bytes != out->ledger.count * sizeof(*out->ledger.entries))
 		return mw_err_set(err, -EIO, "look", NULL, "the look into the process was cut short");
-	*ledger = answer.ledger;
-	ledger->capacity = ledger->count;
-	ledger->entries = malloc(bytes + 1);
-	if (!ledger->entries)
+	out->ledger.capacity = out->ledger.count;
+	out->ledger.entries = malloc(bytes + 1);
+	if (!out->ledger.entries)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
-	memcpy(ledger->entries, child->out + sizeof(answer), bytes);
-	memcpy(parts, answer.parts, sizeof(answer.parts));
-	*took = answer.took;
+	memcpy(out->ledger.entries, child->out + sizeof(answer), bytes);
 	return 0;
 }

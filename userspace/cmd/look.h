@@ -10,10 +10,16 @@
 int mw_cmd_look__start(struct mw_cmd_child *child, pid_t pid);
 
 /*
- * What the child, which has ended, found: LEDGER (the caller's to free), PARTS and the seconds it
- * TOOK. 0, or -errno with ERR set.
+ * What the child, which has ended, found; its ledger is the caller's to free. 0, or -errno with ERR
+ * set.
  */
-int mw_cmd_look__result(const struct mw_cmd_child *child, struct mw_ledger *ledger,
-			uint64_t parts[MW_SPLIT_PARTS], double *took, struct mw_err *err);
+struct mw_cmd_look {
+	struct mw_ledger ledger;
+	uint64_t parts[MW_SPLIT_PARTS];
+	double took;	/* seconds */
+	char note[160]; /* why glibc's heap could not be told apart; "" */
+};
+int mw_cmd_look__result(const struct mw_cmd_child *child, struct mw_cmd_look *look,
+			struct mw_err *err);
 
 #endif

@@ -202,7 +202,7 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 	int x = 43 + 2 * (int)line->level, end = c->cols > 110 ? c->cols - 26 : c->cols;
 
 	mw_draw_fill(c, y, ink);
-	mw_draw(c, y, 1, 40, ink, "%11s %5.1f %% %12s %8s", mw_format_size(size, line->resident),
+	mw_draw(c, y, 1, 42, ink, "%11s %5.1f %% %12s %8s", mw_format_size(size, line->resident),
 		100 * share, known && change ? mw_format_signed_size(delta, change) : "",
 		mw_format_count(number, line->count));
 	mw_draw(c, y, x, 1, ink, "%s",
@@ -231,9 +231,10 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	for (int y = 0; y < list.rows && cursor->top + (size_t)y < tui->owner_count; y++)
 		draw_line(tui, &list, y, cursor->top + (size_t)y);
 	mw_draw(c, c->rows - 1 < (int)tui->owner_count + 1 ? c->rows - 1 : (int)tui->owner_count + 1,
-		1, c->cols, MW_INK_DIM, "%11s resident at +%.1f s, %s in swap; a look takes %.2f s",
+		1, c->cols, MW_INK_DIM, "%11s resident at +%.1f s, %s in swap; a look takes %.2f s%s%s",
 		mw_format_size(size, ledger->resident), t->look.elapsed,
-		mw_format_size(swapped, ledger->swapped), t->look.took);
+		mw_format_size(swapped, ledger->swapped), t->look.took,
+		t->look.note[0] ? "; " : "", t->look.note);
 }
 
 static void toggle(struct mw_tui *tui, int how)

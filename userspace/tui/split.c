@@ -75,8 +75,8 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	}
 	for (int i = 0; i < MW_SPLIT_PARTS; i++)
 		values[i] = (double)look->parts[i];
-	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, looked at +%.1f s", mw_format_size(size, sum),
-		look->elapsed);
+	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, looked at +%.1f s%s%s",
+		mw_format_size(size, sum), look->elapsed, look->note[0] ? "; " : "", look->note);
 	mw_draw_stack(c, 1, 1, c->cols - 2, values, letters, MW_SPLIT_PARTS);
 	mw_draw(c, 3, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %12s  %s", "", "resident", "", "change",
 		"history");

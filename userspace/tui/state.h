@@ -37,6 +37,7 @@ struct mw_tui_look {
 	bool known;
 	double elapsed; /* seconds since the watch began, when it was taken */
 	double took;	/* seconds */
+	char note[160]; /* what could not be told apart and why, clean; "" */
 	struct mw_ledger ledger;
 	uint64_t parts[MW_SPLIT_PARTS];
 };
