@@ -51,8 +51,13 @@ struct live {
 
 static volatile sig_atomic_t told_to_stop;
 
+/* Who writes to a terminal that takes nothing (Ctrl-S) can't see the first one. */
 static void on_signal(int sig)
 {
+	if (told_to_stop) {
+		signal(sig, SIG_DFL);
+		raise(sig);
+	}
 	told_to_stop = sig;
 }
 
@@ -318,20 +323,17 @@ static void start_snapshot(struct live *live)
 		mw_tui__say(live->tui, "writing a snapshot of PID %d ...", t->pid);
 }
 
-/* The first line is the file's name, the last one what there is to say. */
+/* The first line is the file's name, the next one what went wrong. */
 static void finish_snapshot(struct live *live)
 {
-	char *text = live->snapshot.out ? live->snapshot.out : "", *end = strchr(text, '\n'), *last;
-	bool failed = !WIFEXITED(live->snapshot.status) || WEXITSTATUS(live->snapshot.status);
+	const char *text = live->snapshot.out ? live->snapshot.out : "";
+	int name = (int)strcspn(text, "\n");
+	const char *said = text[name] ? text + name + 1 : "";
 
-	if (end)
-		*end = '\0';
-	last = end && end[1] ? end + 1 : "";
-	last[strcspn(last, "\n")] = '\0';
-	if (failed)
-		mw_tui__say(live->tui, "no snapshot: %s", last);
+	if (!WIFEXITED(live->snapshot.status) || WEXITSTATUS(live->snapshot.status))
+		mw_tui__say(live->tui, "no snapshot: %.*s", (int)strcspn(said, "\n"), said);
 	else
-		mw_tui__say(live->tui, "wrote the snapshot %s", text);
+		mw_tui__say(live->tui, "wrote the snapshot %.*s", name, text);
 }
 
 /* ---- the screen ---------------------------------------------------------------------------- */

@@ -117,9 +117,9 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 
 	if (t->cost >= 0)
 		x += mw_draw(c, 2, x, 40, t->cost > 10 ? MW_INK_WARN : MW_INK_PLAIN,
-			     "probes cost %.1f %% of its CPU", t->cost);
+			     "cost %.1f %% of its CPU", t->cost);
 	else
-		x += mw_draw(c, 2, x, 40, MW_INK_PLAIN, "no probes in it");
+		x += mw_draw(c, 2, x, 40, MW_INK_PLAIN, "no probes");
 	x += mw_draw(c, 2, x, 20, MW_INK_PLAIN, ", duty %.0f %%", 100 * state->duty);
 	x += 2;
 	if (lost)

@@ -254,8 +254,11 @@ static unsigned int act_mouse(struct mw_tui *tui, int arg)
 
 		if (line >= c->lines || tui->help)
 			return 0;
-		if (line == c->selected)
+		/* What comes at once is one double click, else the second click is on the selection. */
+		if (line == c->selected || event.bstate & BUTTON1_DOUBLE_CLICKED) {
+			c->selected = line;
 			return act_enter(tui, 0);
+		}
 		c->selected = line;
 		return MW_TUI_REDRAW;
 	}

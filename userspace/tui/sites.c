@@ -203,16 +203,35 @@ static void format_bytes(char *buf, double bytes, bool change)
 		mw_format_size(buf, bytes > 0 ? (uint64_t)bytes : 0);
 }
 
-static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y,
-		      const struct mw_site_stats *site, enum mw_ink ink)
+enum { WIDE = 116, NARROW_SITE = 32, WIDE_SITE = 64 };
+
+/* Where there is no room for all columns: what is outstanding and what it is sorted by. */
+static unsigned int second_column(const struct mw_tui *tui)
 {
-	bool change = tui->since_baseline, plain = ink == MW_INK_PLAIN;
-	const struct mw_frame *leaf = mw_site_leaf(site);
-	const struct mw_suspect *suspect = suspect_of(mw_tui_shown(tui), site);
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
+	unsigned int by = tui->sort[MW_VIEW_SITES];
+
+	return by == BY_OUTSTANDING ? BY_BYTES : by;
+}
+
+static void draw_head(const struct mw_tui *tui, const struct mw_canvas *c)
+{
+	if (c->cols >= WIDE)
+		mw_draw(c, 0, 3, c->cols, MW_INK_DIM, "%11s %4s %11s %7s %11s %11s   site",
+			"outstanding", "+-", "growth", "rate/s", "bytes", "faults");
+	else
+		mw_draw(c, 0, 3, c->cols, MW_INK_DIM, "%11s %4s %11s   site", "outstanding", "+-",
+			sorts[second_column(tui)]);
+}
+
+static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, int y,
+			 const struct mw_site_stats *site, enum mw_ink ink)
+{
 	struct shown v = shown_of(tui, site);
 	double outstanding = mw_site_outstanding(site), error = mw_site_error(site);
-	char name[512], off[16] = "";
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
+	const char *const columns[] = {a, b, g, d, f}; /* as SORTS has them */
+	bool change = tui->since_baseline;
+	char off[16] = "";
 
 	if (outstanding > 0 && error > 0)
 		snprintf(off, sizeof(off), "%.0f%%", fmin(999, 100 * error / outstanding));
@@ -220,14 +239,29 @@ static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y
 	format_bytes(b, v.growth, change);
 	format_bytes(d, v.bytes, change);
 	format_bytes(f, v.faults, change);
+	mw_format_count(g, (uint64_t)(v.rate > 0 ? v.rate + 0.5 : 0));
+	if (c->cols >= WIDE)
+		mw_draw(c, y, 3, WIDE_SITE, ink, "%11s %4s %11s %7s %11s %11s", a, off, b, g, d, f);
+	else
+		mw_draw(c, y, 3, NARROW_SITE, ink, "%11s %4s %11s", a, off,
+			columns[second_column(tui)]);
+}
+
+static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y,
+		      const struct mw_site_stats *site, enum mw_ink ink)
+{
+	const struct mw_frame *leaf = mw_site_leaf(site);
+	bool suspect = suspect_of(mw_tui_shown(tui), site);
+	int x = c->cols >= WIDE ? WIDE_SITE : NARROW_SITE;
+	char name[512];
+
 	mw_draw_fill(c, y, ink);
-	mw_draw(c, y, 1, 1, suspect && plain ? MW_INK_BAD : ink, "%s",
+	mw_draw(c, y, 1, 1, suspect && ink == MW_INK_PLAIN ? MW_INK_BAD : ink, "%s",
 		suspect ? c->theme->glyphs->suspect : "");
-	mw_draw(c, y, 3, 64, ink, "%11s %4s %11s %7s %11s %11s", a, off, b,
-		mw_format_count(g, (uint64_t)(v.rate > 0 ? v.rate + 0.5 : 0)), d, f);
-	mw_draw(c, y, 64, 1, ink, "%s",
+	draw_numbers(tui, c, y, site, ink);
+	mw_draw(c, y, x, 1, ink, "%s",
 		is_open(tui, site->id) ? c->theme->glyphs->open : c->theme->glyphs->closed);
-	mw_draw(c, y, 66, c->cols, ink, "%s",
+	mw_draw(c, y, x + 2, c->cols, ink, "%s",
 		leaf ? mw_frame_format(leaf, name, sizeof(name)) : "(no frame)");
 }
 
@@ -276,8 +310,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	/* The worst suspect's sentence is told without a key. */
 	if (first)
 		list.rows--;
-	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "  %11s %4s %11s %7s %11s %11s   %s", "outstanding",
-		"+-", "growth", "rate/s", "bytes", "faults", "site");
+	draw_head(tui, c);
 	mw_cursor__fit(cursor, tui->site_line_count, list.rows);
 	for (int y = 0; y < list.rows && cursor->top + (size_t)y < tui->site_line_count; y++)
 		draw_line(tui, &list, y, cursor->top + (size_t)y);

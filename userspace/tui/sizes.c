@@ -106,20 +106,20 @@ static void draw_row(const struct mw_tui *tui, const struct mw_canvas *c, int y,
 static void threshold_text(const struct mw_tui_target *t, char *buf, size_t size)
 {
 	char now[MW_UNIT_BUF], old[MW_UNIT_BUF], by[MW_UNIT_BUF];
-	int n = snprintf(buf, size, "mmap threshold %s, %s",
-			 mw_format_size(now, t->now.mmap_threshold),
-			 t->now.threshold_dynamic ? "dynamic" : "fixed");
 
+	mw_format_size(now, t->now.mmap_threshold);
 	for (size_t i = t->event_count; i--;) {
 		const struct mw_happening *e = &t->events[i];
 
-		if (e->kind != MW_HAPPENED_THRESHOLD || n < 0 || (size_t)n >= size)
+		if (e->kind != MW_HAPPENED_THRESHOLD)
 			continue;
-		snprintf(buf + n, size - (size_t)n, "; +%.1f s moved from %s by a free of %s",
+		snprintf(buf, size, "mmap threshold %s, at +%.1f s from %s by a free of %s", now,
 			 e->elapsed, mw_format_size(old, e->old_value),
 			 mw_format_size(by, e->size));
 		return;
 	}
+	snprintf(buf, size, "mmap threshold %s, %s", now,
+		 t->now.threshold_dynamic ? "dynamic" : "fixed");
 }
 
 static void draw_rows(struct mw_tui *tui, const struct mw_canvas *c, const struct row *rows, size_t n)

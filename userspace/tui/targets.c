@@ -8,8 +8,10 @@ void mw_targets__draw(struct mw_tui *tui, const struct mw_canvas *c)
 	struct mw_tui_state *state = tui->state;
 	struct mw_cursor *cursor = &tui->list_cursor;
 
-	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "%8s  %-24s %11s %12s %10s %12s %s", "PID", "name",
-		"RSS", "since attach", "allocs/s", "outstanding", "");
+	int width = c->cols >= 100 ? 30 : 14;
+
+	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "%8s  %-*s %10s %12s %8s %11s", "PID", width, "name",
+		"RSS", "since attach", "allocs/s", "outstanding");
 	mw_cursor__fit(cursor, state->target_count, c->rows - 1);
 	for (size_t i = cursor->top; i < state->target_count; i++) {
 		const struct mw_tui_target *t = &state->targets[i];
@@ -22,8 +24,8 @@ void mw_targets__draw(struct mw_tui *tui, const struct mw_canvas *c)
 			break;
 		mw_draw_fill(c, y, ink);
 		mw_draw(c, y, 1, 9, ink, "%8d", t->pid);
-		mw_draw(c, y, 11, 24, ink, "%s", t->name);
-		mw_draw(c, y, 36, c->cols, ink, "%11s %12s %10s %12s  %s",
+		mw_draw(c, y, 11, width, ink, "%s", t->name);
+		mw_draw(c, y, 12 + width, c->cols, ink, "%10s %12s %8s %11s  %s",
 			mw_format_size(rss, t->now.rss),
 			mw_format_signed_size(grown, (int64_t)(t->now.rss - t->rss_first)),
 			mw_format_count(rate, (uint64_t)(p ? p->allocs : 0)),

@@ -101,7 +101,9 @@ int mw_term__open(struct mw_tui *tui, struct mw_err *err)
 	curs_set(0);
 	set_escdelay(25);
 	leaveok(stdscr, TRUE);
-	mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+	mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON1_DOUBLE_CLICKED | BUTTON4_PRESSED |
+			  BUTTON5_PRESSED,
+		  NULL);
 	mouseinterval(0);
 	/* Reading a key from a window would first draw it; a pad is never drawn. */
 	tui->input = newpad(1, 1);
