@@ -46,6 +46,7 @@ mouse() {
 	# shellcheck disable=SC2059 # the format is the point
 	tm send-keys -l "$(printf "\\033[M\\$(printf %o $(($1 + 32)))\\$(printf %o $(($2 + 32)))\\$(printf %o $(($3 + 32)))")"
 }
+is_selected() { screen -e | sed -n "$1p" | grep -q $'^\e\\[7m'; } # ROW
 on_the_screen() { # PATTERN...
 	for pattern; do
 		shows "$pattern" || { echo "not on the screen: $pattern" >&2; screen >&2; return 1; }
@@ -266,7 +267,7 @@ golden_views() { # COLUMNS ROWS
 	wait_screen "▸ glibc"
 	# A click on the second line selects it, one more opens it.
 	mouse 0 6 7
-	wait_until 5 eval "screen -e | sed -n 7p | grep -q $'^\e\\[7m'"
+	wait_until 5 is_selected 7
 	mouse 3 6 7
 	sleep 0.3
 	mouse 0 6 7
