@@ -17,7 +17,7 @@ WARN	:= -Wall -Wextra -Werror -Wshadow -Wvla $(shell $(CC) -Werror -Wformat-sign
 CFLAGS	?= -O2 -g
 MWFLAGS	= -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -DMW_VERSION='"$(VERSION)"' -fPIC \
 	  -Iuserspace -Igdb-scripts -I. -I$(BUILD) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS	= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lZydis -lzstd -llz4 -lz -lm -lpthread
+LIBS	= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lZydis -liberty -lzstd -llz4 -lz -lm -lpthread
 LDFLAGS ?=
 
 V	?= 0
@@ -43,6 +43,8 @@ BPF_OBJS := $(BPF_SRCS:%.bpf.c=$(BUILD)/%.bpf.o)
 SKEL	:= $(BUILD)/bpf/memwhere.skel.h
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
+# No tests by themselves: programs that tests ask.
+UNIT_TOOLS := $(BUILD)/tests/unit/code_lines
 WORK_SRCS := $(sort $(wildcard tests/workloads/*.c))
 WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
 
@@ -136,7 +138,7 @@ $(BUILD)/tests/tui_replay: tests/tui_replay.c $(LIB_OBJS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -I. -MMD -MP $(LDFLAGS) -o $@ $< $(LIB_OBJS) $(LIBS)
 
-unit-bins: $(UNIT_BINS)
+unit-bins: $(UNIT_BINS) $(UNIT_TOOLS)
 workloads: $(WORK_BINS) $(BUILD)/tests/tui_replay
 
 deps:
@@ -199,4 +201,4 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY: $(BPF_OBJS)
--include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d) $(BUILD)/tests/tui_replay.d
+-include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d) $(UNIT_TOOLS:=.d) $(BUILD)/tests/tui_replay.d

@@ -9,7 +9,7 @@
  * open call has gone without returning. The return of the open call is the one that comes with
  * the stack pointer just above its return address.
  */
-#include "bpf/state.bpf.h"
+#include "bpf/site.bpf.h"
 
 /* In glibc's chunk header, the size word before the block (malloc/malloc.c). */
 enum { CHUNK_MMAPPED = 2, CHUNK_NON_MAIN_ARENA = 4 };
@@ -75,8 +75,8 @@ static __always_inline void count_alloc(struct mw_counts *c, __u32 func, __u32 p
 	count_call(c, func);
 }
 
-static __always_inline void count_freed(struct mw_counts *c, const struct mw_block *block,
-					__u64 now)
+static __always_inline void count_freed(struct mw_counts *c, const struct mw_alloc_record *block,
+					__u64 now, bool at_once)
 {
 	__u32 class = class_of(block->size), age = log2_of(now - block->time);
 
@@ -84,13 +84,27 @@ static __always_inline void count_freed(struct mw_counts *c, const struct mw_blo
 		mw_add_cell(&c->freed[class], block->size);
 		MW_ADD(c->lifetime[age], 1);
 	}
+	if (block->site)
+		mw_site_count(block->site, block->size, now - block->time,
+			      at_once ? MW_SITE_DIED_AT_ONCE : MW_SITE_DIED);
+}
+
+/* Where a function was called that was entered with the stack pointer SP. */
+static __always_inline __u64 take_site(struct pt_regs *ctx, __u64 sp, __u32 slot)
+{
+	__u64 ret = 0;
+
+	bpf_probe_read_user(&ret, sizeof(ret), (void *)sp);
+	return mw_site_take(ret, sp + sizeof(ret), ctx->rbp,
+			    MW_TAKE(slot, MW_KIND_ALLOC) | MW_TAKE_RETURN |
+				    (mw_sites_mode == MW_SITES_LEAF ? MW_TAKE_LEAF : 0));
 }
 
 /* Take ADDR out of the outstanding map into BLOCK. False when it isn't there. */
-static __always_inline bool take_block(__u32 space, __u64 addr, struct mw_block *block)
+static __always_inline bool take_block(__u32 space, __u64 addr, struct mw_alloc_record *block)
 {
 	__u64 key = mw_block_key(space, addr);
-	struct mw_block *found = bpf_map_lookup_elem(&outstanding, &key);
+	struct mw_alloc_record *found = bpf_map_lookup_elem(&outstanding, &key);
 
 	if (!found)
 		return false;
@@ -99,10 +113,10 @@ static __always_inline bool take_block(__u32 space, __u64 addr, struct mw_block 
 }
 
 static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 addr,
-				       const struct mw_block *block)
+				       const struct mw_alloc_record *block)
 {
 	__u64 key = mw_block_key(space, addr);
-	struct mw_block *old;
+	struct mw_alloc_record *old;
 	__u32 class;
 
 	if (!bpf_map_update_elem(&outstanding, &key, block, BPF_NOEXIST)) {
@@ -119,6 +133,8 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 	class = class_of(old->size);
 	if (class < MW_CLASSES)
 		mw_add_cell(&c->freed[class], old->size);
+	if (old->site)
+		mw_site_count(old->site, old->size, block->time - old->time, MW_SITE_DIED);
 	*old = *block;
 	mw_add_cell(&c->kept, block->size);
 }
@@ -208,10 +224,11 @@ static __always_inline bool is_called_by_allocator(__u64 sp)
 static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, __u64 addr, __u64 sp,
 				    __u32 func, __u32 space)
 {
-	struct mw_block block;
+	struct mw_alloc_record block;
+	bool at_once = false;
 
 	if (!addr) {
-		if (mw_active)
+		if (mw_counting)
 			MW_ADD(c->free_null, 1);
 		return;
 	}
@@ -219,13 +236,14 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 		/* operator delete that calls free: the same block, deeper in the stack. */
 		if (call->freed == addr && sp <= call->freed_sp)
 			return;
+		at_once = call->result == addr;
 		call->freed = addr;
 		call->freed_sp = sp;
 	}
-	if (!mw_active)
+	if (!mw_counting)
 		return;
 	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block)) {
-		count_freed(c, &block, bpf_ktime_get_ns());
+		count_freed(c, &block, bpf_ktime_get_ns(), at_once);
 	} else if (is_called_by_allocator(sp)) {
 		/*
 		 * When a thread ends, glibc calls free for each block in the thread's cache
@@ -244,10 +262,11 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
  * nested call comes right after its outer one, deeper in the stack and from the allocator's own
  * code, or by a tail jump, with the very same stack pointer and return address.
  */
-static __always_inline void count_entry_only(struct mw_counts *c, struct mw_call *call, __u64 sp,
-					     __u32 func, __u64 size, __u64 addr)
+static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_counts *c,
+					     struct mw_call *call, __u64 sp, __u32 func, __u64 size,
+					     __u32 slot)
 {
-	__u64 ret = 0;
+	__u64 ret = 0, addr = ctx->rdi;
 
 	bpf_probe_read_user(&ret, sizeof(ret), (void *)sp);
 	if (call->func && call->func != func &&
@@ -260,12 +279,15 @@ static __always_inline void count_entry_only(struct mw_counts *c, struct mw_call
 		/* A free; the call of free that may be inside is its twin. */
 		call->freed = addr;
 		call->freed_sp = sp;
-		if (mw_active)
+		if (mw_counting)
 			MW_ADD(c->freed_by_realloc, 1);
 		return;
 	}
-	if (mw_active && is_asked_for(size))
-		count_alloc(c, func, MW_PLACE_OTHER, size);
+	if (!mw_counting || !is_asked_for(size))
+		return;
+	count_alloc(c, func, MW_PLACE_OTHER, size);
+	if (mw_is_sample(call, size))
+		mw_site_count(take_site(ctx, sp, slot), size, 0, MW_SITE_BORN);
 }
 
 SEC("uprobe")
@@ -285,12 +307,17 @@ int alloc_entry(struct pt_regs *ctx)
 	if (!c)
 		return 0;
 	call = call_of_thread();
+	if (call && call->window != mw_window) {
+		call->window = mw_window;
+		call->func = MW_FUNC_NONE;
+		call->result = call->freed = 0;
+	}
 	if (call && call->func && mw_mode == MW_MODE_EXACT) {
 		if (sp <= call->sp)
 			return 0;
 		call->func = MW_FUNC_NONE;
 		/* At the end of a watch the return probes may be out before the entry probes are. */
-		if (call->counted && mw_active)
+		if (call->counted && mw_counting)
 			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
 	}
 	if (func >= MW_FUNC_FREE) {
@@ -298,22 +325,26 @@ int alloc_entry(struct pt_regs *ctx)
 		return 0;
 	}
 	if (!call) {
-		if (mw_active)
+		if (mw_counting)
 			MW_ADD(c->lost[MW_LOST_THREADS], 1);
 		return 0;
 	}
 	call->freed = 0;
 	size = requested_size(ctx, func);
 	if (mw_mode != MW_MODE_EXACT) {
-		count_entry_only(c, call, sp, func, size, ctx->rdi);
+		count_entry_only(ctx, c, call, sp, func, size, slot);
 		return 0;
 	}
 	call->sp = sp;
 	call->size = size;
 	call->func = func;
-	call->counted = mw_active && is_asked_for(size);
+	call->counted = mw_counting && is_asked_for(size);
 	call->arg = ctx->rdi;
 	call->old.time = 0;
+	call->site = 0;
+	/* Now, not at the return: kernels before 6.11 show a broken stack while that is awaited. */
+	if (call->counted && mw_is_sample(call, size))
+		call->site = take_site(ctx, sp, slot);
 	/*
 	 * The old block leaves the map now: once realloc has freed it, another thread may get the
 	 * address before this one returns. A failed realloc puts it back.
@@ -338,9 +369,9 @@ static __always_inline void settle_old_block(struct mw_counts *c, struct mw_call
 		return;
 	}
 	if (call->old.time) {
-		count_freed(c, &call->old, now);
+		count_freed(c, &call->old, now, false);
 		MW_ADD(c->freed_by_realloc, 1);
-	} else if (mw_active) {
+	} else if (mw_counting) {
 		MW_ADD(c->free_unknown, 1);
 	}
 }
@@ -352,12 +383,12 @@ int alloc_return(struct pt_regs *ctx)
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct mw_call *call = bpf_map_lookup_elem(&calls, &tid);
 	struct mw_counts *c;
-	struct mw_block block;
+	struct mw_alloc_record block;
 	__u64 addr = ctx->rax;
 	__u32 func, slot, space;
 
 	/* Without a record the entry was before the watch, or has been counted as lost. */
-	if (!call || !find_owner(cookie, &slot, &space))
+	if (!call || call->window != mw_window || !find_owner(cookie, &slot, &space))
 		return 0;
 	c = mw_counts_of(slot);
 	if (!c)
@@ -365,7 +396,7 @@ int alloc_return(struct pt_regs *ctx)
 	func = call->func;
 	if (!func) {
 		/* A tail jump from one function to another: both return, at once. */
-		if (mw_active && !(ctx->rsp == call->sp + sizeof(__u64) && addr == call->result))
+		if (mw_counting && !(ctx->rsp == call->sp + sizeof(__u64) && addr == call->result))
 			MW_ADD(c->lost[MW_LOST_UNMATCHED], 1);
 		return 0;
 	}
@@ -383,6 +414,7 @@ int alloc_return(struct pt_regs *ctx)
 	}
 	block.size = call->size;
 	block.time = bpf_ktime_get_ns();
+	block.site = call->site;
 	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg)
 		settle_old_block(c, call, space, !addr && call->size, block.time);
 	if (!call->counted)
@@ -395,6 +427,8 @@ int alloc_return(struct pt_regs *ctx)
 		return 0;
 	}
 	count_alloc(c, func, place_of(c, addr, MW_COOKIE_FLAGS(cookie)), block.size);
+	if (block.site)
+		mw_site_count(block.site, block.size, 0, MW_SITE_BORN);
 	keep_block(c, space, addr, &block);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <linux/types.h>
 typedef __u8 uint8_t;
 typedef __s16 int16_t;
+typedef __u16 uint16_t;
 typedef __u32 uint32_t;
 typedef __u64 uint64_t;
 #else
@@ -107,6 +108,8 @@ enum mw_lost {
 	MW_LOST_MISSED_FREE, /* an address came again without a free in between */
 	MW_LOST_LATE,	     /* a program or library ran before its own allocator was probed */
 	MW_LOST_RECURSION,   /* the kernel skipped a program that would have interrupted itself */
+	MW_LOST_SITES,	     /* table of sites full: counted, but under no site */
+	MW_LOST_STACKS,	     /* stack ring full: counted, but under no site */
 	MW_LOSTS,
 };
 
@@ -160,6 +163,100 @@ struct mw_unwind_row {
 	uint8_t rbp;	     /* caller's rbp: 0: as it is; 255: the word at rbp; n: at CFA - 8 * n */
 };
 
+/* Executable memory of a process, and where the rows of its file are in the table of rows. */
+struct mw_unwind_map {
+	uint64_t start, end; /* addresses */
+	uint64_t base;	     /* address that the rows' pc counts from */
+	uint32_t first_row, row_count;
+};
+
+enum {
+	MW_PY_FRAMES = 128,
+	MW_NATIVE_FRAMES = 64,
+	MW_UNWIND_MAPS = 16384,
+	MW_UNWIND_ROWS = 1 << 20,
+	MW_PYTHONS = 256,	/* interpreters, one a process that is watched; number 0 is none */
+	MW_SITES = 65536,
+	MW_REGIONS = 65536,	/* mappings that are remembered until their munmap */
+	MW_OWNERS_ON_C_STACK = 3, /* pycore_frame.h: from this owner on a frame is no Python function's */
+};
+
+/*
+ * Where a process's Python keeps its threads and frames: offsets in bytes, from the table of
+ * layouts (userspace/python/layout_fields.h says whose), MW_PY_NONE for what a version lacks.
+ */
+#define MW_PY_NONE 0xffff
+struct mw_py_walk {
+	uint64_t interp_head; /* address of the pointer to the first interpreter */
+	uint64_t current;     /* address of the pointer to the thread that holds the GIL; 0: none */
+	uint64_t code_type;   /* address of PyCode_Type; 0: not known */
+	uint32_t version;     /* MW_PY_VERSION */
+	uint16_t interp_next, interp_threads;
+	uint16_t tstate_next, tstate_thread_id, tstate_frame, tstate_status;
+	uint16_t cframe_frame; /* in what tstate_frame points to; MW_PY_NONE: that is the frame itself */
+	uint16_t frame_previous, frame_code, frame_instr, frame_owner, frame_is_entry;
+	uint16_t frame_size, code_size; /* bytes of them that are read */
+	uint16_t ob_type, co_first_line, co_name, co_table, co_code, name_hash;
+	uint16_t instr_is_index; /* to 3.10: not a pointer but a count; bytes each */
+};
+
+/* One Python frame. */
+struct mw_py_frame {
+	uint64_t code;	 /* address of the code object */
+	uint32_t offset; /* bytes into its bytecode */
+	uint32_t check;	 /* mw_py_check() of the code object; bit 0: the C stack enters Python here */
+};
+
+/* Tells a code object from another one that later lives at the same address. Never 0; bit 0 is left free. */
+static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_hash, uint64_t table,
+								  uint32_t first_line)
+{
+	uint64_t x = (name_hash ^ table * 0x9e3779b97f4a7c15ULL ^ first_line) * 0xff51afd7ed558ccdULL;
+
+	return ((uint32_t)(x >> 32) & ~1u) | 2;
+}
+
+/* What may be missing of a stack; the same bits as MW_SITE_… of userspace/model/sites.h. */
+enum {
+	MW_STACK_TRUNCATED = 1,
+	MW_STACK_PARTIAL = 2,
+	MW_STACK_NATIVE_CUT = 8,
+};
+
+/* What kind of event a stack was taken at. */
+enum mw_site_kind { MW_KIND_ALLOC, MW_KIND_BRK, MW_KIND_MMAP, MW_KIND_FAULT };
+
+/* A stack on its way to userspace, once for each new site. `python` is cut to its count. */
+struct mw_stack {
+	uint64_t id;
+	uint64_t time;
+	uint32_t tgid, slot;
+	uint32_t flags, kind;
+	uint32_t native_count, python_count;
+	uint64_t native[MW_NATIVE_FRAMES]; /* innermost first: an address in each function */
+	struct mw_py_frame python[MW_PY_FRAMES]; /* innermost first */
+};
+
+enum { MW_COUNT_SHIFT = 10 }; /* weighted counts are in 1/1024 */
+
+/* What one site has seen; all only ever grow. */
+struct mw_site_counts {
+	uint32_t slot, kind;
+	uint64_t samples;
+	uint64_t allocs, frees;		  /* weighted, in 1/1024 */
+	uint64_t alloc_bytes, freed_bytes;	  /* weighted */
+	uint64_t alloc_variance, freed_variance; /* KiB squared */
+	uint64_t temporaries;		  /* weighted, in 1/1024 */
+	uint64_t lifetime_us;		  /* of samples freed, weighted */
+	uint64_t grown_calls, grown_bytes, returned_bytes;
+	uint64_t faults;			  /* pages, weighted */
+};
+
+/* f(x) = x / (1 - e^-x), from x = 0 on in steps of 1/64, in units of 2^-20. */
+enum { MW_WEIGHT_STEPS = 64, MW_WEIGHT_MAX = 8, MW_WEIGHTS = MW_WEIGHT_STEPS * MW_WEIGHT_MAX + 2 };
+
+enum { MW_LOG2_STEPS = 64 };
+
 /* ---- maps' keys and values ----------------------------------------------------------------- */
 
 enum {
@@ -183,12 +280,21 @@ struct mw_proc {
 	uint8_t exited_known;		      /* the two above hold all ended threads */
 	uint32_t ranges_count;
 	struct mw_range ranges[MW_RANGES]; /* its allocators' code */
+	uint32_t python;		   /* index among the interpreters, 0: none */
+	uint32_t maps_first, maps_count;   /* its executable memory, for walking stacks */
 };
 
 /* A block that was not freed yet. */
-struct mw_block {
+struct mw_alloc_record {
 	uint64_t size;
 	uint64_t time;
+	uint64_t site; /* id of where it was asked for, 0: no stack was taken */
+};
+
+/* A mapping whose site is known. */
+struct mw_region_site {
+	uint64_t site, size;
+	uint64_t weight; /* how many mappings it stands for */
 };
 
 /*
@@ -258,6 +364,14 @@ enum mw_mode {
 	MW_MODE_GROWTH, /* no allocator probe */
 	MW_MODE_SIZES,	/* entry probes */
 	MW_MODE_EXACT,	/* entry and return probes */
+};
+
+/* Of which allocations the stack is taken. */
+enum mw_sites_mode {
+	MW_SITES_NONE,
+	MW_SITES_SAMPLED, /* by byte-Poisson sampling, whole stacks */
+	MW_SITES_LEAF,	  /* of all, the innermost frame only */
+	MW_SITES_ALL,	  /* of all, whole stacks */
 };
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Births, new programs and deaths of the processes watched. */
 #include "bpf/kernel.bpf.h"
-#include "bpf/state.bpf.h"
+#include "bpf/site.bpf.h"
 #include <bpf/bpf_core_read.h>
 
 SEC("raw_tp/sched_process_fork")
@@ -46,6 +46,7 @@ int proc_exec(struct bpf_raw_tracepoint_args *ctx)
 	proc->brk = BPF_CORE_READ(task, mm, brk);
 	proc->mp_addr = 0;
 	proc->ranges_count = 0;
+	proc->python = proc->maps_count = 0;
 	bpf_map_delete_elem(&calls, &tid);
 	event.tgid = tgid;
 	event.time = bpf_ktime_get_ns();
@@ -65,6 +66,7 @@ int proc_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!proc)
 		return 0;
 	bpf_map_delete_elem(&calls, &tid);
+	mw_site_forget_thread(tid);
 	/*
 	 * signal->min_flt holds the threads that were released, which lags behind; from the first
 	 * exit seen on, add them up here.

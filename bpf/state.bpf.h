@@ -12,12 +12,19 @@
 #include "bpf/memwhere.h"
 
 /* Set before loading. The defaults let the object load on its own. */
-extern const volatile __u32 mw_mode;
 extern const volatile __u64 mw_min_size, mw_max_size;
 extern const volatile __u8 mw_follow;
+extern const volatile __u32 mw_sites_mode;	    /* enum mw_sites_mode */
+extern const volatile __u64 mw_sample_period;	    /* bytes between two samples, on average */
+extern const volatile __u32 mw_weights[MW_WEIGHTS]; /* f(x), see memwhere.h */
+extern const volatile __u32 mw_fault_period;	    /* faults between two samples; 0: none */
+extern const volatile __u32 mw_fsbase_offset;	    /* in struct task_struct; 0: not known */
 
 /* Nothing is counted while this is 0: a watch begins and ends for all probes at once. */
 extern volatile __u32 mw_active;
+
+/* Which probes are in (enum mw_mode), whether they count now, and which window of them it is. */
+extern volatile __u32 mw_mode, mw_counting, mw_window;
 
 /* Number of the next followed child's address space. */
 extern __u32 mw_next_space;
@@ -28,11 +35,14 @@ struct mw_call {
 	__u64 size;	 /* requested */
 	__u64 arg;	 /* posix_memalign: where the result goes; realloc: the old block */
 	__u64 ret;	 /* sizes mode: return address of the last call counted */
-	struct mw_block old; /* realloc: what the map knew of the old block; time 0: nothing */
+	struct mw_alloc_record old; /* realloc: what the map knew of the old block; time 0: nothing */
 	__u64 result;	 /* of the last call that returned */
 	__u64 freed, freed_sp; /* the last free, to know its nested twin by */
+	__u64 site;	 /* where the open call was made, 0: no stack was taken */
+	__s64 until;	 /* bytes until the next sample; 0: not drawn yet */
 	__u32 func;
-	__u32 counted;	 /* began while active, and its size is asked for */
+	__u32 counted;	 /* began while counting, and its size is asked for */
+	__u32 window;	 /* in which it began */
 };
 
 struct mw_counts_map {
@@ -66,9 +76,59 @@ struct mw_outstanding_map {
 	__uint(max_entries, 4 << 20);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
-	__type(value, struct mw_block);
+	__type(value, struct mw_alloc_record);
 };
 extern struct mw_outstanding_map outstanding SEC(".maps");
+
+struct mw_unwind_maps_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MW_UNWIND_MAPS);
+	__type(key, __u32);
+	__type(value, struct mw_unwind_map);
+};
+extern struct mw_unwind_maps_map unwind_maps SEC(".maps");
+
+struct mw_unwind_rows_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MW_UNWIND_ROWS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct mw_unwind_row);
+};
+extern struct mw_unwind_rows_map unwind_rows SEC(".maps");
+
+struct mw_pythons_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MW_PYTHONS);
+	__type(key, __u32);
+	__type(value, struct mw_py_walk);
+};
+extern struct mw_pythons_map pythons SEC(".maps");
+
+struct mw_sites_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MW_SITES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct mw_site_counts);
+};
+extern struct mw_sites_map sites SEC(".maps");
+
+/* Mappings by where they begin; keys as in the outstanding map. */
+struct mw_regions_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MW_REGIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct mw_region_site);
+};
+extern struct mw_regions_map regions SEC(".maps");
+
+struct mw_stacks_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 2 << 20);
+};
+extern struct mw_stacks_map stacks SEC(".maps");
 
 struct mw_events_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

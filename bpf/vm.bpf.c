@@ -5,7 +5,8 @@
  * It costs every system call of the machine about 16 ns (docs/overhead.md) and needs neither
  * kprobes nor fentry, which a kernel may lack or refuse.
  */
-#include "bpf/state.bpf.h"
+#include "bpf/kernel.bpf.h"
+#include "bpf/site.bpf.h"
 #include <bpf/bpf_core_read.h>
 
 /* arch/x86/entry/syscalls/syscall_64.tbl */
@@ -78,6 +79,121 @@ static __always_inline void on_madvise(struct mw_vm_counts *vm, __u64 len, __u64
 		MW_ADD(vm->madvise_freed, len);
 }
 
+/* Count BYTES more under the site of the system call that asked for them: its id, or 0. */
+static __always_inline __u64 grow(struct pt_regs *regs, struct mw_proc *proc, __u32 kind,
+				  __u64 bytes, __u32 weight)
+{
+	__u64 id = mw_site_take(regs->rip, regs->rsp, regs->rbp, MW_TAKE(proc->slot, kind));
+	struct mw_site_counts *s = bpf_map_lookup_elem(&sites, &id);
+
+	if (!s)
+		return 0;
+	MW_ADD(s->samples, 1);
+	MW_ADD(s->grown_calls, weight);
+	MW_ADD(s->grown_bytes, weight * bytes);
+	return id;
+}
+
+static __always_inline void grow_mapping(struct pt_regs *regs, struct mw_proc *proc, __u64 addr,
+					 __u64 bytes)
+{
+	struct mw_region_site region = {.size = bytes, .weight = mw_site_growth_weight()};
+	__u64 key = mw_block_key(proc->space, addr);
+
+	if (!region.weight)
+		return;
+	region.site = grow(regs, proc, MW_KIND_MMAP, bytes, region.weight);
+	if (region.site)
+		bpf_map_update_elem(&regions, &key, &region, BPF_ANY);
+}
+
+static __always_inline void grow_brk(struct pt_regs *regs, struct mw_proc *proc, __u64 bytes)
+{
+	__u32 weight = mw_site_growth_weight();
+
+	if (weight)
+		grow(regs, proc, MW_KIND_BRK, bytes, weight);
+}
+
+/* What a mapping brought goes back, as far as it began here; glibc cuts an arena's edges off. */
+static __always_inline void shrink_mapping(struct mw_proc *proc, __u64 addr, __u64 bytes)
+{
+	__u64 key = mw_block_key(proc->space, addr);
+	struct mw_region_site *region = bpf_map_lookup_elem(&regions, &key);
+	struct mw_region_site rest;
+	struct mw_site_counts *s;
+
+	if (!region)
+		return;
+	rest = *region;
+	bpf_map_delete_elem(&regions, &key);
+	if (bytes < rest.size) {
+		rest.size -= bytes;
+		key = mw_block_key(proc->space, addr + bytes);
+		bpf_map_update_elem(&regions, &key, &rest, BPF_ANY);
+	} else {
+		bytes = rest.size;
+	}
+	s = bpf_map_lookup_elem(&sites, &rest.site);
+	if (s)
+		MW_ADD(s->returned_bytes, rest.weight * bytes);
+}
+
+enum { MAP_SHARED_ = 1 };
+
+static __always_inline void take_growth(struct pt_regs *regs, struct mw_proc *proc, __u64 nr,
+					__u64 ret)
+{
+	switch (nr) {
+	case NR_BRK:
+		if (proc->brk && ret > proc->brk)
+			grow_brk(regs, proc, ret - proc->brk);
+		break;
+	case NR_MMAP:
+		/* Private and without a file: what allocators ask for. */
+		if ((__s32)regs->r8 < 0 && !(regs->r10 & MAP_SHARED_))
+			grow_mapping(regs, proc, ret, pages(regs->rsi));
+		break;
+	case NR_MUNMAP:
+		shrink_mapping(proc, regs->rdi, pages(regs->rsi));
+		break;
+	case NR_MREMAP:
+		shrink_mapping(proc, regs->rdi, pages(regs->rsi));
+		grow_mapping(regs, proc, ret, pages(regs->rdx));
+		break;
+	}
+}
+
+/* arch/x86/include/asm/trap_pf.h: the page was there already (and the access was not allowed). */
+enum { PF_PRESENT = 1 };
+
+/* A page that is touched for the first time, or came back: one of mw_fault_period is looked at. */
+SEC("raw_tp/page_fault_user")
+int vm_fault(struct bpf_raw_tracepoint_args *ctx)
+{
+	const struct pt_regs *fault_regs = (void *)ctx->args[1];
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+	struct mw_site_counts *s;
+	struct pt_regs regs;
+	__u32 weight;
+	__u64 site;
+
+	if (!proc || !mw_active || ctx->args[2] & PF_PRESENT || !mw_fault_period ||
+	    (__u64)bpf_get_prandom_u32() * mw_fault_period >> 32)
+		return 0;
+	weight = mw_site_growth_weight();
+	if (!weight || bpf_probe_read_kernel(&regs, sizeof(regs), fault_regs))
+		return 0;
+	site = mw_site_take(regs.rip, regs.rsp, regs.rbp, MW_TAKE(proc->slot, MW_KIND_FAULT));
+	s = bpf_map_lookup_elem(&sites, &site);
+	if (!s)
+		return 0;
+	MW_ADD(s->samples, 1);
+	MW_ADD(s->faults, weight * mw_fault_period);
+	return 0;
+}
+
 SEC("raw_tp/sys_exit")
 int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -130,6 +246,8 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 		}
 		if (failed && nr != NR_BRK)
 			MW_ADD(c->vm.failed, 1);
+		else if (mw_sites_mode != MW_SITES_NONE)
+			take_growth(&regs, proc, nr, ret);
 	}
 	/* Kept up to date before the watch begins, too, so that it begins with the right value. */
 	if (nr == NR_BRK)

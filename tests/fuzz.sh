@@ -40,11 +40,18 @@ time.sleep(60)' >"$out/said" &
 	kill "$pid"
 fi
 
+# A small library with all that is read of one, to be damaged.
+mkdir -p "$out/corpus/fuzz_elf"
+echo 'struct wide { long a[8] __attribute__((aligned(64))); };
+void use(struct wide *); int first(int n) { return n * 3; }
+int second(int n) { struct wide w; use(&w); return first(n) + (int)w.a[1]; }' |
+	gcc -x c - -O1 -g -shared -fPIC -nostdlib -o "$out/corpus/fuzz_elf/library"
+
 for source in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$source" .c)
 	# shellcheck disable=SC2086 # lists of words
 	clang $flags -fsanitize=fuzzer,$sanitize -o "$out/$name" "$source" "$out/rooms.a" -lZydis -lelf -ldw \
-		-ljansson -lzstd -llz4 -lz -lm
+		-ljansson -liberty -lzstd -llz4 -lz -lm
 	mkdir -p "$out/corpus/$name"
 	[ ! -d "tests/fuzz/corpus/$name" ] || cp -n "tests/fuzz/corpus/$name"/* "$out/corpus/$name/"
 	echo "fuzz: $name for $seconds s"

@@ -61,6 +61,13 @@ static struct mw_site_stats *add_site(const struct mw_frame *frames, size_t n, d
 	return s;
 }
 
+static void copy_sites(struct mw_tui_target *t)
+{
+	t->has_sites = true;
+	if (mw_tui_sites__copy(&t->sites, sites, 0))
+		exit(3);
+}
+
 static void add_sites(struct mw_tui_target *t)
 {
 	static const struct mw_frame leak[] = {
@@ -93,12 +100,14 @@ static void add_sites(struct mw_tui_target *t)
 	s = (struct mw_site_stats *)mw_sites__at(sites, 0);
 	s->totals.allocs += 53;
 	mw_sites__tick(sites, 67);
-	t->sites = sites;
-	t->suspect_count = 1;
-	t->suspects[0] = (struct mw_suspect){.site = mw_sites__at(sites, 0),
-					     .verdict = MW_VERDICT_SUSPECT};
-	strcpy(t->suspects[0].sentence, "users.py:88 load_user grows by 58.0 KiB a second; of 4001 "
-					"objects made up to 30 s ago 13 are gone");
+	t->has_sites = true;
+	t->sites.suspect_count = 1;
+	t->sites.suspects[0].site = mw_sites__at(sites, 0)->id;
+	t->sites.suspects[0].first_seen = 30;
+	strcpy(t->sites.suspects[0].sentence,
+	       "users.py:88 load_user grows by 58.0 KiB a second; of 4001 objects made up to 30 s ago "
+	       "13 are gone");
+	copy_sites(t);
 }
 
 /* One process that grows, with a look into it at two times. */
@@ -215,7 +224,7 @@ static void make_hostile(struct mw_tui_state *state)
 	if (!sites)
 		exit(3);
 	add_site(frames, 3, 1009, 100, 0);
-	t->sites = sites;
+	copy_sites(t);
 	mw_tui_state__add_log(state, MW_LOG_WARN, "a line with \033[2J and \r\n in it");
 }
 
@@ -233,7 +242,7 @@ static void make_many(struct mw_tui_target *t)
 		snprintf(name, sizeof(name), "function_%u", i);
 		add_site(frames, 8, noise(i) % 100000, 100, noise(i) % 1000);
 	}
-	t->sites = sites;
+	copy_sites(t);
 }
 
 static void run(struct mw_tui *tui, struct mw_tui_state *state, double between, const char *scenario)
@@ -250,8 +259,10 @@ static void run(struct mw_tui *tui, struct mw_tui_state *state, double between, 
 			raise(SIGSEGV);
 		if (!poll(&fd, 1, between > 0 ? (int)(between * 1000) : -1) && !state->paused) {
 			step(&state->targets[0], steps++);
-			if (sites)
+			if (sites) {
 				mw_sites__tick(sites, steps);
+				copy_sites(&state->targets[0]);
+			}
 			mw_tui__recalc(tui);
 		}
 		if (fd.revents & (POLLHUP | POLLERR))
@@ -267,7 +278,7 @@ int main(int argc, char **argv)
 	static const char *const names[] = {"server", "worker", "cron"};
 	const char *scenario = argc > 1 ? argv[1] : "server", *no_color = getenv("NO_COLOR");
 	struct mw_tui_options options = {.color = !no_color || !*no_color};
-	struct mw_tui_state state = {.mode = MW_MODE_EXACT, .interval = 0.5, .duty = 1, .clock = 1000,
+	struct mw_tui_state state = {.mode = MW_MODE_EXACT, .interval = 0.5, .clock = 1000,
 				     .time = 1700000000};
 	struct mw_err err = {0};
 	struct mw_tui *tui;

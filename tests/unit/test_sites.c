@@ -139,7 +139,8 @@ TEST(history_always_spans_the_whole_watch_evenly)
 				check_even(site[i], t, born[i]);
 			/* Points of all sites are of the same moments. */
 			if (k) {
-				const struct mw_site_point *p = &site[0]->points[site[0]->point_count];
+				const struct mw_site_point *p =
+					&site[0]->points[site[0]->point_count];
 
 				CHECK(p[-1].elapsed == site[i]->points[k - 1].elapsed);
 			}
@@ -249,12 +250,24 @@ TEST(leaf_is_the_frame_a_person_would_name)
 TEST(leaf_is_outside_the_allocator)
 {
 	static const char *const inside[] = {
-		"malloc", "calloc", "realloc", "_int_malloc", "sysmalloc", "PyObject_Malloc",
-		"PyMem_RawMalloc", "_PyObject_GC_New", "operator new(unsigned long)", "mmap",
-		"brk", "sbrk", "_Znwm", "__libc_malloc",
+		"malloc",
+		"calloc",
+		"realloc",
+		"_int_malloc",
+		"sysmalloc",
+		"PyObject_Malloc",
+		"PyMem_RawMalloc",
+		"_PyObject_GC_New",
+		"operator new(unsigned long)",
+		"mmap",
+		"brk",
+		"sbrk",
+		"_Znwm",
+		"__libc_malloc",
 	};
-	static const char *const outside[] = {"malloc_user", "mmap_file", "brk_reader", "main", "",
-					      "__libc_start_main", "callocate", "mi_parse"};
+	static const char *const outside[] = {"malloc_user", "mmap_file", "brk_reader",
+					      "main",	     "",	  "__libc_start_main",
+					      "callocate",   "mi_parse"};
 	struct mw_frame note = {MW_FRAME_NOTE, 0, "no unwind rule", "", 0};
 
 	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {

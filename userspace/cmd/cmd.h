@@ -53,7 +53,8 @@ struct mw_options {
 	bool zstd;		    /* compress the snapshot */
 	uint64_t at_rss, at_growth; /* snapshot: bytes, bytes a second; 0: at once */
 
-	const char *mode;	 /* "growth", "sizes", "exact" */
+	const char *mode;	 /* "auto", "growth", "sizes", "exact" */
+	const char *max_overhead; /* percent, or "unlimited"; NULL: 2 in mode auto, else unlimited */
 	double interval;	 /* seconds */
 	uint64_t count;		 /* intervals, 0: until told to stop */
 	double duration;	 /* seconds, 0: until told to stop */
@@ -61,6 +62,11 @@ struct mw_options {
 	uint64_t min_size, max_size; /* bytes */
 	uint64_t max_outstanding;    /* entries */
 	uint64_t ring_size;	     /* bytes */
+	const char *sites;	     /* "none", "sampled", "leaf", "all" */
+	uint64_t sample;	     /* bytes between two samples */
+	const char *by;		     /* what sites are ranked by */
+	uint64_t top;		     /* sites shown */
+	bool stacks;		     /* with all their frames */
 };
 
 struct mw_command {

@@ -32,12 +32,16 @@ struct pending {
 
 struct live {
 	const struct mw_options *opt;
+	struct mw_tracer_options options;
 	struct mw_tracer *tracer;
 	struct mw_tui *tui;
 	struct mw_tui_state state;
 	pthread_mutex_t lock; /* of STATE and PENDING */
 	struct pending pending[PENDING];
 	size_t pending_count;
+	struct mw_tui_sites *fresh; /* a target each: copied by the sampler, taken by the screen */
+	bool has_fresh;
+	double judged; /* when suspects were last looked for */
 	pthread_t sampler;
 	int news;		     /* eventfd: a sample is there, or the sampler has ended */
 	atomic_bool stop, done;	     /* told to the sampler; told by it */
@@ -110,6 +114,54 @@ static double uptime_of(const struct mw_procstat *stat)
 	return (double)now.tv_sec - (double)stat->start_time / (double)sysconf(_SC_CLK_TCK);
 }
 
+/*
+ * The tracer's sites change whenever it handles events, which the sampler alone does; so it is the
+ * one to copy them. A look for suspects takes longer and changes slowly.
+ */
+static int copy_sites(struct live *live)
+{
+	const struct mw_sites *sites = mw_tracer__sites(live->tracer);
+	double now = mw_monotonic();
+	bool judge = now - live->judged >= 2;
+	int ret = sites ? mw_tracer__read_sites(live->tracer) : 0;
+
+	if (!sites || ret)
+		return ret;
+	if (judge)
+		live->judged = now;
+	/* Until it is said that they are fresh again they are the sampler's. */
+	pthread_mutex_lock(&live->lock);
+	live->has_fresh = false;
+	pthread_mutex_unlock(&live->lock);
+	for (size_t i = 0; !ret && i < live->state.target_count; i++) {
+		const struct mw_tui_target *t = &live->state.targets[i];
+
+		ret = mw_tui_sites__copy(&live->fresh[i], sites, (uint32_t)i);
+		if (judge)
+			mw_tui_sites__judge(&live->fresh[i], sites, (uint32_t)i, t->now.elapsed);
+	}
+	pthread_mutex_lock(&live->lock);
+	live->has_fresh = !ret;
+	pthread_mutex_unlock(&live->lock);
+	return ret;
+}
+
+/* On the screen's side, with the lock held: from here on the lists of its views are stale. */
+static void take_fresh_sites(struct live *live)
+{
+	if (!live->has_fresh || live->state.paused)
+		return;
+	for (size_t i = 0; i < live->state.target_count; i++) {
+		struct mw_tui_sites old = live->state.targets[i].sites;
+
+		live->state.targets[i].sites = live->fresh[i];
+		/* What was judged stays until it is judged anew. */
+		live->fresh[i].list = old.list;
+		live->fresh[i].capacity = old.capacity;
+	}
+	live->has_fresh = false;
+}
+
 /* A new sample becomes what is shown; with the lock held. */
 static void accept_sample(struct live *live, struct mw_tui_target *t, const struct mw_sample *sample,
 			  const struct mw_procstat *stat)
@@ -131,6 +183,7 @@ static void accept_sample(struct live *live, struct mw_tui_target *t, const stru
 	cpu = t->now.cpu_ns - t->last.cpu_ns;
 	probes = t->now.probe_ns - t->last.probe_ns;
 	t->cost = live->state.mode == MW_MODE_GROWTH ? -1 :
+		  sample->governed		      ? 100 * sample->cost :
 		  !cpu				      ? 0 :
 		  probes > cpu			      ? 100 :
 							100.0 * (double)probes / (double)cpu;
@@ -174,7 +227,7 @@ static int take_samples(struct live *live)
 		live->state.time = wall_clock();
 	}
 	pthread_mutex_unlock(&live->lock);
-	return 0;
+	return paused ? 0 : copy_sites(live);
 }
 
 static void tell_news(struct live *live)
@@ -382,6 +435,7 @@ static bool serve(struct live *live, const struct pollfd *fds)
 
 	if (fds[1].revents && read(live->news, &count, sizeof(count)) > 0) {
 		pthread_mutex_lock(&live->lock);
+		take_fresh_sites(live);
 		mw_tui__recalc(live->tui);
 		pthread_mutex_unlock(&live->lock);
 		changed = true;
@@ -437,10 +491,9 @@ static void run_screen(struct live *live)
 
 static int attach(struct live *live, struct mw_err *err)
 {
-	struct mw_tracer_options options = mw_cmd_tracer_options(live->opt);
 	int ret;
 
-	live->tracer = mw_tracer__open(&options, err);
+	live->tracer = mw_tracer__open(&live->options, err);
 	if (!live->tracer)
 		return err->code ? err->code : -errno;
 	for (size_t i = 0; i < live->state.target_count; i++) {
@@ -450,6 +503,7 @@ static int attach(struct live *live, struct mw_err *err)
 		if (ret < 0)
 			return ret;
 		mw_cmd_process_name(t->pid, t->name, sizeof(t->name));
+		t->has_sites = live->options.sites != MW_SITES_NONE;
 	}
 	return mw_tracer__start(live->tracer, on_happening, live, err);
 }
@@ -466,6 +520,7 @@ static int watch_on_screen(struct live *live, struct mw_err *err)
 		return mw_err_set(err, ret, "bpf", NULL, "can't read the counters: %s",
 				  strerror(-ret));
 	live->state.clock = mw_monotonic();
+	take_fresh_sites(live);
 	live->tui = mw_tui__open(&live->state, &options, err);
 	if (!live->tui)
 		return err->code;
@@ -501,10 +556,12 @@ static int prepare(struct live *live, struct mw_err *err)
 		return mw_err_set(err, -ENOTTY, "no-terminal", NULL,
 				  "live needs a terminal to draw on; `memwhere stat` prints");
 	live->state.targets = calloc((size_t)opt->argc, sizeof(*live->state.targets));
+	live->fresh = calloc((size_t)opt->argc, sizeof(*live->fresh));
 	live->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!live->state.targets || live->news < 0)
+	if (!live->state.targets || !live->fresh || live->news < 0)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 	live->state.target_count = (size_t)opt->argc;
+	live->state.mode = live->options.mode;
 	ret = mw_privilege_check(live->state.mode != MW_MODE_GROWTH, err);
 	for (size_t i = 0; !ret && i < live->state.target_count; i++)
 		ret = mw_cmd_find_process(opt->argv[i], &live->state.targets[i].pid, err);
@@ -527,13 +584,13 @@ int mw_cmd_live(const struct mw_options *opt)
 	}
 	live->opt = opt;
 	live->news = -1;
-	live->state.mode = mw_cmd_mode(opt);
 	live->state.interval = opt->interval;
-	live->state.duty = 1;
 	pthread_mutex_init(&live->lock, NULL);
 	mw_log_set_sink(log_to_panel, live);
 	catch_signals();
-	ret = prepare(live, &err);
+	ret = mw_cmd_tracer_options(opt, &live->options, &err);
+	if (!ret)
+		ret = prepare(live, &err);
 	if (!ret)
 		ret = watch_on_screen(live, &err);
 	mw_log_set_sink(NULL, NULL);
@@ -542,10 +599,15 @@ int mw_cmd_live(const struct mw_options *opt)
 		for (size_t i = 0; i < live->state.log_count; i++)
 			fprintf(stderr, "memwhere: %s\n", live->state.log[i].text);
 	}
+	for (size_t i = 0; live->fresh && i < live->state.target_count; i++)
+		free(live->fresh[i].list);
+	free(live->fresh);
 	mw_tui_state__clear(&live->state);
 	if (live->news >= 0)
 		close(live->news);
 	pthread_mutex_destroy(&live->lock);
 	free(live);
-	return ret ? mw_cmd_fail(opt, MW_EXIT_FAILURE, &err) : MW_EXIT_OK;
+	if (!ret)
+		return MW_EXIT_OK;
+	return mw_cmd_fail(opt, strcmp(err.name, "usage") ? MW_EXIT_FAILURE : MW_EXIT_USAGE, &err);
 }

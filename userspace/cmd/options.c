@@ -22,8 +22,12 @@ const struct mw_option mw_option_table[] = {
 	{"duration", 0, MW_OPT_SECONDS, FIELD(duration), MW_CMD_TRACING, "SECONDS",
 	 "stop after this long", NULL},
 	{"mode", 'm', MW_OPT_WORD, FIELD(mode), MW_CMD_TRACING, "MODE",
-	 "growth: system calls only; sizes: + entry probes; exact: + return probes (default)",
-	 "growth sizes exact"},
+	 "growth: system calls only; sizes: + entry probes; exact: + return probes; auto (default): "
+	 "exact, as far as --max-overhead allows",
+	 "auto growth sizes exact"},
+	{"max-overhead", 0, MW_OPT_TEXT, FIELD(max_overhead), MW_CMD_TRACING, "PERCENT",
+	 "of the target's time that probes may cost (default 2; 0: no allocator probes), or unlimited",
+	 NULL},
 	{"follow", 'f', MW_OPT_FLAG, FIELD(follow), MW_CMD_TRACING, NULL,
 	 "watch the children, too, from their first instruction on", NULL},
 	{"min-size", 0, MW_OPT_SIZE, FIELD(min_size), MW_CMD_TRACING, "SIZE",
@@ -34,6 +38,17 @@ const struct mw_option mw_option_table[] = {
 	 "remember at most N blocks that were not freed yet (default 4194304)", NULL},
 	{"ring-size", 0, MW_OPT_SIZE, FIELD(ring_size), MW_CMD_TRACING, "SIZE",
 	 "buffer for events on their way to the report (default 256K)", NULL},
+	{"sites", 's', MW_OPT_WORD, FIELD(sites), MW_CMD_TRACING, "WHICH",
+	 "stacks of sampled allocations (default), leaf: the line of all, all: stacks of all, none",
+	 "sampled leaf all none"},
+	{"sample", 0, MW_OPT_SIZE, FIELD(sample), MW_CMD_TRACING, "SIZE",
+	 "bytes allocated between two samples, on average (default 512K)", NULL},
+	{"by", 0, MW_OPT_WORD, FIELD(by), MW_CMD_TRACING, "WHAT",
+	 "rank sites by outstanding, growth, allocs, bytes or faults (default: as the mode knows)",
+	 "auto outstanding growth allocs bytes faults"},
+	{"top", 't', MW_OPT_UINT, FIELD(top), MW_CMD_TRACING, "N", "show N sites (default 5)", NULL},
+	{"stacks", 0, MW_OPT_FLAG, FIELD(stacks), MW_CMD_TRACING, NULL,
+	 "show the whole stack of each site", NULL},
 	{"json", 'j', MW_OPT_FLAG, FIELD(json), MW_CMD_ANY, NULL,
 	 "print JSON, one object a line for streams; errors, too", NULL},
 	{"verbose", 'v', MW_OPT_FLAG, FIELD(verbose), MW_CMD_ANY, NULL,
@@ -64,11 +79,15 @@ const struct mw_option mw_option_table[] = {
 
 static void set_defaults(struct mw_options *opt)
 {
-	opt->mode = "exact";
+	opt->mode = "auto";
 	opt->interval = 1;
 	opt->max_size = UINT64_MAX;
 	opt->max_outstanding = 4 << 20;
 	opt->ring_size = 256 << 10;
+	opt->sites = "sampled";
+	opt->sample = 512 << 10;
+	opt->by = "auto";
+	opt->top = 5;
 }
 
 static bool is_choice(const char *choices, const char *word)
@@ -156,6 +175,10 @@ static int check(const struct mw_options *opt, struct mw_err *err)
 				  "at most 268435456 (each entry takes about 100 bytes)");
 	if (opt->ring_size < 4096 || opt->ring_size > 1 << 30)
 		return mw_err_set(err, -EINVAL, "usage", "ring-size", "between 4K and 1G");
+	if (opt->sample < 1 || opt->sample > 1ULL << 32)
+		return mw_err_set(err, -EINVAL, "usage", "sample", "between 1 and 4G");
+	if (opt->top > 1000)
+		return mw_err_set(err, -EINVAL, "usage", "top", "at most 1000");
 	return 0;
 }
 

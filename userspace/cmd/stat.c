@@ -14,7 +14,6 @@
 #include "image/procstat.h"
 #include "report/stat.h"
 #include "trace/privilege.h"
-#include "trace/tracer.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -30,7 +29,7 @@ struct watched {
 
 struct watch {
 	const struct mw_options *opt;
-	enum mw_mode mode;
+	struct mw_tracer_options options;
 	struct mw_tracer *tracer;
 	struct watched *targets;
 	size_t count;
@@ -54,6 +53,18 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
+/* By what the mode can know: what is not freed yet, what was allocated, what the kernel gave. */
+static enum mw_site_order parse_order(const char *word, enum mw_mode mode)
+{
+	for (enum mw_site_order order = 0; order < MW_SITES_ORDERS; order++) {
+		if (!strcmp(word, mw_site_order_name(order)))
+			return order;
+	}
+	return mode == MW_MODE_EXACT ? MW_SITES_BY_OUTSTANDING :
+	       mode == MW_MODE_SIZES ? MW_SITES_BY_BYTES :
+				       MW_SITES_BY_GROWTH;
+}
+
 static void on_happening(const struct mw_happening *what, unsigned int index, void *arg)
 {
 	struct watch *watch = arg;
@@ -73,13 +84,22 @@ static int report(struct watch *watch, struct watched *target, bool total)
 	struct mw_stat_report r = {
 		.pid = target->pid,
 		.name = target->name,
-		.mode = watch->mode,
+		.mode = watch->options.mode,
 		.interval = &interval,
 		.total = &target->now,
 		.rss_change = (int64_t)(target->now.rss - target->last.rss),
 		.events = target->events,
 		.event_count = target->event_count,
 		.events_dropped = target->events_dropped,
+		.sites = {
+			.sites = mw_tracer__sites(watch->tracer),
+			.target = (uint32_t)(target - watch->targets),
+			.elapsed = target->now.elapsed,
+			.order = parse_order(watch->opt->by, watch->options.mode),
+			.top = watch->opt->top,
+			.stacks = watch->opt->stacks,
+			.exact = strcmp(watch->opt->sites, "sampled") != 0,
+		},
 	};
 	struct mw_stat_style style = watch->style;
 
@@ -93,6 +113,7 @@ static int report_interval(struct watch *watch)
 {
 	int ret = 0;
 
+	ret = mw_tracer__read_sites(watch->tracer);
 	for (size_t i = 0; !ret && i < watch->count; i++) {
 		struct watched *target = &watch->targets[i];
 
@@ -161,11 +182,10 @@ static void tell_cost(const struct watch *watch)
 static int watch_targets(struct watch *watch, struct mw_err *err)
 {
 	const struct mw_options *opt = watch->opt;
-	struct mw_tracer_options options = mw_cmd_tracer_options(opt);
 	int ret;
 
 	catch_signals();
-	watch->tracer = mw_tracer__open(&options, err);
+	watch->tracer = mw_tracer__open(&watch->options, err);
 	if (!watch->tracer)
 		return err->code ? err->code : -errno;
 	for (size_t i = 0; i < watch->count; i++) {
@@ -198,7 +218,7 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 int mw_cmd_stat(const struct mw_options *opt)
 {
 	struct mw_err err = {0};
-	struct watch watch = {.opt = opt, .mode = mw_cmd_mode(opt)};
+	struct watch watch = {.opt = opt};
 	int ret = 0;
 
 	if (!opt->argc) {
@@ -206,6 +226,8 @@ int mw_cmd_stat(const struct mw_options *opt)
 			   opt->command->name, opt->command->args);
 		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 	}
+	if (mw_cmd_tracer_options(opt, &watch.options, &err))
+		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 	mw_cmd_log_to_stderr(opt);
 	watch.count = (size_t)opt->argc;
 	watch.targets = calloc(watch.count, sizeof(*watch.targets));
@@ -213,7 +235,7 @@ int mw_cmd_stat(const struct mw_options *opt)
 		ret = mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
 	/* Before anything is looked at: what a user without privileges needs to hear first. */
 	if (!ret)
-		ret = mw_privilege_check(watch.mode != MW_MODE_GROWTH, &err);
+		ret = mw_privilege_check(watch.options.mode != MW_MODE_GROWTH, &err);
 	for (size_t i = 0; !ret && i < watch.count; i++)
 		ret = mw_cmd_find_process(opt->argv[i], &watch.targets[i].pid, &err);
 	if (!ret) {

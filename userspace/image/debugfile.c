@@ -9,13 +9,13 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "image/debugfile.h"
 #include "image/elffile.h"
 #include "image/image_impl.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 
-/* The debug file below ROOT with build id ID, -1: there is none. */
-static int open_by_id(const char *root, const char *id)
+int mw_debugfile__by_id(const char *root, const char *id)
 {
 	char path[512];
 
@@ -76,14 +76,11 @@ cleanup:
 	return found;
 }
 
-static int open_by_link(struct mw_image *image, uint64_t base)
+int mw_debugfile__by_link(const char *root, const char *path, int file)
 {
 	static const char *const places[] = {"", "/.debug", "/usr/lib/debug"};
-	const char *root = image->sysroot ? image->sysroot : "";
-	const struct mw_region *region = mw_image__find(image, base);
-	const char *slash = region ? strrchr(region->map.path, '/') : NULL;
-	_cleanup_close_ int file = mw_image__open_debug(image, base, MW_DEBUG_FILE);
-	char name[256], path[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	char name[256], full[PATH_MAX];
 	uint32_t checksum;
 
 	if (!slash || file < 0 || !read_link(file, name, sizeof(name), &checksum))
@@ -92,16 +89,25 @@ static int open_by_link(struct mw_image *image, uint64_t base)
 		int fd;
 
 		/* Beside the file, in a folder beside it, or below the place for debug files. */
-		snprintf(path, sizeof(path), "%s%s%.*s%s/%s", root, i == 2 ? places[i] : "",
-			 (int)(slash - region->map.path), region->map.path, i == 2 ? "" : places[i],
-			 name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		snprintf(full, sizeof(full), "%s%s%.*s%s/%s", root, i == 2 ? places[i] : "",
+			 (int)(slash - path), path, i == 2 ? "" : places[i], name);
+		fd = open(full, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0 && has_checksum(fd, checksum))
 			return fd;
 		if (fd >= 0)
 			close(fd);
 	}
 	return -1;
+}
+
+static int open_by_link(struct mw_image *image, uint64_t base)
+{
+	const struct mw_region *region = mw_image__find(image, base);
+	_cleanup_close_ int file = mw_image__open_debug(image, base, MW_DEBUG_FILE);
+
+	return region ? mw_debugfile__by_link(image->sysroot ? image->sysroot : "",
+					      region->map.path, file)
+		      : -1;
 }
 
 int mw_image__open_debug(struct mw_image *image, uint64_t base, enum mw_debug_place place)
@@ -113,15 +119,15 @@ int mw_image__open_debug(struct mw_image *image, uint64_t base, enum mw_debug_pl
 	mw_image__build_id(image, base, id, sizeof(id));
 	switch (place) {
 	case MW_DEBUG_SYSROOT:
-		return image->sysroot ? open_by_id(image->sysroot, id) : -1;
+		return image->sysroot ? mw_debugfile__by_id(image->sysroot, id) : -1;
 	case MW_DEBUG_OWN:
-		return open_by_id("", id);
+		return mw_debugfile__by_id("", id);
 	case MW_DEBUG_CONTAINER:
 		/* A process in a container has its debug files there, if anywhere. */
 		if (image->kind != MW_IMAGE_LIVE)
 			return -1;
 		snprintf(root, sizeof(root), "/proc/%d/root", image->pid);
-		return open_by_id(root, id);
+		return mw_debugfile__by_id(root, id);
 	case MW_DEBUG_LINK:
 		return open_by_link(image, base);
 	case MW_DEBUG_FILE:

@@ -126,7 +126,8 @@ const char *mw_lost_name(enum mw_lost cause)
 		[MW_LOST_THREADS] = "threads",	       [MW_LOST_UNMATCHED] = "unmatched",
 		[MW_LOST_NO_RETURN] = "no_return",     [MW_LOST_HEADER] = "header",
 		[MW_LOST_MISSED_FREE] = "missed_free", [MW_LOST_LATE] = "late",
-		[MW_LOST_RECURSION] = "recursion",
+		[MW_LOST_RECURSION] = "recursion",     [MW_LOST_SITES] = "sites",
+		[MW_LOST_STACKS] = "stacks",
 	};
 
 	return names[cause];

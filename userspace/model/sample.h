@@ -25,6 +25,13 @@ struct mw_sample {
 	bool threshold_known, threshold_dynamic;
 	uint64_t outstanding_count, outstanding_bytes; /* now */
 	size_t processes;	 /* alive now */
+	/* Under a budget: what the probes count are estimates, and outstanding is not known. */
+	bool governed;
+	bool always;		 /* the probes are in all the time: exact from then on */
+	double budget, duty, cost; /* shares of time: allowed, with probes in, lost to them */
+	double error;		 /* relative standard deviation of the number of allocations */
+	size_t windows;
+	float seen[MW_CLASSES];	 /* allocations that a class's estimate stands on */
 	bool ended;		 /* the target has */
 };
 

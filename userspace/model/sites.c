@@ -125,8 +125,7 @@ static bool make_room(struct mw_sites *sites)
 	uint32_t *table;
 
 	if (sites->count >= UINT32_MAX - 1 ||
-	    mw_array_reserve(&sites->list, &sites->capacity, sites->count + 1,
-			     sizeof(*sites->list)))
+	    mw_array_reserve(&sites->list, &sites->capacity, sites->count + 1, sizeof(void *)))
 		return false;
 	if (2 * (sites->count + 1) <= sites->mask)
 		return true;
@@ -324,8 +323,8 @@ static bool is_allocator(const char *function)
 		"posix_memalign", "valloc", "pvalloc", "malloc_consolidate", "sysmalloc",
 		"sysmalloc_mmap", "malloc_hook_ini", "grow_heap", "new_heap", "arena_get2",
 		"alloc_new_heap", "_mid_memalign", "ptmalloc_init", "mmap", "mmap64", "mremap",
-		"brk", "sbrk", "__brk", "__sbrk", "__mmap", "__mmap64", "__mremap",
-		"__libc_malloc", "__libc_calloc", "__libc_realloc", "__libc_memalign", "__libc_valloc",
+		"brk", "sbrk", "__brk", "__sbrk", "__mmap", "__mmap64", "__mremap", "__libc_malloc",
+		"__libc_calloc", "__libc_realloc", "__libc_memalign", "__libc_valloc",
 		"__libc_pvalloc", "__default_morecore", "__glibc_morecore", "new_arena",
 	};
 	static const char *const prefixes[] = {

@@ -12,6 +12,7 @@ enum {
 	POINTS_MAX = MW_SITE_HISTORY + 2, /* and the beginning, and now */
 	POINTS_MIN = 8,			  /* below that nothing is said */
 	SAMPLES_MIN = 8,
+	GROWN_MIN = 6, /* of them: what stayed since start-up */
 	STEPS_MIN = 4, /* growth comes in few large steps */
 	BLOCKS = 4,
 };
@@ -21,12 +22,14 @@ enum {
  * what an even leak of the same slope would show: an even one shows 1, a full cache or a period 0.
  */
 #define SHARE_LATE    0.35 /* the last third's slope, of all */
-#define SHARE_EARLIER 0.25 /* and of the half of all that came first */
+#define SHARE_EARLIER 0.33 /* and of the half of all that came first */
 #define SHARE_MINIMA  0.35
 #define SHARE_KEPT    0.7 /* of what it rose, it never fell by more than the rest */
 #define SHARE_SURVIVE 0.5
 #define SUSPECT	      0.95 /* confidence */
+#define PROBABLE      0.8
 #define STARTUP	      0.25 /* of the site's life: not judged */
+#define BYTES_MAX     1e18 /* more than that is an error of the counting */
 
 struct series {
 	size_t n;
@@ -43,8 +46,10 @@ static int compare_doubles(const void *a, const void *b)
 
 static double median(double *values, size_t n)
 {
+	if (!n)
+		return 0;
 	qsort(values, n, sizeof(*values), compare_doubles);
-	return n ? (values[n / 2] + values[(n - 1) / 2]) / 2 : 0;
+	return (values[n / 2] + values[(n - 1) / 2]) / 2;
 }
 
 static double level(const struct mw_site_point *p, bool by_growth)
@@ -56,31 +61,45 @@ static double level(const struct mw_site_point *p, bool by_growth)
 
 static void add_point(struct series *s, double t, double y)
 {
-	if (s->n == POINTS_MAX || !isfinite(y) || (s->n && !(t > s->t[s->n - 1])))
+	if (s->n == POINTS_MAX || !(fabs(y) < BYTES_MAX) || !isfinite(t) ||
+	    (s->n && t <= s->t[s->n - 1]))
 		return;
 	s->t[s->n] = t;
 	s->y[s->n++] = y;
 }
 
-/* The history with its two ends: nothing when the site began, and the totals now. */
-static void make_series(struct series *s, const struct mw_site_stats *site, double now,
-			bool by_growth)
+static bool judged_by_growth(const struct mw_site_stats *site)
 {
 	const struct mw_site_totals *t = &site->totals;
-	struct mw_site_point last = {
+
+	return !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
+}
+
+static struct mw_site_point point_now(const struct mw_site_stats *site)
+{
+	const struct mw_site_totals *t = &site->totals;
+
+	return (struct mw_site_point){
 		.alloc_bytes = t->alloc_bytes,
 		.freed_bytes = t->freed_bytes,
 		.grown_bytes = t->grown_bytes,
 		.returned_bytes = t->returned_bytes,
 		.fault_bytes = t->fault_bytes,
 	};
+}
+
+/* The history with its two ends: nothing when the site began, and the totals now. */
+static void make_series(struct series *s, const struct mw_site_stats *site, double now,
+			bool by_growth)
+{
+	struct mw_site_point last = point_now(site);
 
 	s->n = 0;
 	s->now = now;
 	s->begin = site->first_seen > 0 ? site->first_seen : 0;
 	/* By then something had been counted already: it began in the step before. */
 	add_point(s, s->begin, 0);
-	for (size_t i = 0; i < site->point_count && i < MW_SITE_HISTORY; i++) {
+	for (size_t i = 0; i < site->point_count; i++) {
 		if (site->points[i].elapsed < now)
 			add_point(s, site->points[i].elapsed, level(&site->points[i], by_growth));
 	}
@@ -134,7 +153,7 @@ static double fit(const struct series *s, double *spread)
 /* Theil-Sen: the median slope of all pairs. A few spikes do not move it. */
 static double robust_fit(const struct series *s)
 {
-	static _Thread_local double slopes[POINTS_MAX * (POINTS_MAX - 1) / 2];
+	double slopes[POINTS_MAX * (POINTS_MAX - 1) / 2];
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
@@ -202,8 +221,8 @@ static double positive(double slope, double error, double freedom)
 }
 
 /*
- * Bytes squared of noise a byte of growth: sampling's, or at least that of events that come
- * by chance. It adds up along the way, so what the fit leaves over does not show it.
+ * Bytes squared of noise a byte of growth: that of events that come by chance, and sampling's. It
+ * adds up along the way, so what the fit leaves over does not show it.
  */
 static double noise_of_growth(const struct mw_site_stats *site, bool by_growth)
 {
@@ -218,7 +237,7 @@ static double noise_of_growth(const struct mw_site_stats *site, bool by_growth)
 		sampling = t->live_variance / held;
 	if (t->allocs > 0)
 		events = t->alloc_bytes / t->allocs;
-	return fmax(sampling, events);
+	return sampling + events;
 }
 
 static double smallest(const struct series *s, double from, double to)
@@ -333,7 +352,8 @@ static double typical(const struct series *s)
 
 /* No suspect: then what is it? W is what comes after start-up. */
 static enum mw_verdict other_verdict(const struct mw_site_stats *site, const struct series *s,
-				     const struct series *w, bool by_growth)
+				     const struct series *w, bool by_growth, bool going,
+				     bool survives)
 {
 	double least = smallest(w, w->begin, w->now), most = 0;
 	double half = w->begin + (w->now - w->begin) / 2;
@@ -346,9 +366,11 @@ static enum mw_verdict other_verdict(const struct mw_site_stats *site, const str
 
 	for (size_t i = 0; i < w->n; i++)
 		most = fmax(most, w->y[i]);
-	if (most - least > noise && least < 0.5 * most &&
-	    later - earlier < 0.3 * (most - least))
+	if (most - least > noise && least < 0.5 * most && later - earlier < 0.3 * (most - least))
 		return MW_VERDICT_PERIODIC;
+	/* Not sure enough; or a cache that recycles, or a queue: each object goes in the end. */
+	if (going)
+		return survives ? MW_VERDICT_STEADY : MW_VERDICT_LEVELS;
 	before = first.n ? first.y[first.n - 1] : 0;
 	if (holds > noise && reach > 0.1 * (s->now - s->begin) && holds - before > 0.1 * holds)
 		return MW_VERDICT_LEVELS;
@@ -374,21 +396,24 @@ static double events_of(const struct mw_site_stats *site, bool by_growth)
 
 /*
  * The slope's error, and P(slope > 0). There are two views of what is left over: noise around a
- * line, or a walk. The former sees an even leak best, the latter one in bursts; both err on the
- * large side where they do not fit, so the smaller one is right.
+ * line, or a walk. The former sees an even leak under other work best, the latter one in bursts.
+ * A walk that goes nowhere is growth to the former one time in eight, so it is asked only where
+ * the age of objects decides besides.
  */
 static double judge_slope(const struct mw_site_stats *site, const struct series *w,
 			  struct mw_suspect *out)
 {
-	double events = sqrt(1.2 * fabs(out->slope) * noise_of_growth(site, out->by_growth) /
-			     (w->now - w->begin));
+	double length = w->now - w->begin, noise = noise_of_growth(site, out->by_growth);
+	double events = sqrt(1.2 * fabs(out->slope) * noise / length);
 	double points, line = hypot(fit_error(w, out->slope, &points), events);
 	double walk = fmax(walk_error(w), events);
-	double by_line = positive(out->slope, line, points - 2);
+	double by_line = out->by_growth ? 0 : positive(out->slope, line, points - 2);
 	double by_walk = positive(out->slope, walk, (double)w->n - 2);
 
-	out->slope_error = fmin(line, walk);
-	return fmax(by_line, by_walk);
+	out->slope_error = out->by_growth ? walk : fmin(line, walk);
+	/* A handful of objects is no growth, however well it lies on a line. */
+	return fmax(by_line, by_walk) *
+	       reached(out->slope * length, noise, out->by_growth ? STEPS_MIN : GROWN_MIN);
 }
 
 static void judge_history(const struct mw_site_stats *site, const struct series *s,
@@ -398,7 +423,8 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 	struct series w = since(s, s->begin + STARTUP * life);
 	struct series late = since(s, s->now - life / 3);
 	struct series early = until(&w, w.begin + (w.now - w.begin) / 2);
-	double lately = fit(&late, NULL);
+	/* Spikes spoil the one, bursts the other. */
+	double lately = fmax(fit(&late, NULL), robust_fit(&late));
 	double least_events = out->by_growth ? STEPS_MIN : SAMPLES_MIN;
 	double goes_on, rises, survives;
 
@@ -413,12 +439,15 @@ static void judge_history(const struct mw_site_stats *site, const struct series 
 	rises = fmax(reached(minima_slope(&w), out->slope, SHARE_MINIMA),
 		     reached(out->slope * (w.now - w.begin) - setback(&w),
 			     out->slope * (w.now - w.begin), SHARE_KEPT));
-	survives = out->by_growth ? 1 : reached(survival(site, s, &w, out->slope), 1, SHARE_SURVIVE);
+	survives =
+		out->by_growth ? 1 : reached(survival(site, s, &w, out->slope), 1, SHARE_SURVIVE);
 	out->confidence = confidence * goes_on * rises * survives;
 	if (out->slope > 0 && out->confidence >= SUSPECT)
 		out->verdict = MW_VERDICT_SUSPECT;
 	else
-		out->verdict = other_verdict(site, s, &w, out->by_growth);
+		out->verdict = other_verdict(
+			site, s, &w, out->by_growth,
+			out->slope > 0 && confidence >= PROBABLE && goes_on >= 1, survives >= 1);
 }
 
 static void oldest_cohort(const struct mw_site_stats *site, double now, struct mw_suspect *out)
@@ -446,7 +475,7 @@ static char *format_grouped(char *buf, double n)
 	char digits[MW_UNIT_BUF];
 	size_t len, out = 0;
 
-	snprintf(digits, sizeof(digits), "%.0f", n < 0 ? 0 : n > 1e12 ? 1e12 : n);
+	snprintf(digits, sizeof(digits), "%.0f", n > 0 ? fmin(n, 1e12) : 0);
 	len = strlen(digits);
 	for (size_t i = 0; i < len; i++) {
 		if (i && (len - i) % 3 == 0)
@@ -482,7 +511,9 @@ static void format_rate(char *buf, size_t size, double slope, double error)
 	char text[MW_UNIT_BUF];
 	int n;
 
-	error *= rate / slope;
+	if (!isfinite(rate))
+		rate = unit = 0;
+	error *= slope > 0 ? rate / slope : 0;
 	for (; unit >= 1023.95; unit /= 1024)
 		error /= 1024;
 	mw_format_signed_size(text, rate < 0x1p62 ? (int64_t)(rate + 0.5) : INT64_MAX);
@@ -499,7 +530,11 @@ static void suspect_words(const struct mw_site_stats *site, double now,
 	const char *hint = seen < 600 ? " so far; a cache that still fills looks the same" : "";
 
 	format_rate(rate, sizeof(rate), suspect->slope, suspect->slope_error);
-	if (suspect->by_growth && !(site->totals.returned_bytes > 0))
+	if (suspect->by_growth && !(site->totals.grown_bytes > 0))
+		snprintf(buf, size,
+			 "%s of pages first touched in %s; what was given back is not seen", rate,
+			 format_age(age, seen));
+	else if (suspect->by_growth && !(site->totals.returned_bytes > 0))
 		snprintf(buf, size, "%s of new memory from the kernel, none returned in %s%s", rate,
 			 format_age(age, seen), hint);
 	else if (suspect->by_growth)
@@ -518,7 +553,8 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 			   struct mw_suspect *out)
 {
 	const struct mw_frame *leaf = mw_site_leaf(site);
-	char name[160] = "?", words[200], text[400], a[MW_UNIT_BUF], b[MW_UNIT_BUF];
+	char name[160] = "?", words[200], text[400], a[MW_UNIT_BUF], b[MW_UNIT_BUF + 8];
+	char c[MW_UNIT_BUF + 8], age[MW_UNIT_BUF];
 	double holds = s->n ? s->y[s->n - 1] : 0, most = 0;
 	struct series w = since(s, s->begin + STARTUP * (s->now - s->begin));
 
@@ -531,7 +567,13 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 		suspect_words(site, s->now, out, words, sizeof(words));
 		break;
 	case MW_VERDICT_LEVELS:
-		snprintf(words, sizeof(words), "levels off at %s", format_bytes(a, holds));
+		if (out->born > 0 && out->freed > 0.5 * out->born)
+			snprintf(words, sizeof(words),
+				 "%s, and what is old goes: %s of %s objects freed after %s",
+				 format_bytes(a, holds), format_grouped(b, out->freed),
+				 format_grouped(c, out->born), format_age(age, out->age));
+		else
+			snprintf(words, sizeof(words), "levels off at %s", format_bytes(a, holds));
 		break;
 	case MW_VERDICT_PERIODIC:
 		snprintf(words, sizeof(words), "comes and goes between %s and %s",
@@ -542,7 +584,8 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 			 format_bytes(a, holds));
 		break;
 	case MW_VERDICT_STEADY:
-		snprintf(words, sizeof(words), "steady at %s", format_bytes(a, holds));
+		snprintf(words, sizeof(words), "%s, no growth that stands out",
+			 format_bytes(a, holds));
 		break;
 	case MW_VERDICT_EARLY:
 		snprintf(words, sizeof(words), "too little seen to say");
@@ -554,16 +597,29 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 
 void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out)
 {
-	const struct mw_site_totals *t = &site->totals;
 	struct series s;
 
 	memset(out, 0, sizeof(*out));
 	out->site = site;
-	out->by_growth = !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
+	out->by_growth = judged_by_growth(site);
 	make_series(&s, site, now, out->by_growth);
 	judge_history(site, &s, out);
 	oldest_cohort(site, now, out);
 	write_sentence(site, &s, out);
+}
+
+/* Cheap, and true of every suspect: it holds more than at some time after start-up. */
+static bool has_grown(const struct mw_site_stats *site)
+{
+	bool by_growth = judged_by_growth(site);
+	struct mw_site_point last = point_now(site);
+	double now = level(&last, by_growth);
+
+	for (size_t i = site->point_count / 4; i < site->point_count; i++) {
+		if (level(&site->points[i], by_growth) < now)
+			return true;
+	}
+	return false;
 }
 
 size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
@@ -576,7 +632,7 @@ size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double n
 		const struct mw_site_stats *site = mw_sites__at(sites, i);
 		size_t at;
 
-		if (site->target != target)
+		if (site->target != target || !has_grown(site))
 			continue;
 		mw_suspect__judge(site, now, &suspect);
 		if (suspect.verdict != MW_VERDICT_SUSPECT ||

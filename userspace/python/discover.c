@@ -199,6 +199,7 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 					: head;
 
 		if (is_list(py, l, head, main)) {
+			py->head_at = at + (has_runtime ? (uint64_t)l->runtime_interpreters : 0);
 			mw_py_evidence(py, has_runtime ? "_PyRuntime by symbol"
 						       : "interp_head by symbol");
 			return head;
@@ -220,6 +221,7 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 		    !is_list(py, l, head, main))
 			continue;
 		*runtime = has_runtime ? d->start + off : 0;
+		py->head_at = d->start + off + (has_runtime ? (uint64_t)l->runtime_interpreters : 0);
 		mw_py_evidence(py, has_runtime ? "_PyRuntime by its content"
 					       : "list of interpreters by its content");
 		return head;

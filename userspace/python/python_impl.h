@@ -80,6 +80,7 @@ struct mw_python {
 	uint64_t file_base;	/* of the module that FILE is of, 0: none was opened */
 	bool known;		/* there is a layout that fits */
 	uint64_t runtime;	/* _PyRuntime, 0: none */
+	uint64_t head_at;	/* of the pointer to the first interpreter, 0: not found */
 	uint64_t pymalloc;	/* usedpools, 0: not found */
 	uint64_t arenas_at;	/* the array of arenas last found */
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "python/chars.h"
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/text.h"
@@ -57,30 +58,6 @@ static bool c_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 	return len > 0;
 }
 
-static size_t put_utf8(char *to, uint32_t c)
-{
-	if (c < 0x80) {
-		to[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		to[0] = (char)(0xc0 | c >> 6);
-		to[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		to[0] = (char)(0xe0 | c >> 12);
-		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		to[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	to[0] = (char)(0xf0 | (c >> 18 & 7));
-	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	to[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 /* LENGTH characters of WIDTH bytes each at DATA. */
 static bool wide_text(struct mw_python *py, uint64_t data, uint64_t length, unsigned int width,
 		      char *buf, size_t size)
@@ -88,17 +65,11 @@ static bool wide_text(struct mw_python *py, uint64_t data, uint64_t length, unsi
 	enum { MAX = 160 };
 	uint8_t raw[4 * MAX];
 	char text[4 * MAX];
-	size_t n = length < MAX ? (size_t)length : MAX, len = 0;
+	size_t n = length < MAX ? (size_t)length : MAX;
 
 	if (!mw_pages_read(&py->pages, data, raw, n * width))
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t c = 0;
-
-		memcpy(&c, raw + i * width, width);
-		len += put_utf8(text + len, c);
-	}
-	mw_text_clean(buf, size, text, len);
+	mw_text_clean(buf, size, text, mw_py_utf8(text, raw, n, width));
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "model/sample.h"
+#include "report/sites.h"
 
 struct mw_stat_report {
 	pid_t pid;
@@ -19,6 +20,7 @@ struct mw_stat_report {
 	int64_t rss_change;		  /* bytes, over the interval */
 	const struct mw_happening *events; /* of the interval, oldest first */
 	size_t event_count, events_dropped;
+	struct mw_sites_view sites; /* its `sites` are NULL when there are none */
 };
 
 /* For one of the two below, how to draw. */

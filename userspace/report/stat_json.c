@@ -181,6 +181,8 @@ int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
 	json_object_set_new(doc, "events", events);
 	json_object_set_new(doc, "events_dropped", integer(report->events_dropped));
 	json_object_set_new(doc, "total", total);
+	if (report->sites.sites)
+		json_object_set_new(doc, "sites", mw_sites_report__json(&report->sites));
 	if (!ret && (json_dumpf(doc, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
 		     fputc('\n', out) == EOF || fflush(out)))
 		ret = -EIO;

@@ -222,6 +222,8 @@ int mw_stat_report__text(FILE *out, const struct mw_stat_report *r,
 	}
 	print_kernel(out, &s->counts.vm);
 	print_thresholds(out, r->total);
+	if (r->sites.sites)
+		mw_sites_report__text(out, &r->sites, style->color);
 	for (size_t i = 0; !style->total && i < r->event_count; i++)
 		print_event(out, &r->events[i]);
 	if (!style->total && r->events_dropped)

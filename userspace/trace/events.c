@@ -60,6 +60,8 @@ static void on_fork(struct mw_tracer *tracer, const struct mw_event *event)
 		else
 			child->allocators.count = 0;
 	}
+	if (tracer->stacks)
+		mw_stacks__forked(tracer->stacks, parent->pid, child->pid);
 	tell(tracer, slot, &what, event->time);
 }
 
@@ -97,6 +99,8 @@ void events_process_ended(struct mw_tracer *tracer, struct process *process, uin
 	if (process->child)
 		forget_blocks(tracer, process, UINT64_MAX);
 	process_detach(tracer, &process->probed);
+	if (tracer->stacks)
+		mw_stacks__ended(tracer->stacks, process->pid);
 	process_free(process);
 	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
 	tell(tracer, process->slot, &what, (uint64_t)(mw_monotonic() * 1e9));

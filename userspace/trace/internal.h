@@ -11,7 +11,9 @@
 #include "image/procstat.h"
 #include "trace/attach.h"
 #include "trace/calibrate.h"
+#include "trace/governor.h"
 #include "trace/reaper.h"
+#include "trace/stacks.h"
 #include "trace/tracer.h"
 
 /* One allocator with its probes in place. */
@@ -40,6 +42,17 @@ struct process {
 	unsigned int rescans_left;
 };
 
+/* What the windows of one target have shown. Words are those of struct mw_counts. */
+struct window_slot {
+	struct mw_rates rates;
+	struct mw_counts before, reviewed;
+	double rate, error;	    /* allocations a second without probes */
+	double seen[MW_WINDOW_KINDS]; /* allocations behind `weight` */
+	double weight[MW_WINDOW_KINDS][sizeof(struct mw_counts) / 8];
+	double estimate[sizeof(struct mw_counts) / 8]; /* since the watch began */
+	bool known;
+};
+
 struct target {
 	pid_t pid;
 	/* Of processes that have ended, and of those before an exec replaced their memory. */
@@ -53,6 +66,7 @@ struct mw_tracer {
 	struct memwhere_bpf *bpf;
 	struct ring_buffer *ring;
 	struct mw_reaper *reaper;
+	struct mw_stacks *stacks; /* NULL: no sites */
 	bool multi, has_btf, started, stopped;
 	int cpus;
 	struct mw_counts *per_cpu; /* scratch for reading */
@@ -60,6 +74,15 @@ struct mw_tracer {
 	double started_at, stopped_at; /* seconds of CLOCK_MONOTONIC */
 	double attach_seconds, detach_seconds;
 	uint32_t next_space;
+	/* Under a budget (windows.c). */
+	enum { WINDOW_NONE, WINDOW_OPEN, WINDOW_CLOSING, WINDOW_ALWAYS } window;
+	bool governed, was_always, described;
+	enum mw_window_kind kind; /* of probes that are in */
+	struct mw_governor governor;
+	struct window_slot *slots; /* MW_SLOTS of them */
+	double put_in_at, opened_at, closed_at, due_at, integrated_at;
+	double busy, busy_at, busy_cpu;	 /* CPUs that the targets keep busy */
+	double reviewed_at, always_cost; /* with probes in for good */
 	struct probed shared; /* with --follow: in the files, for all processes */
 	struct target targets[MW_SLOTS];
 	size_t target_count;
@@ -87,6 +110,14 @@ void process_free(struct process *process);
 struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
 uint64_t call_ns(const struct mw_tracer *tracer, const struct mw_function *fn);
 struct process *process_find(struct mw_tracer *tracer, pid_t pid);
+
+/* windows.c: only for a tracer that is governed. */
+void windows_begin(struct mw_tracer *tracer);
+/* Do what is due; when to be called again, at most UNTIL. */
+double windows_step(struct mw_tracer *tracer, double until);
+void windows_integrate(struct mw_tracer *tracer);
+/* Replace what windows saw by estimates for the whole time. */
+void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample);
 
 /* events.c */
 int events_handle(void *tracer, void *data, size_t len); /* a ring_buffer_sample_fn */

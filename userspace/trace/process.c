@@ -174,7 +174,8 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 		uint64_t cookie = mw_cookie(fn->func, fn->entry.stack_shift, flags, process->slot,
 					    process->space);
 
-		if (!fn->probed)
+		if (!fn->probed || (tracer->governed && tracer->kind == MW_WINDOW_LIGHT &&
+				    fn->func >= MW_FUNC_FREE))
 			continue;
 		entries[entry_count++] =
 			(struct mw_probe_site){fn->offset + fn->entry.offset, cookie};
@@ -190,7 +191,7 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 		.returns.fd = -1,
 	};
 	/* Returns first: an entry whose return can't be seen would look like an open call. */
-	if (tracer->options.mode == MW_MODE_EXACT) {
+	if (tracer->kind == MW_WINDOW_WHOLE) {
 		ret = mw_probes__attach(&probed->returns, tracer->bpf->progs.alloc_return,
 					tracer->multi, pid, alloc->file, true, returns,
 					return_count);
@@ -249,7 +250,7 @@ int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_
 		if (is_probed(probed_of(tracer, process), alloc) ||
 		    probed_of(tracer, process)->count >= MW_ALLOCATORS_MAX)
 			continue;
-		if (!process->child)
+		if (!process->child && !tracer->started)
 			describe_allocator(tracer, alloc);
 		ret = attach_allocator(tracer, process, alloc);
 		if (ret == -ESRCH)
@@ -274,10 +275,14 @@ void process_rescan(struct mw_tracer *tracer, struct process *process)
 	process->rescans_left--;
 	process->rescan_at = mw_monotonic() + 0.02;
 	ret = process_find_allocators(tracer, process, &err);
-	if (!ret && tracer->options.mode != MW_MODE_GROWTH)
+	/* Under a budget the next window has it. */
+	if (!ret && tracer->options.mode != MW_MODE_GROWTH &&
+	    (!tracer->governed || tracer->window == WINDOW_ALWAYS))
 		ret = process_attach(tracer, process, &err);
 	if (!ret)
 		ret = process_publish(tracer, process);
+	if (!ret && tracer->stacks)
+		mw_stacks__prepare(tracer->stacks, process->pid, true);
 	if (ret && !process->rescans_left && ret != -ESRCH)
 		mw_warn("PID %d: %s", process->pid, err.message);
 	for (size_t i = before; !ret && i < probed->count; i++) {

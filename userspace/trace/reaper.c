@@ -17,6 +17,7 @@ struct mw_reaper {
 	pthread_cond_t wake;
 	struct job *jobs;
 	bool done;
+	size_t pending; /* jobs that wait or are being done */
 	size_t thread_count;
 	pthread_t threads[THREADS];
 };
@@ -35,6 +36,7 @@ static void *work(void *arg)
 			mw_probes__detach(&job->probes);
 			free(job);
 			pthread_mutex_lock(&reaper->lock);
+			reaper->pending--;
 		} else if (reaper->done) {
 			break;
 		} else {
@@ -75,8 +77,19 @@ void mw_reaper__detach(struct mw_reaper *reaper, struct mw_probes *probes)
 	pthread_mutex_lock(&reaper->lock);
 	job->next = reaper->jobs;
 	reaper->jobs = job;
+	reaper->pending++;
 	pthread_cond_signal(&reaper->wake);
 	pthread_mutex_unlock(&reaper->lock);
+}
+
+bool mw_reaper__is_busy(struct mw_reaper *reaper)
+{
+	bool busy;
+
+	pthread_mutex_lock(&reaper->lock);
+	busy = reaper->pending > 0;
+	pthread_mutex_unlock(&reaper->lock);
+	return busy;
 }
 
 void mw_reaper__free(struct mw_reaper *reaper)

@@ -10,7 +10,7 @@
 #include "trace/privilege.h"
 #include "util/log.h"
 
-enum { PURGE_BATCH = 4096 };
+enum { PURGE_BATCH = 4096, FAULT_PERIOD = 64 };
 
 double mw_monotonic(void)
 {
@@ -33,6 +33,14 @@ static int on_libbpf_output(enum libbpf_print_level level, const char *format, v
 	return 0;
 }
 
+/* Maps are made whole when they are loaded: none of it for a watch without sites. */
+static void shrink_site_maps(struct memwhere_bpf *bpf)
+{
+	bpf_map__set_max_entries(bpf->maps.unwind_rows, 1);
+	bpf_map__set_max_entries(bpf->maps.unwind_maps, 1);
+	bpf_map__set_max_entries(bpf->maps.stacks, (uint32_t)sysconf(_SC_PAGESIZE));
+}
+
 static void configure(struct mw_tracer *tracer)
 {
 	const struct mw_tracer_options *options = &tracer->options;
@@ -40,10 +48,17 @@ static void configure(struct mw_tracer *tracer)
 	bool uprobes = options->mode != MW_MODE_GROWTH;
 	uint64_t ring = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	bpf->rodata->mw_mode = options->mode;
+	bpf->bss->mw_mode = options->mode;
 	bpf->rodata->mw_min_size = options->min_size;
 	bpf->rodata->mw_max_size = options->max_size;
 	bpf->rodata->mw_follow = options->follow;
+	if (options->sites != MW_SITES_NONE)
+		mw_stacks__configure(bpf, options->sites,
+				     options->sites == MW_SITES_SAMPLED ? options->sample_period : 0,
+				     FAULT_PERIOD);
+	else
+		shrink_site_maps(bpf);
+	bpf_program__set_autoload(bpf->progs.vm_fault, options->sites != MW_SITES_NONE);
 	while (ring < options->ring_size)
 		ring *= 2;
 	bpf_map__set_max_entries(bpf->maps.events, (uint32_t)ring);
@@ -95,6 +110,7 @@ static int attach_system(struct mw_tracer *tracer, struct mw_err *err)
 		{bpf->progs.proc_exec, &bpf->links.proc_exec},
 		{bpf->progs.proc_exit, &bpf->links.proc_exit},
 		{bpf->progs.proc_fork, &bpf->links.proc_fork},
+		{bpf->progs.vm_fault, &bpf->links.vm_fault},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -105,6 +121,22 @@ static int attach_system(struct mw_tracer *tracer, struct mw_err *err)
 			return mw_err_set(err, -errno, "bpf", bpf_program__section_name(rows[i].prog),
 					  "can't attach to this tracepoint: %s", strerror(errno));
 	}
+	return 0;
+}
+
+static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
+{
+	const struct mw_tracer_options *options = &tracer->options;
+
+	if (options->sites == MW_SITES_NONE)
+		return 0;
+	tracer->stacks = mw_stacks__new(tracer->bpf, options->sites == MW_SITES_SAMPLED ?
+						     options->sample_period : 0);
+	if (!tracer->stacks ||
+	    ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks), mw_stacks__handle,
+			     tracer->stacks))
+		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
+				  strerror(errno));
 	return 0;
 }
 
@@ -121,10 +153,13 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 	tracer->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
 	tracer->multi = options->mode != MW_MODE_GROWTH && mw_probes_have_multi();
 	tracer->cpus = libbpf_num_possible_cpus();
+	tracer->governed = options->max_overhead > 0 && options->mode != MW_MODE_GROWTH;
+	tracer->kind = options->mode == MW_MODE_SIZES ? MW_WINDOW_LIGHT : MW_WINDOW_WHOLE;
+	tracer->slots = tracer->governed ? calloc(MW_SLOTS, sizeof(*tracer->slots)) : NULL;
 	tracer->reaper = mw_reaper__new();
 	if (tracer->cpus > 0)
 		tracer->per_cpu = calloc((size_t)tracer->cpus, sizeof(*tracer->per_cpu));
-	if (!tracer->per_cpu || !tracer->reaper) {
+	if (!tracer->per_cpu || !tracer->reaper || (tracer->governed && !tracer->slots)) {
 		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 		goto cleanup;
 	}
@@ -155,6 +190,9 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 				 strerror(errno));
 		goto cleanup;
 	}
+	ret = open_stacks(tracer, err);
+	if (ret)
+		goto cleanup;
 	return tracer;
 
 cleanup:
@@ -213,7 +251,9 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	if (ret)
 		return ret;
 	seed_brk(tracer, process);
-	if (tracer->options.mode != MW_MODE_GROWTH) {
+	if (tracer->stacks)
+		mw_stacks__prepare(tracer->stacks, pid, false);
+	if (tracer->options.mode != MW_MODE_GROWTH && !tracer->governed) {
 		ret = process_attach(tracer, process, err);
 		if (ret)
 			return ret;
@@ -244,6 +284,10 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *
 	}
 	tracer->started_at = mw_monotonic();
 	tracer->started = true;
+	if (tracer->governed)
+		windows_begin(tracer);
+	else
+		__atomic_store_n(&tracer->bpf->bss->mw_counting, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -298,10 +342,14 @@ bool mw_tracer__all_ended(const struct mw_tracer *tracer)
 int mw_tracer__wait(struct mw_tracer *tracer, double until)
 {
 	do {
-		double next = do_rescans(tracer, until), left = next - mw_monotonic();
-		int ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
-		int ret = ring_buffer__poll(tracer->ring, ms);
+		double next = do_rescans(tracer, until), left;
+		int ms, ret;
 
+		if (tracer->governed)
+			next = windows_step(tracer, next);
+		left = next - mw_monotonic();
+		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
+		ret = ring_buffer__poll(tracer->ring, ms);
 		if (ret == -EINTR)
 			return ret;
 		check_alive(tracer);
@@ -316,7 +364,7 @@ static void purge_dead(struct mw_tracer *tracer)
 {
 	int fd = bpf_map__fd(tracer->bpf->maps.outstanding);
 	uint64_t *keys = NULL, batch = 0;
-	struct mw_block *blocks = NULL;
+	struct mw_alloc_record *blocks = NULL;
 	LIBBPF_OPTS(bpf_map_batch_opts, opts);
 	bool first = true;
 	int ret = 0;
@@ -343,6 +391,9 @@ static void purge_dead(struct mw_tracer *tracer)
 					continue;
 				tracer->targets[dead->slot].purged_count++;
 				tracer->targets[dead->slot].purged_bytes += blocks[i].size;
+				if (blocks[i].site)
+					mw_stacks__purged(tracer->stacks, blocks[i].site,
+							  blocks[i].size);
 				break;
 			}
 		}
@@ -448,7 +499,25 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 				    tracer->targets[slot].purged_bytes;
 	read_processes(tracer, slot, sample);
 	estimate_cost(tracer, slot, sample);
+	if (tracer->governed)
+		windows_estimate(tracer, slot, sample);
 	return 0;
+}
+
+int mw_tracer__read_sites(struct mw_tracer *tracer)
+{
+	double elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) -
+			 tracer->started_at;
+
+	if (!tracer->stacks)
+		return 0;
+	ring_buffer__consume(tracer->ring);
+	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9), 1);
+}
+
+const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)
+{
+	return tracer->stacks ? mw_stacks__sites(tracer->stacks) : NULL;
 }
 
 const struct mw_allocators *mw_tracer__allocators(const struct mw_tracer *tracer,
@@ -461,6 +530,14 @@ const struct mw_allocators *mw_tracer__allocators(const struct mw_tracer *tracer
 	return NULL;
 }
 
+static void stop_counting(struct mw_tracer *tracer)
+{
+	if (tracer->governed && tracer->started)
+		windows_integrate(tracer);
+	__atomic_store_n(&tracer->bpf->bss->mw_counting, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
+}
+
 void mw_tracer__stop(struct mw_tracer *tracer)
 {
 	double began = mw_monotonic();
@@ -470,7 +547,7 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 	tracer->stopped = true;
 	tracer->stopped_at = began;
 	if (tracer->bpf && tracer->bpf->bss)
-		__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
+		stop_counting(tracer);
 	for (size_t i = 0; i < tracer->process_count; i++)
 		process_detach(tracer, &tracer->processes[i].probed);
 	process_detach(tracer, &tracer->shared);
@@ -492,8 +569,10 @@ void mw_tracer__close(struct mw_tracer *tracer)
 	free(tracer->processes);
 	free(tracer->dead);
 	ring_buffer__free(tracer->ring);
+	mw_stacks__free(tracer->stacks);
 	memwhere_bpf__destroy(tracer->bpf);
 	free(tracer->per_cpu);
+	free(tracer->slots);
 	free(tracer);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "model/sample.h"
+#include "model/sites.h"
 #include "trace/allocator.h"
 #include "util/err.h"
 
@@ -26,6 +27,9 @@ struct mw_tracer_options {
 	uint64_t min_size, max_size; /* bytes, inclusive */
 	uint64_t max_outstanding;    /* entries */
 	uint64_t ring_size;	     /* bytes; rounded up to what the kernel takes */
+	enum mw_sites_mode sites;    /* of which allocations the stack is taken */
+	double max_overhead;	     /* share of the target's time; 0: no limit */
+	uint64_t sample_period;	     /* bytes between two samples; for MW_SITES_SAMPLED */
 };
 
 typedef void (*mw_happening_fn)(const struct mw_happening *what, unsigned int target, void *arg);
@@ -51,6 +55,12 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until);
 
 /* The counters of target TARGET, now. 0 or -errno. */
 int mw_tracer__read(struct mw_tracer *tracer, unsigned int target, struct mw_sample *sample);
+
+/* Read the sites' counters, of all targets, and go on with their history. 0 or -errno. */
+int mw_tracer__read_sites(struct mw_tracer *tracer);
+
+/* The sites; NULL when none were asked for. They live as long as the tracer. */
+const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer);
 
 bool mw_tracer__all_ended(const struct mw_tracer *tracer);
 

@@ -36,6 +36,11 @@ static void format_uptime(char *buf, size_t size, double seconds)
 		snprintf(buf, size, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
 }
 
+static const char *mode_name(const struct mw_tui_state *state, const struct mw_tui_target *t)
+{
+	return t->now.governed ? "auto" : mw_mode_name(state->mode);
+}
+
 static void draw_title(struct mw_tui *tui, const struct mw_canvas *c)
 {
 	const struct mw_tui_state *state = tui->state;
@@ -51,11 +56,11 @@ static void draw_title(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_draw_fill(c, 0, MW_INK_TITLE);
 	if (tui->list)
 		x = mw_draw(c, 0, 1, c->cols - 12, MW_INK_TITLE, "memwhere  %zu targets  %s",
-			    state->target_count, mw_mode_name(state->mode));
+			    state->target_count, mode_name(state, t));
 	else
 		x = mw_draw(c, 0, 1, c->cols - 12, MW_INK_TITLE,
 			    "memwhere  %.40s (PID %d)  up %s  %s  every %g s", t->name, t->pid,
-			    uptime, mw_mode_name(state->mode), state->interval);
+			    uptime, mode_name(state, t), state->interval);
 	if (state->paused)
 		mw_draw(c, 0, x + 2, c->cols - x - 12, MW_INK_TITLE, " PAUSED ");
 	mw_draw_right(c, 0, c->cols - 9, 8, MW_INK_TITLE, "%s", clock);
@@ -112,22 +117,26 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 	const struct mw_tui_state *state = tui->state;
 	const struct mw_tui_target *t = mw_tui_shown(tui);
 	uint64_t lost = mw_counts__lost(&t->now.counts);
+	double duty = t->now.governed ? t->now.duty : 1;
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 	int x = 1;
 
-	if (t->cost >= 0)
-		x += mw_draw(c, 2, x, 40, t->cost > 10 ? MW_INK_WARN : MW_INK_PLAIN,
-			     "cost %.1f %% of its CPU", t->cost);
-	else
+	if (t->cost < 0)
 		x += mw_draw(c, 2, x, 40, MW_INK_PLAIN, "no probes");
-	x += mw_draw(c, 2, x, 20, MW_INK_PLAIN, ", duty %.0f %%", 100 * state->duty);
+	else
+		x += mw_draw(c, 2, x, 40, t->cost > 10 ? MW_INK_WARN : MW_INK_PLAIN,
+			     "cost %.1f %% of its CPU, duty %.*f %%", t->cost, duty < 0.1 ? 1 : 0,
+			     100 * duty);
 	x += 2;
 	if (lost)
 		x += mw_draw(c, 2, x, 30, MW_INK_BAD, "lost %s",
 			     mw_format_count(a, lost));
 	else
 		x += mw_draw(c, 2, x, 30, MW_INK_PLAIN, "lost 0");
-	if (state->mode == MW_MODE_EXACT)
+	if (t->now.governed)
+		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "estimates, +-%.1f %%",
+			     100 * t->now.error) + 2;
+	else if (state->mode == MW_MODE_EXACT)
 		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "outstanding %s blocks, %s",
 			     mw_format_count(a, t->now.outstanding_count),
 			     mw_format_size(b, t->now.outstanding_bytes)) + 2;

@@ -17,27 +17,14 @@ struct shown {
 	double outstanding, growth, rate, bytes, faults;
 };
 
-static double rate_of(const struct mw_site_stats *site)
-{
-	const struct mw_site_point *last, *before;
-
-	if (site->point_count < 2)
-		return 0;
-	last = &site->points[site->point_count - 1];
-	before = last - 1;
-	return last->elapsed > before->elapsed ?
-		       (last->allocs - before->allocs) / (last->elapsed - before->elapsed) :
-		       0;
-}
-
-static struct shown shown_of(const struct mw_tui *tui, const struct mw_site_stats *site)
+static struct shown shown_of(const struct mw_tui *tui, const struct mw_tui_site *site)
 {
 	struct shown v = {
-		.outstanding = mw_site_outstanding(site),
-		.growth = mw_site_growth(site),
-		.rate = rate_of(site),
-		.bytes = site->totals.alloc_bytes,
-		.faults = site->totals.fault_bytes,
+		.outstanding = site->outstanding,
+		.growth = site->growth,
+		.rate = site->rate,
+		.bytes = site->bytes,
+		.faults = site->faults,
 	};
 
 	if (tui->since_baseline && site->id < tui->base_count) {
@@ -53,31 +40,31 @@ static struct shown shown_of(const struct mw_tui *tui, const struct mw_site_stat
 
 void mw_sites__set_baseline(struct mw_tui *tui)
 {
-	const struct mw_sites *sites = mw_tui_shown(tui)->sites;
-	size_t n = sites ? mw_sites__count(sites) : 0, capacity = 0;
+	const struct mw_tui_sites *sites = &mw_tui_shown(tui)->sites;
+	size_t n = 0, capacity = 0;
 
 	free(tui->site_bases);
 	tui->site_bases = NULL;
 	tui->base_count = 0;
-	/* Numbers begin at 1. */
-	if (!n || mw_array_reserve(&tui->site_bases, &capacity, n + 1, sizeof(*tui->site_bases)))
+	for (size_t i = 0; i < sites->count; i++)
+		n = sites->list[i].id >= n ? sites->list[i].id + 1 : n;
+	if (!n || mw_array_reserve(&tui->site_bases, &capacity, n, sizeof(*tui->site_bases)))
 		return;
-	memset(tui->site_bases, 0, (n + 1) * sizeof(*tui->site_bases));
-	tui->base_count = n + 1;
-	for (size_t i = 0; i < n; i++) {
-		const struct mw_site_stats *site = mw_sites__at(sites, i);
+	memset(tui->site_bases, 0, n * sizeof(*tui->site_bases));
+	tui->base_count = n;
+	for (size_t i = 0; i < sites->count; i++) {
+		const struct mw_tui_site *site = &sites->list[i];
 
-		if (site->id <= n)
-			tui->site_bases[site->id] = (struct mw_site_base){
-				.outstanding = mw_site_outstanding(site),
-				.growth = mw_site_growth(site),
-				.bytes = site->totals.alloc_bytes,
-				.faults = site->totals.fault_bytes,
-			};
+		tui->site_bases[site->id] = (struct mw_site_base){
+			.outstanding = site->outstanding,
+			.growth = site->growth,
+			.bytes = site->bytes,
+			.faults = site->faults,
+		};
 	}
 }
 
-static double key_of(const struct mw_tui *tui, const struct mw_site_stats *site)
+static double key_of(const struct mw_tui *tui, const struct mw_tui_site *site)
 {
 	struct shown v = shown_of(tui, site);
 
@@ -97,13 +84,13 @@ static double key_of(const struct mw_tui *tui, const struct mw_site_stats *site)
 
 static int by_key(const void *a, const void *b, void *arg)
 {
-	const struct mw_site_stats *const *x = a, *const *y = b;
+	const struct mw_tui_site *const *x = a, *const *y = b;
 	double kx = key_of(arg, *x), ky = key_of(arg, *y);
 
 	return kx < ky ? 1 : kx > ky ? -1 : (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
-static bool is_wanted(const struct mw_site_stats *site, const char *filter)
+static bool is_wanted(const struct mw_tui_site *site, const char *filter)
 {
 	char text[512];
 
@@ -123,36 +110,35 @@ static bool is_open(const struct mw_tui *tui, uint32_t id)
 	return false;
 }
 
-static const struct mw_suspect *suspect_of(const struct mw_tui_target *t,
-					   const struct mw_site_stats *site)
+static const struct mw_tui_suspect *suspect_of(const struct mw_tui *tui, uint32_t id)
 {
-	for (size_t i = 0; i < t->suspect_count; i++) {
-		if (t->suspects[i].site == site)
-			return &t->suspects[i];
+	const struct mw_tui_sites *sites = &mw_tui_shown(tui)->sites;
+
+	for (size_t i = 0; i < sites->suspect_count; i++) {
+		if (sites->suspects[i].site == id)
+			return &sites->suspects[i];
 	}
 	return NULL;
 }
 
-static void add_line(struct mw_tui *tui, const struct mw_site_stats *site, int frame)
+static void add_line(struct mw_tui *tui, const struct mw_tui_site *site, int frame)
 {
 	if (mw_array_reserve(&tui->site_lines, &tui->site_line_capacity, tui->site_line_count + 1,
 			     sizeof(*tui->site_lines)))
 		return;
-	tui->site_lines[tui->site_line_count++] = (struct mw_site_line){site, frame};
+	tui->site_lines[tui->site_line_count++] = (struct mw_site_line){site, site->id, frame};
 }
 
 static void make_lines(struct mw_tui *tui)
 {
-	const struct mw_tui_target *t = mw_tui_shown(tui);
-
 	tui->site_line_count = 0;
 	for (size_t i = 0; i < tui->site_count; i++) {
-		const struct mw_site_stats *site = tui->site_list[i];
+		const struct mw_tui_site *site = tui->site_list[i];
 
 		add_line(tui, site, MW_SITE_NO_FRAME);
 		if (!is_open(tui, site->id))
 			continue;
-		if (suspect_of(t, site))
+		if (suspect_of(tui, site->id))
 			add_line(tui, site, MW_SITE_SENTENCE);
 		for (uint32_t f = 0; f < site->frame_count; f++)
 			add_line(tui, site, (int)f);
@@ -163,7 +149,7 @@ static void make_lines(struct mw_tui *tui)
 static void follow(struct mw_tui *tui, struct mw_site_line selected)
 {
 	for (size_t i = 0; i < tui->site_line_count; i++) {
-		if (tui->site_lines[i].site == selected.site &&
+		if (tui->site_lines[i].id == selected.id &&
 		    tui->site_lines[i].frame == selected.frame)
 			tui->cursor[MW_VIEW_SITES].selected = i;
 	}
@@ -171,10 +157,10 @@ static void follow(struct mw_tui *tui, struct mw_site_line selected)
 
 static void recalc(struct mw_tui *tui)
 {
-	const struct mw_tui_target *t = mw_tui_shown(tui);
+	const struct mw_tui_sites *sites = &mw_tui_shown(tui)->sites;
 	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
-	size_t n = t->sites ? mw_sites__count(t->sites) : 0;
 	struct mw_site_line selected = {0};
+	size_t n = sites->count;
 
 	/* Who stands on the first line wants to see the first line. */
 	if (cursor->selected && cursor->selected < tui->site_line_count)
@@ -183,15 +169,13 @@ static void recalc(struct mw_tui *tui)
 	if (mw_array_reserve(&tui->site_list, &tui->site_capacity, n + 1, sizeof(*tui->site_list)))
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
-		const struct mw_site_stats *site = mw_sites__at(t->sites, i);
-
-		if (site->target == t->site_target && is_wanted(site, tui->filter))
-			tui->site_list[tui->site_count++] = site;
+		if (is_wanted(&sites->list[i], tui->filter))
+			tui->site_list[tui->site_count++] = &sites->list[i];
 	}
 	if (tui->site_count)
 		qsort_r(tui->site_list, tui->site_count, sizeof(*tui->site_list), by_key, tui);
 	make_lines(tui);
-	if (selected.site)
+	if (selected.id)
 		follow(tui, selected);
 }
 
@@ -224,17 +208,17 @@ static void draw_head(const struct mw_tui *tui, const struct mw_canvas *c)
 }
 
 static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, int y,
-			 const struct mw_site_stats *site, enum mw_ink ink)
+			 const struct mw_tui_site *site, enum mw_ink ink)
 {
 	struct shown v = shown_of(tui, site);
-	double outstanding = mw_site_outstanding(site), error = mw_site_error(site);
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
+		char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
 	const char *const columns[] = {a, b, g, d, f}; /* as SORTS has them */
 	bool change = tui->since_baseline;
 	char off[16] = "";
 
-	if (outstanding > 0 && error > 0)
-		snprintf(off, sizeof(off), "%.0f%%", fmin(999, 100 * error / outstanding));
+	if (site->outstanding > 0 && site->error > 0)
+		snprintf(off, sizeof(off), "%.0f%%",
+			 fmin(999, 100 * site->error / site->outstanding));
 	format_bytes(a, v.outstanding, change);
 	format_bytes(b, v.growth, change);
 	format_bytes(d, v.bytes, change);
@@ -248,10 +232,10 @@ static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, in
 }
 
 static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y,
-		      const struct mw_site_stats *site, enum mw_ink ink)
+		      const struct mw_tui_site *site, enum mw_ink ink)
 {
-	const struct mw_frame *leaf = mw_site_leaf(site);
-	bool suspect = suspect_of(mw_tui_shown(tui), site);
+	const struct mw_frame *leaf = site->leaf;
+	bool suspect = suspect_of(tui, site->id);
 	int x = c->cols >= WIDE ? WIDE_SITE : NARROW_SITE;
 	char name[512];
 
@@ -265,7 +249,7 @@ static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y
 		leaf ? mw_frame_format(leaf, name, sizeof(name)) : "(no frame)");
 }
 
-static void draw_frame(const struct mw_canvas *c, int y, const struct mw_site_stats *site, int frame,
+static void draw_frame(const struct mw_canvas *c, int y, const struct mw_tui_site *site, int frame,
 		       enum mw_ink ink)
 {
 	const struct mw_frame *f = &site->frames[frame];
@@ -282,12 +266,12 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 {
 	const struct mw_site_line *line = &tui->site_lines[i];
 	enum mw_ink ink = i == tui->cursor[MW_VIEW_SITES].selected ? MW_INK_SELECTED : MW_INK_PLAIN;
-	const struct mw_suspect *suspect;
+	const struct mw_tui_suspect *suspect;
 
 	if (line->frame == MW_SITE_NO_FRAME) {
 		draw_site(tui, c, y, line->site, ink);
 	} else if (line->frame == MW_SITE_SENTENCE) {
-		suspect = suspect_of(mw_tui_shown(tui), line->site);
+		suspect = suspect_of(tui, line->id);
 		mw_draw_fill(c, y, ink);
 		mw_draw(c, y, 4, c->cols, ink == MW_INK_PLAIN ? MW_INK_WARN : ink, "%s",
 			suspect ? suspect->sentence : "");
@@ -301,10 +285,11 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	struct mw_tui_target *t = mw_tui_shown(tui);
 	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
 	struct mw_canvas list = mw_canvas_part(c, 1, 0, c->rows - 1, c->cols);
-	const struct mw_suspect *first = t->suspect_count ? &t->suspects[0] : NULL;
+	const struct mw_tui_suspect *first =
+		t->sites.suspect_count ? &t->sites.suspects[0] : NULL;
 
-	if (!t->sites) {
-		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "This mode takes no stacks, so there are no sites.");
+	if (!t->has_sites) {
+		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "No stacks are taken (--sites none), so there are no sites.");
 		return;
 	}
 	/* The worst suspect's sentence is told without a key. */
@@ -325,7 +310,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 static void toggle(struct mw_tui *tui, int how)
 {
 	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
-	const struct mw_site_stats *site;
+	const struct mw_tui_site *site;
 	size_t i;
 
 	if (cursor->selected >= tui->site_line_count)
@@ -350,13 +335,12 @@ enum { JSON_SITES = 500 };
 
 static json_t *json(struct mw_tui *tui)
 {
-	const struct mw_tui_target *t = mw_tui_shown(tui);
 	json_t *list = json_array();
 	char name[512];
 
 	for (size_t i = 0; i < tui->site_count && i < JSON_SITES; i++) {
-		const struct mw_site_stats *site = tui->site_list[i];
-		const struct mw_suspect *suspect = suspect_of(t, site);
+		const struct mw_tui_site *site = tui->site_list[i];
+		const struct mw_tui_suspect *suspect = suspect_of(tui, site->id);
 		json_t *frames = json_array();
 
 		for (uint32_t f = 0; f < site->frame_count; f++)
@@ -367,10 +351,10 @@ static json_t *json(struct mw_tui *tui)
 			list,
 			json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:s*}", "id",
 				  (json_int_t)site->id, "outstanding_bytes",
-				  mw_site_outstanding(site), "outstanding_error", mw_site_error(site),
-				  "growth_bytes", mw_site_growth(site), "allocs",
-				  site->totals.allocs, "alloc_bytes", site->totals.alloc_bytes,
-				  "fault_bytes", site->totals.fault_bytes, "frames", frames,
+				  site->outstanding, "outstanding_error", site->error,
+				  "growth_bytes", site->growth, "allocs", site->allocs,
+				  "alloc_bytes", site->bytes, "fault_bytes", site->faults, "frames",
+				  frames,
 				  "suspect", suspect ? suspect->sentence : NULL));
 	}
 	return json_pack("{s:o}", "sites", list);

@@ -16,6 +16,7 @@ struct row {
 	struct mw_cell all;	 /* in the window */
 	struct mw_cell live;	 /* now, of those seen from birth on */
 	uint64_t recent;	 /* in the last interval */
+	double seen;		 /* of them all; fewer where counts are estimates */
 };
 
 enum { ROWS_MAX = MW_CLASSES };
@@ -53,6 +54,7 @@ static size_t make_rows(const struct mw_tui *tui, struct row *rows)
 		row->all.bytes += all.bytes;
 		row->live.count += born.count > freed->count ? born.count - freed->count : 0;
 		row->live.bytes += born.bytes > freed->bytes ? born.bytes - freed->bytes : 0;
+		row->seen += (double)t->now.seen[class];
 		row->recent += mw_counts__alloc_class(&recent.counts, class).count;
 		if (born.count && k < first)
 			first = k;
@@ -76,9 +78,15 @@ static size_t make_rows(const struct mw_tui *tui, struct row *rows)
 	return last - first + 1;
 }
 
+/* Under a budget not every block is seen from birth to death. */
+static bool knows_outstanding(const struct mw_tui *tui)
+{
+	return tui->state->mode == MW_MODE_EXACT && !mw_tui_shown(tui)->now.governed;
+}
+
 static void draw_head(const struct mw_tui *tui, const struct mw_canvas *c)
 {
-	bool exact = tui->state->mode == MW_MODE_EXACT;
+	bool exact = knows_outstanding(tui);
 
 	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "%19s %9s %9s %10s  %s", "size", "rate/s", "count",
 		"bytes", exact ? "outstanding" : "");
@@ -88,13 +96,15 @@ static void draw_row(const struct mw_tui *tui, const struct mw_canvas *c, int y,
 		     const struct row *row, double span, double largest)
 {
 	char count[MW_UNIT_BUF], bytes[MW_UNIT_BUF], live[MW_UNIT_BUF], rate[MW_UNIT_BUF];
-	bool exact = tui->state->mode == MW_MODE_EXACT;
-	enum mw_ink ink = row->all.count ? MW_INK_PLAIN : MW_INK_DIM;
+	bool exact = knows_outstanding(tui);
+	bool governed = mw_tui_shown(tui)->now.governed, rough = governed && row->seen < 30;
+	enum mw_ink ink = row->all.count && !rough ? MW_INK_PLAIN : MW_INK_DIM;
 	int x = exact ? 66 : 53;
 
-	mw_draw(c, y, 1, c->cols, ink, "%19s %9s %9s %10s", row->label,
+	mw_draw(c, y, 1, c->cols, ink, "%19s %9s %9s %10s%s", row->label,
 		mw_format_count(rate, (uint64_t)((double)row->recent / span + 0.5)),
-		mw_format_count(count, row->all.count), mw_format_size(bytes, row->all.bytes));
+		mw_format_count(count, row->all.count), mw_format_size(bytes, row->all.bytes),
+		rough && row->all.count ? " ~" : "");
 	if (exact)
 		mw_draw(c, y, 52, c->cols, ink, "%12s",
 			row->live.count ? mw_format_size(live, row->live.bytes) : "-");

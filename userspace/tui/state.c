@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tui/state.h"
+#include "util/array.h"
 #include "util/text.h"
 
 /* Where the next element goes; a full history loses its oldest quarter at once. */
@@ -83,6 +85,66 @@ void mw_tui_target__add_event(struct mw_tui_target *t, const struct mw_happening
 	*p = *what;
 }
 
+/* Allocations a second, between the last two points of its history. */
+static double rate_of(const struct mw_site_stats *site)
+{
+	const struct mw_site_point *last, *before;
+
+	if (site->point_count < 2)
+		return 0;
+	last = &site->points[site->point_count - 1];
+	before = last - 1;
+	return last->elapsed > before->elapsed && last->allocs > before->allocs ?
+		       (last->allocs - before->allocs) / (last->elapsed - before->elapsed) :
+		       0;
+}
+
+int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target)
+{
+	size_t n = mw_sites__count(sites);
+
+	out->count = 0;
+	if (mw_array_reserve(&out->list, &out->capacity, n + 1, sizeof(*out->list)))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct mw_site_stats *site = mw_sites__at(sites, i);
+
+		if (site->target != target)
+			continue;
+		out->list[out->count++] = (struct mw_tui_site){
+			.id = site->id,
+			.frame_count = site->frame_count,
+			.frames = site->frames,
+			.leaf = mw_site_leaf(site),
+			.outstanding = mw_site_outstanding(site),
+			.error = mw_site_error(site),
+			.growth = mw_site_growth(site),
+			.bytes = site->totals.alloc_bytes,
+			.faults = site->totals.fault_bytes,
+			.allocs = site->totals.allocs,
+			.rate = rate_of(site),
+		};
+	}
+	return 0;
+}
+
+void mw_tui_sites__judge(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target,
+			 double now)
+{
+	struct mw_suspect *found = calloc(MW_TUI_SUSPECTS, sizeof(*found));
+
+	out->suspect_count = 0;
+	if (found)
+		out->suspect_count = mw_suspects__find(sites, target, now, found, MW_TUI_SUSPECTS);
+	for (size_t i = 0; i < out->suspect_count; i++) {
+		out->suspects[i].site = found[i].site->id;
+		out->suspects[i].first_seen = found[i].site->first_seen;
+		snprintf(out->suspects[i].sentence, sizeof(out->suspects[i].sentence), "%s",
+			 found[i].sentence);
+	}
+	free(found);
+}
+
 void mw_tui_target__set_baseline(struct mw_tui_target *t)
 {
 	t->baseline = t->now;
@@ -104,6 +166,7 @@ void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, 
 void mw_tui_state__clear(struct mw_tui_state *state)
 {
 	for (size_t i = 0; i < state->target_count; i++) {
+		free(state->targets[i].sites.list);
 		mw_ledger__free(&state->targets[i].look.ledger);
 		mw_ledger__free(&state->targets[i].first_look.ledger);
 		mw_ledger__free(&state->targets[i].baseline_look.ledger);

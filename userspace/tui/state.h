@@ -50,6 +50,27 @@ enum {
 	MW_TUI_LOG_LINES = 100,
 };
 
+/* A site as it was at the last sample: the tracer goes on with its own. */
+struct mw_tui_site {
+	uint32_t id, frame_count;
+	const struct mw_frame *frames, *leaf; /* the tracer's, which stay; LEAF may be NULL */
+	double outstanding, error, growth, bytes, faults; /* bytes */
+	double allocs, rate;			   /* since attach; a second, lately */
+};
+
+struct mw_tui_suspect {
+	uint32_t site; /* its id */
+	double first_seen;
+	char sentence[320];
+};
+
+struct mw_tui_sites {
+	struct mw_tui_site *list;
+	size_t count, capacity;
+	struct mw_tui_suspect suspects[MW_TUI_SUSPECTS];
+	size_t suspect_count;
+};
+
 struct mw_tui_target {
 	pid_t pid;
 	char name[64];
@@ -67,10 +88,8 @@ struct mw_tui_target {
 	size_t split_count;
 	struct mw_happening events[MW_TUI_EVENTS]; /* oldest first */
 	size_t event_count;
-	const struct mw_sites *sites; /* NULL: this mode has none */
-	uint32_t site_target;	      /* which of the sites are this target's */
-	struct mw_suspect suspects[MW_TUI_SUSPECTS];
-	size_t suspect_count;
+	bool has_sites;			/* false: stacks are not taken */
+	struct mw_tui_sites sites;
 };
 
 struct mw_tui_log_line {
@@ -84,7 +103,6 @@ struct mw_tui_state {
 	bool paused;	 /* the owner leaves the targets as they are */
 	double clock;	 /* seconds of a clock that only goes forward: for messages that fade */
 	double time;	 /* seconds since 1970 */
-	double duty;	 /* share of the time that probes count, 0 to 1 */
 	struct mw_tui_target *targets;
 	size_t target_count;
 	struct mw_tui_log_line log[MW_TUI_LOG_LINES]; /* oldest first */
@@ -97,10 +115,16 @@ void mw_tui_target__add_look(struct mw_tui_target *target, struct mw_tui_look *l
 void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_happening *what);
 void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line);
 
+/* Copy those of TARGET; a list that OUT has is reused. 0 or -ENOMEM. */
+int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target);
+/* Judge TARGET's sites, NOW seconds after the watch began. */
+void mw_tui_sites__judge(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target,
+			 double now);
+
 /* From now on changes are told since this moment. */
 void mw_tui_target__set_baseline(struct mw_tui_target *target);
 
-/* Free what the targets own, not the sites. */
+/* Free what the targets own. */
 void mw_tui_state__clear(struct mw_tui_state *state);
 
 #endif

@@ -138,10 +138,11 @@ static void draw_marks(const struct mw_tui_target *t, const struct mw_canvas *c,
 			continue;
 		mw_draw(c, y, LABELS + x, 1, MW_INK_RULE, "%c", letters[e->kind]);
 	}
-	for (size_t i = 0; i < t->suspect_count; i++) {
-		int x = (int)((t->suspects[i].site->first_seen - from) / (to - from) * width);
+	for (size_t i = 0; i < t->sites.suspect_count; i++) {
+		double when = t->sites.suspects[i].first_seen;
+		int x = (int)((when - from) / (to - from) * width);
 
-		if (t->suspects[i].site->first_seen >= from && x < width)
+		if (when >= from && x < width)
 			mw_draw(c, y, LABELS + x, 1, MW_INK_BAD, "%s", c->theme->glyphs->suspect);
 	}
 }

@@ -25,7 +25,8 @@ struct mw_cursor {
 
 /* A line of the sites' list: a site, its sentence, or a frame of its stack. */
 struct mw_site_line {
-	const struct mw_site_stats *site;
+	const struct mw_tui_site *site; /* of the sites that recalc saw; new ones make it stale */
+	uint32_t id;
 	int frame; /* -2: the site itself, -1: the sentence, else the frame */
 };
 
@@ -67,7 +68,7 @@ struct mw_tui {
 	/* Sites */
 	struct mw_site_line *site_lines;
 	size_t site_line_count, site_line_capacity;
-	const struct mw_site_stats **site_list;
+	const struct mw_tui_site **site_list;
 	size_t site_count, site_capacity;
 	uint32_t *open_sites; /* numbers */
 	size_t open_count, open_capacity;

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Python frames, from outside and without symbols: the thread's state is the one whose thread_id
+ * is the thread pointer (pthread_self() on x86-64), and from there the frames are linked. What is
+ * handed over are code objects and offsets; userspace makes names and lines of them. Also
+ * compiled as ordinary code by the unit tests.
+ */
+#ifndef MW_PYTHON_BPF_H
+#define MW_PYTHON_BPF_H
+
+#include "bpf/memwhere.h"
+
+enum {
+	TSTATES_MAX = 512,   /* thread states looked at to find a thread's own */
+	TSTATE_ACTIVE = 16,  /* _status.active, the fifth bit (Include/cpython/pystate.h, 3.12 on) */
+	PY_BUFFER = 256,
+	RETRY_NS = 50000000,
+};
+
+/* A thread's own memory for walks; see state.bpf.h. */
+struct mw_walker {
+	__u64 tstate;	/* as found last, 0: none */
+	__u64 thread;	/* whose it is: the thread pointer */
+	__u64 retry_ns; /* a thread without one, or not in it: when to search again */
+	__u64 growth_since; /* walks for growth: since when, and how many */
+	__u32 growth_walks;
+	__u8 frame[128], code[PY_BUFFER];
+	struct mw_stack stack;
+};
+
+static __always_inline __u64 word_in(const __u8 *buffer, __u32 mask, __u32 offset)
+{
+	return *(const __u64 *)(buffer + (offset & mask & ~7u));
+}
+
+static __always_inline bool read_user_word(__u64 addr, __u64 *value)
+{
+	return !bpf_probe_read_user(value, sizeof(*value), (void *)addr);
+}
+
+enum tstate_fit { NOT_OURS, OURS, OURS_AND_ACTIVE };
+
+/*
+ * Is TSTATE one of the thread's? It has several where it has been in several interpreters; the
+ * active one is where it runs. While it has let go of the GIL none is.
+ */
+static __always_inline enum tstate_fit fit_of(const struct mw_py_walk *py, __u64 tstate, __u64 thread)
+{
+	__u32 status = TSTATE_ACTIVE;
+	__u64 id;
+
+	if (!tstate || tstate & 7 || !read_user_word(tstate + py->tstate_thread_id, &id) ||
+	    id != thread)
+		return NOT_OURS;
+	if (py->tstate_status != MW_PY_NONE &&
+	    bpf_probe_read_user(&status, sizeof(status), (void *)(tstate + py->tstate_status)))
+		return NOT_OURS;
+	return status & TSTATE_ACTIVE ? OURS_AND_ACTIVE : OURS;
+}
+
+/* Through all interpreters' lists of threads. */
+static __always_inline __u64 search_tstate(const struct mw_py_walk *py, __u64 thread)
+{
+	__u64 interp = 0, t = 0, found = 0;
+
+	if (!read_user_word(py->interp_head, &interp) || !interp ||
+	    !read_user_word(interp + py->interp_threads, &t))
+		return 0;
+	for (int i = 0; i < TSTATES_MAX; i++) {
+		enum tstate_fit fit;
+
+		if (!t) {
+			if (!read_user_word(interp + py->interp_next, &interp) || !interp ||
+			    !read_user_word(interp + py->interp_threads, &t))
+				break;
+			continue;
+		}
+		fit = fit_of(py, t, thread);
+		if (fit == OURS_AND_ACTIVE)
+			return t;
+		if (fit == OURS && !found)
+			found = t;
+		if (!read_user_word(t + py->tstate_next, &t))
+			break;
+	}
+	return found;
+}
+
+static __always_inline __u64 find_tstate(struct mw_walker *w, const struct mw_py_walk *py,
+					 __u64 thread, __u64 now)
+{
+	enum tstate_fit fit;
+	__u64 t;
+
+	/* Who holds the GIL runs in this very state, whatever others the thread has. */
+	if (py->current && read_user_word(py->current, &t) && fit_of(py, t, thread))
+		return t;
+	fit = w->thread == thread ? fit_of(py, w->tstate, thread) : NOT_OURS;
+	if (fit == OURS_AND_ACTIVE)
+		return w->tstate;
+	/* No thread of Python's, or one without the GIL: not searched for each time. */
+	if (w->thread == thread && now < w->retry_ns && (fit == OURS || !w->tstate))
+		return w->tstate;
+	w->thread = thread;
+	w->tstate = search_tstate(py, thread);
+	w->retry_ns = now + RETRY_NS;
+	return w->tstate;
+}
+
+static __always_inline __u64 first_frame(const struct mw_py_walk *py, __u64 tstate)
+{
+	__u64 frame = 0;
+
+	if (!read_user_word(tstate + py->tstate_frame, &frame))
+		return 0;
+	if (py->cframe_frame != MW_PY_NONE && frame &&
+	    !read_user_word(frame + py->cframe_frame, &frame))
+		return 0;
+	return frame;
+}
+
+/* The code object at CODE into the walker's buffer: its check, or 0 when it is none. */
+static __always_inline __u32 check_code(struct mw_walker *w, const struct mw_py_walk *py, __u64 code)
+{
+	__u32 size = py->code_size;
+	__u64 hash = 0;
+
+	if (size > PY_BUFFER - 8)
+		size = PY_BUFFER - 8;
+	if (!code || bpf_probe_read_user(w->code, size, (void *)code) ||
+	    (py->code_type && word_in(w->code, 0xf8, py->ob_type) != py->code_type) ||
+	    !read_user_word(word_in(w->code, 0xf8, py->co_name) + py->name_hash, &hash))
+		return 0;
+	return mw_py_check(hash, word_in(w->code, 0xf8, py->co_table),
+			   *(const __u32 *)(w->code + (py->co_first_line & 0xfc)));
+}
+
+/*
+ * One frame into the stack. How many there are is kept in memory, not in a register: a number that
+ * the verifier knew would be another state for each of its values, times each round of the loop.
+ * The address of the frame before it; 0 ends the walk.
+ */
+static __always_inline __u64 python_step(struct mw_walker *w, const struct mw_py_walk *py,
+					 __u64 frame, __u32 max)
+{
+	struct mw_stack *stack = &w->stack;
+	__u32 n = stack->python_count, size = py->frame_size, check;
+	struct mw_py_frame *out;
+	__u64 code, previous;
+	__s64 instr;
+
+	if (size > sizeof(w->frame))
+		size = sizeof(w->frame);
+	if (frame & 7 || bpf_probe_read_user(w->frame, size, (void *)frame)) {
+		stack->flags |= MW_STACK_PARTIAL;
+		return 0;
+	}
+	previous = word_in(w->frame, 0x78, py->frame_previous);
+	if (py->frame_owner != MW_PY_NONE &&
+	    w->frame[py->frame_owner & 0x7f] >= MW_OWNERS_ON_C_STACK) {
+		if (n && n <= MW_PY_FRAMES)
+			stack->python[n - 1].check |= 1;
+		return previous;
+	}
+	if (n >= max || n >= MW_PY_FRAMES) {
+		stack->flags |= MW_STACK_TRUNCATED;
+		return 0;
+	}
+	code = word_in(w->frame, 0x78, py->frame_code) & ~7ULL;
+	check = check_code(w, py, code);
+	if (!check) {
+		stack->flags |= MW_STACK_PARTIAL;
+		return previous;
+	}
+	if (py->instr_is_index)
+		instr = (__s64)*(const __s32 *)(w->frame + (py->frame_instr & 0x7c)) *
+			py->instr_is_index;
+	else
+		instr = word_in(w->frame, 0x78, py->frame_instr) - code - py->co_code;
+	/* To 3.10 there is no owner: each frame is a call of the evaluating function. */
+	if (py->frame_owner == MW_PY_NONE ||
+	    (py->frame_is_entry != MW_PY_NONE && w->frame[py->frame_is_entry & 0x7f]))
+		check |= 1;
+	out = &stack->python[n];
+	out->code = code;
+	out->offset = instr < 0 ? 0 : instr;
+	out->check = check;
+	stack->python_count = n + 1;
+	return previous;
+}
+
+/*
+ * The thread's frames into the walker's stack, at most MAX of them. A frame on the C stack that runs
+ * no Python function of its own (from 3.12 on) marks where C entered Python; 3.11 has a flag for it;
+ * before, every frame was entered from C.
+ */
+static __always_inline void mw_walk_python(struct mw_walker *w, const struct mw_py_walk *py,
+					   __u64 thread, __u64 now, __u32 max)
+{
+	__u64 tstate = find_tstate(w, py, thread, now), frame;
+
+	if (!tstate)
+		return;
+	frame = first_frame(py, tstate);
+	/* A few rounds more than frames: some frames are no functions'. */
+	for (__u32 i = 0; i < 2 * MW_PY_FRAMES && frame; i++)
+		frame = python_step(w, py, frame, max);
+}
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sites: stacks of Python and native frames, interned in the kernel by a hash of their frames, with
+ * counters each. Userspace gets each new stack once and reads the counters when a report is due.
+ */
+#include "bpf/site.bpf.h"
+#include "bpf/native.bpf.h"
+#include "bpf/python.bpf.h"
+
+/*
+ * One a thread: programs may be preempted by another task's, so a CPU's scratch would be torn.
+ * Within a thread they don't nest.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct mw_walker);
+} walkers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mw_walker);
+} no_walker SEC(".maps");
+
+/* log2(1 + i / 64) in units of 2^-16, for mw_draw_period(); entry 64 is for the interpolation. */
+const volatile __u32 mw_log2_table[MW_LOG2_STEPS + 1];
+
+/*
+ * Growth in one thread: so many stacks are taken in so long a time (5 us each: 0.5 %), then one in so
+ * many, at random, each with the weight of all of them.
+ */
+enum { GROWTH_WALKS = 100, GROWTH_NS = 100000000, GROWTH_ONE_IN = 16 };
+
+__noinline __u64 mw_draw_period(__u32 random)
+{
+	__u64 bits, fraction, table, log2, part;
+	__u32 index, top;
+
+	random |= 1;
+	top = mw_log2(random);
+	/* The 16 bits below the highest. */
+	bits = ((__u64)random << 32 >> top) & 0xffffffff;
+	index = bits >> 26 & 63;
+	part = bits >> 10 & 0xffff;
+	table = mw_log2_table[index];
+	fraction = table + ((mw_log2_table[index + 1] - table) * part >> 16);
+	log2 = ((__u64)top << 16) + fraction;
+	/* -ln(random / 2^32) = (32 - log2(random)) * ln 2 */
+	return ((mw_sample_period * ((32ULL << 16) - log2)) >> 16) * 45426 >> 16;
+}
+
+/* Bytes that a sample of SIZE bytes stands for: SIZE / (1 - e^(-SIZE / period)). */
+static __always_inline __u64 weigh(__u64 size)
+{
+	__u64 period = mw_sample_period, x, part, a, b;
+	__u32 index;
+
+	if (mw_sites_mode != MW_SITES_SAMPLED || !period || size >= MW_WEIGHT_MAX * period)
+		return size;
+	x = (size * MW_WEIGHT_STEPS << 16) / period; /* SIZE is below 2^33 */
+	index = x >> 16;
+	part = x & 0xffff;
+	if (index > MW_WEIGHTS - 2)
+		return size;
+	a = mw_weights[index];
+	b = mw_weights[index + 1];
+	return period * (a + ((b - a) * part >> 16)) >> 20;
+}
+
+__noinline int mw_site_count(__u64 id, __u64 size, __u64 lifetime_ns, __u32 how)
+{
+	struct mw_site_counts *site = bpf_map_lookup_elem(&sites, &id);
+	__u64 bytes, count, variance;
+
+	if (!site)
+		return 0;
+	bytes = weigh(size);
+	count = size ? (bytes << MW_COUNT_SHIFT) / size : 1 << MW_COUNT_SHIFT;
+	variance = (bytes >> 10) * ((bytes - size) >> 10);
+	if (how == MW_SITE_BORN) {
+		MW_ADD(site->samples, 1);
+		MW_ADD(site->allocs, count);
+		MW_ADD(site->alloc_bytes, bytes);
+		MW_ADD(site->alloc_variance, variance);
+		return 0;
+	}
+	MW_ADD(site->frees, count);
+	MW_ADD(site->freed_bytes, bytes);
+	MW_ADD(site->freed_variance, variance);
+	MW_ADD(site->lifetime_us, lifetime_ns / 1000 * count >> MW_COUNT_SHIFT);
+	if (how == MW_SITE_DIED_AT_ONCE)
+		MW_ADD(site->temporaries, count);
+	return 0;
+}
+
+static __always_inline struct mw_walker *walker_of_thread(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
+	struct mw_walker *w = bpf_map_lookup_elem(&walkers, &tid);
+
+	if (w)
+		return w;
+	w = bpf_map_lookup_elem(&no_walker, &zero);
+	if (!w)
+		return NULL;
+	bpf_map_update_elem(&walkers, &tid, w, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&walkers, &tid);
+}
+
+__noinline int mw_site_forget_thread(__u32 tid)
+{
+	return bpf_map_delete_elem(&walkers, &tid);
+}
+
+static __always_inline __u64 mix(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 29;
+}
+
+static __always_inline __u64 hash_of(const struct mw_stack *stack)
+{
+	__u64 hash = mix(stack->slot, stack->flags);
+
+	for (__u32 i = 0; i < MW_NATIVE_FRAMES && i < stack->native_count; i++)
+		hash = mix(hash, stack->native[i]);
+	for (__u32 i = 0; i < MW_PY_FRAMES && i < stack->python_count; i++) {
+		const struct mw_py_frame *f = &stack->python[i];
+
+		hash = mix(mix(hash, f->code), (__u64)f->offset << 32 | f->check);
+	}
+	return hash ? hash : 1;
+}
+
+/* The stack that W holds, as a site. */
+static __always_inline __u64 intern(struct mw_walker *w, struct mw_counts *c)
+{
+	struct mw_stack *stack = &w->stack;
+	struct mw_site_counts fresh = {.slot = stack->slot, .kind = stack->kind};
+	__u64 id = hash_of(stack), size;
+
+	if (bpf_map_lookup_elem(&sites, &id))
+		return id;
+	if (bpf_map_update_elem(&sites, &id, &fresh, BPF_NOEXIST)) {
+		if (bpf_map_lookup_elem(&sites, &id))
+			return id; /* another thread was quicker */
+		MW_ADD(c->lost[MW_LOST_SITES], 1);
+		return 0;
+	}
+	stack->id = id;
+	size = stack->python_count;
+	if (size > MW_PY_FRAMES)
+		size = MW_PY_FRAMES;
+	size = __builtin_offsetof(struct mw_stack, python) + size * sizeof(struct mw_py_frame);
+	if (bpf_ringbuf_output(&stacks, stack, size, 0)) {
+		bpf_map_delete_elem(&sites, &id);
+		MW_ADD(c->lost[MW_LOST_STACKS], 1);
+		return 0;
+	}
+	return id;
+}
+
+static __always_inline __u64 thread_pointer(void)
+{
+	__u64 fs = 0;
+
+	if (mw_fsbase_offset)
+		bpf_probe_read_kernel(&fs, sizeof(fs),
+				      (void *)bpf_get_current_task() + mw_fsbase_offset);
+	return fs;
+}
+
+__noinline __u32 mw_site_growth_weight(void)
+{
+	struct mw_walker *w = walker_of_thread();
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!w)
+		return 1; /* mw_site_take() will say that there is no memory */
+	if (now - w->growth_since > GROWTH_NS) {
+		w->growth_since = now;
+		w->growth_walks = 0;
+	}
+	if (w->growth_walks++ < GROWTH_WALKS)
+		return 1;
+	return bpf_get_prandom_u32() % GROWTH_ONE_IN ? 0 : GROWTH_ONE_IN;
+}
+
+__noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, kind = what & MW_TAKE_KIND, index;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+	struct mw_counts *c = mw_counts_of(what >> 32);
+	struct mw_registers registers = {ip, sp, bp};
+	struct mw_walker *w;
+	struct mw_py_walk *py;
+	__u64 now = bpf_ktime_get_ns();
+	bool leaf = what & MW_TAKE_LEAF;
+
+	if (!proc || !c)
+		return 0;
+	w = walker_of_thread();
+	if (!w) {
+		MW_ADD(c->lost[MW_LOST_SITES], 1);
+		return 0;
+	}
+	w->stack.time = now;
+	w->stack.tgid = tgid;
+	w->stack.slot = what >> 32;
+	w->stack.kind = kind;
+	w->stack.flags = 0;
+	w->stack.native_count = 0;
+	w->stack.python_count = 0;
+	index = proc->python;
+	if (index) {
+		py = bpf_map_lookup_elem(&pythons, &index);
+		if (py)
+			mw_walk_python(w, py, thread_pointer(), now, leaf ? 1 : MW_PY_FRAMES);
+	}
+	if (leaf) {
+		w->stack.flags = 0; /* it is not meant to be whole */
+		if (!w->stack.python_count) {
+			w->stack.native[0] = ip - !!(what & MW_TAKE_RETURN);
+			w->stack.native_count = 1;
+		}
+	} else {
+		mw_walk_native(&w->stack, registers,
+			       (__u64)proc->maps_first << 32 | proc->maps_count,
+			       what & MW_TAKE_RETURN);
+	}
+	return intern(w, c);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sites for the other programs: take the stack, and count under what it is. */
+#ifndef MW_SITE_BPF_H
+#define MW_SITE_BPF_H
+
+#include "bpf/state.bpf.h"
+
+/* What mw_site_take() is to do, in one number. */
+#define MW_TAKE(slot, kind) ((__u64)(slot) << 32 | (__u64)(kind))
+enum {
+	MW_TAKE_KIND = 0xff,
+	MW_TAKE_RETURN = 0x100, /* ip is a return address */
+	MW_TAKE_LEAF = 0x200,	/* the innermost frame only */
+};
+
+/*
+ * The stack of the running thread, whose registers are IP, SP and BP, as a site: its id, or 0 when
+ * there is no place for it, which is counted. A stack seen for the first time goes to userspace.
+ */
+__u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what);
+
+/*
+ * Is the stack of this thread's growth or fault to be taken? 0: no; else for how many like it this
+ * one stands. All of them are, until they come too often for what stacks may cost.
+ */
+__u32 mw_site_growth_weight(void);
+
+/* Add or take off one block of SIZE bytes, with the weight that its sample stands for. */
+int mw_site_count(__u64 site, __u64 size, __u64 lifetime_ns, __u32 how);
+enum { MW_SITE_BORN, MW_SITE_DIED, MW_SITE_DIED_AT_ONCE };
+
+/* A thread has ended. */
+int mw_site_forget_thread(__u32 tid);
+
+/* Bytes to the next sample: exponential, with the period as its mean. A global function. */
+__u64 mw_draw_period(__u32 random);
+
+/* Is an allocation of SIZE bytes by CALL's thread a sample? */
+static __always_inline bool mw_is_sample(struct mw_call *call, __u64 size)
+{
+	if (mw_sites_mode != MW_SITES_SAMPLED)
+		return mw_sites_mode != MW_SITES_NONE;
+	if (!call->until)
+		call->until = mw_draw_period(bpf_get_prandom_u32()) + 1;
+	if (size < (__u64)call->until) {
+		call->until -= size;
+		return false;
+	}
+	call->until = mw_draw_period(bpf_get_prandom_u32()) + 1;
+	return true;
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sites for people and for programs: the top ones, their stacks, and which of them look like leaks. */
+#ifndef MW_REPORT_SITES_H
+#define MW_REPORT_SITES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "model/sites.h"
+
+struct mw_sites_view {
+	const struct mw_sites *sites;
+	uint32_t target;
+	double elapsed;		  /* seconds since the watch began */
+	enum mw_site_order order; /* what is ranked by */
+	size_t top;		  /* how many */
+	bool stacks;		  /* all frames, not only the one that names the site */
+	bool exact;		  /* every allocation was looked at: no errors to tell */
+};
+
+/* Lines of a report, each beginning with two spaces. COLOR: with escape sequences. */
+void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool color);
+
+/* {"sites": [...], "suspects": [...]} as a new reference, NULL when there is no memory. */
+json_t *mw_sites_report__json(const struct mw_sites_view *view);
+
+const char *mw_site_order_name(enum mw_site_order order);
+
+#endif

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/maps.h"
+#include "image/readmem.h"
+#include "image/symbolizer.h"
+#include "python/lines.h"
+#include "python/walk.h"
+#include "trace/frames.h"
+#include "util/log.h"
+#include "util/u64map.h"
+
+/* A code object that was looked at. `check` is part of its key: another one at its place is new. */
+struct code {
+	struct mw_py_code code;
+	bool gone; /* it was not there any more */
+};
+
+struct mw_frames {
+	pid_t pid;
+	bool has_python;
+	struct mw_python_walk python;
+	struct mw_symbolizer *symbols;
+	struct mw_u64map codes;
+};
+
+double mw_sample_weight(uint64_t size, uint64_t period)
+{
+	return period && size ? 1 / -expm1(-(double)size / (double)period) : 1;
+}
+
+static void find_python(struct mw_frames *f)
+{
+	struct mw_err err = {0};
+	struct mw_image *image = mw_image__open_live(f->pid, &err);
+	int ret = image ? mw_python_walk__find(&f->python, image, &err) : -errno;
+
+	f->has_python = !ret;
+	if (!ret)
+		mw_detail("PID %d: CPython %s in %s, its stacks are walked by the table of layouts",
+			  f->pid, f->python.version, f->python.module);
+	else if (strcmp(err.name, "no-python"))
+		mw_warn("no Python lines: %s", err.message);
+	mw_image__close(image);
+}
+
+struct mw_frames *mw_frames__open(pid_t pid)
+{
+	struct mw_frames *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->pid = pid;
+	f->symbols = mw_symbolizer__open(pid);
+	find_python(f);
+	return f;
+}
+
+struct mw_frames *mw_frames__copy(const struct mw_frames *from, pid_t child)
+{
+	struct mw_frames *f = from ? calloc(1, sizeof(*f)) : NULL;
+
+	if (!f)
+		return NULL;
+	f->pid = child;
+	f->has_python = from->has_python;
+	f->python = from->python;
+	f->symbols = mw_symbolizer__open(child);
+	return f;
+}
+
+static void forget_codes(struct mw_frames *f)
+{
+	for (size_t i = 0; f->codes.slots && i <= f->codes.mask; i++) {
+		struct code *code = f->codes.slots[i].value;
+
+		if (code)
+			mw_py_code__free(&code->code);
+		free(code);
+	}
+	mw_u64map__free(&f->codes);
+}
+
+void mw_frames__close(struct mw_frames *f)
+{
+	if (!f)
+		return;
+	forget_codes(f);
+	mw_symbolizer__close(f->symbols);
+	free(f);
+}
+
+void mw_frames__refresh(struct mw_frames *f)
+{
+	if (f->symbols)
+		mw_symbolizer__refresh(f->symbols);
+	if (!f->has_python)
+		find_python(f);
+}
+
+const struct mw_py_walk *mw_frames__python(const struct mw_frames *f)
+{
+	return f && f->has_python ? &f->python.walk : NULL;
+}
+
+static bool read_target(void *arg, uint64_t addr, void *buf, size_t len)
+{
+	const struct mw_frames *f = arg;
+
+	return !mw_readmem(f->pid, addr, buf, len);
+}
+
+/* What the programs made of the code object at ADDR, made again; 0: it can't be read. */
+static uint32_t check_of(struct mw_frames *f, uint64_t addr)
+{
+	const struct mw_py_walk *walk = &f->python.walk;
+	uint64_t type = 0, name = 0, table = 0, hash = 0;
+	uint32_t line = 0;
+
+	if (!read_target(f, addr + walk->ob_type, &type, 8) ||
+	    (walk->code_type && type != walk->code_type) ||
+	    !read_target(f, addr + walk->co_name, &name, 8) ||
+	    !read_target(f, addr + walk->co_table, &table, 8) ||
+	    !read_target(f, addr + walk->co_first_line, &line, 4) ||
+	    !read_target(f, name + walk->name_hash, &hash, 8))
+		return 0;
+	return mw_py_check(hash, table, line);
+}
+
+/*
+ * The code object of FRAME. It is right when its check is what it was at the event, before and after
+ * its names were read: code that the program has freed since is said to be freed.
+ */
+static const struct code *code_of(struct mw_frames *f, const struct mw_py_frame *frame)
+{
+	uint32_t check = frame->check & ~1u;
+	uint64_t key = frame->code ^ (uint64_t)check << 32;
+	struct code *code = mw_u64map__find(&f->codes, key);
+
+	/* What was gone may be back: the same text, compiled again. */
+	if (code && !code->gone)
+		return code;
+	if (!code) {
+		code = calloc(1, sizeof(*code));
+		if (!code || mw_u64map__set(&f->codes, key, code)) {
+			free(code);
+			return NULL;
+		}
+	}
+	code->gone = check_of(f, frame->code) != check ||
+		     mw_py_code__read(&code->code, &f->python.layout, frame->code, read_target, f) ||
+		     check_of(f, frame->code) != check;
+	if (code->gone)
+		mw_py_code__free(&code->code);
+	return code;
+}
+
+static void put_python(struct mw_frames *f, const struct mw_py_frame *frame, struct mw_frame *out,
+		       uint32_t *flags)
+{
+	const struct code *code = f ? code_of(f, frame) : NULL;
+
+	*out = (struct mw_frame){.kind = MW_FRAME_PYTHON, .function = "", .file = ""};
+	if (!code || code->gone) {
+		out->kind = MW_FRAME_NOTE;
+		out->function = f ? "freed code" : "process ended before its code was read";
+		*flags |= MW_SITE_FREED_CODE;
+		return;
+	}
+	out->function = code->code.name;
+	out->file = code->code.file;
+	out->line = mw_py_line(f->python.layout.version, code->code.first_line, code->code.table,
+			       code->code.table_len, frame->offset);
+}
+
+/* Where native frames belong to: the interpreter's own, whose Python frames stand for them. */
+enum owner { OTHERS, EVALUATOR, INTERPRETERS };
+
+static enum owner owner_of(const struct mw_frames *f, uint64_t addr, const struct mw_symbol_place *place)
+{
+	if (!f->has_python)
+		return OTHERS;
+	if ((addr >= f->python.start && addr < f->python.end) ||
+	    (place->function && !strncmp(place->function, "_PyEval_EvalFrame", 17)))
+		return EVALUATOR;
+	return !strcmp(place->module, f->python.module) ? INTERPRETERS : OTHERS;
+}
+
+static bool is_libc(const char *module)
+{
+	return !strncmp(module, "libc.so", 7) || !strncmp(module, "libc-2", 6) ||
+	       !strncmp(module, "ld-linux", 8);
+}
+
+size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct mw_frame *out,
+		       uint32_t *flags)
+{
+	uint32_t py = 0, entered = 0, entries = 0;
+	bool is_inner = true;
+	size_t n = 0;
+
+	*flags = stack->flags;
+	for (uint32_t i = 0; i < stack->native_count; i++) {
+		struct mw_symbol_place place = {.module = "?", .offset = stack->native[i]};
+		enum owner owner;
+		bool has_line;
+
+		if (f && f->symbols)
+			mw_symbolizer__find(f->symbols, stack->native[i], &place);
+		owner = f ? owner_of(f, stack->native[i], &place) : OTHERS;
+		if (owner == EVALUATOR && stack->python_count) {
+			entered++;
+			while (py < stack->python_count) {
+				put_python(f, &stack->python[py], &out[n++], flags);
+				if (stack->python[py++].check & 1)
+					break;
+			}
+		}
+		/* The interpreter's own functions say nothing that its frames don't. */
+		if (owner != OTHERS && stack->python_count)
+			continue;
+		/* The way into the kernel through the C library's allocator. */
+		if (is_inner && stack->kind != MW_KIND_ALLOC && is_libc(place.module) &&
+		    i + 1 < stack->native_count)
+			continue;
+		is_inner = false;
+		has_line = place.line && place.file;
+		out[n++] = (struct mw_frame){
+			.kind = MW_FRAME_NATIVE,
+			.line = has_line ? place.line : 0,
+			.function = place.function ? place.function : "",
+			.file = has_line ? place.file : place.module,
+			.offset = has_line ? 0 : place.offset,
+		};
+	}
+	for (uint32_t i = 0; i < stack->python_count; i++)
+		entries += stack->python[i].check & 1;
+	if (stack->native_count && py < stack->python_count &&
+	    !(stack->flags & (MW_STACK_NATIVE_CUT | MW_STACK_TRUNCATED)) && entered < entries)
+		*flags |= MW_SITE_UNMATCHED;
+	while (py < stack->python_count)
+		put_python(f, &stack->python[py++], &out[n++], flags);
+	if (!n)
+		out[n++] = (struct mw_frame){.kind = MW_FRAME_NOTE, .function = "no frame could be read",
+					     .file = ""};
+	return n;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <math.h>
+#include <string.h>
+
+#include "trace/governor.h"
+
+/* Of the budget, what is planned for: the rest is for what was not foreseen. */
+static const double PLANNED = 0.7;
+/* Seconds: windows are no closer together than this, and no further apart. */
+static const double GAP_MIN = 0.15, GAP_MAX = 60;
+
+void mw_rates__add(struct mw_rates *r, const struct mw_window *window)
+{
+	r->windows[r->count++ % MW_WINDOWS_KEPT] = *window;
+}
+
+static size_t kept(const struct mw_rates *r)
+{
+	return r->count < MW_WINDOWS_KEPT ? r->count : MW_WINDOWS_KEPT;
+}
+
+struct sums {
+	double seconds[MW_WINDOW_KINDS], allocs[MW_WINDOW_KINDS], cost[MW_WINDOW_KINDS];
+};
+
+/* All windows but the one numbered WITHOUT. */
+static struct sums sum(const struct mw_rates *r, size_t without)
+{
+	struct sums s = {0};
+
+	for (size_t i = 0; i < kept(r); i++) {
+		const struct mw_window *w = &r->windows[i];
+
+		if (i == without)
+			continue;
+		s.seconds[w->kind] += w->seconds;
+		s.allocs[w->kind] += w->allocs;
+		s.cost[w->kind] += w->cost;
+	}
+	return s;
+}
+
+/*
+ * With T seconds an allocation without probes and c seconds that a light window adds to each, a
+ * light one sees T + c and a whole one T + k c, k being the ratio of the two costs. Where the target
+ * waits for something else both see T, and c comes out as 0.
+ */
+static double undisturbed(const struct sums *s)
+{
+	double light = s->seconds[0] > 0 ? s->allocs[0] / s->seconds[0] : 0;
+	double whole = s->seconds[1] > 0 ? s->allocs[1] / s->seconds[1] : 0;
+	double k, per, most;
+
+	if (light <= 0)
+		return whole;
+	if (whole <= 0 || s->cost[0] <= 0 || s->cost[1] <= 0)
+		return light;
+	k = s->cost[1] / s->allocs[1] / (s->cost[0] / s->allocs[0]);
+	if (k < 1.2 || light <= whole)
+		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
+	per = (k / light - 1 / whole) / (k - 1);
+	/* Noise must not make it absurd: at least a tenth of the time is the target's own. */
+	most = 0.1 / light;
+	return 1 / (per > most ? per : most);
+}
+
+double mw_rates__undisturbed(const struct mw_rates *r, double *error)
+{
+	size_t n = kept(r);
+	struct sums all = sum(r, n);
+	double rate = undisturbed(&all), squares = 0, mean = 0;
+
+	*error = 1;
+	if (rate <= 0 || n < 4)
+		return rate;
+	/* Jackknife: how much it hangs on single windows. */
+	for (size_t i = 0; i < n; i++) {
+		struct sums s = sum(r, i);
+
+		mean += undisturbed(&s) / (double)n;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct sums s = sum(r, i);
+		double one = undisturbed(&s) - mean;
+
+		squares += one * one;
+	}
+	*error = sqrt(squares * (double)(n - 1) / (double)n) / rate;
+	return rate;
+}
+
+double mw_rates__loss(const struct mw_rates *r, enum mw_window_kind kind)
+{
+	struct sums all = sum(r, kept(r));
+	double rate = undisturbed(&all), seen;
+
+	if (rate <= 0 || all.seconds[kind] <= 0)
+		return 1;
+	seen = all.allocs[kind] / all.seconds[kind];
+	/* Never less than what the calibration says: the target may have been waiting. */
+	if (seen < rate)
+		return 1 - seen / rate;
+	return 0;
+}
+
+void mw_governor__begin(struct mw_governor *g, double budget, double now)
+{
+	memset(g, 0, sizeof(*g));
+	g->budget = budget;
+	g->began = g->next = now;
+}
+
+enum mw_window_kind mw_governor__kind(const struct mw_governor *g)
+{
+	return g->windows % 2 ? MW_WINDOW_WHOLE : MW_WINDOW_LIGHT;
+}
+
+void mw_governor__closed(struct mw_governor *g, double now, double open, double loss)
+{
+	double due;
+
+	g->windows++;
+	g->lost += loss;
+	g->opened += open;
+	/* When the time that has passed by then pays for what was lost, and for one more like it. */
+	due = g->began + (g->lost + loss) / (PLANNED * g->budget);
+	/* The first two come at once, so that there is something to show. */
+	if (g->windows < 2)
+		due = now;
+	if (due < now + GAP_MIN)
+		due = now + GAP_MIN;
+	if (due > now + GAP_MAX)
+		due = now + GAP_MAX;
+	g->next = due;
+}
+
+double mw_governor__cost(const struct mw_governor *g, double now)
+{
+	return now > g->began ? g->lost / (now - g->began) : 0;
+}
+
+double mw_governor__duty(const struct mw_governor *g, double now)
+{
+	return now > g->began ? g->opened / (now - g->began) : 0;
+}

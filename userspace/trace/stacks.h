@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From what the BPF programs hand over of stacks to the sites of model/sites.h: what a process's
+ * stacks need to be walked, names and lines for its frames, and the counters.
+ */
+#ifndef MW_TRACE_STACKS_H
+#define MW_TRACE_STACKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "model/sites.h"
+#include "util/err.h"
+
+struct memwhere_bpf;
+struct mw_stacks;
+
+/* Set what the programs must know of sampling before they are loaded. PERIOD: bytes, 0: all. */
+void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_t period,
+			  uint32_t fault_period);
+
+/* After the load. NULL with errno set. */
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period);
+void mw_stacks__free(struct mw_stacks *stacks);
+
+/*
+ * Prepare PID, whose entry is in the map of processes: its executable mappings and its Python. Called
+ * again after an exec or when code was loaded (CHANGED: also for its Python). Says in words what it
+ * found through mw_detail().
+ */
+int mw_stacks__prepare(struct mw_stacks *stacks, pid_t pid, bool changed);
+
+/* A child that begins as a copy of PARENT. */
+void mw_stacks__forked(struct mw_stacks *stacks, pid_t parent, pid_t child);
+void mw_stacks__ended(struct mw_stacks *stacks, pid_t pid);
+
+/* A ring_buffer_sample_fn. */
+int mw_stacks__handle(void *stacks, void *data, size_t len);
+
+/* Blocks of a space that is gone leave the map: no longer outstanding at their site. */
+void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
+
+/*
+ * Read the counters into the sites, ELAPSED seconds after the watch began, and every now and then
+ * look which blocks survive. SCALE: seconds that passed, by seconds that were watched (1: all).
+ */
+int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns, double scale);
+
+struct mw_sites *mw_stacks__sites(struct mw_stacks *stacks);
+
+#endif

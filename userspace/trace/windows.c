@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The allocator's probes under a budget: put in for short windows, as the governor says, or for
+ * good where the target calls the allocator so seldom that it costs less than the budget.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/internal.h"
+#include "util/log.h"
+
+/* Seconds. */
+static const double WINDOW = 0.05, POLL = 0.005, REVIEW = 1;
+
+/* Counters up to the system calls' are the probes' and are scaled; the others are always exact. */
+enum { PROBE_WORDS = offsetof(struct mw_counts, vm) / 8, BATCH = 1024 };
+
+/* For good only where that leaves so much of the budget to spare; over it, back to windows. */
+static const double FADE = 0.85;
+static const double ENTER = 0.5, LEAVE = 1.0;
+
+static void read_counts(struct mw_tracer *tracer, uint32_t slot, struct mw_counts *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	if (bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.counts), &slot, tracer->per_cpu))
+		return;
+	for (int cpu = 0; cpu < tracer->cpus; cpu++)
+		mw_counts__add(sum, &tracer->per_cpu[cpu]);
+}
+
+static double cpu_seconds(const struct mw_tracer *tracer)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		const struct process *process = &tracer->processes[i];
+		struct mw_procstat stat;
+
+		if (!process->ended && !mw_procstat__read(&stat, process->pid))
+			sum += (double)mw_procstat__cpu_ns(&stat) / 1e9;
+	}
+	return sum;
+}
+
+/* Seconds that the calls from BEFORE to AFTER cost: entries only, or with returns. */
+static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_counts *before,
+		      const struct mw_counts *after, bool whole)
+{
+	const struct mw_allocators *found = mw_tracer__allocators(tracer, slot);
+	bool counted[MW_FUNCS] = {false};
+	double ns = 0;
+
+	for (size_t a = 0; found && a < found->count; a++) {
+		for (size_t f = 0; f < found->list[a].count; f++) {
+			const struct mw_function *fn = &found->list[a].functions[f];
+			double calls = (double)(after->calls[fn->func] - before->calls[fn->func]);
+
+			if (counted[fn->func] || !fn->probed)
+				continue;
+			counted[fn->func] = true;
+			ns += calls * tracer->cost.entry_ns[fn->entry.class];
+			if (whole && fn->func < MW_FUNC_FREE)
+				ns += calls * tracer->cost.return_ns;
+		}
+	}
+	return ns / 1e9;
+}
+
+static void switch_counting(struct mw_tracer *tracer, bool on)
+{
+	__atomic_store_n(&tracer->bpf->bss->mw_counting, on, __ATOMIC_SEQ_CST);
+}
+
+static int put_in(struct mw_tracer *tracer, enum mw_window_kind kind)
+{
+	struct mw_err err = {0};
+	int ret = 0, any = 0;
+
+	tracer->kind = kind;
+	tracer->bpf->bss->mw_mode = kind == MW_WINDOW_WHOLE ? MW_MODE_EXACT : MW_MODE_SIZES;
+	/* What threads remember of calls is of the last window. */
+	__atomic_add_fetch(&tracer->bpf->bss->mw_window, 1, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		struct process *process = &tracer->processes[i];
+
+		if (process->ended)
+			continue;
+		ret = process_attach(tracer, process, &err);
+		any |= !ret;
+	}
+	return any ? 0 : ret;
+}
+
+static void take_out(struct mw_tracer *tracer)
+{
+	switch_counting(tracer, false);
+	for (size_t i = 0; i < tracer->process_count; i++)
+		process_detach(tracer, &tracer->processes[i].probed);
+	process_detach(tracer, &tracer->shared);
+}
+
+/* Blocks whose frees won't be seen are not outstanding: they are not known. */
+static void forget_blocks(struct mw_tracer *tracer)
+{
+	int fd = bpf_map__fd(tracer->bpf->maps.outstanding), ret = 0;
+	struct mw_alloc_record *blocks = calloc(BATCH, sizeof(*blocks));
+	uint64_t *keys = calloc(BATCH, sizeof(*keys)), batch = 0;
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	bool first = true;
+
+	while (blocks && keys && !ret) {
+		uint32_t count = BATCH;
+
+		ret = bpf_map_lookup_and_delete_batch(fd, first ? NULL : &batch, &batch, keys,
+						      blocks, &count, &opts);
+		first = false;
+	}
+	free(blocks);
+	free(keys);
+}
+
+void windows_begin(struct mw_tracer *tracer)
+{
+	tracer->window = WINDOW_NONE;
+	mw_governor__begin(&tracer->governor, tracer->options.max_overhead, mw_monotonic());
+	tracer->integrated_at = mw_monotonic();
+}
+
+static void open_window(struct mw_tracer *tracer, double now)
+{
+	enum mw_window_kind kind = mw_governor__kind(&tracer->governor);
+
+	tracer->put_in_at = now;
+	if (put_in(tracer, kind)) {
+		mw_governor__closed(&tracer->governor, mw_monotonic(), 0, 0);
+		return;
+	}
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++)
+		read_counts(tracer, slot, &tracer->slots[slot].before);
+	tracer->window = WINDOW_OPEN;
+	tracer->opened_at = mw_monotonic();
+	switch_counting(tracer, true);
+	tracer->due_at = tracer->opened_at + WINDOW;
+}
+
+static void close_window(struct mw_tracer *tracer)
+{
+	tracer->closed_at = mw_monotonic();
+	take_out(tracer);
+	tracer->window = WINDOW_CLOSING;
+	tracer->due_at = tracer->closed_at + POLL;
+}
+
+/* Counters by window kind. Older windows fade, so that what the target does now is what is shown. */
+static void update_rates(struct mw_tracer *tracer, uint32_t slot, const struct mw_counts *after)
+{
+	struct window_slot *s = &tracer->slots[slot];
+	const uint64_t *old = (const uint64_t *)&s->before, *new = (const uint64_t *)after;
+	double *weight = s->weight[tracer->kind];
+
+	for (size_t i = 0; i < PROBE_WORDS; i++)
+		weight[i] = FADE * weight[i] + (double)(new[i] - old[i]);
+	s->seen[tracer->kind] = 0;
+	for (size_t i = 0; i < MW_PLACES * MW_CLASSES; i++)
+		s->seen[tracer->kind] += weight[2 * i];
+	s->rate = mw_rates__undisturbed(&s->rates, &s->error);
+}
+
+static void finish_window(struct mw_tracer *tracer, double now)
+{
+	double open = now - tracer->put_in_at, loss = 0;
+	bool whole = tracer->kind == MW_WINDOW_WHOLE;
+
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct window_slot *s = &tracer->slots[slot];
+		struct mw_window window = {.kind = tracer->kind,
+					   .seconds = tracer->closed_at - tracer->opened_at};
+		struct mw_counts after;
+		double share, calibrated;
+
+		read_counts(tracer, slot, &after);
+		window.allocs = (double)(mw_counts__alloc(&after).count -
+					 mw_counts__alloc(&s->before).count);
+		window.cost = cost_of(tracer, slot, &s->before, &after, whole);
+		mw_rates__add(&s->rates, &window);
+		update_rates(tracer, slot, &after);
+		/* Whichever is more: what was measured, or what the hits cost by the calibration. */
+		share = mw_rates__loss(&s->rates, tracer->kind);
+		calibrated = window.cost / window.seconds;
+		calibrated = calibrated < 0.95 ? calibrated : 0.95;
+		loss += open * (share > calibrated || s->rates.count < 2 ? share : calibrated);
+	}
+	if (whole)
+		forget_blocks(tracer);
+	mw_governor__closed(&tracer->governor, now, open,
+			    loss / (double)(tracer->target_count ? tracer->target_count : 1));
+	tracer->window = WINDOW_NONE;
+	tracer->due_at = tracer->governor.next;
+}
+
+/* What whole probing would cost, as a share of the CPU time that the targets use. */
+static double predicted_cost(struct mw_tracer *tracer)
+{
+	double cost = 0, busy = tracer->busy > 0.05 ? tracer->busy : 0.05;
+
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct window_slot *s = &tracer->slots[slot];
+		double allocs = 0, seconds = 0;
+
+		for (size_t i = 0; i < MW_WINDOWS_KEPT && i < s->rates.count; i++) {
+			const struct mw_window *w = &s->rates.windows[i];
+
+			if (w->kind == MW_WINDOW_WHOLE) {
+				allocs += w->allocs;
+				seconds += w->cost;
+			}
+		}
+		if (s->rate > 0)
+			cost += allocs > 0 ? s->rate * seconds / allocs : 1;
+	}
+	return cost / busy;
+}
+
+static void measure_busy(struct mw_tracer *tracer, double now)
+{
+	double cpu = cpu_seconds(tracer);
+
+	if (tracer->busy_at && now > tracer->busy_at)
+		tracer->busy = (cpu - tracer->busy_cpu) / (now - tracer->busy_at);
+	tracer->busy_at = now;
+	tracer->busy_cpu = cpu;
+}
+
+static void stay_in(struct mw_tracer *tracer, double now)
+{
+	if (put_in(tracer, MW_WINDOW_WHOLE))
+		return;
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++)
+		read_counts(tracer, slot, &tracer->slots[slot].before);
+	switch_counting(tracer, true);
+	tracer->window = WINDOW_ALWAYS;
+	tracer->opened_at = now;
+	mw_detail("all probes stay in: they cost about %.2f %% of the target's time, of %.2f %% allowed",
+		  100 * predicted_cost(tracer), 100 * tracer->options.max_overhead);
+}
+
+/* Is it still within the budget? */
+static void review(struct mw_tracer *tracer, double now)
+{
+	double cost = 0, busy;
+
+	measure_busy(tracer, now);
+	busy = tracer->busy > 0.05 ? tracer->busy : 0.05;
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct mw_counts after;
+
+		read_counts(tracer, slot, &after);
+		cost += cost_of(tracer, slot, &tracer->slots[slot].reviewed, &after, true);
+		tracer->slots[slot].reviewed = after;
+	}
+	if (tracer->reviewed_at)
+		tracer->always_cost = cost / (now - tracer->reviewed_at) / busy;
+	else
+		tracer->always_cost = 0;
+	tracer->reviewed_at = now;
+	if (tracer->always_cost > LEAVE * tracer->options.max_overhead) {
+		mw_detail("probes cost %.1f %% now: back to windows", 100 * tracer->always_cost);
+		windows_integrate(tracer);
+		take_out(tracer);
+		tracer->window = WINDOW_CLOSING;
+		tracer->was_always = true;
+		tracer->reviewed_at = 0;
+	}
+}
+
+double windows_step(struct mw_tracer *tracer, double until)
+{
+	double now = mw_monotonic();
+
+	switch (tracer->window) {
+	case WINDOW_NONE:
+		if (now < tracer->governor.next)
+			break;
+		measure_busy(tracer, now);
+		windows_integrate(tracer);
+		if (tracer->governor.windows >= 2 &&
+		    predicted_cost(tracer) < ENTER * tracer->options.max_overhead)
+			stay_in(tracer, now);
+		else
+			open_window(tracer, now);
+		break;
+	case WINDOW_OPEN:
+		if (now >= tracer->due_at)
+			close_window(tracer);
+		break;
+	case WINDOW_CLOSING:
+		if (mw_reaper__is_busy(tracer->reaper)) {
+			tracer->due_at = now + POLL;
+		} else if (tracer->was_always) {
+			tracer->was_always = false;
+			forget_blocks(tracer);
+			mw_governor__begin(&tracer->governor, tracer->options.max_overhead, now);
+			tracer->window = WINDOW_NONE;
+		} else {
+			windows_integrate(tracer);
+			finish_window(tracer, now);
+		}
+		break;
+	case WINDOW_ALWAYS:
+		if (now - tracer->reviewed_at >= REVIEW)
+			review(tracer, now);
+		tracer->due_at = now + REVIEW;
+		break;
+	}
+	if (tracer->window == WINDOW_NONE)
+		tracer->due_at = tracer->governor.next;
+	return tracer->due_at < until ? tracer->due_at : until;
+}
+
+/* Rate of the counter at WORD by the windows so far. */
+static double rate_of(const struct window_slot *s, size_t word)
+{
+	/* Placement, frees and lifetimes are seen by whole windows only; what was asked for by both. */
+	double weight = s->weight[MW_WINDOW_WHOLE][word], seen = s->seen[MW_WINDOW_WHOLE];
+
+	return seen > 0 ? s->rate * weight / seen : 0;
+}
+
+/*
+ * The number of allocations of a class, from both kinds of windows together; where they lie, by the
+ * whole ones.
+ */
+static void add_allocs(struct window_slot *s, double seconds)
+{
+	double seen = s->seen[0] + s->seen[1];
+
+	if (seen <= 0)
+		return;
+	for (size_t class = 0; class < MW_CLASSES; class++) {
+		for (size_t part = 0; part < 2; part++) {
+			double all = 0, whole = 0;
+			size_t at[MW_PLACES];
+
+			for (size_t place = 0; place < MW_PLACES; place++) {
+				at[place] = 2 * (place * MW_CLASSES + class) + part;
+				whole += s->weight[MW_WINDOW_WHOLE][at[place]];
+				all += s->weight[MW_WINDOW_WHOLE][at[place]] +
+				       s->weight[MW_WINDOW_LIGHT][at[place]];
+			}
+			for (size_t place = 0; all > 0 && place < MW_PLACES; place++) {
+				double share = whole > 0 ? s->weight[MW_WINDOW_WHOLE][at[place]] / whole :
+					       place == MW_PLACE_OTHER ? 1 : 0;
+
+				s->estimate[at[place]] += seconds * s->rate * all / seen * share;
+			}
+		}
+	}
+}
+
+/* Carry the estimates on to now, by the rates of the last windows. */
+void windows_integrate(struct mw_tracer *tracer)
+{
+	double now = mw_monotonic(), seconds = now - tracer->integrated_at;
+
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct window_slot *s = &tracer->slots[slot];
+
+		if (tracer->window == WINDOW_ALWAYS) {
+			struct mw_counts after;
+			const uint64_t *old = (const uint64_t *)&s->before;
+			const uint64_t *new = (const uint64_t *)&after;
+
+			read_counts(tracer, slot, &after);
+			for (size_t i = 0; i < PROBE_WORDS; i++)
+				s->estimate[i] += (double)(new[i] - old[i]);
+			s->before = after;
+			continue;
+		}
+		/* Before the first window nothing is known: its rates are taken for that time, too. */
+		if (s->rate <= 0)
+			continue;
+		seconds = now - (s->known ? tracer->integrated_at : tracer->started_at);
+		s->known = true;
+		add_allocs(s, seconds);
+		for (size_t i = 2 * MW_PLACES * MW_CLASSES; i < PROBE_WORDS; i++)
+			s->estimate[i] += seconds * rate_of(s, i);
+	}
+	tracer->integrated_at = now;
+}
+
+void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample)
+{
+	const struct window_slot *s = &tracer->slots[slot];
+	uint64_t *words = (uint64_t *)&sample->counts;
+	double now = mw_monotonic();
+
+	sample->governed = true;
+	sample->budget = tracer->options.max_overhead;
+	sample->always = tracer->window == WINDOW_ALWAYS;
+	sample->duty = sample->always ? 1 : mw_governor__duty(&tracer->governor, now);
+	sample->cost = sample->always ? tracer->always_cost :
+					mw_governor__cost(&tracer->governor, now);
+	sample->windows = tracer->governor.windows;
+	sample->error = s->error;
+	windows_integrate(tracer);
+	for (size_t i = 0; i < PROBE_WORDS; i++)
+		words[i] = (uint64_t)s->estimate[i];
+	/* How many allocations stand behind each class's estimate, for its error. */
+	for (size_t class = 0; class < MW_CLASSES; class++) {
+		double seen = 0;
+
+		for (size_t place = 0; place < MW_PLACES; place++)
+			seen += s->weight[0][2 * (place * MW_CLASSES + class)] +
+				s->weight[1][2 * (place * MW_CLASSES + class)];
+		sample->seen[class] = (float)seen;
+	}
+}
