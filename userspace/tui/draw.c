@@ -27,9 +27,8 @@ static size_t to_cells(const struct mw_theme *theme, const char *text, int width
 		int len = *s < 0x80 ? 1 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4, columns;
 		wchar_t c = *s < 0x80 ? *s : *s & (0x7f >> len);
 
-		for (int i = 1; i < len && s[i]; i++)
-			c = c << 6 | (s[i] & 0x3f);
-		s += len;
+		for (s++; --len && *s; s++)
+			c = c << 6 | (*s & 0x3f);
 		if (!theme->utf8 && c >= 0x80)
 			c = L'?';
 		columns = theme->utf8 ? wcwidth(c) : 1;

@@ -106,8 +106,9 @@ static unsigned int act_sort(struct mw_tui *tui, int by)
 
 	if (!sorts || tui->list)
 		return 0;
-	while (sorts[n])
+	do
 		n++;
+	while (sorts[n]);
 	*sort = (*sort + n + (unsigned int)by) % n;
 	mw_tui__say(tui, "sorted by %s", sorts[*sort]);
 	return MW_TUI_RECALC | MW_TUI_REDRAW;

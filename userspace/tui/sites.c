@@ -166,14 +166,14 @@ static void recalc(struct mw_tui *tui)
 	if (cursor->selected && cursor->selected < tui->site_line_count)
 		selected = tui->site_lines[cursor->selected];
 	tui->site_count = 0;
-	if (mw_array_reserve(&tui->site_list, &tui->site_capacity, n + 1, sizeof(*tui->site_list)))
+	if (mw_array_reserve(&tui->site_list, &tui->site_capacity, n + 1, sizeof(void *)))
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (is_wanted(&sites->list[i], tui->filter))
 			tui->site_list[tui->site_count++] = &sites->list[i];
 	}
 	if (tui->site_count)
-		qsort_r(tui->site_list, tui->site_count, sizeof(*tui->site_list), by_key, tui);
+		qsort_r(tui->site_list, tui->site_count, sizeof(void *), by_key, tui);
 	make_lines(tui);
 	if (selected.id)
 		follow(tui, selected);
