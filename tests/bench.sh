@@ -75,7 +75,8 @@ ratio() { # NAME TARGET: what memleak adds, over what NAME adds
 case ${SECTION:-all} in
 all | trace) ;;
 heap | python) exec env BUILD="$BUILD" python3 tests/bench_heap.py "$SECTION" ;;
-*) echo "SECTION is one of: all trace heap python" >&2; exit 2 ;;
+tui) exec python3 tests/bench_tui.py "$MW" "$BUILD/tests/tui_replay" "$BUILD/tests/workloads/pairs" ;;
+*) echo "SECTION is one of: all trace heap python tui" >&2; exit 2 ;;
 esac
 
 echo "malloc(100)/free loop, ns a pair"
@@ -104,3 +105,5 @@ target=
 for section in heap python; do
 	BUILD=$BUILD python3 tests/bench_heap.py $section
 done
+echo "the screen"
+python3 tests/bench_tui.py "$MW" "$BUILD/tests/tui_replay" "$BUILD/tests/workloads/pairs"

@@ -26,14 +26,12 @@ on_screen() { # COLUMNS ROWS COMMAND...
 	cat >"$BATS_TEST_TMPDIR/run" <<-EOF
 		cd "$BATS_TEST_TMPDIR/cwd"
 		stty -a >"$BATS_TEST_TMPDIR/before"
-		$* &
-		echo \$! >"$BATS_TEST_TMPDIR/screen.pid"
-		fg >/dev/null
+		sh -c 'echo \$\$ >"$BATS_TEST_TMPDIR/screen.pid"; exec $*'
 		echo "status \$?"
 		stty -a >"$BATS_TEST_TMPDIR/after"
 		exec sleep 1000
 	EOF
-	tm new-session -d "${size[@]}" "env -u NO_COLOR LC_ALL=${LOCALE:-C.UTF-8} ${ENVIRONMENT:-A=1} TERM=screen-256color bash -m $BATS_TEST_TMPDIR/run" 3>&- 7>&-
+	tm new-session -d "${size[@]}" "env -u NO_COLOR LC_ALL=${LOCALE:-C.UTF-8} ${ENVIRONMENT:-A=1} TERM=screen-256color bash $BATS_TEST_TMPDIR/run" 3>&- 7>&-
 }
 keys() { tm send-keys "$@"; }
 screen() { tm capture-pane -p "$@"; }
@@ -130,7 +128,7 @@ golden_views() { # COLUMNS ROWS
 	wait_screen "a light ground"
 	screen -e | grep -qP '\e\[38;5;25m█'
 	tm kill-server
-	ENVIRONMENT=TERM=screen on_screen 120 30 "TERM=screen $REPLAY" server
+	ENVIRONMENT=TERM=screen on_screen 120 30 env TERM=screen "$REPLAY" server
 	wait_screen "mmap threshold"
 	screen -e | grep -qP '\e\[34m█'
 }
@@ -155,7 +153,7 @@ golden_views() { # COLUMNS ROWS
 @test "each size class as often as the workload says, and what is outstanding" {
 	start_workload "$WORK/counts" sizes
 	live 120 40 "$PID"
-	wait_screen "no request yet"
+	wait_screen "lost 0"
 	go_and_wait
 	wait_screen " 64 KiB - 128 KiB .* $((139 + 149)) "
 	on_the_screen "  0 B  *[0-9]*  *151 " " 1 - 16 B  *[0-9]*  *$((101 + 103)) " " 16 B - 32 B  *[0-9]*  *107 " \
@@ -189,6 +187,7 @@ golden_views() { # COLUMNS ROWS
 @test "placement is told in Split" {
 	start_workload "$WORK/counts" placement
 	live 120 40 "$PID"
+	wait_screen "lost 0"
 	keys 2
 	wait_screen "brk heap"
 	go_and_wait
@@ -317,10 +316,37 @@ golden_views() { # COLUMNS ROWS
 	wait_screen "status 0"
 }
 
+@test "a key is answered before the probes are in, and quitting then leaves nothing" {
+	start_workload "$WORK/counts" keep 11
+	live 100 30 "$PID"
+	wait_screen "(PID $PID)"
+	keys q
+	wait_screen "status 0"
+	expect_restored
+}
+
+@test "a target that can't be watched: the screen closes and the reason stays" {
+	on_screen 100 30 "$MW" live 1.nothing
+	wait_screen "status 1"
+	on_the_screen "is not a PID"
+	tm kill-server
+	# Attaching is what fails here.
+	gcc -static -nostdlib -x c -o "$BATS_TEST_TMPDIR/bare" - <<-'EOF'
+		void _start(void) { for (;;) __asm__ volatile("pause"); }
+	EOF
+	"$BATS_TEST_TMPDIR/bare" 3>&- &
+	STARTED+=($!)
+	rm -f "$BATS_TEST_TMPDIR/after"
+	live 100 30 "$!"
+	wait_screen "status 1"
+	on_the_screen "no module of it has a symbol"
+	expect_restored
+}
+
 @test "a target that ends leaves its last picture" {
 	start_workload "$WORK/counts" sizes
 	live 120 40 "$PID"
-	wait_screen "no request yet"
+	wait_screen "lost 0"
 	go_and_wait
 	go
 	wait_screen "ended after [0-9.]* s: the last picture"
@@ -368,6 +394,7 @@ golden_views() { # COLUMNS ROWS
 	start_workload "$WORK/counts" kernel
 	live 100 30 --sites none --mode growth "$PID"
 	wait_screen "no probes in the allocator"
+	wait_screen "lost 0"
 	go_and_wait
 	keys 5
 	wait_screen "brk heap"

@@ -44,8 +44,8 @@ struct live {
 	double judged; /* when suspects were last looked for */
 	pthread_t sampler;
 	int news;		     /* eventfd: a sample is there, or the sampler has ended */
-	atomic_bool stop, done;	     /* told to the sampler; told by it */
-	int sampler_error;
+	atomic_bool stop, attached;  /* told to the sampler; told by it */
+	struct mw_err sampler_err; /* why it ended; code 0: all is well */
 	struct mw_cmd_child look, snapshot;
 	size_t look_target;
 	double next_look, look_begun;
@@ -258,15 +258,46 @@ static double wait_for_next(struct live *live, double last)
 	}
 }
 
+static int attach(struct live *live, struct mw_err *err)
+{
+	int ret;
+
+	live->tracer = mw_tracer__open(&live->options, err);
+	if (!live->tracer)
+		return err->code ? err->code : -errno;
+	for (size_t i = 0; i < live->state.target_count; i++) {
+		ret = mw_tracer__add(live->tracer, live->state.targets[i].pid, err);
+		if (ret < 0)
+			return ret;
+	}
+	return mw_tracer__start(live->tracer, on_happening, live, err);
+}
+
+static void sampler_failed(struct live *live, int ret)
+{
+	mw_err_set(&live->sampler_err, ret, "bpf", NULL, "can't read the counters: %s",
+		   strerror(-ret));
+}
+
+/* Attaching, too, is done here: it takes a while, and the screen is there at once. */
 static void *sample_until_told(void *arg)
 {
 	struct live *live = arg;
 	const struct mw_options *opt = live->opt;
+	int ret = attach(live, &live->sampler_err);
 	double begin = mw_monotonic(), last = begin;
 	uint64_t rounds = 0;
 	bool over = false;
-	int ret = 0;
 
+	if (ret && !live->sampler_err.code)
+		live->sampler_err.code = ret;
+	if (!ret) {
+		ret = take_samples(live);
+		if (ret)
+			sampler_failed(live, ret);
+		atomic_store(&live->attached, true);
+		tell_news(live);
+	}
 	while (!over && !ret) {
 		last = wait_for_next(live, last);
 		rounds++;
@@ -276,13 +307,13 @@ static void *sample_until_told(void *arg)
 		if (over)
 			mw_tracer__stop(live->tracer);
 		ret = take_samples(live);
+		if (ret)
+			sampler_failed(live, ret);
 		tell_news(live);
 	}
-	live->sampler_error = ret;
 	/* A target that has ended leaves its picture; all other ends are the command's. */
 	if (ret || !mw_tracer__all_ended(live->tracer))
 		atomic_store(&live->stop, true);
-	atomic_store(&live->done, true);
 	tell_news(live);
 	return NULL;
 }
@@ -305,7 +336,8 @@ static void start_look(struct live *live)
 {
 	const struct mw_tui_target *t;
 
-	if (live->look.pid || mw_monotonic() < live->next_look || live->state.paused)
+	if (live->look.pid || mw_monotonic() < live->next_look || live->state.paused ||
+	    !atomic_load(&live->attached))
 		return;
 	live->look_target = choose_look(live);
 	t = &live->state.targets[live->look_target];
@@ -435,6 +467,7 @@ static bool serve(struct live *live, const struct pollfd *fds)
 
 	if (fds[1].revents && read(live->news, &count, sizeof(count)) > 0) {
 		pthread_mutex_lock(&live->lock);
+		live->state.attaching = !atomic_load(&live->attached);
 		take_fresh_sites(live);
 		mw_tui__recalc(live->tui);
 		pthread_mutex_unlock(&live->lock);
@@ -489,38 +522,31 @@ static void run_screen(struct live *live)
 	}
 }
 
-static int attach(struct live *live, struct mw_err *err)
+/* What is known without a probe, for the first picture. */
+static void make_first_picture(struct live *live)
 {
-	int ret;
-
-	live->tracer = mw_tracer__open(&live->options, err);
-	if (!live->tracer)
-		return err->code ? err->code : -errno;
 	for (size_t i = 0; i < live->state.target_count; i++) {
 		struct mw_tui_target *t = &live->state.targets[i];
+		struct mw_procstat stat;
 
-		ret = mw_tracer__add(live->tracer, t->pid, err);
-		if (ret < 0)
-			return ret;
 		mw_cmd_process_name(t->pid, t->name, sizeof(t->name));
 		t->has_sites = live->options.sites != MW_SITES_NONE;
+		if (mw_procstat__read(&stat, t->pid))
+			continue;
+		t->now.rss = t->rss_first = t->rss_baseline = stat.rss;
+		t->uptime = uptime_of(&stat);
 	}
-	return mw_tracer__start(live->tracer, on_happening, live, err);
+	live->state.clock = mw_monotonic();
+	live->state.time = wall_clock();
+	live->state.attaching = true;
 }
 
 static int watch_on_screen(struct live *live, struct mw_err *err)
 {
 	struct mw_tui_options options = {.color = mw_cmd_wants_color(live->opt, stdout)};
-	int ret = attach(live, err);
+	int ret;
 
-	if (ret || told_to_stop)
-		return ret;
-	ret = take_samples(live);
-	if (ret)
-		return mw_err_set(err, ret, "bpf", NULL, "can't read the counters: %s",
-				  strerror(-ret));
-	live->state.clock = mw_monotonic();
-	take_fresh_sites(live);
+	make_first_picture(live);
 	live->tui = mw_tui__open(&live->state, &options, err);
 	if (!live->tui)
 		return err->code;
@@ -541,10 +567,8 @@ static int watch_on_screen(struct live *live, struct mw_err *err)
 		live->snapshot.pid = 0;
 	}
 	free(live->snapshot.out);
-	if (live->sampler_error)
-		return mw_err_set(err, live->sampler_error, "bpf", NULL,
-				  "can't read the counters: %s", strerror(-live->sampler_error));
-	return 0;
+	*err = live->sampler_err;
+	return err->code;
 }
 
 static int prepare(struct live *live, struct mw_err *err)

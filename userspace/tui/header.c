@@ -121,6 +121,10 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 	int x = 1;
 
+	if (state->attaching) {
+		mw_draw(c, 2, x, c->cols, MW_INK_WARN, "attaching ...");
+		return;
+	}
 	if (t->cost < 0)
 		x += mw_draw(c, 2, x, 40, MW_INK_PLAIN, "no probes");
 	else

@@ -179,7 +179,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	draw_head(tui, c);
 	if (n)
 		draw_rows(tui, c, rows, n);
-	else
+	else if (!tui->state->attaching)
 		mw_draw(c, 1, 1, c->cols, MW_INK_DIM, "%19s", "no request yet");
 }
 

@@ -100,6 +100,7 @@ struct mw_tui_log_line {
 struct mw_tui_state {
 	enum mw_mode mode;
 	double interval; /* seconds between two samples */
+	bool attaching;	 /* no probe is in yet */
 	bool paused;	 /* the owner leaves the targets as they are */
 	double clock;	 /* seconds of a clock that only goes forward: for messages that fade */
 	double time;	 /* seconds since 1970 */
