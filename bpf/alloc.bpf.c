@@ -306,6 +306,8 @@ int alloc_entry(struct pt_regs *ctx)
 	c = mw_counts_of(slot);
 	if (!c)
 		return 0;
+	if (!mw_counting && func < MW_FUNC_FREE)
+		__sync_fetch_and_add(&mw_idle_hits, 1);
 	call = call_of_thread();
 	if (call && call->window != mw_window) {
 		call->window = mw_window;

@@ -12,6 +12,7 @@ const volatile __u32 mw_fsbase_offset;
 
 volatile __u32 mw_active;
 volatile __u32 mw_mode, mw_counting, mw_window;
+__u64 mw_idle_hits;
 __u32 mw_next_space;
 
 struct mw_counts_map counts SEC(".maps");

@@ -26,6 +26,9 @@ extern volatile __u32 mw_active;
 /* Which probes are in (enum mw_mode), whether they count now, and which window of them it is. */
 extern volatile __u32 mw_mode, mw_counting, mw_window;
 
+/* Hits of the allocator's entries while nothing was counted: what they cost counts, too. */
+extern __u64 mw_idle_hits;
+
 /* Number of the next followed child's address space. */
 extern __u32 mw_next_space;
 

@@ -25,7 +25,7 @@ check_sizes() {
 
 # Which allocator did -v say it found?
 check_kind() {
-	"$MW" stat -v -n 1 -i 0.1 "$PID" >/dev/null 2>"$BATS_TEST_TMPDIR/evidence" 7>&-
+	"$MW" stat --mode exact -v -n 1 -i 0.1 "$PID" >/dev/null 2>"$BATS_TEST_TMPDIR/evidence" 7>&-
 	grep -q "^allocator $1" "$BATS_TEST_TMPDIR/evidence" || { cat "$BATS_TEST_TMPDIR/evidence" >&2; return 1; }
 }
 

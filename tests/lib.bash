@@ -47,7 +47,7 @@ said_more() { [ "$(grep -c "^$1" "$BATS_TEST_TMPDIR/said")" -gt "$2" ]; }
 # Watch PID; returns when probes are in and the first report is written.
 start_watch() {
 	: >"$BATS_TEST_TMPDIR/out"
-	"$MW" stat --json -i 0.2 "$@" -o "$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/watch.err" 7>&- 3>&- &
+	"$MW" stat --json --mode exact -i 0.2 "$@" -o "$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/watch.err" 7>&- 3>&- &
 	WATCH=$!
 	STARTED+=("$WATCH")
 	wait_until 20 test -s "$BATS_TEST_TMPDIR/out" || { cat "$BATS_TEST_TMPDIR/watch.err" >&2; return 1; }

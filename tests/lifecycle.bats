@@ -121,7 +121,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 @test "output closed: status 1, a line, and the probes are out" {
 	start_workload "$WORK/counts" sizes
 	set +e
-	"$MW" stat -i 0.1 "$PID" 2>"$BATS_TEST_TMPDIR/err" 7>&- | head -n 1 >/dev/null
+	"$MW" stat --mode exact -i 0.1 "$PID" 2>"$BATS_TEST_TMPDIR/err" 7>&- | head -n 1 >/dev/null
 	status=${PIPESTATUS[0]}
 	set -e
 	[ "$status" -eq 1 ]
@@ -160,7 +160,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 	STARTED+=($pairs $python)
 	sleep 0.3
 	for ((i = 0; i < 50; i++)); do
-		"$MW" stat -n 1 -i 0.02 --json "$pairs" "$python" >>"$BATS_TEST_TMPDIR/out"
+		"$MW" stat --mode exact -n 1 -i 0.02 --json "$pairs" "$python" >>"$BATS_TEST_TMPDIR/out"
 	done
 	expect_clean "$pairs"
 	expect_clean "$python"
@@ -179,7 +179,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 		"$WORK/pairs" 64 3>&- &
 		pid=$!
 		(sleep "0.0$i" && kill -KILL $pid) 3>&- &
-		run "$MW" stat -n 3 -i 0.1 $pid
+		run "$MW" stat --mode exact -n 3 -i 0.1 $pid
 		[ "$status" -le 1 ]
 		wait
 	done
@@ -197,11 +197,11 @@ fails_with() { # STATUS PATTERN COMMAND...
 @test "text output: no escape codes unless asked, NO_COLOR obeyed" {
 	"$WORK/pairs" 64 3>&- &
 	STARTED+=($!)
-	run "$MW" stat -n 1 -i 0.1 $!
+	run "$MW" stat --mode exact -n 1 -i 0.1 $!
 	[[ $output != *$'\033'* ]]
-	run "$MW" stat -n 1 -i 0.1 --color always $!
+	run "$MW" stat --mode exact -n 1 -i 0.1 --color always $!
 	[[ $output == *$'\033[1m'* ]]
-	run env NO_COLOR=1 "$MW" stat -n 1 -i 0.1 --color auto $!
+	run env NO_COLOR=1 "$MW" stat --mode exact -n 1 -i 0.1 --color auto $!
 	[[ $output != *$'\033'* ]]
 }
 
@@ -210,7 +210,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 	"$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')" 64 3>&- &
 	STARTED+=($!)
 	sleep 0.1
-	run "$MW" stat -n 1 -i 0.1 -v $!
+	run "$MW" stat --mode exact -n 1 -i 0.1 -v $!
 	[ "$status" -eq 0 ]
 	[[ $output == *'a?[31mb'* ]]
 	[[ $output != *$'\033'* ]]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <math.h>
 #include "model/sample.h"
 
 /* struct mw_counts is nothing but 64-bit counters. */
@@ -131,4 +132,19 @@ const char *mw_lost_name(enum mw_lost cause)
 	};
 
 	return names[cause];
+}
+
+const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now)
+{
+	static const char *const names[] = {"growth", "sizes", "exact"};
+
+	return now->governed && !now->always ? "windows" : names[mode];
+}
+
+double mw_sample__class_error(const struct mw_sample *sample, unsigned int class)
+{
+	double seen = (double)sample->seen[class], error = sample->error;
+
+	/* What hangs on the rate as a whole, and what on how many of this class were seen. */
+	return seen > 0 ? sqrt(error * error + 1 / seen) : 1;
 }

@@ -72,4 +72,10 @@ uint64_t mw_counts__lost(const struct mw_counts *counts);
 const char *mw_place_name(enum mw_place place);
 const char *mw_lost_name(enum mw_lost cause);
 
+/* "growth", "sizes", "exact", or "windows" while a budget keeps the probes out most of the time. */
+const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now);
+
+/* Relative standard deviation of the estimated number of allocations of CLASS, under a budget. */
+double mw_sample__class_error(const struct mw_sample *sample, unsigned int class);
+
 #endif

@@ -254,6 +254,7 @@ void mw_sites__tick(struct mw_sites *sites, double elapsed)
 			.grown_bytes = t->grown_bytes,
 			.returned_bytes = t->returned_bytes,
 			.fault_bytes = t->fault_bytes,
+			.malloc_bytes = t->malloc_bytes,
 		};
 	}
 }

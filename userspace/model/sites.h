@@ -33,6 +33,8 @@ enum {
 	MW_SITE_PARTIAL = 2,	 /* a frame could not be read */
 	MW_SITE_FREED_CODE = 4,	 /* a code object was gone before it was looked at */
 	MW_SITE_NATIVE_CUT = 8,	 /* native frames end early: no unwind rule for a place */
+	MW_SITE_FOLLOWED = 64,	 /* every allocation, or sample of them, is followed to its free */
+	MW_SITE_RATES_ONLY = 32, /* of allocations only the rate is known: frees were not seen */
 	MW_SITE_UNMATCHED = 16,	 /* where native frames belong among Python's is not known */
 };
 
@@ -45,6 +47,7 @@ struct mw_site_totals {
 	double lifetime_seconds;	/* summed over frees */
 	double grown_calls, grown_bytes; /* brk and mmap: what the kernel was asked for */
 	double returned_bytes;		/* munmap of what a mapping here brought */
+	double malloc_bytes;		/* of what was grown and not returned: by the C library's allocator */
 	double fault_bytes;		/* pages first touched here (estimate by sampling) */
 	uint64_t samples;		/* stacks taken: events behind the numbers above */
 };
@@ -53,6 +56,7 @@ struct mw_site_totals {
 struct mw_site_point {
 	double elapsed; /* seconds since the watch began */
 	double allocs, alloc_bytes, frees, freed_bytes, grown_bytes, returned_bytes, fault_bytes;
+	double malloc_bytes;
 };
 
 /* Survivors: of what was allocated up to `before`, how much is still there. */

@@ -52,10 +52,16 @@ static double median(double *values, size_t n)
 	return (values[n / 2] + values[(n - 1) / 2]) / 2;
 }
 
-static double level(const struct mw_site_point *p, bool by_growth)
+static double level(const struct mw_site_stats *site, const struct mw_site_point *p, bool by_growth)
 {
 	if (!by_growth)
 		return p->alloc_bytes - p->freed_bytes;
+	/*
+	 * The heap grows at whatever line asks next: where allocations are followed, those say more.
+	 * What was not asked for through malloc (Python's arenas) only shows in what was mapped.
+	 */
+	if (site->flags & MW_SITE_FOLLOWED)
+		return p->grown_bytes - p->returned_bytes - p->malloc_bytes;
 	return p->grown_bytes > 0 ? p->grown_bytes - p->returned_bytes : p->fault_bytes;
 }
 
@@ -72,6 +78,10 @@ static bool judged_by_growth(const struct mw_site_stats *site)
 {
 	const struct mw_site_totals *t = &site->totals;
 
+	if (site->flags & MW_SITE_RATES_ONLY)
+		return true;
+	if (site->flags & MW_SITE_FOLLOWED)
+		return !(t->alloc_bytes > 0);
 	return !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
 }
 
@@ -85,6 +95,7 @@ static struct mw_site_point point_now(const struct mw_site_stats *site)
 		.grown_bytes = t->grown_bytes,
 		.returned_bytes = t->returned_bytes,
 		.fault_bytes = t->fault_bytes,
+		.malloc_bytes = t->malloc_bytes,
 	};
 }
 
@@ -101,9 +112,9 @@ static void make_series(struct series *s, const struct mw_site_stats *site, doub
 	add_point(s, s->begin, 0);
 	for (size_t i = 0; i < site->point_count; i++) {
 		if (site->points[i].elapsed < now)
-			add_point(s, site->points[i].elapsed, level(&site->points[i], by_growth));
+			add_point(s, site->points[i].elapsed, level(site, &site->points[i], by_growth));
 	}
-	add_point(s, now, level(&last, by_growth));
+	add_point(s, now, level(site, &last, by_growth));
 }
 
 /* The part of S from TIME on, as a series of its own. */
@@ -613,10 +624,10 @@ static bool has_grown(const struct mw_site_stats *site)
 {
 	bool by_growth = judged_by_growth(site);
 	struct mw_site_point last = point_now(site);
-	double now = level(&last, by_growth);
+	double now = level(site, &last, by_growth);
 
 	for (size_t i = site->point_count / 4; i < site->point_count; i++) {
-		if (level(&site->points[i], by_growth) < now)
+		if (level(site, &site->points[i], by_growth) < now)
 			return true;
 	}
 	return false;

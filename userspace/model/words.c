@@ -82,8 +82,3 @@ char *mw_happening_format(char *buf, size_t size, const struct mw_happening *wha
 	}
 	return buf;
 }
-
-const char *mw_mode_name(enum mw_mode mode)
-{
-	return mode == MW_MODE_GROWTH ? "growth" : mode == MW_MODE_SIZES ? "sizes" : "exact";
-}

@@ -22,8 +22,6 @@ char *mw_size_row_label(char *buf, size_t size, unsigned int row);
 /* "brk heap", "thread arenas", "mmap", "other": mw_place_name() for people. */
 const char *mw_place_label(enum mw_place place);
 
-const char *mw_mode_name(enum mw_mode mode);
-
 /* "mmap threshold 128.0 KiB -> 1.0 MiB, by the free of …" into BUF of SIZE bytes; returns BUF. */
 char *mw_happening_format(char *buf, size_t size, const struct mw_happening *what);
 

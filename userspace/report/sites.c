@@ -48,7 +48,9 @@ static void print_counts(FILE *out, const struct mw_site_stats *site)
 	const struct mw_site_totals *t = &site->totals;
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 
-	if (t->allocs > 0)
+	if (t->allocs > 0 && site->flags & MW_SITE_RATES_ONLY)
+		fprintf(out, ", %s allocated", mw_format_count(a, (uint64_t)t->allocs));
+	else if (t->allocs > 0)
 		fprintf(out, ", %s allocated, %s freed", mw_format_count(a, (uint64_t)t->allocs),
 			mw_format_count(b, (uint64_t)t->frees));
 	if (t->grown_bytes > 0)

@@ -85,6 +85,8 @@ static double overhead_percent(const struct mw_sample *sample)
 	double base = sample->cpu_ns ? (double)sample->cpu_ns : sample->elapsed * 1e9;
 	double percent = base > 0 ? 100 * (double)sample->probe_ns / base : 0;
 
+	if (sample->governed)
+		return 100 * sample->cost;
 	return percent > 100 ? 100 : percent;
 }
 
@@ -150,15 +152,35 @@ static json_t *event(const struct mw_happening *what)
 	return object;
 }
 
+/* What --max-overhead allowed, and what came of it. */
+static json_t *governor(const struct mw_sample *now)
+{
+	json_t *errors = json_array();
+
+	for (unsigned int c = 0; c < MW_CLASSES && !now->always; c++) {
+		uint64_t low, high;
+
+		if (!(now->seen[c] > 0))
+			continue;
+		mw_class_bounds(c, &low, &high);
+		json_array_append_new(errors, json_pack("{s:o,s:o,s:f}", "low", integer(low), "high",
+							integer(high), "error",
+							mw_sample__class_error(now, c)));
+	}
+	return json_pack("{s:f,s:f,s:f,s:i,s:b,s:f,s:o}", "budget_percent", 100 * now->budget,
+			 "cost_percent", 100 * now->cost, "duty_percent", 100 * now->duty, "windows",
+			 (int)now->windows, "always", now->always, "error",
+			 now->always ? 0.0 : now->error, "sizes", errors);
+}
+
 int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
 {
-	static const char *const modes[] = {"growth", "sizes", "exact"};
 	const struct mw_sample *now = report->total;
 	json_t *doc, *total, *events;
 	int ret;
 
 	doc = json_pack("{s:f,s:i,s:s,s:s,s:o,s:o,s:b,s:{s:o,s:o}}", "time", now->time, "pid",
-			(int)report->pid, "name", report->name, "mode", modes[report->mode],
+			(int)report->pid, "name", report->name, "mode", mw_mode_name(report->mode, now),
 			"rss_bytes", integer(now->rss), "processes", integer(now->processes),
 			"ended", now->ended, "outstanding", "count",
 			integer(now->outstanding_count), "bytes", integer(now->outstanding_bytes));
@@ -181,6 +203,10 @@ int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
 	json_object_set_new(doc, "events", events);
 	json_object_set_new(doc, "events_dropped", integer(report->events_dropped));
 	json_object_set_new(doc, "total", total);
+	if (now->governed)
+		json_object_set_new(doc, "governor", governor(now));
+	if (now->governed && !now->always)
+		json_object_set_new(doc, "outstanding", json_null());
 	if (report->sites.sites)
 		json_object_set_new(doc, "sites", mw_sites_report__json(&report->sites));
 	if (!ret && (json_dumpf(doc, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||

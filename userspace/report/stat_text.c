@@ -35,7 +35,7 @@ static void print_head(FILE *out, const struct mw_stat_report *r, const struct m
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 	mw_format_duration(span, (uint64_t)(s->elapsed * 1e9));
 	fprintf(out, "%s%s  %s (PID %d)  %s%s, %s%s\n", BOLD(style), clock, r->name, r->pid,
-		mw_mode_name(r->mode), style->total ? ", all" : "", span, PLAIN(style));
+		mw_mode_name(r->mode, r->total), style->total ? ", all" : "", span, PLAIN(style));
 	fprintf(out, "  memory     RSS %s", mw_format_size(rss, r->total->rss));
 	if (!style->total)
 		fprintf(out, " (%s)", mw_format_signed_size(change, r->rss_change));
@@ -61,7 +61,10 @@ static void print_calls(FILE *out, const struct mw_stat_report *r,
 		fprintf(out, ", %s%" PRIu64 " failed%s", RED(style), s->counts.failed,
 			PLAIN(style));
 	fprintf(out, "; frees %s", mw_format_count(count, mw_counts__free_calls(&s->counts)));
-	if (r->mode == MW_MODE_EXACT)
+	if (r->total->governed && !r->total->always)
+		fprintf(out, "; estimated from %zu windows, ±%.1f %%", r->total->windows,
+			196 * r->total->error > 100 ? 100 : 196 * r->total->error);
+	else if (r->mode == MW_MODE_EXACT)
 		fprintf(out, "; outstanding %s blocks, %s",
 			mw_format_count(count, r->total->outstanding_count),
 			mw_format_size(size, r->total->outstanding_bytes));
@@ -231,7 +234,10 @@ int mw_stat_report__text(FILE *out, const struct mw_stat_report *r,
 	if (style->verbose)
 		print_details(out, &s->counts);
 	print_lost(out, style, &s->counts);
-	if (r->mode != MW_MODE_GROWTH && s->cpu_ns) {
+	if (r->total->governed) {
+		fprintf(out, "  cost       about %.1f %% of the target's time, of %.1f %% allowed; probes are in %.1f %% of the time\n",
+			100 * r->total->cost, 100 * r->total->budget, 100 * r->total->duty);
+	} else if (r->mode != MW_MODE_GROWTH && s->cpu_ns) {
 		double percent = 100 * (double)s->probe_ns / (double)s->cpu_ns;
 
 		fprintf(out,

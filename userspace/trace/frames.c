@@ -117,9 +117,16 @@ static bool read_target(void *arg, uint64_t addr, void *buf, size_t len)
 static uint32_t check_of(struct mw_frames *f, uint64_t addr)
 {
 	const struct mw_py_walk *walk = &f->python.walk;
-	uint64_t type = 0, name = 0, table = 0, hash = 0;
+	uint64_t type = 0, name = 0, table = 0, hash = 0, count = 0;
 	uint32_t line = 0;
 
+	/*
+	 * What was freed keeps its other words for a while, but where its reference count was there
+	 * is a link to the next free block, or 0. (Free-threaded: the owning thread is there.)
+	 */
+	if (!f->python.layout.free_threaded &&
+	    (!read_target(f, addr, &count, 8) || !(uint32_t)count || (count >> 32 & 0xffff)))
+		return 0;
 	if (!read_target(f, addr + walk->ob_type, &type, 8) ||
 	    (walk->code_type && type != walk->code_type) ||
 	    !read_target(f, addr + walk->co_name, &name, 8) ||
@@ -193,6 +200,17 @@ static bool is_libc(const char *module)
 {
 	return !strncmp(module, "libc.so", 7) || !strncmp(module, "libc-2", 6) ||
 	       !strncmp(module, "ld-linux", 8);
+}
+
+bool mw_frames__is_direct(struct mw_frames *f, const struct mw_stack *stack)
+{
+	struct mw_symbol_place place = {.module = ""};
+
+	if (!f || !f->symbols || stack->kind != MW_KIND_MMAP || stack->native_count < 2)
+		return false;
+	/* mmap() itself is the first; malloc calls it from within the same file. */
+	mw_symbolizer__find(f->symbols, stack->native[1], &place);
+	return !is_libc(place.module) && !(place.function && strstr(place.function, "malloc"));
 }
 
 size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct mw_frame *out,

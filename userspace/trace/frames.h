@@ -6,6 +6,7 @@
 #ifndef MW_TRACE_FRAMES_H
 #define MW_TRACE_FRAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,6 +37,9 @@ const struct mw_py_walk *mw_frames__python(const struct mw_frames *frames);
  */
 size_t mw_frames__make(struct mw_frames *frames, const struct mw_stack *stack, struct mw_frame *out,
 		       uint32_t *flags);
+
+/* Was STACK's mapping made by the program's or Python's own code, and not from within malloc? */
+bool mw_frames__is_direct(struct mw_frames *frames, const struct mw_stack *stack);
 
 /* What a sample of SIZE bytes stands for, as a factor; 1 when PERIOD is 0: all are looked at. */
 double mw_sample_weight(uint64_t size, uint64_t period);

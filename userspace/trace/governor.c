@@ -8,6 +8,10 @@
 static const double PLANNED = 0.7;
 /* Seconds: windows are no closer together than this, and no further apart. */
 static const double GAP_MIN = 0.15, GAP_MAX = 60;
+/* Allocations. */
+enum { FEW = 1000 };
+/* Seconds whose budget is spent in advance, so that there is soon something to show. */
+static const double CREDIT = 3;
 
 void mw_rates__add(struct mw_rates *r, const struct mw_window *window)
 {
@@ -55,6 +59,9 @@ static double undisturbed(const struct sums *s)
 		return whole;
 	if (whole <= 0 || s->cost[0] <= 0 || s->cost[1] <= 0)
 		return light;
+	/* So few of them don't slow anything, and don't tell two rates apart. */
+	if (s->allocs[0] < FEW || s->allocs[1] < FEW)
+		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
 	k = s->cost[1] / s->allocs[1] / (s->cost[0] / s->allocs[0]);
 	if (k < 1.2 || light <= whole)
 		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
@@ -94,10 +101,9 @@ double mw_rates__loss(const struct mw_rates *r, enum mw_window_kind kind)
 	struct sums all = sum(r, kept(r));
 	double rate = undisturbed(&all), seen;
 
-	if (rate <= 0 || all.seconds[kind] <= 0)
-		return 1;
+	if (rate <= 0 || all.seconds[kind] <= 0 || all.allocs[kind] < FEW)
+		return 0;
 	seen = all.allocs[kind] / all.seconds[kind];
-	/* Never less than what the calibration says: the target may have been waiting. */
 	if (seen < rate)
 		return 1 - seen / rate;
 	return 0;
@@ -112,7 +118,8 @@ void mw_governor__begin(struct mw_governor *g, double budget, double now)
 
 enum mw_window_kind mw_governor__kind(const struct mw_governor *g)
 {
-	return g->windows % 2 ? MW_WINDOW_WHOLE : MW_WINDOW_LIGHT;
+	/* A whole one early, then one in three: they are dear, and the rate hangs on the light ones. */
+	return g->windows % 3 == 1 ? MW_WINDOW_WHOLE : MW_WINDOW_LIGHT;
 }
 
 void mw_governor__closed(struct mw_governor *g, double now, double open, double loss)
@@ -123,7 +130,7 @@ void mw_governor__closed(struct mw_governor *g, double now, double open, double 
 	g->lost += loss;
 	g->opened += open;
 	/* When the time that has passed by then pays for what was lost, and for one more like it. */
-	due = g->began + (g->lost + loss) / (PLANNED * g->budget);
+	due = g->began - CREDIT + (g->lost + loss) / (PLANNED * g->budget);
 	/* The first two come at once, so that there is something to show. */
 	if (g->windows < 2)
 		due = now;

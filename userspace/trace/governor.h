@@ -39,7 +39,7 @@ void mw_rates__add(struct mw_rates *rates, const struct mw_window *window);
  */
 double mw_rates__undisturbed(const struct mw_rates *rates, double *error);
 
-/* What a window of KIND takes of the target's throughput while it is open, 0 to 1. */
+/* What a window of KIND takes of the target's throughput while it is open, as far as that shows: 0 to 1. */
 double mw_rates__loss(const struct mw_rates *rates, enum mw_window_kind kind);
 
 struct mw_governor {

@@ -51,6 +51,7 @@ struct window_slot {
 	double weight[MW_WINDOW_KINDS][sizeof(struct mw_counts) / 8];
 	double estimate[sizeof(struct mw_counts) / 8]; /* since the watch began */
 	bool known;
+	uint64_t kept_count, kept_bytes; /* blocks of windows that are not known to be freed */
 };
 
 struct target {
@@ -80,6 +81,9 @@ struct mw_tracer {
 	enum mw_window_kind kind; /* of probes that are in */
 	struct mw_governor governor;
 	struct window_slot *slots; /* MW_SLOTS of them */
+	uint64_t idle_before;
+	int stats_fd;		 /* while it is open the kernel times the programs */
+	double ran_before, ran;	 /* seconds that the programs ran, and within the window */
 	double put_in_at, opened_at, closed_at, due_at, integrated_at;
 	double busy, busy_at, busy_cpu;	 /* CPUs that the targets keep busy */
 	double reviewed_at, always_cost; /* with probes in for good */
@@ -118,6 +122,9 @@ double windows_step(struct mw_tracer *tracer, double until);
 void windows_integrate(struct mw_tracer *tracer);
 /* Replace what windows saw by estimates for the whole time. */
 void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample);
+
+/* By target, what the windows' counts are to be multiplied by. */
+void windows_scales(struct mw_tracer *tracer, double *scales);
 
 /* events.c */
 int events_handle(void *tracer, void *data, size_t len); /* a ring_buffer_sample_fn */

@@ -27,6 +27,8 @@ struct raw {
 	struct mw_site_stats *site;
 	uint64_t purged_bytes, purged_count;
 	double purged_variance;
+	struct mw_site_counts base; /* left out */
+	bool direct; /* mapped by its own code, and not by the C library's allocator */
 };
 
 struct prepared {
@@ -45,6 +47,7 @@ struct mw_stacks {
 	size_t count, capacity;
 	uint32_t python_count;
 	uint64_t period;
+	bool follows; /* allocations to their frees */
 	double next_scan;
 	uint64_t *keys; /* scratch for reading maps */
 	void *values;
@@ -101,7 +104,7 @@ void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_
 			(uint32_t)lround(log2(1 + (double)i / MW_LOG2_STEPS) * 65536);
 }
 
-struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period)
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool follows)
 {
 	struct mw_stacks *s = calloc(1, sizeof(*s));
 
@@ -109,6 +112,7 @@ struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period)
 		return NULL;
 	s->bpf = bpf;
 	s->period = period;
+	s->follows = follows;
 	s->sites = mw_sites__new();
 	s->keys = calloc(BATCH, sizeof(*s->keys));
 	s->values = calloc(BATCH, sizeof(struct mw_site_counts));
@@ -266,6 +270,7 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 	raw->id = stack->id;
 	p = find(s, (pid_t)stack->tgid);
 	count = mw_frames__make(p ? p->frames : NULL, stack, out, &flags);
+	raw->direct = mw_frames__is_direct(p ? p->frames : NULL, stack);
 	raw->site = mw_sites__intern(s->sites, stack->slot, out, count, flags);
 	return 0;
 }
@@ -282,27 +287,51 @@ void mw_stacks__purged(struct mw_stacks *s, uint64_t site, uint64_t size)
 	raw->purged_variance += weight * (weight - 1) * (double)size * (double)size;
 }
 
-static void add_counts(const struct raw *raw, const struct mw_site_counts *c, double period,
-		       double scale)
+/* Allocations that windows have seen: how many there were, but not what became of them. */
+static void add_rates(struct mw_site_stats *site, const struct mw_site_counts *c, double scale)
 {
+	struct mw_site_totals *t = &site->totals;
+
+	site->flags |= MW_SITE_RATES_ONLY;
+	site->flags &= ~(uint32_t)MW_SITE_FOLLOWED;
+	t->allocs += scale * (double)c->allocs / (1 << MW_COUNT_SHIFT);
+	t->alloc_bytes += scale * (double)c->alloc_bytes;
+	t->frees = t->allocs;
+	t->freed_bytes = t->alloc_bytes;
+}
+
+static void add_blocks(const struct mw_stacks *s, const struct raw *raw, const struct mw_site_counts *now)
+{
+	const struct mw_site_counts *base = &raw->base;
 	struct mw_site_totals *t = &raw->site->totals;
 	const double unit = 1 << MW_COUNT_SHIFT, kib2 = 1024.0 * 1024.0;
 	double mean = raw->purged_count ? (double)raw->purged_bytes / (double)raw->purged_count : 0;
-	double weight = mw_sample_weight((uint64_t)mean, (uint64_t)period);
+	double weight = mw_sample_weight((uint64_t)mean, s->period);
 
-	t->allocs += scale * (double)c->allocs / unit;
-	t->alloc_bytes += scale * (double)c->alloc_bytes;
-	t->frees += scale * (double)c->frees / unit + weight * (double)raw->purged_count;
-	t->freed_bytes += scale * (double)c->freed_bytes + weight * (double)raw->purged_bytes;
-	t->live_variance += scale * scale * kib2 *
-				    (double)(c->alloc_variance - c->freed_variance) -
+	raw->site->flags &= ~(uint32_t)MW_SITE_RATES_ONLY;
+	raw->site->flags |= s->follows ? MW_SITE_FOLLOWED : MW_SITE_RATES_ONLY;
+	t->allocs += (double)(now->allocs - base->allocs) / unit;
+	t->alloc_bytes += (double)(now->alloc_bytes - base->alloc_bytes);
+	t->frees += (double)(now->frees - base->frees) / unit + weight * (double)raw->purged_count;
+	t->freed_bytes += (double)(now->freed_bytes - base->freed_bytes) +
+			  weight * (double)raw->purged_bytes;
+	t->live_variance += kib2 * ((double)(now->alloc_variance - base->alloc_variance) -
+				    (double)(now->freed_variance - base->freed_variance)) -
 			    raw->purged_variance;
-	t->temporaries += scale * (double)c->temporaries / unit;
-	t->lifetime_seconds += scale * (double)c->lifetime_us / 1e6;
+	t->temporaries += (double)(now->temporaries - base->temporaries) / unit;
+	t->lifetime_seconds += (double)(now->lifetime_us - base->lifetime_us) / 1e6;
+}
+
+static void add_growth(const struct raw *raw, const struct mw_site_counts *c)
+{
+	struct mw_site_totals *t = &raw->site->totals;
+
 	t->grown_calls += (double)c->grown_calls;
 	t->grown_bytes += (double)c->grown_bytes;
 	t->returned_bytes += (double)c->returned_bytes;
 	t->fault_bytes += (double)c->faults * 4096;
+	if (!raw->direct)
+		t->malloc_bytes += (double)c->grown_bytes - (double)c->returned_bytes;
 	t->samples += c->samples;
 }
 
@@ -333,9 +362,29 @@ static int each_entry(struct mw_stacks *s, int fd, size_t value_size, entry_fn f
 static void on_site(struct mw_stacks *s, uint64_t id, const void *value, void *arg)
 {
 	const struct raw *raw = mw_u64map__find(&s->raws, id);
+	const double *scales = arg;
 
-	if (raw && raw->site)
-		add_counts(raw, value, (double)s->period, *(const double *)arg);
+	if (!raw || !raw->site)
+		return;
+	if (scales)
+		add_rates(raw->site, value, scales[raw->site->target]);
+	else
+		add_blocks(s, raw, value);
+	add_growth(raw, value);
+}
+
+static void rebase(struct mw_stacks *s, uint64_t id, const void *value, void *arg)
+{
+	struct raw *raw = mw_u64map__find(&s->raws, id);
+
+	(void)arg;
+	if (raw)
+		raw->base = *(const struct mw_site_counts *)value;
+}
+
+void mw_stacks__rebase(struct mw_stacks *s)
+{
+	each_entry(s, bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), rebase, NULL);
 }
 
 struct survivors {
@@ -436,14 +485,14 @@ static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t sta
 	s->next_scan = elapsed + took * SCAN_SHARE;
 }
 
-int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns, double scale)
+int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns, const double *scales)
 {
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
 		memset(&site_at(s, i)->totals, 0, sizeof(struct mw_site_totals));
 	ret = each_entry(s, bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), on_site,
-			 &scale);
+			 (void *)(uintptr_t)scales);
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
 		struct mw_site_stats *site = site_at(s, i);
 
@@ -454,7 +503,8 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns, do
 		site->last_seen = elapsed;
 	}
 	mw_sites__tick(s->sites, elapsed);
-	look_for_survivors(s, elapsed, started_ns);
+	if (!scales)
+		look_for_survivors(s, elapsed, started_ns);
 	return ret;
 }
 

@@ -20,8 +20,8 @@ struct mw_stacks;
 void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_t period,
 			  uint32_t fault_period);
 
-/* After the load. NULL with errno set. */
-struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period);
+/* After the load. FOLLOWS: allocations are followed to their frees. NULL with errno set. */
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool follows);
 void mw_stacks__free(struct mw_stacks *stacks);
 
 /*
@@ -43,9 +43,14 @@ void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
 
 /*
  * Read the counters into the sites, ELAPSED seconds after the watch began, and every now and then
- * look which blocks survive. SCALE: seconds that passed, by seconds that were watched (1: all).
+ * look which blocks survive. SCALES, by target, NULL: all allocations were looked at; else probes were in
+ * for windows only, and what was allocated is to be multiplied by it.
  */
-int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns, double scale);
+int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns,
+		    const double *scales);
+
+/* From now on all allocations are looked at: what windows saw before is left out. */
+void mw_stacks__rebase(struct mw_stacks *stacks);
 
 struct mw_sites *mw_stacks__sites(struct mw_stacks *stacks);
 

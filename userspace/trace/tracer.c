@@ -131,7 +131,8 @@ static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 	if (options->sites == MW_SITES_NONE)
 		return 0;
 	tracer->stacks = mw_stacks__new(tracer->bpf, options->sites == MW_SITES_SAMPLED ?
-						     options->sample_period : 0);
+						     options->sample_period : 0,
+					options->mode == MW_MODE_EXACT);
 	if (!tracer->stacks ||
 	    ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks), mw_stacks__handle,
 			     tracer->stacks))
@@ -506,13 +507,17 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 
 int mw_tracer__read_sites(struct mw_tracer *tracer)
 {
+	double scales[MW_SLOTS];
 	double elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) -
 			 tracer->started_at;
 
 	if (!tracer->stacks)
 		return 0;
 	ring_buffer__consume(tracer->ring);
-	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9), 1);
+	if (tracer->governed && tracer->window != WINDOW_ALWAYS)
+		windows_scales(tracer, scales);
+	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9),
+			       tracer->governed && tracer->window != WINDOW_ALWAYS ? scales : NULL);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "trace/internal.h"
 #include "util/log.h"
@@ -19,8 +20,12 @@ static const double WINDOW = 0.05, POLL = 0.005, REVIEW = 1;
 enum { PROBE_WORDS = offsetof(struct mw_counts, vm) / 8, BATCH = 1024 };
 
 /* For good only where that leaves so much of the budget to spare; over it, back to windows. */
+/* Seconds an allocation, return and free included, where none was met in a window. */
+static const double DEAREST = 1e-5;
 static const double FADE = 0.85;
-static const double ENTER = 0.5, LEAVE = 1.0;
+static const double ENTER = 0.7, LEAVE = 1.2;
+/* CPUs: a target that does less is taken to do so much. */
+static const double IDLE = 0.05;
 
 static void read_counts(struct mw_tracer *tracer, uint32_t slot, struct mw_counts *sum)
 {
@@ -67,6 +72,27 @@ static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_c
 		}
 	}
 	return ns / 1e9;
+}
+
+/*
+ * Seconds that the programs themselves have run since they were loaded, by the kernel's own clock: what
+ * they do hangs on the target's memory and can't be calibrated. 0 where the kernel doesn't tell (5.8).
+ */
+static double program_seconds(const struct mw_tracer *tracer)
+{
+	const struct bpf_program *const progs[] = {tracer->bpf->progs.alloc_entry,
+						   tracer->bpf->progs.alloc_return};
+	double sum = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct bpf_prog_info info = {0};
+		uint32_t len = sizeof(info);
+
+		if (bpf_program__fd(progs[i]) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(progs[i]), &info, &len))
+			sum += (double)info.run_time_ns / 1e9;
+	}
+	return sum;
 }
 
 static void switch_counting(struct mw_tracer *tracer, bool on)
@@ -134,12 +160,15 @@ static void open_window(struct mw_tracer *tracer, double now)
 	enum mw_window_kind kind = mw_governor__kind(&tracer->governor);
 
 	tracer->put_in_at = now;
+	tracer->idle_before = tracer->bpf->bss->mw_idle_hits;
 	if (put_in(tracer, kind)) {
 		mw_governor__closed(&tracer->governor, mw_monotonic(), 0, 0);
 		return;
 	}
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++)
 		read_counts(tracer, slot, &tracer->slots[slot].before);
+	tracer->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	tracer->ran_before = program_seconds(tracer);
 	tracer->window = WINDOW_OPEN;
 	tracer->opened_at = mw_monotonic();
 	switch_counting(tracer, true);
@@ -148,7 +177,11 @@ static void open_window(struct mw_tracer *tracer, double now)
 
 static void close_window(struct mw_tracer *tracer)
 {
+	switch_counting(tracer, false);
 	tracer->closed_at = mw_monotonic();
+	tracer->ran = program_seconds(tracer) - tracer->ran_before;
+	if (tracer->stats_fd >= 0)
+		close(tracer->stats_fd);
 	take_out(tracer);
 	tracer->window = WINDOW_CLOSING;
 	tracer->due_at = tracer->closed_at + POLL;
@@ -171,9 +204,22 @@ static void update_rates(struct mw_tracer *tracer, uint32_t slot, const struct m
 
 static void finish_window(struct mw_tracer *tracer, double now)
 {
-	double open = now - tracer->put_in_at, loss = 0;
+	double open = tracer->closed_at - tracer->opened_at, loss = 0;
 	bool whole = tracer->kind == MW_WINDOW_WHOLE;
+	double all = 0, busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct mw_counts after;
+
+		read_counts(tracer, slot, &after);
+		all += (double)(mw_counts__alloc(&after).count -
+				mw_counts__alloc(&tracer->slots[slot].before).count);
+	}
+	/* Probes go in and out one by one, and then their removal takes its time: hits tell how long. */
+	if (all > 0)
+		open *= 1 + (double)(tracer->bpf->bss->mw_idle_hits - tracer->idle_before) / all;
+	else
+		open = now - tracer->put_in_at;
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct window_slot *s = &tracer->slots[slot];
 		struct mw_window window = {.kind = tracer->kind,
@@ -185,13 +231,19 @@ static void finish_window(struct mw_tracer *tracer, double now)
 		window.allocs = (double)(mw_counts__alloc(&after).count -
 					 mw_counts__alloc(&s->before).count);
 		window.cost = cost_of(tracer, slot, &s->before, &after, whole);
+		if (all > 0)
+			window.cost += tracer->ran * window.allocs / all;
 		mw_rates__add(&s->rates, &window);
 		update_rates(tracer, slot, &after);
+		mw_detail("%s window of %.0f ms (%.0f ms with probes): %.0f allocations, %.0f a second "
+			  "without probes by all windows (+-%.1f %%); cost %.0f ns each, programs %.0f ns",
+			  whole ? "whole" : "light", 1e3 * window.seconds, 1e3 * open, window.allocs,
+			  s->rate, 100 * s->error, 1e9 * window.cost / (window.allocs + 1), 1e9 * tracer->ran / (window.allocs + 1));
 		/* Whichever is more: what was measured, or what the hits cost by the calibration. */
 		share = mw_rates__loss(&s->rates, tracer->kind);
-		calibrated = window.cost / window.seconds;
+		calibrated = window.cost / window.seconds / busy;
 		calibrated = calibrated < 0.95 ? calibrated : 0.95;
-		loss += open * (share > calibrated || s->rates.count < 2 ? share : calibrated);
+		loss += open * (share > calibrated ? share : calibrated);
 	}
 	if (whole)
 		forget_blocks(tracer);
@@ -204,7 +256,7 @@ static void finish_window(struct mw_tracer *tracer, double now)
 /* What whole probing would cost, as a share of the CPU time that the targets use. */
 static double predicted_cost(struct mw_tracer *tracer)
 {
-	double cost = 0, busy = tracer->busy > 0.05 ? tracer->busy : 0.05;
+	double cost = 0, busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct window_slot *s = &tracer->slots[slot];
@@ -219,7 +271,7 @@ static double predicted_cost(struct mw_tracer *tracer)
 			}
 		}
 		if (s->rate > 0)
-			cost += allocs > 0 ? s->rate * seconds / allocs : 1;
+			cost += s->rate * (allocs > 0 ? seconds / allocs : DEAREST);
 	}
 	return cost / busy;
 }
@@ -240,8 +292,19 @@ static void stay_in(struct mw_tracer *tracer, double now)
 		return;
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++)
 		read_counts(tracer, slot, &tracer->slots[slot].before);
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct window_slot *s = &tracer->slots[slot];
+		struct mw_cell freed = mw_counts__freed(&s->before);
+
+		s->reviewed = s->before;
+		s->kept_count = s->before.kept.count - freed.count;
+		s->kept_bytes = s->before.kept.bytes - freed.bytes;
+	}
+	if (tracer->stacks)
+		mw_stacks__rebase(tracer->stacks);
 	switch_counting(tracer, true);
 	tracer->window = WINDOW_ALWAYS;
+	tracer->reviewed_at = now;
 	tracer->opened_at = now;
 	mw_detail("all probes stay in: they cost about %.2f %% of the target's time, of %.2f %% allowed",
 		  100 * predicted_cost(tracer), 100 * tracer->options.max_overhead);
@@ -253,7 +316,7 @@ static void review(struct mw_tracer *tracer, double now)
 	double cost = 0, busy;
 
 	measure_busy(tracer, now);
-	busy = tracer->busy > 0.05 ? tracer->busy : 0.05;
+	busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct mw_counts after;
 
@@ -391,6 +454,21 @@ void windows_integrate(struct mw_tracer *tracer)
 	tracer->integrated_at = now;
 }
 
+void windows_scales(struct mw_tracer *tracer, double *scales)
+{
+	windows_integrate(tracer);
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		double estimate = 0, seen;
+		struct mw_counts now;
+
+		read_counts(tracer, slot, &now);
+		seen = (double)mw_counts__alloc(&now).bytes;
+		for (size_t i = 0; i < MW_PLACES * MW_CLASSES; i++)
+			estimate += tracer->slots[slot].estimate[2 * i + 1];
+		scales[slot] = seen > 0 && estimate > 0 ? estimate / seen : 1;
+	}
+}
+
 void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample)
 {
 	const struct window_slot *s = &tracer->slots[slot];
@@ -405,6 +483,8 @@ void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample 
 					mw_governor__cost(&tracer->governor, now);
 	sample->windows = tracer->governor.windows;
 	sample->error = s->error;
+	sample->outstanding_count -= sample->always ? s->kept_count : sample->outstanding_count;
+	sample->outstanding_bytes -= sample->always ? s->kept_bytes : sample->outstanding_bytes;
 	windows_integrate(tracer);
 	for (size_t i = 0; i < PROBE_WORDS; i++)
 		words[i] = (uint64_t)s->estimate[i];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The head, always there: who, how much memory, how fast, what watching costs, what was lost. */
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -36,11 +36,6 @@ static void format_uptime(char *buf, size_t size, double seconds)
 		snprintf(buf, size, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
 }
 
-static const char *mode_name(const struct mw_tui_state *state, const struct mw_tui_target *t)
-{
-	return t->now.governed ? "auto" : mw_mode_name(state->mode);
-}
-
 static void draw_title(struct mw_tui *tui, const struct mw_canvas *c)
 {
 	const struct mw_tui_state *state = tui->state;
@@ -56,11 +51,11 @@ static void draw_title(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_draw_fill(c, 0, MW_INK_TITLE);
 	if (tui->list)
 		x = mw_draw(c, 0, 1, c->cols - 12, MW_INK_TITLE, "memwhere  %zu targets  %s",
-			    state->target_count, mode_name(state, t));
+			    state->target_count, mw_mode_name(state->mode, &t->now));
 	else
 		x = mw_draw(c, 0, 1, c->cols - 12, MW_INK_TITLE,
 			    "memwhere  %.40s (PID %d)  up %s  %s  every %g s", t->name, t->pid,
-			    uptime, mode_name(state, t), state->interval);
+			    uptime, mw_mode_name(state->mode, &t->now), state->interval);
 	if (state->paused)
 		mw_draw(c, 0, x + 2, c->cols - x - 12, MW_INK_TITLE, " PAUSED ");
 	mw_draw_right(c, 0, c->cols - 9, 8, MW_INK_TITLE, "%s", clock);
@@ -137,9 +132,10 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 			     mw_format_count(a, lost));
 	else
 		x += mw_draw(c, 2, x, 30, MW_INK_PLAIN, "lost 0");
-	if (t->now.governed)
-		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "estimates, +-%.1f %%",
-			     100 * t->now.error) + 2;
+	if (mw_tui_is_estimate(&t->now))
+		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "estimated from %zu windows, %s%.1f %%",
+			     t->now.windows, c->theme->utf8 ? "±" : "+-",
+			     fmin(100, 196 * t->now.error)) + 2;
 	else if (state->mode == MW_MODE_EXACT)
 		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "outstanding %s blocks, %s",
 			     mw_format_count(a, t->now.outstanding_count),

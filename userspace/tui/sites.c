@@ -87,6 +87,15 @@ static int by_key(const void *a, const void *b, void *arg)
 	const struct mw_tui_site *const *x = a, *const *y = b;
 	double kx = key_of(arg, *x), ky = key_of(arg, *y);
 
+	/* Where it is not known what is outstanding, growth and then bytes are the next best. */
+	if (kx == ky) {
+		kx = (*x)->growth;
+		ky = (*y)->growth;
+	}
+	if (kx == ky) {
+		kx = (*x)->bytes;
+		ky = (*y)->bytes;
+	}
 	return kx < ky ? 1 : kx > ky ? -1 : (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
@@ -219,7 +228,10 @@ static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, in
 	if (site->outstanding > 0 && site->error > 0)
 		snprintf(off, sizeof(off), "%.0f%%",
 			 fmin(999, 100 * site->error / site->outstanding));
-	format_bytes(a, v.outstanding, change);
+	if (site->rates_only)
+		snprintf(a, sizeof(a), "-");
+	else
+		format_bytes(a, v.outstanding, change);
 	format_bytes(b, v.growth, change);
 	format_bytes(d, v.bytes, change);
 	format_bytes(f, v.faults, change);

@@ -81,7 +81,7 @@ static size_t make_rows(const struct mw_tui *tui, struct row *rows)
 /* Under a budget not every block is seen from birth to death. */
 static bool knows_outstanding(const struct mw_tui *tui)
 {
-	return tui->state->mode == MW_MODE_EXACT && !mw_tui_shown(tui)->now.governed;
+	return tui->state->mode == MW_MODE_EXACT && !mw_tui_is_estimate(&mw_tui_shown(tui)->now);
 }
 
 static void draw_head(const struct mw_tui *tui, const struct mw_canvas *c)
@@ -97,7 +97,7 @@ static void draw_row(const struct mw_tui *tui, const struct mw_canvas *c, int y,
 {
 	char count[MW_UNIT_BUF], bytes[MW_UNIT_BUF], live[MW_UNIT_BUF], rate[MW_UNIT_BUF];
 	bool exact = knows_outstanding(tui);
-	bool governed = mw_tui_shown(tui)->now.governed, rough = governed && row->seen < 30;
+	bool rough = mw_tui_is_estimate(&mw_tui_shown(tui)->now) && row->seen < 30;
 	enum mw_ink ink = row->all.count && !rough ? MW_INK_PLAIN : MW_INK_DIM;
 	int x = exact ? 66 : 53;
 

@@ -109,15 +109,18 @@ int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, u
 	for (size_t i = 0; i < n; i++) {
 		const struct mw_site_stats *site = mw_sites__at(sites, i);
 
+		bool rates_only = site->flags & MW_SITE_RATES_ONLY;
+
 		if (site->target != target)
 			continue;
 		out->list[out->count++] = (struct mw_tui_site){
+			.rates_only = rates_only,
 			.id = site->id,
 			.frame_count = site->frame_count,
 			.frames = site->frames,
 			.leaf = mw_site_leaf(site),
-			.outstanding = mw_site_outstanding(site),
-			.error = mw_site_error(site),
+			.outstanding = rates_only ? 0 : mw_site_outstanding(site),
+			.error = rates_only ? 0 : mw_site_error(site),
 			.growth = mw_site_growth(site),
 			.bytes = site->totals.alloc_bytes,
 			.faults = site->totals.fault_bytes,

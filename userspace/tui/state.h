@@ -54,6 +54,7 @@ enum {
 struct mw_tui_site {
 	uint32_t id, frame_count;
 	const struct mw_frame *frames, *leaf; /* the tracer's, which stay; LEAF may be NULL */
+	bool rates_only; /* what is outstanding is not known: frees were not seen */
 	double outstanding, error, growth, bytes, faults; /* bytes */
 	double allocs, rate;			   /* since attach; a second, lately */
 };
@@ -91,6 +92,12 @@ struct mw_tui_target {
 	bool has_sites;			/* false: stacks are not taken */
 	struct mw_tui_sites sites;
 };
+
+/* Most of the time no probe is in: counts are estimates and blocks are not followed. */
+static inline bool mw_tui_is_estimate(const struct mw_sample *now)
+{
+	return now->governed && !now->always;
+}
 
 struct mw_tui_log_line {
 	enum mw_log_level level;

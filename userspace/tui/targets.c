@@ -29,7 +29,7 @@ void mw_targets__draw(struct mw_tui *tui, const struct mw_canvas *c)
 			mw_format_size(rss, t->now.rss),
 			mw_format_signed_size(grown, (int64_t)(t->now.rss - t->rss_first)),
 			mw_format_count(rate, (uint64_t)(p ? p->allocs : 0)),
-			t->now.governed ? "-" : mw_format_size(live, t->now.outstanding_bytes),
+			mw_tui_is_estimate(&t->now) ? "-" : mw_format_size(live, t->now.outstanding_bytes),
 			t->now.ended ? "ended" : "");
 	}
 }

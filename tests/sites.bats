@@ -1,0 +1,230 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Sites: stacks against what programs know of themselves, samples against exact counts, suspects.
+
+load lib
+
+setup() { setup_common; }
+teardown() { teardown_common; }
+
+start_python() { # PYTHON SCRIPT [ARGUMENTS]
+	: >"$BATS_TEST_TMPDIR/said"
+	"$@" </dev/null >"$BATS_TEST_TMPDIR/said" 3>&- &
+	PID=$!
+	STARTED+=("$PID")
+	wait_until 30 grep -q '^ready' "$BATS_TEST_TMPDIR/said"
+}
+
+@test "Python stacks, frame by frame, in every interpreter at hand" {
+	count=0
+	for python in $(interpreters); do
+		rm -f "$BATS_TEST_TMPDIR/truth"
+		start_python "$python" "$BATS_TEST_DIRNAME/stack_truth.py" "$BATS_TEST_TMPDIR/truth"
+		"$MW" stat "$PID" --mode exact --sites all --min-size 70000 -i 2 -n 1 --json --by bytes -t 1000 \
+			>"$BATS_TEST_TMPDIR/report"
+		kill "$PID"
+		python3 "$BATS_TEST_DIRNAME/check_stacks.py" "$BATS_TEST_TMPDIR/truth" "$BATS_TEST_TMPDIR/report" || {
+			echo "$python" >&2
+			return 1
+		}
+		count=$((count + 1))
+	done
+	[ "$count" -ge 1 ]
+}
+
+@test "code that is gone is called freed, never by another function's name" {
+	start_python python3 "$BATS_TEST_DIRNAME/workloads/freed_code.py"
+	"$MW" stat "$PID" --mode exact --sites all --min-size 70000 -i 1.5 -n 1 --json --by bytes -t 1000 \
+		>"$BATS_TEST_TMPDIR/out"
+	# Names and lines that don't belong together would be a lie; and the two kinds must be there at all.
+	last '.sites.top[].frames[] | select(.kind == "python" and (.function | test("^g[0-9]+$"))) |
+		"\(.function[1:]) \(.line)"' | awk '$2 != $1 % 97 + 1 {print "wrong:", $0; bad = 1} END {exit bad}'
+	[ "$(last '[.sites.top[].frames[] | select(.function == "freed code")] | length')" -gt 0 ]
+}
+
+@test "the same ranking by samples, by the leaf of all, by all stacks" {
+	start_python python3 "$BATS_TEST_DIRNAME/stack_truth.py" "$BATS_TEST_TMPDIR/truth"
+	for sites in sampled leaf all; do
+		"$MW" stat "$PID" --mode exact --sites $sites --sample 64K -i 3 -n 1 --json --by bytes -t 200 \
+			--min-size 70000 >"$BATS_TEST_TMPDIR/out"
+		# Bytes by innermost line, as a share of all; the largest three.
+		last '[.sites.top[] | {at: "\(.frames[0].file):\(.frames[0].line)", n: .alloc.bytes}] |
+			(map(.n) | add) as $all | group_by(.at) |
+			map({at: .[0].at, share: ((map(.n) | add) / $all)}) | sort_by(-.share)' >"$BATS_TEST_TMPDIR/$sites"
+	done
+	# Two lines allocate twice in a round, all others once: those are the first in all three.
+	for sites in sampled leaf all; do
+		jq -c '[.[0:2][].at] | sort' "$BATS_TEST_TMPDIR/$sites"
+	done | sort -u | wc -l | grep -qx 1
+	jq -e --slurpfile all "$BATS_TEST_TMPDIR/all" '($all[0][0].share - .[0].share) | fabs < 0.03' \
+		"$BATS_TEST_TMPDIR/leaf"
+	jq -e --slurpfile all "$BATS_TEST_TMPDIR/all" '($all[0][0].share - .[0].share) | fabs < 0.06' \
+		"$BATS_TEST_TMPDIR/sampled"
+}
+
+@test "samples estimate what is outstanding, within the error that they state" {
+	start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" 7
+	"$MW" stat "$PID" --mode exact --sample 64K -i 0.25 -n 40 --json -t 1000 -o "$BATS_TEST_TMPDIR/out" 3>&- &
+	watch=$!
+	STARTED+=("$watch")
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
+	go
+	wait "$watch"
+	# Two standard deviations hold 95 of 100; at 40 looks, that hang together, 3 of 4 are asked for.
+	jq -s '[.[] | select(.outstanding.bytes > 1000000) |
+		{truth: .outstanding.bytes, guess: ([.sites.top[].outstanding.bytes] | add),
+		 error: ([.sites.top[].outstanding.error_bytes | . * .] | add | sqrt)} |
+		((.truth - .guess) | fabs) <= 2 * .error] | (map(select(.)) | length) / length' \
+		"$BATS_TEST_TMPDIR/out" >"$BATS_TEST_TMPDIR/share"
+	cat "$BATS_TEST_TMPDIR/share"
+	jq -e '. >= 0.75' "$BATS_TEST_TMPDIR/share"
+}
+
+@test "a planted leak is the first and only suspect" {
+	for seed in 1 2 3; do
+		start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" $seed
+		"$MW" stat "$PID" --mode exact --sample 32K -i 0.5 -n 40 --json -t 20 -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
+		STARTED+=("$!")
+		watches+=("$!")
+		wait_until 20 test -s "$BATS_TEST_TMPDIR/out.$seed"
+		go
+		exec 7>&-
+	done
+	for watch in "${watches[@]}"; do wait "$watch"; done
+	for seed in 1 2 3; do
+		tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -c '[.sites.suspects[].text]' | tee /dev/stderr |
+			jq -e 'length == 1 and (.[0] | test("leak.py:[0-9]+ load_user"))'
+	done
+}
+
+@test "growth mode names the lines that made the kernel give memory" {
+	start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" 3
+	"$MW" stat "$PID" --max-overhead 0 -i 1 -n 6 --json -t 50 -o "$BATS_TEST_TMPDIR/out" 3>&- &
+	watch=$!
+	STARTED+=("$watch")
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
+	go
+	wait "$watch"
+	expect "$(last .mode)" growth mode
+	expect "$(last .alloc.calls)" 0 "calls without probes"
+	# What sites have grown by is what the kernel's counters say, of brk and private mappings.
+	last '([.sites.top[].growth.bytes] | add) / (.total.brk.grown_bytes + .total.mmap.bytes) | . > 0.9 and . <= 1.1' |
+		grep -qx true
+	last '[.sites.top[] | select(.frames[0].file | test("leak.py"))] | length > 0' | grep -qx true
+}
+
+@test "native frames of programs without frame pointers" {
+	cat >"$BATS_TEST_TMPDIR/a.c" <<-'EOF'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <unistd.h>
+		__attribute__((noinline)) void *third(int n) { char pad[200]; pad[n % 200] = 1; void *p = malloc(70001 + pad[n % 200]); __asm__ volatile("" :: "r"(p), "r"(pad) : "memory"); return p; }
+		__attribute__((noinline)) void *second(int n) { void *p = third(n + 1); __asm__ volatile("" ::: "memory"); return p; }
+		__attribute__((noinline)) void *first(int n) { if (n) { void *p = first(n - 1); __asm__ volatile("" ::: "memory"); return p; } void *p = second(n); __asm__ volatile("" ::: "memory"); return p; }
+		int main(void) { printf("ready\n"); fflush(stdout); for (;;) { free(first(5)); usleep(1000); } }
+	EOF
+	gcc -O2 -fomit-frame-pointer -o "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/a.c"
+	start_python "$BATS_TEST_TMPDIR/a"
+	"$MW" stat "$PID" --mode exact --sites all -i 1 -n 1 --json --by bytes >"$BATS_TEST_TMPDIR/out"
+	expect "$(last '.sites.top[0].frames | map(.function) | .[0:9] | join(" ")')" \
+		"third second first first first first first first main" frames
+	kill "$PID"
+	cat >"$BATS_TEST_TMPDIR/b.cc" <<-'EOF'
+		#include <cstdio>
+		#include <unistd.h>
+		namespace shop { template <class T> struct Cart { __attribute__((noinline)) T *add(int n) { T *p = new T[n]; __asm__ volatile("" :: "r"(p) : "memory"); return p; } }; }
+		int main() { shop::Cart<long> c; printf("ready\n"); fflush(stdout); for (;;) { delete[] c.add(9001); usleep(1000); } }
+	EOF
+	g++ -O2 -fomit-frame-pointer -o "$BATS_TEST_TMPDIR/b" "$BATS_TEST_TMPDIR/b.cc"
+	start_python "$BATS_TEST_TMPDIR/b"
+	"$MW" stat "$PID" --mode exact --sites all -i 1 -n 1 --json --by bytes >"$BATS_TEST_TMPDIR/out"
+	last '.sites.top[0].frames[0:3] | map(.function) | join(" ")' | grep -F 'operator new shop::Cart<long>::add main'
+}
+
+@test "frames of an extension module stand between those of Python that called it and that it calls" {
+	mkdir "$BATS_TEST_TMPDIR/ext"
+	cat >"$BATS_TEST_TMPDIR/ext/ext.c" <<-'EOF'
+		#include <Python.h>
+		__attribute__((noinline)) static PyObject *ext_inner(PyObject *f) { PyObject *r = PyObject_CallObject(f, NULL); __asm__ volatile("" ::: "memory"); return r; }
+		static PyObject *ext_call(PyObject *self, PyObject *f) { PyObject *r = ext_inner(f); (void)self; __asm__ volatile("" ::: "memory"); return r; }
+		static PyMethodDef methods[] = {{"call", ext_call, METH_O, NULL}, {NULL, NULL, 0, NULL}};
+		static struct PyModuleDef def = {PyModuleDef_HEAD_INIT, "ext", NULL, -1, methods, NULL, NULL, NULL, NULL};
+		PyMODINIT_FUNC PyInit_ext(void) { return PyModule_Create(&def); }
+	EOF
+	# shellcheck disable=SC2046 # flags are words
+	gcc -O2 -fomit-frame-pointer -shared -fPIC $(python3-config --includes) -o "$BATS_TEST_TMPDIR/ext/ext.so" "$BATS_TEST_TMPDIR/ext/ext.c"
+	cat >"$BATS_TEST_TMPDIR/e.py" <<-'EOF'
+		import sys, time
+		sys.path.insert(0, sys.argv[1])
+		import ext
+		def inner(): return len(bytearray(70001))
+		def outer(): return ext.call(inner)
+		print("ready"); sys.stdout.flush()
+		while True: outer(); time.sleep(0.001)
+	EOF
+	start_python /usr/bin/python3 "$BATS_TEST_TMPDIR/e.py" "$BATS_TEST_TMPDIR/ext"
+	"$MW" stat "$PID" --mode exact --sites all --min-size 70000 -i 1 -n 1 --json --by bytes >"$BATS_TEST_TMPDIR/out"
+	expect "$(last '.sites.top[0].frames | map(.function) | .[0:5] | join(" ")')" \
+		"inner ext_inner ext_call outer <module>" frames
+}
+
+@test "children of a prefork server have sites, too" {
+	cat >"$BATS_TEST_TMPDIR/fork.py" <<-'EOF'
+		import os, sys, time
+		def worker():
+		    while True: len(bytearray(70001)); time.sleep(0.001)
+		print("ready"); sys.stdout.flush()
+		sys.stdin.readline()
+		for i in range(3):
+		    if not os.fork(): worker()
+		for i in range(3): os.wait()
+	EOF
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	: >"$BATS_TEST_TMPDIR/said"
+	python3 "$BATS_TEST_TMPDIR/fork.py" <"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/said" 3>&- &
+	PID=$!
+	exec 8>"$BATS_TEST_TMPDIR/go"
+	wait_until 10 grep -q ready "$BATS_TEST_TMPDIR/said"
+	"$MW" stat "$PID" --follow --mode exact --sites all --min-size 70000 -i 1 -n 3 --json --by bytes \
+		-o "$BATS_TEST_TMPDIR/out" 3>&- 8>&- &
+	watch=$!
+	STARTED+=("$watch")
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
+	echo go >&8
+	wait "$watch"
+	exec 8>&-
+	for child in $(pgrep -P "$PID"); do kill "$child"; done
+	wait "$PID" || true
+	expect "$(last '.sites.top[0].frames[0] | "\(.function) \(.line)"')" "worker 3" "the children's line"
+}
+
+@test "a budget: windows, scaled to the truth, and what it costs is said" {
+	"$WORK/rated" "$BATS_TEST_TMPDIR/truth" 1000 &
+	PID=$!
+	STARTED+=("$PID")
+	sleep 0.5
+	"$MW" stat "$PID" -i 5 -n 2 --json >"$BATS_TEST_TMPDIR/out"
+	expect "$(last .mode)" windows mode
+	expect "$(last .outstanding)" null "outstanding"
+	# Of 10 blocks 4 have 24 bytes, 3 have 100, 2 have 700, 1 has 5000: shares, which no machine's noise moves.
+	last '[.total.sizes[] | {l: .low, n: .count}] | (map(.n) | add) as $all | map(.n / $all) |
+		[.[0] / 0.4, .[1] / 0.3, .[2] / 0.2, .[3] / 0.1] | all(. > 0.97 and . < 1.03)' | grep -qx true
+	last '.governor.cost_percent > 0 and .governor.cost_percent < 3 and .governor.windows >= 4' | grep -qx true
+	kill "$PID"
+	# A program that hardly allocates affords all probes.
+	start_python python3 -c 'import time
+print("ready", flush=True)
+while True: bytearray(100000); sum(range(200000))'
+	"$MW" stat "$PID" -i 2 -n 3 --json >"$BATS_TEST_TMPDIR/out"
+	expect "$(last .mode)" exact mode
+	expect "$(last .governor.always)" true "probes stay in"
+}
+
+@test "bad values of the options for sites and budgets" {
+	for bad in "--max-overhead x" "--max-overhead -1" "--max-overhead 101" "--max-overhead nan" "--sample 0" "--sites some" \
+		"--by name" "--top 0" "--top 1001" "--sample 5G"; do
+		# shellcheck disable=SC2086 # words
+		run "$MW" stat $bad 1
+		[ "$status" -eq 2 ] || { echo "$bad: $status $output" >&2; return 1; }
+	done
+}
