@@ -219,6 +219,39 @@ golden_views() { # COLUMNS ROWS
 	grep -q '▾ glibc' "$BATS_TEST_TMPDIR"/cwd/memwhere-ledger-*.txt
 }
 
+@test "Sites: the planted leak is marked, with its sentence and its stack" {
+	start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" 2
+	on_screen 140 40 "$MW" live -i 0.5 --mode exact --sample 32K "$PID"
+	wait_screen "lost 0"
+	keys 3
+	go
+	exec 7>&-
+	wait_screen "^ ▲ .* leak.py:[0-9]* load_user" 60
+	# Nothing else is.
+	[ "$(screen | grep -c '^ ▲ .*▸')" -eq 1 ]
+	keys / l o a d _ u s e r Enter
+	wait_screen "filter: load_user"
+	keys Right
+	wait_screen "py  leak.py:[0-9]* <module>"
+	line=$(grep -n 'kept.append' "$BATS_TEST_DIRNAME/workloads/leak.py" | cut -d: -f1)
+	on_the_screen "py  leak.py:$line load_user"
+	keys e
+	wait_screen "wrote memwhere-sites-$PID"
+	jq -e '[.sites[] | select(.suspect)] | length == 1' "$BATS_TEST_TMPDIR"/cwd/memwhere-sites-*.json
+}
+
+@test "under a budget the screen says that numbers are estimates" {
+	"$WORK/pairs" 64 3>&- &
+	STARTED+=($!)
+	on_screen 100 30 "$MW" live -i 0.2 "$!"
+	wait_screen "(PID $!) .* windows "
+	wait_screen "estimated from [0-9]* windows, ±[0-9.]* %"
+	on_the_screen "cost [0-9.]* % of its CPU, duty"
+	# Nothing is known of what is outstanding then.
+	shows_not outstanding
+	wait_screen "32 B - 64 B  *[0-9.]*[kM]"
+}
+
 @test "each key does what the help says" {
 	start_workload "$WORK/counts" keep 1009
 	go
