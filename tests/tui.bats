@@ -93,6 +93,11 @@ golden_views() { # COLUMNS ROWS
 	keys 3 Right
 	wait_screen "libc.so.6 __libc_start_main"
 	golden stack-120x30.txt
+	tm resize-window -x 80 -y 24
+	wait_until 10 shows "13 are gone"
+	golden stack-80x24.txt
+	tm resize-window -x 120 -y 30
+	wait_until 10 eval '[ "$(screen | wc -l)" -eq 30 ]'
 	keys / i m a g e
 	wait_screen "filter: image_"
 	keys Enter
@@ -382,7 +387,7 @@ golden_views() { # COLUMNS ROWS
 	wait_screen "lost 0"
 	go_and_wait
 	go
-	wait_screen "ended after [0-9.]* s: the last picture"
+	wait_screen "ended after [0-9.]* s "
 	on_the_screen " 64 KiB - 128 KiB .* $((139 + 149)) "
 	keys 5
 	wait_screen "PID $PID ended with status 0"

@@ -164,7 +164,7 @@ static void draw_tabs(struct mw_tui *tui, const struct mw_canvas *c)
 	tui->tab_x[MW_VIEWS] = x;
 	if (t->now.ended)
 		mw_draw_right(c, 3, x + 1, c->cols - x - 2, MW_INK_BAD,
-			      " ended after %.1f s: the last picture ", t->ended_at);
+			      " ended after %.1f s ", t->ended_at);
 	else
 		mw_draw_right(c, 3, x + 1, c->cols - x - 2, MW_INK_DIM, "%s",
 			      mw_tui_window_words(tui));

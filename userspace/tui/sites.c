@@ -138,8 +138,39 @@ static void add_line(struct mw_tui *tui, const struct mw_tui_site *site, int fra
 	tui->site_lines[tui->site_line_count++] = (struct mw_site_line){site, site->id, frame};
 }
 
+enum { INDENT = 4, SENTENCE_LINES = 8 };
+
+/*
+ * Where the line after the first of TEXT begins, broken at a space, for WIDTH columns; LEN bytes are
+ * of the first line. Sentences are ASCII but for names: bytes are columns enough.
+ */
+static const char *next_line(const char *text, int width, int *len)
+{
+	int n = (int)strlen(text), cut = width > 20 ? width : 20;
+
+	*len = n;
+	if (n <= cut)
+		return text + n;
+	while (cut > 1 && text[cut] != ' ')
+		cut--;
+	*len = cut > 1 ? cut : width;
+	return text + *len + (text[*len] == ' ');
+}
+
+static void add_sentence(struct mw_tui *tui, const struct mw_tui_site *site, const char *text)
+{
+	int len;
+
+	for (int i = 0; *text && i < SENTENCE_LINES; i++) {
+		add_line(tui, site, MW_SITE_SENTENCE - i);
+		text = next_line(text, tui->cols - INDENT - 1, &len);
+	}
+}
+
 static void make_lines(struct mw_tui *tui)
 {
+	const struct mw_tui_suspect *suspect;
+
 	tui->site_line_count = 0;
 	for (size_t i = 0; i < tui->site_count; i++) {
 		const struct mw_tui_site *site = tui->site_list[i];
@@ -147,8 +178,9 @@ static void make_lines(struct mw_tui *tui)
 		add_line(tui, site, MW_SITE_NO_FRAME);
 		if (!is_open(tui, site->id))
 			continue;
-		if (suspect_of(tui, site->id))
-			add_line(tui, site, MW_SITE_SENTENCE);
+		suspect = suspect_of(tui, site->id);
+		if (suspect)
+			add_sentence(tui, site, suspect->sentence);
 		for (uint32_t f = 0; f < site->frame_count; f++)
 			add_line(tui, site, (int)f);
 	}
@@ -274,22 +306,33 @@ static void draw_frame(const struct mw_canvas *c, int y, const struct mw_tui_sit
 	mw_draw(c, y, 8, c->cols, ink, "%s  %s", kind, mw_frame_format(f, name, sizeof(name)));
 }
 
+static void draw_sentence(const struct mw_tui *tui, const struct mw_canvas *c, int y,
+			  const struct mw_site_line *line, enum mw_ink ink)
+{
+	const struct mw_tui_suspect *suspect = suspect_of(tui, line->id);
+	const char *text = suspect ? suspect->sentence : "", *next;
+	int len = 0;
+
+	next = next_line(text, tui->cols - INDENT - 1, &len);
+	for (int i = MW_SITE_SENTENCE; i > line->frame; i--) {
+		text = next;
+		next = next_line(text, tui->cols - INDENT - 1, &len);
+	}
+	mw_draw_fill(c, y, ink);
+	mw_draw(c, y, INDENT, c->cols, ink == MW_INK_PLAIN ? MW_INK_WARN : ink, "%.*s", len, text);
+}
+
 static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size_t i)
 {
 	const struct mw_site_line *line = &tui->site_lines[i];
 	enum mw_ink ink = i == tui->cursor[MW_VIEW_SITES].selected ? MW_INK_SELECTED : MW_INK_PLAIN;
-	const struct mw_tui_suspect *suspect;
 
-	if (line->frame == MW_SITE_NO_FRAME) {
+	if (line->frame == MW_SITE_NO_FRAME)
 		draw_site(tui, c, y, line->site, ink);
-	} else if (line->frame == MW_SITE_SENTENCE) {
-		suspect = suspect_of(tui, line->id);
-		mw_draw_fill(c, y, ink);
-		mw_draw(c, y, 4, c->cols, ink == MW_INK_PLAIN ? MW_INK_WARN : ink, "%s",
-			suspect ? suspect->sentence : "");
-	} else {
+	else if (line->frame <= MW_SITE_SENTENCE)
+		draw_sentence(tui, c, y, line, ink);
+	else
 		draw_frame(c, y, line->site, line->frame, ink);
-	}
 }
 
 static void draw(struct mw_tui *tui, const struct mw_canvas *c)

@@ -151,11 +151,14 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 {
 	const struct mw_tui_target *t = mw_tui_shown(tui);
 	int tracks_shown = tui->state->mode == MW_MODE_GROWTH ? TRACKS - 1 : TRACKS;
-	int events = c->rows / 5, rows = (c->rows - events - 3) / tracks_shown, y = 0;
+	int events = t->event_count < 3 ? 3 : (int)t->event_count, rows, y = 0;
 	double from, to;
 	struct mw_canvas list;
 	char span[MW_UNIT_BUF];
 
+	/* What events leave, and they get a fifth at most. */
+	events = events < c->rows / 5 ? events : c->rows / 5;
+	rows = (c->rows - events - 3) / tracks_shown;
 	if (rows < 1)
 		rows = 1;
 	span_of(t, &from, &to);

@@ -36,6 +36,7 @@ struct mw_tui *mw_tui__open(struct mw_tui_state *state, const struct mw_tui_opti
 		return NULL;
 	}
 	mw_theme__init(&tui->theme, options->color);
+	tui->cols = COLS;
 	mw_tui__recalc(tui);
 	return tui;
 }
@@ -182,6 +183,11 @@ void mw_tui__compose(struct mw_tui *tui)
 	struct mw_canvas part;
 	int log;
 
+	/* What was broken into lines for another width is done again. */
+	if (tui->cols != COLS) {
+		tui->cols = COLS;
+		mw_tui__recalc(tui);
+	}
 	werase(stdscr);
 	if (!draw_too_small(&screen)) {
 		log = log_rows(tui, screen.rows - MW_HEADER_ROWS - 1);

@@ -27,10 +27,11 @@ struct mw_cursor {
 struct mw_site_line {
 	const struct mw_tui_site *site; /* of the sites that recalc saw; new ones make it stale */
 	uint32_t id;
-	int frame; /* -2: the site itself, -1: the sentence, else the frame */
+	int frame; /* from 0 on; below, one of these: */
 };
 
-enum { MW_SITE_NO_FRAME = -2, MW_SITE_SENTENCE = -1 };
+/* The site itself; a suspect's sentence, whose further lines are MW_SITE_SENTENCE - 1, - 2, … */
+enum { MW_SITE_NO_FRAME = -1, MW_SITE_SENTENCE = -2 };
 
 /* A line of the ledger's tree. */
 struct mw_owner_line {
@@ -65,6 +66,7 @@ struct mw_tui {
 	double message_until;
 	int tab_x[MW_VIEWS + 1]; /* columns where the tabs begin, for clicks */
 	int body_y, body_rows;
+	int cols; /* of the screen, for what is broken into lines */
 	/* Sites */
 	struct mw_site_line *site_lines;
 	size_t site_line_count, site_line_capacity;
