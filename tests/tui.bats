@@ -387,7 +387,7 @@ golden_views() { # COLUMNS ROWS
 	wait_screen "lost 0"
 	go_and_wait
 	go
-	wait_screen "ended after [0-9.]* s "
+	wait_screen "ended after [0-9.]* s"
 	on_the_screen " 64 KiB - 128 KiB .* $((139 + 149)) "
 	keys 5
 	wait_screen "PID $PID ended with status 0"
