@@ -192,7 +192,7 @@ struct mw_py_walk {
 	uint64_t code_type;   /* address of PyCode_Type; 0: not known */
 	uint32_t version;     /* MW_PY_VERSION */
 	uint16_t interp_next, interp_threads;
-	uint16_t tstate_next, tstate_thread_id, tstate_frame, tstate_status;
+	uint16_t tstate_next, tstate_interp, tstate_thread_id, tstate_frame, tstate_status;
 	uint16_t cframe_frame; /* in what tstate_frame points to; MW_PY_NONE: that is the frame itself */
 	uint16_t frame_previous, frame_code, frame_instr, frame_owner, frame_is_entry;
 	uint16_t frame_size, code_size; /* bytes of them that are read */

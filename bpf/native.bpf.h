@@ -7,7 +7,7 @@
 #ifndef MW_NATIVE_BPF_H
 #define MW_NATIVE_BPF_H
 
-#include "bpf/memwhere.h"
+#include "bpf/walker.bpf.h"
 
 enum { MAP_STEPS = 15, ROW_STEPS = 21 }; /* log2 of the tables' sizes, and one */
 
@@ -63,10 +63,6 @@ __noinline __u64 mw_unwind_row(__u64 addr, __u64 maps)
 	}
 	return found.number;
 }
-
-struct mw_registers {
-	__u64 ip, sp, bp;
-};
 
 static __always_inline bool read_word(__u64 addr, __u64 *value)
 {
@@ -141,33 +137,45 @@ static __always_inline bool step_by_row(struct mw_registers *r, struct mw_unwind
 }
 
 /*
- * The frames from registers R on into STACK. IS_RETURN: R's ip is a return address, so the call
- * before it is meant.
+ * The frame of the running thread's registers into its stack, the N-th, and on to its caller. 0: that
+ * was the last; else, whether the caller's ip is a return address, so that the call before it is
+ * meant.
  */
-static __always_inline void mw_walk_native(struct mw_stack *stack, struct mw_registers r, __u64 maps,
-					   bool is_return)
+enum { NATIVE_END, NATIVE_RETURN, NATIVE_EXACT };
+
+__noinline __u32 mw_native_step(__u32 n, __u64 maps, __u32 how)
 {
-	__u32 n;
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct mw_walker *w = bpf_map_lookup_elem(&walkers, &tid);
+	union {
+		__u64 number;
+		struct mw_unwind_row row;
+	} found;
 	bool cut = false;
+	__u64 pc;
 
-	for (n = 0; n < MW_NATIVE_FRAMES; n++) {
-		union {
-			__u64 number;
-			struct mw_unwind_row row;
-		} found;
-		__u64 pc = r.ip - is_return;
+	if (!w || n >= MW_NATIVE_FRAMES)
+		return NATIVE_END;
+	pc = w->registers.ip - (how == NATIVE_RETURN);
+	w->stack.native[n] = pc;
+	w->stack.native_count = n + 1;
+	found.number = mw_unwind_row(pc, maps);
+	if (step_by_row(&w->registers, found.row, &cut))
+		return found.row.rule == MW_CFA_SIGNAL ? NATIVE_EXACT : NATIVE_RETURN;
+	if (cut)
+		w->stack.flags |= MW_STACK_NATIVE_CUT;
+	return NATIVE_END;
+}
 
-		stack->native[n] = pc;
-		found.number = mw_unwind_row(pc, maps);
-		is_return = found.row.rule != MW_CFA_SIGNAL;
-		if (!step_by_row(&r, found.row, &cut))
-			break;
-	}
-	stack->native_count = n < MW_NATIVE_FRAMES ? n + 1 : n;
-	if (n == MW_NATIVE_FRAMES)
-		stack->flags |= MW_STACK_TRUNCATED;
-	else if (cut)
-		stack->flags |= MW_STACK_NATIVE_CUT;
+/* The native frames from the walker's registers on into its stack. */
+static __always_inline void mw_walk_native(struct mw_walker *w, __u64 maps, bool is_return)
+{
+	__u32 how = is_return ? NATIVE_RETURN : NATIVE_EXACT;
+
+	for (__u32 n = 0; n < MW_NATIVE_FRAMES && how; n++)
+		how = mw_native_step(n, maps, how);
+	if (how)
+		w->stack.flags |= MW_STACK_TRUNCATED;
 }
 
 #endif

@@ -4,8 +4,7 @@
  * counters each. Userspace gets each new stack once and reads the counters when a report is due.
  */
 #include "bpf/site.bpf.h"
-#include "bpf/native.bpf.h"
-#include "bpf/python.bpf.h"
+#include "bpf/walker.bpf.h"
 
 /*
  * One a thread: programs may be preempted by another task's, so a CPU's scratch would be torn.
@@ -25,6 +24,9 @@ struct {
 	__type(key, __u32);
 	__type(value, struct mw_walker);
 } no_walker SEC(".maps");
+
+#include "bpf/native.bpf.h"
+#include "bpf/python.bpf.h"
 
 /* log2(1 + i / 64) in units of 2^-16, for mw_draw_period(); entry 64 is for the interpolation. */
 const volatile __u32 mw_log2_table[MW_LOG2_STEPS + 1];
@@ -195,9 +197,7 @@ __noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, kind = what & MW_TAKE_KIND, index;
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
 	struct mw_counts *c = mw_counts_of(what >> 32);
-	struct mw_registers registers = {ip, sp, bp};
 	struct mw_walker *w;
-	struct mw_py_walk *py;
 	__u64 now = bpf_ktime_get_ns();
 	bool leaf = what & MW_TAKE_LEAF;
 
@@ -215,12 +215,12 @@ __noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)
 	w->stack.flags = 0;
 	w->stack.native_count = 0;
 	w->stack.python_count = 0;
+	w->registers.ip = ip;
+	w->registers.sp = sp;
+	w->registers.bp = bp;
 	index = proc->python;
-	if (index) {
-		py = bpf_map_lookup_elem(&pythons, &index);
-		if (py)
-			mw_walk_python(w, py, thread_pointer(), now, leaf ? 1 : MW_PY_FRAMES);
-	}
+	if (index)
+		mw_walk_python(w, index, thread_pointer(), now, leaf ? 1 : MW_PY_FRAMES);
 	if (leaf) {
 		w->stack.flags = 0; /* it is not meant to be whole */
 		if (!w->stack.python_count) {
@@ -228,8 +228,7 @@ __noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)
 			w->stack.native_count = 1;
 		}
 	} else {
-		mw_walk_native(&w->stack, registers,
-			       (__u64)proc->maps_first << 32 | proc->maps_count,
+		mw_walk_native(w, (__u64)proc->maps_first << 32 | proc->maps_count,
 			       what & MW_TAKE_RETURN);
 	}
 	return intern(w, c);

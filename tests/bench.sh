@@ -74,9 +74,10 @@ ratio() { # NAME TARGET: what memleak adds, over what NAME adds
 
 case ${SECTION:-all} in
 all | trace) ;;
+sites) exec env BUILD="$BUILD" python3 tests/bench_sites.py ;;
 heap | python) exec env BUILD="$BUILD" python3 tests/bench_heap.py "$SECTION" ;;
 tui) exec python3 tests/bench_tui.py "$MW" "$BUILD/tests/tui_replay" "$BUILD/tests/workloads/pairs" ;;
-*) echo "SECTION is one of: all trace heap python tui" >&2; exit 2 ;;
+*) echo "SECTION is one of: all trace sites heap python tui" >&2; exit 2 ;;
 esac
 
 echo "malloc(100)/free loop, ns a pair"
@@ -102,6 +103,7 @@ kill $target
 target=
 
 [ "${SECTION:-all}" = all ] || exit 0
+BUILD=$BUILD python3 tests/bench_sites.py
 for section in heap python; do
 	BUILD=$BUILD python3 tests/bench_heap.py $section
 done

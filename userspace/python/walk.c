@@ -40,6 +40,7 @@ static bool fill(struct mw_py_walk *walk, const struct mw_py_layout *l)
 	walk->version = l->version;
 	walk->interp_next = offset_of(l->interp_next);
 	walk->interp_threads = offset_of(l->interp_threads);
+	walk->tstate_interp = offset_of(l->tstate_interp);
 	walk->tstate_next = offset_of(l->tstate_next);
 	walk->tstate_thread_id = offset_of(l->tstate_thread_id);
 	walk->tstate_frame = offset_of(frame);

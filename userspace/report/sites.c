@@ -27,19 +27,44 @@ static const struct {
 	{MW_SITE_UNMATCHED, "the order of native and Python frames is not certain"},
 };
 
-/* "12.4 MiB ±0.8" of what the ranking is by. */
-static void print_amount(FILE *out, const struct mw_sites_view *view,
-			 const struct mw_site_stats *site)
+/*
+ * The sites to show. A target that does not grow, or not yet, has others: then those that allocate
+ * most follow.
+ */
+static size_t collect(const struct mw_sites_view *view, const struct mw_site_stats **out,
+		      size_t *ranked)
 {
-	double key = mw_site_key(site, view->order), error = mw_site_error(site);
+	const struct mw_site_stats *more[TOP_MAX];
+	size_t max = view->top < TOP_MAX ? view->top : TOP_MAX, n, m;
+
+	n = mw_sites__top(view->sites, view->target, view->order, out, max);
+	*ranked = n;
+	if (view->order != MW_SITES_BY_GROWTH)
+		return n;
+	m = mw_sites__top(view->sites, view->target, MW_SITES_BY_BYTES, more, max);
+	for (size_t i = 0; i < m && n < max; i++) {
+		size_t k = 0;
+
+		while (k < *ranked && out[k] != more[i])
+			k++;
+		if (k == *ranked)
+			out[n++] = more[i];
+	}
+	return n;
+}
+
+/* "12.4 MiB ±0.8" of what the ranking is by. */
+static void print_amount(FILE *out, enum mw_site_order order, const struct mw_site_stats *site)
+{
+	double key = mw_site_key(site, order), error = mw_site_error(site);
 	char size[MW_UNIT_BUF], more[MW_UNIT_BUF];
 
-	if (view->order == MW_SITES_BY_ALLOCS) {
+	if (order == MW_SITES_BY_ALLOCS) {
 		fprintf(out, "%8s", mw_format_count(size, (uint64_t)key));
 		return;
 	}
 	fprintf(out, "%10s", mw_format_size(size, (uint64_t)key));
-	if (view->order == MW_SITES_BY_OUTSTANDING && error > 0)
+	if (order == MW_SITES_BY_OUTSTANDING && error > 0)
 		fprintf(out, " ±%s", mw_format_size(more, (uint64_t)error));
 }
 
@@ -59,13 +84,13 @@ static void print_counts(FILE *out, const struct mw_site_stats *site)
 		fprintf(out, ", %s faulted in", mw_format_size(a, (uint64_t)t->fault_bytes));
 }
 
-static void print_site(FILE *out, const struct mw_sites_view *view, const struct mw_site_stats *site,
-		       bool color)
+static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site_order order,
+		       const struct mw_site_stats *site, bool color)
 {
 	const struct mw_frame *leaf = mw_site_leaf(site);
 	char text[WIDTH];
 
-	print_amount(out, view, site);
+	print_amount(out, order, site);
 	fprintf(out, "  %s%s%s", color ? "\033[1m" : "",
 		leaf ? mw_frame_format(leaf, text, sizeof(text)) : "?", color ? "\033[0m" : "");
 	print_counts(out, site);
@@ -83,15 +108,16 @@ void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool col
 {
 	const struct mw_site_stats *top[TOP_MAX];
 	struct mw_suspect suspects[SUSPECTS_MAX];
-	size_t n = mw_sites__top(view->sites, view->target, view->order, top,
-				 view->top < TOP_MAX ? view->top : TOP_MAX);
+	size_t ranked, n = collect(view, top, &ranked);
 
 	for (size_t i = 0; i < n; i++) {
-		if (i)
+		enum mw_site_order order = i < ranked ? view->order : MW_SITES_BY_BYTES;
+
+		if (i && i != ranked)
 			fprintf(out, "%*s", INDENT, "");
 		else
-			fprintf(out, "  %-11s", mw_site_order_name(view->order));
-		print_site(out, view, top[i], color);
+			fprintf(out, "  %-11s", mw_site_order_name(order));
+		print_site(out, view, order, top[i], color);
 	}
 	n = mw_suspects__find(view->sites, view->target, view->elapsed, suspects, SUSPECTS_MAX);
 	for (size_t i = 0; i < n; i++)
@@ -146,8 +172,7 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 	const struct mw_site_stats *top[TOP_MAX];
 	struct mw_suspect found[SUSPECTS_MAX];
 	json_t *sites = json_array(), *suspects = json_array();
-	size_t n = mw_sites__top(view->sites, view->target, view->order, top,
-				 view->top < TOP_MAX ? view->top : TOP_MAX);
+	size_t ranked, n = collect(view, top, &ranked);
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(sites, site(top[i]));

@@ -77,6 +77,22 @@ static void configure(struct mw_tracer *tracer)
 					      (enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
 }
 
+/* How much the verifier had to look at: what loading takes is mostly this. */
+static void tell_programs(const struct mw_tracer *tracer)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, tracer->bpf->obj) {
+		struct bpf_prog_info info = {0};
+		uint32_t len = sizeof(info);
+
+		if (bpf_program__fd(prog) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			mw_detail("BPF program %s: %u instructions verified", bpf_program__name(prog),
+				  info.verified_insns);
+	}
+}
+
 static int load(struct mw_tracer *tracer, struct mw_err *err)
 {
 	int ret;
@@ -96,6 +112,7 @@ static int load(struct mw_tracer *tracer, struct mw_err *err)
 				  strerror(-ret),
 				  tracer->options.mode != MW_MODE_GROWTH ?
 				  "; --mode growth needs less of it" : "");
+	tell_programs(tracer);
 	return 0;
 }
 
