@@ -9,7 +9,7 @@ DESTDIR	?=
 CC	?= gcc
 CLANG	?= clang
 BPFTOOL	?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
-PKGS	:= libbpf libelf libdw jansson
+PKGS	:= libbpf libelf libdw jansson ncursesw
 
 # clang before 19 doesn't know -Wformat-signedness.
 WARN	:= -Wall -Wextra -Werror -Wshadow -Wvla $(shell $(CC) -Werror -Wformat-signedness -x c -c \
@@ -132,8 +132,14 @@ $(BUILD)/tests/workloads/%: tests/workloads/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O1 -g -std=gnu11 -Wall -Wextra -D_GNU_SOURCE -fno-builtin -o $@ $< -lpthread
 
+# A recorded session for the screen; it links the rooms.
+$(BUILD)/tests/tui_replay: tests/tui_replay.c $(LIB_OBJS)
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -I. -MMD -MP $(LDFLAGS) -o $@ $< $(LIB_OBJS) $(LIBS)
+
 unit-bins: $(UNIT_BINS) $(UNIT_TOOLS)
-workloads: $(WORK_BINS)
+workloads: $(WORK_BINS) $(BUILD)/tests/tui_replay
 
 deps:
 	sh tests/deps.sh
@@ -195,4 +201,4 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY: $(BPF_OBJS)
--include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d) $(UNIT_TOOLS:=.d)
+-include $(BUILD)/userspace/python/gen_layouts.d $(LIB_OBJS:.o=.d) $(ENGINE_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_BINS:=.d) $(UNIT_TOOLS:=.d) $(BUILD)/tests/tui_replay.d

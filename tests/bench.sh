@@ -76,7 +76,8 @@ case ${SECTION:-all} in
 all | trace) ;;
 sites) exec env BUILD="$BUILD" python3 tests/bench_sites.py ;;
 heap | python) exec env BUILD="$BUILD" python3 tests/bench_heap.py "$SECTION" ;;
-*) echo "SECTION is one of: all trace sites heap python" >&2; exit 2 ;;
+tui) exec python3 tests/bench_tui.py "$MW" "$BUILD/tests/tui_replay" "$BUILD/tests/workloads/pairs" ;;
+*) echo "SECTION is one of: all trace sites heap python tui" >&2; exit 2 ;;
 esac
 
 echo "malloc(100)/free loop, ns a pair"
@@ -106,3 +107,5 @@ BUILD=$BUILD python3 tests/bench_sites.py
 for section in heap python; do
 	BUILD=$BUILD python3 tests/bench_heap.py $section
 done
+echo "the screen"
+python3 tests/bench_tui.py "$MW" "$BUILD/tests/tui_replay" "$BUILD/tests/workloads/pairs"

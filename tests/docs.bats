@@ -83,11 +83,3 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 	make -s -C "$DOCS/.." BUILD="$BUILD" DESTDIR="$BATS_TEST_TMPDIR/root" PREFIX=/usr uninstall
 	[ -z "$(find "$BATS_TEST_TMPDIR/root" -type f)" ]
 }
-
-@test "the live command redraws in place on a terminal and restores nothing it didn't change" {
-	"$WORK/pairs" 64 3>&- &
-	STARTED+=($!)
-	script -qec "$MW live -n 2 -i 0.2 $!" /dev/null >"$BATS_TEST_TMPDIR/screen" </dev/null
-	grep -q $'\033\[H\033\[J' "$BATS_TEST_TMPDIR/screen"
-	grep -q 'requests' "$BATS_TEST_TMPDIR/screen"
-}

@@ -9,10 +9,10 @@
 #include "cmd/cmd.h"
 
 const struct mw_command mw_commands[] = {
-	{"live", MW_CMD_LIVE, "PID|NAME [options]",
+	{"live", MW_CMD_LIVE, "PID|NAME [PID|NAME ...] [options]",
 	 "Watch a running process's allocations on a screen that refreshes itself",
-	 "Attaches to the running process without stopping or restarting it and draws the same\n"
-	 "numbers as `memwhere stat`, in place, until Ctrl-C.",
+	 "Attaches to the running process without stopping or restarting it and draws sizes, the split\n"
+	 "by kind of memory, sites with their stacks, the ledger and a timeline. ? shows the keys.",
 	 mw_cmd_live},
 	{"stat", MW_CMD_STAT, "PID|NAME [PID|NAME ...] [options]",
 	 "Print which sizes a running process allocates, and from where, an interval a block",

@@ -4,6 +4,7 @@
 
 #include "heap/ptmalloc_layout.h"
 #include "image/smaps.h"
+#include "heap/block.h"
 #include "ledger/ledger.h"
 #include "tests/unit/test.h"
 

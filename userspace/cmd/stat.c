@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* `stat` and, until it gets its own screen, `live`: watch processes, report every interval. */
+/* `stat`: watch processes, report every interval. */
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -10,14 +10,11 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/watch.h"
 #include "image/procstat.h"
 #include "report/stat.h"
 #include "trace/privilege.h"
-#include "trace/tracer.h"
-#include "util/cleanup.h"
-#include "util/file.h"
 #include "util/log.h"
-#include "util/text.h"
 #include "util/units.h"
 
 enum { EVENTS_KEPT = 64 };
@@ -32,9 +29,7 @@ struct watched {
 
 struct watch {
 	const struct mw_options *opt;
-	enum mw_mode mode;
-	double max_overhead; /* share of the target's time, 0: no limit */
-	bool live;
+	struct mw_tracer_options options;
 	struct mw_tracer *tracer;
 	struct watched *targets;
 	size_t count;
@@ -58,49 +53,6 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
-static enum mw_mode mode_named(const char *word)
-{
-	return !strcmp(word, "growth") ? MW_MODE_GROWTH :
-	       !strcmp(word, "sizes")  ? MW_MODE_SIZES :
-					 MW_MODE_EXACT;
-}
-
-/*
- * Which probes, and what they may cost: SHARE of the target's time, 0: no limit. A mode that is asked for
- * by its name has no limit unless that is asked for, too.
- */
-static int parse_mode(const struct mw_options *opt, enum mw_mode *mode, double *share,
-		      struct mw_err *err)
-{
-	const char *word = opt->mode, *limit = opt->max_overhead;
-	bool is_auto = !strcmp(word, "auto");
-	char *end = NULL;
-
-	*share = is_auto ? 0.02 : 0;
-	*mode = is_auto ? MW_MODE_EXACT : mode_named(word);
-	if (!limit)
-		return 0;
-	if (!strcmp(limit, "unlimited")) {
-		*share = 0;
-		return 0;
-	}
-	*share = strtod(limit, &end) / 100;
-	if (end == limit || (*end && strcmp(end, "%")) || !(*share >= 0 && *share <= 1))
-		return mw_err_set(err, -EINVAL, "usage", "max-overhead",
-				  "'%.40s' is neither a percentage nor 'unlimited'", limit);
-	if (*share == 0)
-		*mode = MW_MODE_GROWTH;
-	return 0;
-}
-
-static enum mw_sites_mode parse_sites(const char *word)
-{
-	return !strcmp(word, "none") ? MW_SITES_NONE :
-	       !strcmp(word, "leaf") ? MW_SITES_LEAF :
-	       !strcmp(word, "all")  ? MW_SITES_ALL :
-				       MW_SITES_SAMPLED;
-}
-
 /* By what the mode can know: what is not freed yet, what was allocated, what the kernel gave. */
 static enum mw_site_order parse_order(const char *word, enum mw_mode mode,
 				      const struct mw_sample *now)
@@ -116,17 +68,6 @@ static enum mw_site_order parse_order(const char *word, enum mw_mode mode,
 				       MW_SITES_BY_GROWTH;
 }
 
-static void read_name(struct watched *target)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[64];
-	size_t len;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", target->pid);
-	if (!mw_file_read(path, 4096, &text, &len) && text)
-		mw_text_clean(target->name, sizeof(target->name), text, strcspn(text, "\n"));
-}
-
 static void on_happening(const struct mw_happening *what, unsigned int index, void *arg)
 {
 	struct watch *watch = arg;
@@ -137,7 +78,7 @@ static void on_happening(const struct mw_happening *what, unsigned int index, vo
 	else
 		target->events_dropped++;
 	if (what->kind == MW_HAPPENED_EXEC && (pid_t)what->pid == target->pid)
-		read_name(target);
+		mw_cmd_process_name(target->pid, target->name, sizeof(target->name));
 }
 
 static int report(struct watch *watch, struct watched *target, bool total)
@@ -146,7 +87,7 @@ static int report(struct watch *watch, struct watched *target, bool total)
 	struct mw_stat_report r = {
 		.pid = target->pid,
 		.name = target->name,
-		.mode = watch->mode,
+		.mode = watch->options.mode,
 		.interval = &interval,
 		.total = &target->now,
 		.rss_change = (int64_t)(target->now.rss - target->last.rss),
@@ -157,7 +98,7 @@ static int report(struct watch *watch, struct watched *target, bool total)
 			.sites = mw_tracer__sites(watch->tracer),
 			.target = (uint32_t)(target - watch->targets),
 			.elapsed = target->now.elapsed,
-			.order = parse_order(watch->opt->by, watch->mode, &target->now),
+			.order = parse_order(watch->opt->by, watch->options.mode, &target->now),
 			.top = watch->opt->top,
 			.stacks = watch->opt->stacks,
 			.exact = strcmp(watch->opt->sites, "sampled") != 0,
@@ -175,9 +116,6 @@ static int report_interval(struct watch *watch)
 {
 	int ret = 0;
 
-	/* Home, and clear what is left of the last picture. */
-	if (watch->live)
-		fputs("\033[H\033[J", watch->out);
 	ret = mw_tracer__read_sites(watch->tracer);
 	for (size_t i = 0; !ret && i < watch->count; i++) {
 		struct watched *target = &watch->targets[i];
@@ -247,28 +185,18 @@ static void tell_cost(const struct watch *watch)
 static int watch_targets(struct watch *watch, struct mw_err *err)
 {
 	const struct mw_options *opt = watch->opt;
-	struct mw_tracer_options options = {
-		.mode = watch->mode,
-		.max_overhead = watch->max_overhead,
-		.follow = opt->follow,
-		.min_size = opt->min_size,
-		.max_size = opt->max_size,
-		.max_outstanding = opt->max_outstanding,
-		.ring_size = opt->ring_size,
-		.sites = parse_sites(opt->sites),
-		.sample_period = opt->sample,
-	};
 	int ret;
 
 	catch_signals();
-	watch->tracer = mw_tracer__open(&options, err);
+	watch->tracer = mw_tracer__open(&watch->options, err);
 	if (!watch->tracer)
 		return err->code ? err->code : -errno;
 	for (size_t i = 0; i < watch->count; i++) {
 		ret = mw_tracer__add(watch->tracer, watch->targets[i].pid, err);
 		if (ret < 0)
 			return ret;
-		read_name(&watch->targets[i]);
+		mw_cmd_process_name(watch->targets[i].pid, watch->targets[i].name,
+				    sizeof(watch->targets[i].name));
 	}
 	ret = mw_tracer__start(watch->tracer, on_happening, watch, err);
 	if (ret)
@@ -290,10 +218,10 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 	return 0;
 }
 
-static int watch_command(const struct mw_options *opt, bool live)
+int mw_cmd_stat(const struct mw_options *opt)
 {
 	struct mw_err err = {0};
-	struct watch watch = {.opt = opt, .live = live};
+	struct watch watch = {.opt = opt};
 	int ret = 0;
 
 	if (!opt->argc) {
@@ -301,7 +229,7 @@ static int watch_command(const struct mw_options *opt, bool live)
 			   opt->command->name, opt->command->args);
 		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 	}
-	if (parse_mode(opt, &watch.mode, &watch.max_overhead, &err))
+	if (mw_cmd_tracer_options(opt, &watch.options, &err))
 		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 	mw_cmd_log_to_stderr(opt);
 	watch.count = (size_t)opt->argc;
@@ -310,7 +238,7 @@ static int watch_command(const struct mw_options *opt, bool live)
 		ret = mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
 	/* Before anything is looked at: what a user without privileges needs to hear first. */
 	if (!ret)
-		ret = mw_privilege_check(watch.mode != MW_MODE_GROWTH, &err);
+		ret = mw_privilege_check(watch.options.mode != MW_MODE_GROWTH, &err);
 	for (size_t i = 0; !ret && i < watch.count; i++)
 		ret = mw_cmd_find_process(opt->argv[i], &watch.targets[i].pid, &err);
 	if (!ret) {
@@ -324,7 +252,6 @@ static int watch_command(const struct mw_options *opt, bool live)
 			.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
 			.verbose = opt->verbose,
 		};
-		watch.live = live && !opt->json && isatty(fileno(watch.out));
 		ret = watch_targets(&watch, &err);
 		if (!ret)
 			ret = mw_cmd_output_close(opt, watch.out, &err);
@@ -335,14 +262,4 @@ static int watch_command(const struct mw_options *opt, bool live)
 		return mw_cmd_fail(opt, strcmp(err.name, "usage") ? MW_EXIT_FAILURE : MW_EXIT_USAGE,
 				   &err);
 	return MW_EXIT_OK;
-}
-
-int mw_cmd_stat(const struct mw_options *opt)
-{
-	return watch_command(opt, false);
-}
-
-int mw_cmd_live(const struct mw_options *opt)
-{
-	return watch_command(opt, true);
 }

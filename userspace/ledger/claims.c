@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/block.h"
 #include "ledger/ledger.h"
 #include "util/array.h"
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/block.h"
 #include "ledger/ledger.h"
 #include "util/array.h"
 #include "util/text.h"

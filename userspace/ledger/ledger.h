@@ -8,9 +8,10 @@
 
 #include <stdint.h>
 
-#include "heap/block.h"
 #include "image/image.h"
 #include "util/err.h"
+
+struct mw_blocks;
 
 struct mw_ledger_entry {
 	char owner[80];	   /* "glibc/free/bin"; safe to print */

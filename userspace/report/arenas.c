@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "report/arenas.h"
-#include "report/bar.h"
 #include "report/json.h"
+#include "util/bar.h"
 #include "util/units.h"
 
 enum { BAR = 20, STEPS = 6 };

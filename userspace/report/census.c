@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "report/arenas.h"
-#include "report/bar.h"
 #include "report/census.h"
 #include "report/json.h"
+#include "util/bar.h"
 #include "util/units.h"
 
 enum { BAR = 16, SHOWN = 40 };

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/bar.h"
 #include "report/json.h"
 #include "report/ledger.h"
+#include "util/bar.h"
 #include "util/cleanup.h"
 #include "util/units.h"
 

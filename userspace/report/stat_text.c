@@ -3,12 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
-#include "report/bar.h"
+#include "model/words.h"
 #include "report/stat.h"
 #include "trace/allocator.h"
+#include "util/bar.h"
 #include "util/units.h"
 
 enum { BAR_WIDTH = 32 };
@@ -71,42 +71,14 @@ static void print_calls(FILE *out, const struct mw_stat_report *r,
 	fputc('\n', out);
 }
 
-/* Classes join into rows that double: 1-16, 17-32, 33-64, … */
-static unsigned int row_of_class(unsigned int class)
-{
-	uint64_t low, high;
-
-	mw_class_bounds(class, &low, &high);
-	return high <= 16 ? (high ? 1 : 0) : mw_log2(high - 1) - 2;
-}
-
-static void row_label(char *buf, size_t size, unsigned int row)
-{
-	char low[MW_UNIT_BUF], high[MW_UNIT_BUF];
-	uint64_t end = 8ULL << row;
-
-	if (row <= 1) {
-		snprintf(buf, size, "%s", row ? "1 - 16 B" : "0 B");
-		return;
-	}
-	mw_format_size(low, end / 2);
-	mw_format_size(high, end);
-	/* "1.0 KiB" is "1 KiB" here: the bounds are powers of two. */
-	for (char *p = low; (p = strstr(p, ".0"));)
-		memmove(p, p + 2, strlen(p + 2) + 1);
-	for (char *p = high; (p = strstr(p, ".0"));)
-		memmove(p, p + 2, strlen(p + 2) + 1);
-	snprintf(buf, size, "%s - %s", low, high);
-}
-
 static void print_sizes(FILE *out, const struct mw_stat_style *style, const struct mw_counts *c)
 {
-	struct mw_cell rows[64] = {{0}}, largest = {0};
-	unsigned int first = 64, last = 0;
+	struct mw_cell rows[MW_SIZE_ROWS] = {{0}}, largest = {0};
+	unsigned int first = MW_SIZE_ROWS, last = 0;
 
 	for (unsigned int class = 0; class < MW_CLASSES; class ++) {
 		struct mw_cell sum = mw_counts__alloc_class(c, class);
-		unsigned int row = row_of_class(class);
+		unsigned int row = mw_size_row(class);
 
 		if (!sum.count)
 			continue;
@@ -117,7 +89,7 @@ static void print_sizes(FILE *out, const struct mw_stat_style *style, const stru
 		if (row > last)
 			last = row;
 	}
-	for (unsigned int row = 0; row < 64; row++) {
+	for (unsigned int row = 0; row < MW_SIZE_ROWS; row++) {
 		if (rows[row].count > largest.count)
 			largest.count = rows[row].count;
 	}
@@ -127,7 +99,7 @@ static void print_sizes(FILE *out, const struct mw_stat_style *style, const stru
 	for (unsigned int row = first; row <= last; row++) {
 		char label[64], count[MW_UNIT_BUF], bytes[MW_UNIT_BUF], bar[MW_BAR_BUF];
 
-		row_label(label, sizeof(label), row);
+		mw_size_row_label(label, sizeof(label), row);
 		fprintf(out, "  %20s %10s %11s", label, mw_format_count(count, rows[row].count),
 			mw_format_size(bytes, rows[row].bytes));
 		if (rows[row].count)
@@ -141,7 +113,6 @@ static void print_sizes(FILE *out, const struct mw_stat_style *style, const stru
 
 static void print_placement(FILE *out, const struct mw_counts *c)
 {
-	static const char *const labels[] = {"brk heap", "thread arenas", "mmap", "other"};
 	struct mw_cell all = mw_counts__alloc(c);
 	bool any = false;
 
@@ -152,7 +123,7 @@ static void print_placement(FILE *out, const struct mw_counts *c)
 		if (!at.count)
 			continue;
 		fprintf(out, "%s%s %s, %s (%.1f %% of bytes)", any ? "; " : "  from       ",
-			labels[p], mw_format_count(count, at.count),
+			mw_place_label(p), mw_format_count(count, at.count),
 			mw_format_size(bytes, at.bytes),
 			all.bytes ? 100 * (double)at.bytes / (double)all.bytes : 0);
 		any = true;
@@ -186,36 +157,10 @@ static void print_thresholds(FILE *out, const struct mw_sample *now)
 
 static void print_event(FILE *out, const struct mw_happening *what)
 {
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
-	int status = (int)what->size;
+	char text[256];
 
-	fprintf(out, "  event      +%.3f s  ", what->elapsed);
-	switch (what->kind) {
-	case MW_HAPPENED_THRESHOLD:
-		fprintf(out, "mmap threshold %s -> %s", mw_format_size(a, what->old_value),
-			mw_format_size(b, what->new_value));
-		if (what->size)
-			fprintf(out, ", by the free of a mapping of %s",
-				mw_format_size(c, what->size));
-		break;
-	case MW_HAPPENED_FORK:
-		fprintf(out, "PID %" PRIu32 " forked PID %" PRIu64, what->pid, what->new_value);
-		break;
-	case MW_HAPPENED_EXEC:
-		fprintf(out, "PID %" PRIu32 " runs a new program", what->pid);
-		break;
-	case MW_HAPPENED_EXIT:
-		fprintf(out, "PID %" PRIu32 " ended", what->pid);
-		if (WIFSIGNALED(status))
-			fprintf(out, " by signal %d", WTERMSIG(status));
-		else
-			fprintf(out, " with status %d", WEXITSTATUS(status));
-		break;
-	case MW_HAPPENED_ALLOCATOR:
-		fprintf(out, "PID %" PRIu32 " loaded the allocator %s", what->pid, what->text);
-		break;
-	}
-	fputc('\n', out);
+	fprintf(out, "  event      +%.3f s  %s\n", what->elapsed,
+		mw_happening_format(text, sizeof(text), what));
 }
 
 static void print_lost(FILE *out, const struct mw_stat_style *style, const struct mw_counts *c)

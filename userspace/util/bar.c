@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
 
-#include "report/bar.h"
+#include "util/bar.h"
 
 char *mw_bar(char *buf, double share, unsigned int width, bool utf8)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef MW_REPORT_BAR_H
-#define MW_REPORT_BAR_H
+#ifndef MW_UTIL_BAR_H
+#define MW_UTIL_BAR_H
 
 #include <stdbool.h>
 #include <stddef.h>

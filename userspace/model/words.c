@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "model/words.h"
+#include "util/units.h"
+
+unsigned int mw_size_row(unsigned int class)
+{
+	uint64_t low, high;
+
+	mw_class_bounds(class, &low, &high);
+	return high <= 16 ? (high ? 1 : 0) : mw_log2(high - 1) - 2;
+}
+
+/* "1.0 KiB" is "1 KiB" here: the bounds are powers of two. */
+static void drop_fraction(char *text)
+{
+	for (char *p = text; (p = strstr(p, ".0"));)
+		memmove(p, p + 2, strlen(p + 2) + 1);
+}
+
+char *mw_size_row_label(char *buf, size_t size, unsigned int row)
+{
+	char low[MW_UNIT_BUF], high[MW_UNIT_BUF];
+	uint64_t end = 8ULL << row;
+
+	if (row <= 1) {
+		snprintf(buf, size, "%s", row ? "1 - 16 B" : "0 B");
+		return buf;
+	}
+	mw_format_size(low, end / 2);
+	mw_format_size(high, end);
+	drop_fraction(low);
+	drop_fraction(high);
+	snprintf(buf, size, "%s - %s", low, high);
+	return buf;
+}
+
+const char *mw_place_label(enum mw_place place)
+{
+	static const char *const labels[] = {"brk heap", "thread arenas", "mmap", "other"};
+
+	return place < MW_PLACES ? labels[place] : "?";
+}
+
+char *mw_happening_format(char *buf, size_t size, const struct mw_happening *what)
+{
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
+	int status = (int)what->size, n;
+
+	buf[0] = '\0';
+	switch (what->kind) {
+	case MW_HAPPENED_THRESHOLD:
+		n = snprintf(buf, size, "mmap threshold %s -> %s",
+			     mw_format_size(a, what->old_value), mw_format_size(b, what->new_value));
+		if (what->size && n > 0 && (size_t)n < size)
+			snprintf(buf + n, size - (size_t)n, ", by the free of a mapping of %s",
+				 mw_format_size(c, what->size));
+		break;
+	case MW_HAPPENED_FORK:
+		snprintf(buf, size, "PID %" PRIu32 " forked PID %" PRIu64, what->pid,
+			 what->new_value);
+		break;
+	case MW_HAPPENED_EXEC:
+		snprintf(buf, size, "PID %" PRIu32 " runs a new program", what->pid);
+		break;
+	case MW_HAPPENED_EXIT:
+		if (WIFSIGNALED(status))
+			snprintf(buf, size, "PID %" PRIu32 " ended by signal %d", what->pid,
+				 WTERMSIG(status));
+		else
+			snprintf(buf, size, "PID %" PRIu32 " ended with status %d", what->pid,
+				 WEXITSTATUS(status));
+		break;
+	case MW_HAPPENED_ALLOCATOR:
+		snprintf(buf, size, "PID %" PRIu32 " loaded the allocator %s", what->pid,
+			 what->text);
+		break;
+	}
+	return buf;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tui/state.h"
+#include "util/array.h"
+#include "util/text.h"
+
+/* Where the next element goes; a full history loses its oldest quarter at once. */
+static void *next_of(void *list, size_t *count, size_t max, size_t size)
+{
+	if (*count == max) {
+		size_t gone = max / 4;
+
+		memmove(list, (char *)list + gone * size, (max - gone) * size);
+		*count -= gone;
+	}
+	return (char *)list + (*count)++ * size;
+}
+
+void mw_tui_target__add_point(struct mw_tui_target *t)
+{
+	struct mw_tui_point *p = next_of(t->points, &t->point_count, MW_TUI_POINTS, sizeof(*p));
+	const struct mw_vm_counts *vm = &t->now.counts.vm;
+	double span = t->now.elapsed - t->last.elapsed;
+	struct mw_cell now = mw_counts__alloc(&t->now.counts);
+	struct mw_cell last = mw_counts__alloc(&t->last.counts);
+
+	if (!(span > 0))
+		span = 1;
+	*p = (struct mw_tui_point){
+		.elapsed = t->now.elapsed,
+		.rss = (double)t->now.rss,
+		.brk = (double)vm->brk_grown - (double)vm->brk_shrunk,
+		.mmapped = (double)(vm->mmap.bytes + vm->mremap_grown) -
+			   (double)(vm->munmap.bytes + vm->mremap_shrunk),
+		.minor = (double)(t->now.min_flt - t->last.min_flt) / span,
+		.major = (double)(t->now.maj_flt - t->last.maj_flt) / span,
+		.allocs = (double)(now.count - last.count) / span,
+	};
+}
+
+static int copy_ledger(struct mw_ledger *to, const struct mw_ledger *from)
+{
+	*to = *from;
+	to->entries = calloc(from->count + 1, sizeof(*to->entries));
+	to->capacity = from->count + 1;
+	if (!to->entries) {
+		memset(to, 0, sizeof(*to));
+		return -1;
+	}
+	memcpy(to->entries, from->entries, from->count * sizeof(*to->entries));
+	return 0;
+}
+
+static void copy_look(struct mw_tui_look *to, const struct mw_tui_look *from)
+{
+	mw_ledger__free(&to->ledger);
+	*to = *from;
+	if (copy_ledger(&to->ledger, &from->ledger))
+		to->known = false;
+}
+
+void mw_tui_target__add_look(struct mw_tui_target *t, struct mw_tui_look *look)
+{
+	struct mw_tui_split_point *p;
+
+	mw_ledger__free(&t->look.ledger);
+	t->look = *look;
+	t->look.known = true;
+	memset(look, 0, sizeof(*look));
+	if (!t->first_look.known)
+		copy_look(&t->first_look, &t->look);
+	p = next_of(t->splits, &t->split_count, MW_TUI_SPLITS, sizeof(*p));
+	p->elapsed = t->look.elapsed;
+	memcpy(p->parts, t->look.parts, sizeof(p->parts));
+}
+
+void mw_tui_target__add_event(struct mw_tui_target *t, const struct mw_happening *what)
+{
+	struct mw_happening *p = next_of(t->events, &t->event_count, MW_TUI_EVENTS, sizeof(*p));
+
+	*p = *what;
+}
+
+/* Allocations a second, between the last two points of its history. */
+static double rate_of(const struct mw_site_stats *site)
+{
+	const struct mw_site_point *last, *before;
+
+	if (site->point_count < 2)
+		return 0;
+	last = &site->points[site->point_count - 1];
+	before = last - 1;
+	return last->elapsed > before->elapsed && last->allocs > before->allocs ?
+		       (last->allocs - before->allocs) / (last->elapsed - before->elapsed) :
+		       0;
+}
+
+int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target)
+{
+	size_t n = mw_sites__count(sites);
+
+	out->count = 0;
+	if (mw_array_reserve(&out->list, &out->capacity, n + 1, sizeof(*out->list)))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct mw_site_stats *site = mw_sites__at(sites, i);
+
+		bool rates_only = site->flags & MW_SITE_RATES_ONLY;
+
+		if (site->target != target)
+			continue;
+		out->list[out->count++] = (struct mw_tui_site){
+			.rates_only = rates_only,
+			.id = site->id,
+			.frame_count = site->frame_count,
+			.frames = site->frames,
+			.leaf = mw_site_leaf(site),
+			.outstanding = rates_only ? 0 : mw_site_outstanding(site),
+			.error = rates_only ? 0 : mw_site_error(site),
+			.growth = mw_site_growth(site),
+			.bytes = site->totals.alloc_bytes,
+			.faults = site->totals.fault_bytes,
+			.allocs = site->totals.allocs,
+			.rate = rate_of(site),
+		};
+	}
+	return 0;
+}
+
+void mw_tui_sites__judge(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target,
+			 double now)
+{
+	struct mw_suspect *found = calloc(MW_TUI_SUSPECTS, sizeof(*found));
+
+	out->suspect_count = 0;
+	if (found)
+		out->suspect_count = mw_suspects__find(sites, target, now, found, MW_TUI_SUSPECTS);
+	for (size_t i = 0; i < out->suspect_count; i++) {
+		out->suspects[i].site = found[i].site->id;
+		out->suspects[i].first_seen = found[i].site->first_seen;
+		snprintf(out->suspects[i].sentence, sizeof(out->suspects[i].sentence), "%s",
+			 found[i].sentence);
+	}
+	free(found);
+}
+
+void mw_tui_target__set_baseline(struct mw_tui_target *t)
+{
+	t->baseline = t->now;
+	t->rss_baseline = t->now.rss;
+	if (t->look.known)
+		copy_look(&t->baseline_look, &t->look);
+}
+
+void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line)
+{
+	struct mw_tui_log_line *p =
+		next_of(state->log, &state->log_count, MW_TUI_LOG_LINES, sizeof(*p));
+
+	p->level = level;
+	mw_text_clean(p->text, sizeof(p->text), line, strlen(line));
+	state->log_total++;
+}
+
+void mw_tui_state__clear(struct mw_tui_state *state)
+{
+	for (size_t i = 0; i < state->target_count; i++) {
+		free(state->targets[i].sites.list);
+		mw_ledger__free(&state->targets[i].look.ledger);
+		mw_ledger__free(&state->targets[i].first_look.ledger);
+		mw_ledger__free(&state->targets[i].baseline_look.ledger);
+	}
+	free(state->targets);
+	state->targets = NULL;
+	state->target_count = 0;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a picture of the screen is made from. Its owner (cmd/live.c, or a test with a recorded
+ * session) fills it; tui/ reads it, and writes only what a key changes: baselines, interval, pause.
+ */
+#ifndef MW_TUI_STATE_H
+#define MW_TUI_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ledger/ledger.h"
+#include "ledger/split.h"
+#include "model/sample.h"
+#include "model/sites.h"
+#include "model/suspects.h"
+#include "util/log.h"
+
+/* One moment of the timeline. */
+struct mw_tui_point {
+	double elapsed;	      /* seconds since the watch began */
+	double rss;	      /* bytes */
+	double brk, mmapped;  /* bytes that the kernel gave and did not get back since then */
+	double minor, major;  /* faults a second */
+	double allocs;	      /* a second */
+};
+
+struct mw_tui_split_point {
+	double elapsed;
+	uint64_t parts[MW_SPLIT_PARTS]; /* bytes */
+};
+
+/* What one look into the target's memory found. */
+struct mw_tui_look {
+	bool known;
+	double elapsed; /* seconds since the watch began, when it was taken */
+	double took;	/* seconds */
+	char note[160]; /* what could not be told apart and why, clean; "" */
+	struct mw_ledger ledger;
+	uint64_t parts[MW_SPLIT_PARTS];
+};
+
+enum {
+	MW_TUI_POINTS = 2400,
+	MW_TUI_SPLITS = 600,
+	MW_TUI_EVENTS = 200,
+	MW_TUI_SUSPECTS = 64,
+	MW_TUI_LOG_LINES = 100,
+};
+
+/* A site as it was at the last sample: the tracer goes on with its own. */
+struct mw_tui_site {
+	uint32_t id, frame_count;
+	const struct mw_frame *frames, *leaf; /* the tracer's, which stay; LEAF may be NULL */
+	bool rates_only; /* what is outstanding is not known: frees were not seen */
+	double outstanding, error, growth, bytes, faults; /* bytes */
+	double allocs, rate;			   /* since attach; a second, lately */
+};
+
+struct mw_tui_suspect {
+	uint32_t site; /* its id */
+	double first_seen;
+	char sentence[320];
+};
+
+struct mw_tui_sites {
+	struct mw_tui_site *list;
+	size_t count, capacity;
+	struct mw_tui_suspect suspects[MW_TUI_SUSPECTS];
+	size_t suspect_count;
+};
+
+struct mw_tui_target {
+	pid_t pid;
+	char name[64];
+	double uptime;			/* seconds since the process began */
+	double ended_at;		/* seconds since the watch began, when now.ended */
+	double cost;			/* probes' share of its CPU time, percent; below 0: none */
+	struct mw_sample last, now;	/* the two latest */
+	struct mw_sample baseline;	/* what `d` compares with; zeros: the watch's begin */
+	uint64_t rss_first, rss_baseline; /* bytes */
+	struct mw_tui_look look, first_look, baseline_look;
+	char look_problem[200]; /* why there is none, clean; "" */
+	struct mw_tui_point points[MW_TUI_POINTS]; /* oldest first */
+	size_t point_count;
+	struct mw_tui_split_point splits[MW_TUI_SPLITS];
+	size_t split_count;
+	struct mw_happening events[MW_TUI_EVENTS]; /* oldest first */
+	size_t event_count;
+	bool has_sites;			/* false: stacks are not taken */
+	struct mw_tui_sites sites;
+};
+
+/* Most of the time no probe is in: counts are estimates and blocks are not followed. */
+static inline bool mw_tui_is_estimate(const struct mw_sample *now)
+{
+	return now->governed && !now->always;
+}
+
+struct mw_tui_log_line {
+	enum mw_log_level level;
+	char text[240];
+};
+
+struct mw_tui_state {
+	enum mw_mode mode;
+	double interval; /* seconds between two samples */
+	bool attaching;	 /* no probe is in yet */
+	bool paused;	 /* the owner leaves the targets as they are */
+	double clock;	 /* seconds of a clock that only goes forward: for messages that fade */
+	double time;	 /* seconds since 1970 */
+	struct mw_tui_target *targets;
+	size_t target_count;
+	struct mw_tui_log_line log[MW_TUI_LOG_LINES]; /* oldest first */
+	size_t log_count, log_total;
+};
+
+/* Append to the histories; the oldest go when they are full. */
+void mw_tui_target__add_point(struct mw_tui_target *target);	/* of last and now */
+void mw_tui_target__add_look(struct mw_tui_target *target, struct mw_tui_look *look); /* takes it over */
+void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_happening *what);
+void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line);
+
+/* Copy those of TARGET; a list that OUT has is reused. 0 or -ENOMEM. */
+int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target);
+/* Judge TARGET's sites, NOW seconds after the watch began. */
+void mw_tui_sites__judge(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target,
+			 double now);
+
+/* From now on changes are told since this moment. */
+void mw_tui_target__set_baseline(struct mw_tui_target *target);
+
+/* Free what the targets own. */
+void mw_tui_state__clear(struct mw_tui_state *state);
+
+#endif
