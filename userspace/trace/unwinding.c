@@ -82,7 +82,7 @@ static const struct file *file_of(struct mw_unwinding *u, pid_t pid, const struc
 			mw_warn("the table of unwind rows is full: native frames in %s and what is "
 				"loaded after it are found by frame pointers only", map->path);
 		u->told_full = true;
-	} else {
+	} else if (table.count) {
 		memcpy(u->rows + u->row_count, table.rows, table.count * sizeof(*table.rows));
 		new.row_count = (uint32_t)table.count;
 		u->row_count += new.row_count;

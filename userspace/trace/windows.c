@@ -432,7 +432,7 @@ void windows_integrate(struct mw_tracer *tracer)
 		struct window_slot *s = &tracer->slots[slot];
 
 		if (tracer->window == WINDOW_ALWAYS) {
-			struct mw_counts after;
+			struct mw_counts after = {0};
 			const uint64_t *old = (const uint64_t *)&s->before;
 			const uint64_t *new = (const uint64_t *)&after;
 
