@@ -113,6 +113,17 @@ enum mw_lost {
 	MW_LOSTS,
 };
 
+/* Probes that programs have in themselves. */
+enum mw_sdt_probe {
+	MW_SDT_ALLOC,	   /* otel_memory:alloc */
+	MW_SDT_FREE,	   /* otel_memory:free */
+	MW_SDT_HEAP_NEW,   /* libc:memory_heap_new */
+	MW_SDT_ARENA_NEW,  /* libc:memory_arena_new */
+	MW_SDT_SBRK_MORE,  /* libc:memory_sbrk_more */
+	MW_SDT_THRESHOLDS, /* libc:memory_mallopt_free_dyn_thresholds */
+	MW_SDTS,
+};
+
 struct mw_cell {
 	uint64_t count, bytes;
 };
@@ -139,6 +150,7 @@ struct mw_counts {
 	uint64_t free_internal;	 /* glibc's own: a thread's cache, given back at its end */
 	uint64_t freed_by_realloc;	 /* of `freed`: blocks that a realloc gave up */
 	struct mw_vm_counts vm;
+	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes that they told */
 	uint64_t lost[MW_LOSTS];
 };
 

@@ -228,3 +228,41 @@ while True: bytearray(100000); sum(range(200000))'
 		[ "$status" -eq 2 ] || { echo "$bad: $status $output" >&2; return 1; }
 	done
 }
+
+@test "a target that samples its own allocations (otel_memory), without a probe on malloc" {
+	cat >"$BATS_TEST_TMPDIR/o.c" <<-'EOF'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <sys/sdt.h>
+		#include <unistd.h>
+		__attribute__((noinline)) void *sampled(unsigned long size, unsigned long weight) { void *p = malloc(size); DTRACE_PROBE3(otel_memory, alloc, p, size, weight); return p; }
+		__attribute__((noinline)) void release(void *p) { DTRACE_PROBE1(otel_memory, free, p); free(p); }
+		int main(void)
+		{
+			printf("ready\n"); fflush(stdout); getchar();
+			for (int i = 0; i < 997; i++) { void *p = sampled(1000, 524288); if (i % 2) release(p); }
+			sleep(60);
+		}
+	EOF
+	gcc -O2 -o "$BATS_TEST_TMPDIR/o" "$BATS_TEST_TMPDIR/o.c"
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	: >"$BATS_TEST_TMPDIR/said"
+	"$BATS_TEST_TMPDIR/o" <"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/said" 3>&- &
+	PID=$!
+	STARTED+=("$PID")
+	exec 8>"$BATS_TEST_TMPDIR/go"
+	wait_until 10 grep -q ready "$BATS_TEST_TMPDIR/said"
+	"$MW" stat "$PID" --mode growth -i 0.5 -n 3 --json --by outstanding -o "$BATS_TEST_TMPDIR/out" 3>&- 8>&- &
+	watch=$!
+	STARTED+=("$watch")
+	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
+	echo >&8
+	wait "$watch"
+	exec 8>&-
+	expect "$(last '.total.probes["otel_memory:alloc"].hits')" 997 "samples"
+	expect "$(last '.total.probes["otel_memory:alloc"].bytes')" 997000 "their bytes"
+	expect "$(last '.total.probes["otel_memory:free"].hits')" 498 "frees"
+	expect "$(last '.sites.top[0].frames[0:2] | map(.function) | join(" ")')" "sampled main" site
+	expect "$(last '.sites.top[0].outstanding.bytes')" $((499 * 524288)) "what their weights say"
+	expect "$(last .alloc.calls)" 0 "calls of malloc that were probed"
+}

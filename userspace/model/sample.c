@@ -148,3 +148,17 @@ double mw_sample__class_error(const struct mw_sample *sample, unsigned int class
 	/* What hangs on the rate as a whole, and what on how many of this class were seen. */
 	return seen > 0 ? sqrt(error * error + 1 / seen) : 1;
 }
+
+const char *mw_sdt_name(enum mw_sdt_probe which)
+{
+	static const char *const names[MW_SDTS] = {
+		[MW_SDT_ALLOC] = "otel_memory:alloc",
+		[MW_SDT_FREE] = "otel_memory:free",
+		[MW_SDT_HEAP_NEW] = "libc:memory_heap_new",
+		[MW_SDT_ARENA_NEW] = "libc:memory_arena_new",
+		[MW_SDT_SBRK_MORE] = "libc:memory_sbrk_more",
+		[MW_SDT_THRESHOLDS] = "libc:memory_mallopt_free_dyn_thresholds",
+	};
+
+	return names[which];
+}

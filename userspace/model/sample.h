@@ -71,6 +71,7 @@ uint64_t mw_counts__lost(const struct mw_counts *counts);
 
 const char *mw_place_name(enum mw_place place);
 const char *mw_lost_name(enum mw_lost cause);
+const char *mw_sdt_name(enum mw_sdt_probe which);
 
 /* "growth", "sizes", "exact", or "windows" while a budget keeps the probes out most of the time. */
 const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now);

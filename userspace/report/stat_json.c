@@ -80,6 +80,18 @@ static json_t *lost(const struct mw_counts *counts)
 	return object;
 }
 
+/* Those that the target has in itself and that were hit. */
+static json_t *probes(const struct mw_counts *counts)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < MW_SDTS; i++) {
+		if (counts->sdt[i].count)
+			json_object_set_new(object, mw_sdt_name(i), cell("hits", counts->sdt[i]));
+	}
+	return object;
+}
+
 static double overhead_percent(const struct mw_sample *sample)
 {
 	double base = sample->cpu_ns ? (double)sample->cpu_ns : sample->elapsed * 1e9;
@@ -118,6 +130,8 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 		return -ENOMEM;
 	ret = json_object_update(object, part);
 	json_decref(part);
+	if (!ret)
+		ret = json_object_set_new(object, "probes", probes(c));
 	if (!ret)
 		ret = json_object_set_new(object, "interval", json_real(sample->elapsed)) |
 		      json_object_set_new(object, "overhead_percent",

@@ -224,6 +224,14 @@ int mw_stat_report__text(FILE *out, const struct mw_stat_report *r,
 			print_placement(out, &s->counts);
 	}
 	print_kernel(out, &s->counts.vm);
+	for (unsigned int i = 0; i < MW_SDTS; i++) {
+		char size[MW_UNIT_BUF];
+
+		if (s->counts.sdt[i].count)
+			fprintf(out, "  its own    %s %" PRIu64 " (%s)\n", mw_sdt_name(i),
+				(uint64_t)s->counts.sdt[i].count,
+				mw_format_size(size, s->counts.sdt[i].bytes));
+	}
 	print_thresholds(out, r->total);
 	if (r->sites.sites)
 		mw_sites_report__text(out, &r->sites, style->color);

@@ -13,6 +13,7 @@
 #include "trace/calibrate.h"
 #include "trace/governor.h"
 #include "trace/reaper.h"
+#include "trace/sdt.h"
 #include "trace/stacks.h"
 #include "trace/tracer.h"
 
@@ -35,6 +36,7 @@ struct process {
 	bool child, ended;
 	struct mw_allocators allocators;
 	struct probed probed; /* unused with --follow */
+	struct mw_sdt *sdt;   /* probes of its own, NULL: none */
 	struct mw_glibc_settings settings;
 	struct mw_procstat stat, first; /* as last read, and when the watch began */
 	/* Look for allocators again (exec, dlopen): next time to do so, attempts left. */

@@ -50,6 +50,8 @@ void process_free(struct process *process)
 	if (process->pidfd >= 0)
 		close(process->pidfd);
 	process->pidfd = -1;
+	mw_sdt__detach(process->sdt);
+	process->sdt = NULL;
 	mw_allocators__free(&process->allocators);
 }
 

@@ -373,6 +373,11 @@ static void on_site(struct mw_stacks *s, uint64_t id, const void *value, void *a
 	add_growth(raw, value);
 }
 
+void mw_stacks__follow(struct mw_stacks *s)
+{
+	s->follows = true;
+}
+
 static void rebase(struct mw_stacks *s, uint64_t id, const void *value, void *arg)
 {
 	struct raw *raw = mw_u64map__find(&s->raws, id);

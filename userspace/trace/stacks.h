@@ -49,6 +49,9 @@ void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
 int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns,
 		    const double *scales);
 
+/* The target samples its own allocations and tells their frees, whatever the mode. */
+void mw_stacks__follow(struct mw_stacks *stacks);
+
 /* From now on all allocations are looked at: what windows saw before is left out. */
 void mw_stacks__rebase(struct mw_stacks *stacks);
 

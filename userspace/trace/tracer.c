@@ -59,6 +59,7 @@ static void configure(struct mw_tracer *tracer)
 	else
 		shrink_site_maps(bpf);
 	bpf_program__set_autoload(bpf->progs.vm_fault, options->sites != MW_SITES_NONE);
+	bpf_program__set_autoload(bpf->progs.sdt_hit, options->sites != MW_SITES_NONE);
 	while (ring < options->ring_size)
 		ring *= 2;
 	bpf_map__set_max_entries(bpf->maps.events, (uint32_t)ring);
@@ -269,8 +270,12 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	if (ret)
 		return ret;
 	seed_brk(tracer, process);
-	if (tracer->stacks)
+	if (tracer->stacks) {
 		mw_stacks__prepare(tracer->stacks, pid, false);
+		process->sdt = mw_sdt__attach(tracer->bpf->progs.sdt_hit, pid);
+		if (mw_sdt__has_samples(process->sdt))
+			mw_stacks__follow(tracer->stacks);
+	}
 	if (tracer->options.mode != MW_MODE_GROWTH && !tracer->governed) {
 		ret = process_attach(tracer, process, err);
 		if (ret)
@@ -570,8 +575,11 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 	tracer->stopped_at = began;
 	if (tracer->bpf && tracer->bpf->bss)
 		stop_counting(tracer);
-	for (size_t i = 0; i < tracer->process_count; i++)
+	for (size_t i = 0; i < tracer->process_count; i++) {
 		process_detach(tracer, &tracer->processes[i].probed);
+		mw_sdt__detach(tracer->processes[i].sdt);
+		tracer->processes[i].sdt = NULL;
+	}
 	process_detach(tracer, &tracer->shared);
 	mw_reaper__free(tracer->reaper);
 	tracer->reaper = NULL;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Probes that a runtime has put into itself (USDT). otel_memory:alloc(ptr, size, weighted_bytes) and
+ * otel_memory:free(ptr) are samples that an allocator has drawn itself (OpenTelemetry's eBPF profiler,
+ * design document 00003): they cost nothing between two samples. glibc's own, where a distribution
+ * builds it with them, tell when its heap grows and when its thresholds move.
+ */
+#include "bpf/site.bpf.h"
+#include <bpf/usdt.bpf.h>
+
+/* A sampled block that was not freed yet. */
+struct sdt_block {
+	__u64 site, size, weighted;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct sdt_block);
+} sdt_blocks SEC(".maps");
+
+static __always_inline void add_sample(struct mw_counts *c, struct pt_regs *ctx,
+				       struct mw_proc *proc, __u64 addr, __u64 size, __u64 weighted)
+{
+	struct sdt_block block = {.size = size, .weighted = weighted};
+	__u64 key = mw_block_key(proc->space, addr);
+	struct mw_site_counts *site;
+
+	block.site = mw_site_take(ctx->rip, ctx->rsp, ctx->rbp, MW_TAKE(proc->slot, MW_KIND_ALLOC));
+	site = bpf_map_lookup_elem(&sites, &block.site);
+	if (!site)
+		return;
+	MW_ADD(site->samples, 1);
+	MW_ADD(site->allocs, size ? (weighted << MW_COUNT_SHIFT) / size : 1 << MW_COUNT_SHIFT);
+	MW_ADD(site->alloc_bytes, weighted);
+	if (bpf_map_update_elem(&sdt_blocks, &key, &block, BPF_ANY))
+		MW_ADD(c->lost[MW_LOST_MAP], 1);
+}
+
+static __always_inline void end_sample(struct mw_proc *proc, __u64 addr)
+{
+	__u64 key = mw_block_key(proc->space, addr);
+	struct sdt_block *found = bpf_map_lookup_elem(&sdt_blocks, &key);
+	struct mw_site_counts *site;
+	struct sdt_block block;
+
+	if (!found)
+		return;
+	block = *found;
+	bpf_map_delete_elem(&sdt_blocks, &key);
+	site = bpf_map_lookup_elem(&sites, &block.site);
+	if (!site)
+		return;
+	MW_ADD(site->frees,
+	       block.size ? (block.weighted << MW_COUNT_SHIFT) / block.size : 1 << MW_COUNT_SHIFT);
+	MW_ADD(site->freed_bytes, block.weighted);
+}
+
+SEC("usdt")
+int sdt_hit(struct pt_regs *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, which = bpf_usdt_cookie(ctx);
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+	long first = 0, second = 0, third = 0;
+	struct mw_counts *c;
+
+	if (!proc || !mw_active)
+		return 0;
+	c = mw_counts_of(proc->slot);
+	if (!c || which >= MW_SDTS)
+		return 0;
+	bpf_usdt_arg(ctx, 0, &first);
+	bpf_usdt_arg(ctx, 1, &second);
+	bpf_usdt_arg(ctx, 2, &third);
+	MW_ADD(c->sdt[which].count, 1);
+	/* otel_memory: alloc(ptr, size, weighted bytes); glibc: the size is the second argument. */
+	MW_ADD(c->sdt[which].bytes, which == MW_SDT_FREE ? 0 : second);
+	/* Where the allocator's functions are probed those samples say the same. */
+	if (mw_mode != MW_MODE_GROWTH)
+		return 0;
+	if (which == MW_SDT_ALLOC)
+		add_sample(c, ctx, proc, first, second, third > second ? third : second);
+	else if (which == MW_SDT_FREE)
+		end_sample(proc, first);
+	return 0;
+}
