@@ -198,6 +198,10 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 	if (py->frame_owner == MW_PY_NONE ||
 	    (py->frame_is_entry != MW_PY_NONE && w->frame[py->frame_is_entry & 0x7f]))
 		check |= 1;
+	/* Verifiers before Linux 6.3 forget a bound when the value is spilled. */
+	barrier_var(n);
+	if (n >= MW_PY_FRAMES)
+		return 0;
 	out = &stack->python[n];
 	out->code = code;
 	out->offset = instr < 0 ? 0 : instr;

@@ -22,6 +22,19 @@ struct malloc_par_head {
 	__u64 trim_threshold, top_pad, mmap_threshold;
 };
 
+/*
+ * The part of struct pt_regs (arch/x86/include/asm/ptrace.h) that is looked at: the whole would leave too
+ * little of the 512 bytes of stack to the walks.
+ */
+struct vm_regs {
+	__u64 rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp;
+};
+
+static __always_inline long read_regs(struct vm_regs *regs, const struct pt_regs *from)
+{
+	return bpf_probe_read_kernel(regs, sizeof(*regs), &from->rbp);
+}
+
 static __always_inline __u64 pages(__u64 bytes)
 {
 	return (bytes + 4095) & ~4095ULL;
@@ -29,9 +42,10 @@ static __always_inline __u64 pages(__u64 bytes)
 
 /*
  * free() of a chunk with its own mapping moves the threshold just before the munmap: look at it
- * now, and the event has the right time and the size that moved it.
+ * now, and the event has the right time and the size that moved it. A function of its own, so that
+ * the event is not on the stack below the walks.
  */
-static __always_inline void check_threshold(struct mw_counts *c, struct mw_proc *proc, __u32 tgid,
+static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc, __u32 tgid,
 					    __u64 unmapped)
 {
 	struct mw_event event = {.type = MW_EVENT_THRESHOLD, .tgid = tgid};
@@ -80,7 +94,7 @@ static __always_inline void on_madvise(struct mw_vm_counts *vm, __u64 len, __u64
 }
 
 /* Count BYTES more under the site of the system call that asked for them: its id, or 0. */
-static __always_inline __u64 grow(struct pt_regs *regs, struct mw_proc *proc, __u32 kind,
+static __always_inline __u64 grow(struct vm_regs *regs, struct mw_proc *proc, __u32 kind,
 				  __u64 bytes, __u32 weight)
 {
 	__u64 id = mw_site_take(regs->rip, regs->rsp, regs->rbp, MW_TAKE(proc->slot, kind));
@@ -94,7 +108,7 @@ static __always_inline __u64 grow(struct pt_regs *regs, struct mw_proc *proc, __
 	return id;
 }
 
-static __always_inline void grow_mapping(struct pt_regs *regs, struct mw_proc *proc, __u64 addr,
+static __always_inline void grow_mapping(struct vm_regs *regs, struct mw_proc *proc, __u64 addr,
 					 __u64 bytes)
 {
 	struct mw_region_site region = {.size = bytes, .weight = mw_site_growth_weight()};
@@ -107,7 +121,7 @@ static __always_inline void grow_mapping(struct pt_regs *regs, struct mw_proc *p
 		bpf_map_update_elem(&regions, &key, &region, BPF_ANY);
 }
 
-static __always_inline void grow_brk(struct pt_regs *regs, struct mw_proc *proc, __u64 bytes)
+static __always_inline void grow_brk(struct vm_regs *regs, struct mw_proc *proc, __u64 bytes)
 {
 	__u32 weight = mw_site_growth_weight();
 
@@ -141,7 +155,7 @@ static __always_inline void shrink_mapping(struct mw_proc *proc, __u64 addr, __u
 
 enum { MAP_SHARED_ = 1 };
 
-static __always_inline void take_growth(struct pt_regs *regs, struct mw_proc *proc, __u64 nr,
+static __always_inline void take_growth(struct vm_regs *regs, struct mw_proc *proc, __u64 nr,
 					__u64 ret)
 {
 	switch (nr) {
@@ -175,7 +189,7 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
 	struct mw_site_counts *s;
-	struct pt_regs regs;
+	struct vm_regs regs;
 	__u32 weight;
 	__u64 site;
 
@@ -183,7 +197,7 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 	    (__u64)bpf_get_prandom_u32() * mw_fault_period >> 32)
 		return 0;
 	weight = mw_site_growth_weight();
-	if (!weight || bpf_probe_read_kernel(&regs, sizeof(regs), fault_regs))
+	if (!weight || read_regs(&regs, fault_regs))
 		return 0;
 	site = mw_site_take(regs.rip, regs.rsp, regs.rbp, MW_TAKE(proc->slot, MW_KIND_FAULT));
 	s = bpf_map_lookup_elem(&sites, &site);
@@ -194,6 +208,14 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+static __noinline void tell_module(struct mw_counts *c, __u32 tgid)
+{
+	struct mw_event event = {.type = MW_EVENT_MODULE, .tgid = tgid};
+
+	event.time = bpf_ktime_get_ns();
+	mw_tell(c, &event);
+}
+
 SEC("raw_tp/sys_exit")
 int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -202,7 +224,7 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 	bool failed = ret > -4096ULL;
 	struct mw_counts *c;
 	struct mw_proc *proc;
-	struct pt_regs regs;
+	struct vm_regs regs;
 	__u32 tgid;
 
 	bpf_probe_read_kernel(&nr, sizeof(nr), &kernel_regs->orig_rax);
@@ -213,7 +235,7 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 	if (!proc)
 		return 0;
 	c = mw_counts_of(proc->slot);
-	if (!c || bpf_probe_read_kernel(&regs, sizeof(regs), kernel_regs))
+	if (!c || read_regs(&regs, kernel_regs))
 		return 0;
 	if (mw_active) {
 		switch (nr) {
@@ -238,12 +260,8 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 			on_madvise(&c->vm, pages(regs.rsi), regs.rdx, failed);
 			break;
 		}
-		if (nr == NR_MMAP && !failed && (regs.rdx & PROT_EXEC) && (__s32)regs.r8 >= 0) {
-			struct mw_event event = {.type = MW_EVENT_MODULE, .tgid = tgid};
-
-			event.time = bpf_ktime_get_ns();
-			mw_tell(c, &event);
-		}
+		if (nr == NR_MMAP && !failed && (regs.rdx & PROT_EXEC) && (__s32)regs.r8 >= 0)
+			tell_module(c, tgid);
 		if (failed && nr != NR_BRK)
 			MW_ADD(c->vm.failed, 1);
 		else if (mw_sites_mode != MW_SITES_NONE)

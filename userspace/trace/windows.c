@@ -426,7 +426,7 @@ static void add_allocs(struct window_slot *s, double seconds)
 /* Carry the estimates on to now, by the rates of the last windows. */
 void windows_integrate(struct mw_tracer *tracer)
 {
-	double now = mw_monotonic(), seconds = now - tracer->integrated_at;
+	double now = mw_monotonic(), seconds;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct window_slot *s = &tracer->slots[slot];
