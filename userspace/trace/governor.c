@@ -5,13 +5,13 @@
 #include "trace/governor.h"
 
 /* Of the budget, what is planned for: the rest is for what was not foreseen. */
-static const double PLANNED = 0.7;
+static const double PLANNED = 0.6;
 /* Seconds: windows are no closer together than this, and no further apart. */
 static const double GAP_MIN = 0.15, GAP_MAX = 60;
 /* Allocations. */
 enum { FEW = 1000 };
 /* Seconds whose budget is spent in advance, so that there is soon something to show. */
-static const double CREDIT = 3;
+static const double CREDIT = 2;
 
 void mw_rates__add(struct mw_rates *r, const struct mw_window *window)
 {
