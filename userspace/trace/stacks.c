@@ -503,6 +503,12 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns, co
 
 		if (!site->totals.samples)
 			continue;
+		/*
+		 * The variance is itself an estimate, low where by chance few samples were drawn: one
+		 * more is allowed for. Without it 92 of 100 truths are within two standard deviations.
+		 */
+		if (site->totals.live_variance > 0)
+			site->totals.live_variance += (double)s->period * (double)s->period;
 		if (site->first_seen <= 0)
 			site->first_seen = elapsed;
 		site->last_seen = elapsed;
