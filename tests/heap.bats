@@ -360,3 +360,14 @@ bytes_of() { jq "[.entries[] | select(.owner == \"$1\") | .bytes] | add // 0" "$
 	look
 	[ "$(tr '\n' ' ' <names)" = "null+null null+null " ]
 }
+
+@test "a process whose heap grows while it is read" {
+	/usr/bin/python3 -c 'import time
+kept = []
+while True: kept.append(bytearray(3000)); time.sleep(0.0002)' 3>&- &
+	STARTED+=($!)
+	sleep 1
+	for i in 1 2 3 4 5; do
+		"$MW" ledger --json $! | jq -e '.unknown_bytes < 0.03 * .resident_bytes' >/dev/null
+	done
+}

@@ -129,6 +129,11 @@ static int main_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *aren
 	int ret;
 
 	run_around(pt->image, arena->top, &start, &end);
+	/* A process that runs has grown since its mappings were read: what was there then. */
+	if (!end && base) {
+		run_around(pt->image, base, &start, &end);
+		s.top = 0;
+	}
 	if (__builtin_add_overflow(arena->top, arena->top_bytes, &top_end) || top_end > end)
 		top_end = end;
 	if (base && base >= start && base < arena->top) {
