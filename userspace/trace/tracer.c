@@ -529,13 +529,13 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 
 int mw_tracer__read_sites(struct mw_tracer *tracer)
 {
-	double scales[MW_SLOTS];
-	double elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) -
-			 tracer->started_at;
+	double scales[MW_SLOTS], elapsed;
 
 	if (!tracer->stacks)
 		return 0;
+	/* Names take their time: the moment that the counters are of is after that. */
 	ring_buffer__consume(tracer->ring);
+	elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
 	if (tracer->governed && tracer->window != WINDOW_ALWAYS)
 		windows_scales(tracer, scales);
 	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9),
