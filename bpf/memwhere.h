@@ -100,7 +100,7 @@ enum mw_place {
 /* Why something that happened is missing from the numbers. */
 enum mw_lost {
 	MW_LOST_RING,	     /* event ring full: a fork, exec, exit or threshold event */
-	MW_LOST_MAP,	     /* outstanding map full: the block's free can't be told */
+	MW_LOST_MAP,	     /* map of blocks or mappings full: what becomes of it can't be told */
 	MW_LOST_THREADS,     /* thread map full: the call was not counted */
 	MW_LOST_UNMATCHED,   /* return without its entry: the call was not counted */
 	MW_LOST_NO_RETURN,   /* entry whose return never came: the call was not counted */
@@ -281,6 +281,11 @@ struct mw_range {
 	uint64_t start, end;
 };
 
+/* How many stacks were taken since a time, so that they cost no more than they may. */
+struct mw_walk_budget {
+	uint64_t since, walks;
+};
+
 /* One watched process, by thread group id. */
 struct mw_proc {
 	uint32_t slot;	/* whose counters it adds to */
@@ -293,9 +298,8 @@ struct mw_proc {
 	uint32_t ranges_count;
 	struct mw_range ranges[MW_RANGES]; /* its allocators' code */
 	uint32_t python;		   /* index among the interpreters, 0: none */
-	uint32_t growth_walks;		   /* stacks of growth and faults, since growth_since */
-	uint64_t growth_since;
 	uint32_t maps_first, maps_count;   /* its executable memory, for walking stacks */
+	struct mw_walk_budget growth, faults;
 };
 
 /* A block that was not freed yet. */

@@ -31,12 +31,6 @@ struct {
 /* log2(1 + i / 64) in units of 2^-16, for mw_draw_period(); entry 64 is for the interpolation. */
 const volatile __u32 mw_log2_table[MW_LOG2_STEPS + 1];
 
-/*
- * Growth and faults in one process: so many stacks are taken in so long a time (5 to 10 us each: under
- * 0.5 %), then one in so many, at random, each with the weight of all of them.
- */
-enum { GROWTH_WALKS = 50, GROWTH_NS = 100000000, GROWTH_ONE_IN = 16 };
-
 __noinline __u64 mw_draw_period(__u32 random)
 {
 	__u64 bits, fraction, table, log2, part;
@@ -174,24 +168,6 @@ static __always_inline __u64 thread_pointer(void)
 		bpf_probe_read_kernel(&fs, sizeof(fs),
 				      (void *)bpf_get_current_task() + mw_fsbase_offset);
 	return fs;
-}
-
-__noinline __u32 mw_site_growth_weight(void)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
-	__u64 now = bpf_ktime_get_ns();
-
-	if (!proc)
-		return 0;
-	/* Threads may race here: a few more or less don't matter. */
-	if (now - proc->growth_since > GROWTH_NS) {
-		proc->growth_since = now;
-		proc->growth_walks = 0;
-	}
-	if (proc->growth_walks++ < GROWTH_WALKS)
-		return 1;
-	return bpf_get_prandom_u32() % GROWTH_ONE_IN ? 0 : GROWTH_ONE_IN;
 }
 
 __noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)

@@ -19,11 +19,38 @@ enum {
  */
 __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what);
 
+enum { MW_WALK_ONE_IN = 16 };
+
 /*
- * Is the stack of this process's growth or fault to be taken? 0: no; else for how many like it this
- * one stands. All of them are, until they come too often for what stacks may cost.
+ * Is the stack of this event of PROC to be taken? 0: no; else for how many like it this one stands. All of
+ * them are, until they come too often for what stacks may cost (5 to 10 us each: at most 0.5 % of the time
+ * for faults and as much for growth): then one in so many, at random. Faults come a few at a time between
+ * growth and would crowd it out, so each has its own budget, and growth, of which each event is much
+ * memory, a longer time to be even over.
  */
-__u32 mw_site_growth_weight(void);
+static __always_inline __u32 mw_walk_weight(struct mw_walk_budget *budget, __u64 period, __u32 walks)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	/* Threads may race here: a few more or less don't matter. */
+	if (now - budget->since > period) {
+		budget->since = now;
+		budget->walks = 0;
+	}
+	if (budget->walks++ < walks)
+		return 1;
+	return bpf_get_prandom_u32() % MW_WALK_ONE_IN ? 0 : MW_WALK_ONE_IN;
+}
+
+static __always_inline __u32 mw_growth_weight(struct mw_proc *proc)
+{
+	return mw_walk_weight(&proc->growth, 1000000000, 500);
+}
+
+static __always_inline __u32 mw_fault_weight(struct mw_proc *proc)
+{
+	return mw_walk_weight(&proc->faults, 100000000, 50);
+}
 
 /* Add or take off one block of SIZE bytes, with the weight that its sample stands for. */
 int mw_site_count(__u64 site, __u64 size, __u64 lifetime_ns, __u32 how);

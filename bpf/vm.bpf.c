@@ -108,22 +108,22 @@ static __always_inline __u64 grow(struct vm_regs *regs, struct mw_proc *proc, __
 	return id;
 }
 
-static __always_inline void grow_mapping(struct vm_regs *regs, struct mw_proc *proc, __u64 addr,
-					 __u64 bytes)
+static __always_inline void grow_mapping(struct vm_regs *regs, struct mw_counts *c,
+					 struct mw_proc *proc, __u64 addr, __u64 bytes)
 {
-	struct mw_region_site region = {.size = bytes, .weight = mw_site_growth_weight()};
+	struct mw_region_site region = {.size = bytes, .weight = mw_growth_weight(proc)};
 	__u64 key = mw_block_key(proc->space, addr);
 
 	if (!region.weight)
 		return;
 	region.site = grow(regs, proc, MW_KIND_MMAP, bytes, region.weight);
-	if (region.site)
-		bpf_map_update_elem(&regions, &key, &region, BPF_ANY);
+	if (region.site && bpf_map_update_elem(&regions, &key, &region, BPF_ANY))
+		MW_ADD(c->lost[MW_LOST_MAP], 1);
 }
 
 static __always_inline void grow_brk(struct vm_regs *regs, struct mw_proc *proc, __u64 bytes)
 {
-	__u32 weight = mw_site_growth_weight();
+	__u32 weight = mw_growth_weight(proc);
 
 	if (weight)
 		grow(regs, proc, MW_KIND_BRK, bytes, weight);
@@ -155,8 +155,8 @@ static __always_inline void shrink_mapping(struct mw_proc *proc, __u64 addr, __u
 
 enum { MAP_SHARED_ = 1 };
 
-static __always_inline void take_growth(struct vm_regs *regs, struct mw_proc *proc, __u64 nr,
-					__u64 ret)
+static __always_inline void take_growth(struct vm_regs *regs, struct mw_counts *c,
+					struct mw_proc *proc, __u64 nr, __u64 ret)
 {
 	switch (nr) {
 	case NR_BRK:
@@ -166,14 +166,14 @@ static __always_inline void take_growth(struct vm_regs *regs, struct mw_proc *pr
 	case NR_MMAP:
 		/* Private and without a file: what allocators ask for. */
 		if ((__s32)regs->r8 < 0 && !(regs->r10 & MAP_SHARED_))
-			grow_mapping(regs, proc, ret, pages(regs->rsi));
+			grow_mapping(regs, c, proc, ret, pages(regs->rsi));
 		break;
 	case NR_MUNMAP:
 		shrink_mapping(proc, regs->rdi, pages(regs->rsi));
 		break;
 	case NR_MREMAP:
 		shrink_mapping(proc, regs->rdi, pages(regs->rsi));
-		grow_mapping(regs, proc, ret, pages(regs->rdx));
+		grow_mapping(regs, c, proc, ret, pages(regs->rdx));
 		break;
 	}
 }
@@ -196,7 +196,7 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 	if (!proc || !mw_active || ctx->args[2] & PF_PRESENT || !mw_fault_period ||
 	    (__u64)bpf_get_prandom_u32() * mw_fault_period >> 32)
 		return 0;
-	weight = mw_site_growth_weight();
+	weight = mw_fault_weight(proc);
 	if (!weight || read_regs(&regs, fault_regs))
 		return 0;
 	site = mw_site_take(regs.rip, regs.rsp, regs.rbp, MW_TAKE(proc->slot, MW_KIND_FAULT));
@@ -265,7 +265,7 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 		if (failed && nr != NR_BRK)
 			MW_ADD(c->vm.failed, 1);
 		else if (mw_sites_mode != MW_SITES_NONE)
-			take_growth(&regs, proc, nr, ret);
+			take_growth(&regs, c, proc, nr, ret);
 	}
 	/* Kept up to date before the watch begins, too, so that it begins with the right value. */
 	if (nr == NR_BRK)

@@ -109,7 +109,7 @@ start_python() { # PYTHON SCRIPT [ARGUMENTS]
 	expect "$(last .mode)" growth mode
 	expect "$(last .alloc.calls)" 0 "calls without probes"
 	# What sites have grown by is what the kernel's counters say, of brk and private mappings.
-	last '([.sites.top[].growth.bytes] | add) / (.total.brk.grown_bytes + .total.mmap.bytes) | . > 0.9 and . <= 1.1' |
+	last '([.sites.top[].growth.bytes] | add) / (.total.brk.grown_bytes + .total.mmap.bytes) | . > 0.99 and . < 1.01' |
 		grep -qx true
 	last '[.sites.top[] | select(.frames[0].file | test("leak.py"))] | length > 0' | grep -qx true
 }
