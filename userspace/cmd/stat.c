@@ -116,13 +116,13 @@ static int report_interval(struct watch *watch)
 {
 	int ret = 0;
 
-	ret = mw_tracer__read_sites(watch->tracer);
+	for (size_t i = 0; !ret && i < watch->count; i++)
+		ret = mw_tracer__read(watch->tracer, (unsigned int)i, &watch->targets[i].now);
+	if (!ret)
+		ret = mw_tracer__read_sites(watch->tracer);
 	for (size_t i = 0; !ret && i < watch->count; i++) {
 		struct watched *target = &watch->targets[i];
 
-		ret = mw_tracer__read(watch->tracer, (unsigned int)i, &target->now);
-		if (ret)
-			break;
 		/* A target that had ended before this interval began has nothing to add. */
 		if (target->last.ended && watch->count > 1)
 			continue;
