@@ -129,7 +129,7 @@ extern struct mw_regions_map regions SEC(".maps");
 
 struct mw_stacks_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 2 << 20);
+	__uint(max_entries, 8 << 20);
 };
 extern struct mw_stacks_map stacks SEC(".maps");
 

@@ -41,7 +41,7 @@ struct live {
 	size_t pending_count;
 	struct mw_tui_sites *fresh; /* a target each: copied by the sampler, taken by the screen */
 	bool has_fresh;
-	double judged; /* when suspects were last looked for */
+	double next_sites, next_judging; /* when sites are read next, and suspects looked for */
 	pthread_t sampler;
 	int news;		     /* eventfd: a sample is there, or the sampler has ended */
 	atomic_bool stop, attached;  /* told to the sampler; told by it */
@@ -114,6 +114,26 @@ static double uptime_of(const struct mw_procstat *stat)
 	return (double)now.tv_sec - (double)stat->start_time / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* When to do next what took since BEGIN, so that it takes 0.5 % of the time: in LEAST to MOST seconds. */
+static double next_time(double begin, double least, double most)
+{
+	double now = mw_monotonic(), pause = (now - begin) * 200;
+
+	return now + (pause < least ? least : pause > most ? most : pause);
+}
+
+static void judge_sites(struct live *live, const struct mw_sites *sites)
+{
+	double begin = mw_monotonic();
+
+	if (begin < live->next_judging)
+		return;
+	for (size_t i = 0; i < live->state.target_count; i++)
+		mw_tui_sites__judge(&live->fresh[i], sites, (uint32_t)i,
+				    live->state.targets[i].now.elapsed);
+	live->next_judging = next_time(begin, 2, 60);
+}
+
 /*
  * The tracer's sites change whenever it handles events, which the sampler alone does; so it is the
  * one to copy them. A look for suspects takes longer and changes slowly.
@@ -121,25 +141,23 @@ static double uptime_of(const struct mw_procstat *stat)
 static int copy_sites(struct live *live)
 {
 	const struct mw_sites *sites = mw_tracer__sites(live->tracer);
-	double now = mw_monotonic();
-	bool judge = now - live->judged >= 2;
-	int ret = sites ? mw_tracer__read_sites(live->tracer) : 0;
+	double begin = mw_monotonic();
+	int ret;
 
-	if (!sites || ret)
+	if (!sites || begin < live->next_sites)
+		return 0;
+	ret = mw_tracer__read_sites(live->tracer);
+	if (ret)
 		return ret;
-	if (judge)
-		live->judged = now;
 	/* Until it is said that they are fresh again they are the sampler's. */
 	pthread_mutex_lock(&live->lock);
 	live->has_fresh = false;
 	pthread_mutex_unlock(&live->lock);
-	for (size_t i = 0; !ret && i < live->state.target_count; i++) {
-		const struct mw_tui_target *t = &live->state.targets[i];
-
+	for (size_t i = 0; !ret && i < live->state.target_count; i++)
 		ret = mw_tui_sites__copy(&live->fresh[i], sites, (uint32_t)i);
-		if (judge)
-			mw_tui_sites__judge(&live->fresh[i], sites, (uint32_t)i, t->now.elapsed);
-	}
+	live->next_sites = next_time(begin, 0, 5);
+	if (!ret)
+		judge_sites(live, sites);
 	pthread_mutex_lock(&live->lock);
 	live->has_fresh = !ret;
 	pthread_mutex_unlock(&live->lock);
@@ -346,7 +364,7 @@ static void start_look(struct live *live)
 		live->next_look = mw_monotonic() + 10;
 }
 
-/* At most 2 % of one CPU, and never more than once in three seconds. */
+/* At most 1 % of one CPU, and never more than once in three seconds. */
 static void finish_look(struct live *live)
 {
 	struct mw_tui_target *t = &live->state.targets[live->look_target];
@@ -368,7 +386,7 @@ static void finish_look(struct live *live)
 		mw_text_clean(t->look_problem, sizeof(t->look_problem), err.message,
 			      strlen(err.message));
 	pthread_mutex_unlock(&live->lock);
-	live->next_look = mw_monotonic() + (!ret && found.took * 50 > 3 ? found.took * 50 : 3);
+	live->next_look = mw_monotonic() + (!ret && found.took * 100 > 3 ? found.took * 100 : 3);
 	mw_cmd_child__stop(&live->look);
 }
 

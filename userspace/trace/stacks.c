@@ -18,7 +18,7 @@
 
 enum {
 	BATCH = 4096,
-	SCAN_SHARE = 100,  /* of the time at most one part in so many goes into looking */
+	SCAN_SHARE = 200,  /* of the time at most one part in so many goes into looking */
 };
 
 /* A stack as the kernel numbers it, and the site that it is one of. */
