@@ -210,7 +210,7 @@ start_python() { # PYTHON SCRIPT [ARGUMENTS]
 	# Of 10 blocks 4 have 24 bytes, 3 have 100, 2 have 700, 1 has 5000: shares, which no machine's noise moves.
 	last '[.total.sizes[] | {l: .low, n: .count}] | (map(.n) | add) as $all | map(.n / $all) |
 		[.[0] / 0.4, .[1] / 0.3, .[2] / 0.2, .[3] / 0.1] | all(. > 0.97 and . < 1.03)' | grep -qx true
-	last '.governor.cost_percent > 0 and .governor.cost_percent < 3 and .governor.windows >= 4' | grep -qx true
+	last '.governor.cost_percent > 0 and .governor.cost_percent < 3 and .governor.windows >= 3' | grep -qx true
 	kill "$PID"
 	# A program that hardly allocates affords all probes.
 	start_python python3 -c 'import time

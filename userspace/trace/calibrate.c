@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +22,8 @@ TRAP(trap_branch, "jmp 1f\n1:\tret")
 TRAP(trap_push, "push %rbp\n\tpop %rbp\n\tret")
 TRAP(trap_stepped, "test %rdi, %rdi\n\tret")
 TRAP(trap_return, "push %rbp\n\tpop %rbp\n\tret")
+
+static void (*const traps[])(void) = {trap_branch, trap_push, trap_stepped, trap_return};
 
 static uint64_t nanoseconds(void)
 {
@@ -52,18 +57,66 @@ static uint64_t file_offset(const struct mw_maps *maps, void (*function)(void))
 	return map ? (uintptr_t)function - map->start + map->offset : 0;
 }
 
+void mw_program_ran(const struct bpf_program *program, uint64_t *ns, uint64_t *runs)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t len = sizeof(info);
+
+	*ns = *runs = 0;
+	if (bpf_program__fd(program) < 0 ||
+	    bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &len))
+		return;
+	*ns = info.run_time_ns;
+	*runs = info.run_cnt;
+}
+
+/* What a run of PROGRAM takes on average; it has run in a calibration only. */
+static uint32_t told_ns(const struct bpf_program *program)
+{
+	uint64_t ns, runs;
+
+	mw_program_ran(program, &ns, &runs);
+	return runs ? (uint32_t)(ns / runs) : 0;
+}
+
+static uint32_t less(uint32_t a, uint32_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static void measure(uint32_t *entry_ns, uint32_t *return_ns)
+{
+	for (int c = 0; c < MW_SITE_UNPROBEABLE; c++)
+		entry_ns[c] = time_calls(traps[c]);
+	*return_ns = less(time_calls(trap_return), entry_ns[MW_SITE_PUSH]);
+}
+
+/* The same with the clock on, less what it tells. */
+static void measure_timed(struct mw_cost *cost, struct bpf_program *entry, struct bpf_program *ret)
+{
+	int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	if (fd < 0)
+		return;
+	measure(cost->timed_entry_ns, &cost->timed_return_ns);
+	for (int c = 0; c < MW_SITE_UNPROBEABLE; c++)
+		cost->timed_entry_ns[c] = less(cost->timed_entry_ns[c], told_ns(entry));
+	if (ret)
+		cost->timed_return_ns = less(cost->timed_return_ns, told_ns(ret));
+	close(fd);
+}
+
 void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bpf_program *ret,
 		      bool multi, struct mw_reaper *reaper)
 {
-	void (*const traps[])(void) = {trap_branch, trap_push, trap_stepped, trap_return};
 	struct mw_probe_site sites[MW_ARRAY_SIZE(traps)];
 	struct mw_probes entries, returns = {.fd = -1};
 	struct mw_maps maps;
 	int failed;
 
 	for (int c = 0; c < MW_SITE_UNPROBEABLE; c++)
-		cost->entry_ns[c] = mw_site_cost(c);
-	cost->return_ns = RETURN_NS_PUBLISHED;
+		cost->entry_ns[c] = cost->timed_entry_ns[c] = mw_site_cost(c);
+	cost->return_ns = cost->timed_return_ns = RETURN_NS_PUBLISHED;
 	cost->measured = 0;
 	if (mw_maps__read(&maps, getpid(), NULL))
 		return;
@@ -79,13 +132,10 @@ void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bp
 		failed = mw_probes__attach(&returns, ret, multi, getpid(), "/proc/self/exe", true,
 					   &sites[MW_ARRAY_SIZE(traps) - 1], 1);
 	if (!failed) {
-		uint32_t both;
-
-		for (int c = 0; c < MW_SITE_UNPROBEABLE; c++)
-			cost->entry_ns[c] = time_calls(traps[c]);
-		both = time_calls(trap_return);
-		if (both > cost->entry_ns[MW_SITE_PUSH])
-			cost->return_ns = both - cost->entry_ns[MW_SITE_PUSH];
+		measure(cost->entry_ns, &cost->return_ns);
+		memcpy(cost->timed_entry_ns, cost->entry_ns, sizeof(cost->entry_ns));
+		cost->timed_return_ns = cost->return_ns;
+		measure_timed(cost, entry, ret);
 		cost->measured = 1;
 	}
 	mw_reaper__detach(reaper, &entries);

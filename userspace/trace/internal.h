@@ -86,7 +86,7 @@ struct mw_tracer {
 	uint64_t idle_before;
 	int stats_fd;		 /* while it is open the kernel times the programs */
 	double ran_before, ran;	 /* seconds that the programs ran, and within the window */
-	double put_in_at, opened_at, closed_at, due_at, integrated_at;
+	double put_in_at, opened_at, closed_at, due_at, integrated_at, integrated_lost;
 	double busy, busy_at, busy_cpu;	 /* CPUs that the targets keep busy */
 	double reviewed_at, always_cost; /* with probes in for good */
 	struct probed shared; /* with --follow: in the files, for all processes */

@@ -50,7 +50,7 @@ static double cpu_seconds(const struct mw_tracer *tracer)
 	return sum;
 }
 
-/* Seconds that the calls from BEFORE to AFTER cost: entries only, or with returns. */
+/* Seconds that the calls from BEFORE to AFTER cost beside their programs: entries only, or with returns. */
 static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_counts *before,
 		      const struct mw_counts *after, bool whole)
 {
@@ -63,12 +63,15 @@ static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_c
 			const struct mw_function *fn = &found->list[a].functions[f];
 			double calls = (double)(after->calls[fn->func] - before->calls[fn->func]);
 
+			if (fn->func == MW_FUNC_FREE)
+				calls += (double)(after->free_null - before->free_null +
+						  after->free_internal - before->free_internal);
 			if (counted[fn->func] || !fn->probed)
 				continue;
 			counted[fn->func] = true;
-			ns += calls * tracer->cost.entry_ns[fn->entry.class];
+			ns += calls * tracer->cost.timed_entry_ns[fn->entry.class];
 			if (whole && fn->func < MW_FUNC_FREE)
-				ns += calls * tracer->cost.return_ns;
+				ns += calls * tracer->cost.timed_return_ns;
 		}
 	}
 	return ns / 1e9;
@@ -85,12 +88,10 @@ static double program_seconds(const struct mw_tracer *tracer)
 	double sum = 0;
 
 	for (size_t i = 0; i < 2; i++) {
-		struct bpf_prog_info info = {0};
-		uint32_t len = sizeof(info);
+		uint64_t ns, runs;
 
-		if (bpf_program__fd(progs[i]) >= 0 &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(progs[i]), &info, &len))
-			sum += (double)info.run_time_ns / 1e9;
+		mw_program_ran(progs[i], &ns, &runs);
+		sum += (double)ns / 1e9;
 	}
 	return sum;
 }
@@ -253,25 +254,33 @@ static void finish_window(struct mw_tracer *tracer, double now)
 	tracer->due_at = tracer->governor.next;
 }
 
+/* Seconds that an allocation, its return and free, costs by the whole windows, programs included. 0: none was seen. */
+static double whole_cost(const struct window_slot *s)
+{
+	double allocs = 0, seconds = 0;
+
+	for (size_t i = 0; i < MW_WINDOWS_KEPT && i < s->rates.count; i++) {
+		const struct mw_window *w = &s->rates.windows[i];
+
+		if (w->kind == MW_WINDOW_WHOLE) {
+			allocs += w->allocs;
+			seconds += w->cost;
+		}
+	}
+	return allocs > 0 ? seconds / allocs : 0;
+}
+
 /* What whole probing would cost, as a share of the CPU time that the targets use. */
 static double predicted_cost(struct mw_tracer *tracer)
 {
 	double cost = 0, busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
-		struct window_slot *s = &tracer->slots[slot];
-		double allocs = 0, seconds = 0;
+		const struct window_slot *s = &tracer->slots[slot];
+		double each = whole_cost(s);
 
-		for (size_t i = 0; i < MW_WINDOWS_KEPT && i < s->rates.count; i++) {
-			const struct mw_window *w = &s->rates.windows[i];
-
-			if (w->kind == MW_WINDOW_WHOLE) {
-				allocs += w->allocs;
-				seconds += w->cost;
-			}
-		}
 		if (s->rate > 0)
-			cost += s->rate * (allocs > 0 ? seconds / allocs : DEAREST);
+			cost += s->rate * (each > 0 ? each : DEAREST);
 	}
 	return cost / busy;
 }
@@ -318,11 +327,17 @@ static void review(struct mw_tracer *tracer, double now)
 	measure_busy(tracer, now);
 	busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct window_slot *s = &tracer->slots[slot];
 		struct mw_counts after;
+		double hits, all;
 
 		read_counts(tracer, slot, &after);
-		cost += cost_of(tracer, slot, &tracer->slots[slot].reviewed, &after, true);
-		tracer->slots[slot].reviewed = after;
+		hits = cost_of(tracer, slot, &s->reviewed, &after, true);
+		/* Programs are timed in windows only. */
+		all = whole_cost(s) * (double)(mw_counts__alloc(&after).count -
+					       mw_counts__alloc(&s->reviewed).count);
+		cost += all > hits ? all : hits;
+		s->reviewed = after;
 	}
 	if (tracer->reviewed_at)
 		tracer->always_cost = cost / (now - tracer->reviewed_at) / busy;
@@ -366,6 +381,7 @@ double windows_step(struct mw_tracer *tracer, double until)
 			tracer->was_always = false;
 			forget_blocks(tracer);
 			mw_governor__begin(&tracer->governor, tracer->options.max_overhead, now);
+			tracer->integrated_lost = 0;
 			tracer->window = WINDOW_NONE;
 		} else {
 			windows_integrate(tracer);
@@ -426,7 +442,7 @@ static void add_allocs(struct window_slot *s, double seconds)
 /* Carry the estimates on to now, by the rates of the last windows. */
 void windows_integrate(struct mw_tracer *tracer)
 {
-	double now = mw_monotonic(), seconds;
+	double now = mw_monotonic(), seconds, lost = tracer->governor.lost - tracer->integrated_lost;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct window_slot *s = &tracer->slots[slot];
@@ -445,13 +461,17 @@ void windows_integrate(struct mw_tracer *tracer)
 		/* Before the first window nothing is known: its rates are taken for that time, too. */
 		if (s->rate <= 0)
 			continue;
-		seconds = now - (s->known ? tracer->integrated_at : tracer->started_at);
+		/* What windows took from the target in throughput it did not do. */
+		seconds = now - (s->known ? tracer->integrated_at : tracer->started_at) - lost;
+		if (seconds < 0)
+			continue;
 		s->known = true;
 		add_allocs(s, seconds);
 		for (size_t i = 2 * MW_PLACES * MW_CLASSES; i < PROBE_WORDS; i++)
 			s->estimate[i] += seconds * rate_of(s, i);
 	}
 	tracer->integrated_at = now;
+	tracer->integrated_lost = tracer->governor.lost;
 }
 
 void windows_scales(struct mw_tracer *tracer, double *scales)
