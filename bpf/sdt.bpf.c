@@ -58,6 +58,17 @@ static __always_inline void end_sample(struct mw_proc *proc, __u64 addr)
 	MW_ADD(site->freed_bytes, block.weighted);
 }
 
+/*
+ * otel_memory:alloc(ptr, size, weighted bytes), libc:memory_heap_new(heap, size) and
+ * memory_sbrk_more(brk, size), which is hit by a refusal, too: brk is -1 then. Of memory_arena_new the
+ * second is what was asked of malloc, of memory_mallopt_free_dyn_thresholds the trim threshold.
+ */
+static __always_inline bool tells_bytes(__u32 which, long first)
+{
+	return which == MW_SDT_ALLOC || which == MW_SDT_HEAP_NEW ||
+	       (which == MW_SDT_SBRK_MORE && first != -1);
+}
+
 SEC("usdt")
 int sdt_hit(struct pt_regs *ctx)
 {
@@ -75,8 +86,8 @@ int sdt_hit(struct pt_regs *ctx)
 	bpf_usdt_arg(ctx, 1, &second);
 	bpf_usdt_arg(ctx, 2, &third);
 	MW_ADD(c->sdt[which].count, 1);
-	/* otel_memory: alloc(ptr, size, weighted bytes); glibc: the size is the second argument. */
-	MW_ADD(c->sdt[which].bytes, which == MW_SDT_FREE ? 0 : second);
+	if (tells_bytes(which, first))
+		MW_ADD(c->sdt[which].bytes, second);
 	/* Where the allocator's functions are probed those samples say the same. */
 	if (mw_mode != MW_MODE_GROWTH)
 		return 0;

@@ -4,7 +4,7 @@
 
 BUILD=${BUILD:-$BATS_TEST_DIRNAME/../build}
 MW=$BUILD/memwhere
-WORK=$BUILD/tests/workloads
+WORK=${WORK:-$BUILD/tests/workloads}
 
 # Poll a condition (a command line) for at most SECONDS; fails loudly.
 wait_until() {

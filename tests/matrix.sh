@@ -44,6 +44,52 @@ look() { # RELEASE WHAT
 	wait "$job"
 }
 
+# The live tracer on this release's C library: the same tests as of the machine's own, and what glibc tells itself.
+trace() { # RELEASE
+	cp tests/workloads/counts.c "$root/counts.c"
+	chroot "$root" gcc -O1 -g -std=gnu11 -D_GNU_SOURCE -fno-builtin -w -o /counts /counts.c -lpthread -ldl
+	RUN="chroot $root" WORK=/ bats --tap tests/stat.bats -f 'counted exactly|nested calls|placement|moves are told|kernel gave' \
+		>"$cache/$1.trace" 2>&1
+	sed -n "s/^\(not \)\{0,1\}ok [0-9]*/\1ok $1 tracer:/p" "$cache/$1.trace"
+	passed=$((passed + $(grep -c '^ok ' "$cache/$1.trace")))
+	failed=$((failed + $(grep -c '^not ok ' "$cache/$1.trace")))
+	if grep -aq memory_sbrk_more "$root/lib/x86_64-linux-gnu/libc.so.6"; then
+		own_probes "$1"
+	fi
+}
+
+# What a glibc that is built with probes tells is what the kernel gave: of all brk's, and of one thread's arena.
+own_probes() { # RELEASE
+	rm -f "$root/in" "$cache/probes.json"
+	mkfifo "$root/in"
+	chroot "$root" /counts placement <"$root/in" >"$root/said" 2>&1 &
+	job=$!
+	exec 9>"$root/in"
+	for _ in $(seq 100); do
+		grep -q '^ready' "$root/said" 2>/dev/null && break
+		sleep 0.1
+	done
+	"$BUILD/memwhere" stat "$(sed -n 's/^ready //p' "$root/said")" --mode growth -i 0.5 -n 4 --json -o "$cache/probes.json" &
+	watch=$!
+	for _ in $(seq 100); do
+		[ -s "$cache/probes.json" ] && break
+		sleep 0.1
+	done
+	echo go >&9
+	wait "$watch"
+	exec 9>&-
+	wait "$job"
+	if tail -n 1 "$cache/probes.json" | jq -e '.total | .probes as $p | .brk.grown_bytes > 0 and
+		$p["libc:memory_sbrk_more"].bytes == .brk.grown_bytes and $p["libc:memory_heap_new"].hits == 1 and
+		$p["libc:memory_arena_new"].hits == 1' >/dev/null; then
+		passed=$((passed + 1))
+		echo "ok $1 tracer: what glibc's own probes tell is what the kernel gave"
+	else
+		failed=$((failed + 1))
+		echo "not ok $1 tracer: what glibc's own probes tell is what the kernel gave"
+	fi
+}
+
 # A free-threaded Python, which no release packages: built here from the release's source package.
 free_threaded() { # RELEASE PACKAGE
 	build=$cache/$2t
@@ -82,6 +128,7 @@ for release in ${MW_RELEASES:-bullseye bookworm trixie sid}; do
 	look "$release" stripped
 	chroot "$root" apt-get install -q -y --no-install-recommends libc6-dbg >/dev/null 2>&1
 	look "$release" debug
+	trace "$release"
 
 	case $release in
 	bullseye) pythons="python2.7 python3.9" ;;

@@ -140,6 +140,26 @@ start_python() { # PYTHON SCRIPT [ARGUMENTS]
 	start_python "$BATS_TEST_TMPDIR/b"
 	"$MW" stat "$PID" --mode exact --sites all -i 1 -n 1 --json --by bytes >"$BATS_TEST_TMPDIR/out"
 	last '.sites.top[0].frames[0:3] | map(.function) | join(" ")' | grep -F 'operator new shop::Cart<long>::add main'
+	kill "$PID"
+	cat >"$BATS_TEST_TMPDIR/r.rs" <<-'EOF'
+		use std::io::Write;
+		mod shop {
+		    pub struct Cart<T> { pub items: Vec<T> }
+		    impl<T> Cart<T> { #[inline(never)] pub fn add(&mut self, n: usize) -> usize { self.items = Vec::with_capacity(n); self.items.capacity() } }
+		}
+		#[inline(never)]
+		fn order(n: usize) -> usize { let mut c = shop::Cart::<u64> { items: Vec::new() }; c.add(n) + 1 }
+		fn main() {
+		    println!("ready"); std::io::stdout().flush().unwrap();
+		    let n = std::env::args().count() + 9000;
+		    loop { if order(n) == 0 { return; } std::thread::sleep(std::time::Duration::from_millis(1)); }
+		}
+	EOF
+	rustc -C opt-level=2 -C force-frame-pointers=no -o "$BATS_TEST_TMPDIR/r" "$BATS_TEST_TMPDIR/r.rs"
+	start_python "$BATS_TEST_TMPDIR/r"
+	"$MW" stat "$PID" --mode exact --sites all -i 1 -n 1 --json --by bytes >"$BATS_TEST_TMPDIR/out"
+	# Whether type arguments are in the name is up to the compiler's way of mangling.
+	last '.sites.top[0].frames[0:3] | map(.function) | join(" ")' | grep -xE '<?r::shop::Cart(<.*>)?>?::add r::order r::main'
 }
 
 @test "frames of an extension module stand between those of Python that called it and that it calls" {

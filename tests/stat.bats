@@ -45,7 +45,8 @@ teardown() { teardown_common; }
 	for f in malloc calloc realloc reallocarray posix_memalign valloc pvalloc free; do
 		expect "$(last ".total.functions.$f")" "$(said $f)" "$f"
 	done
-	expect "$(last .total.functions.aligned_alloc)" "$(said aligned)" "aligned_alloc and memalign"
+	# One function up to glibc 2.37.
+	expect "$(last '.total.functions.aligned_alloc + .total.functions.memalign')" "$(said aligned)" "aligned_alloc and memalign"
 	expect "$(last .total.alloc.failed)" "$(said failed)" failed
 	expect "$(last .total.free.null)" "$(said free_null)" "free(NULL)"
 	expect "$(last .total.free.by_realloc)" "$(said by_realloc)" "freed by realloc"
@@ -92,10 +93,14 @@ teardown() { teardown_common; }
 	go_and_wait
 	stop_watch
 	expect "$(jq -s '[.[].events[] | select(.kind == "threshold")] | length' "$BATS_TEST_TMPDIR/out")" 3 moves
-	# A chunk is the request and its header, in whole pages.
-	expect "$(jq -sc '[.[].events[] | select(.kind == "threshold") | .new]' "$BATS_TEST_TMPDIR/out")" "[200704,1003520,5001216]" "new thresholds"
-	expect "$(last .mmap_threshold)" 5001216 "threshold at last"
-	expect "$(last .trim_threshold)" 10002432 "trim threshold is twice that"
+	# A chunk is the request and its header, in whole pages; from glibc 2.43 on 16 bytes of that don't count.
+	local left
+	left=$(jq -s '[.[].events[] | select(.kind == "threshold") | .size - .new][0]' "$BATS_TEST_TMPDIR/out")
+	[ "$left" -eq 0 ] || [ "$left" -eq 16 ]
+	expect "$(jq -sc '[.[].events[] | select(.kind == "threshold") | .new + '"$left"']' "$BATS_TEST_TMPDIR/out")" \
+		"[200704,1003520,5001216]" "new thresholds"
+	expect "$(last .mmap_threshold)" $((5001216 - left)) "threshold at last"
+	expect "$(last .trim_threshold)" $((2 * (5001216 - left))) "trim threshold is twice that"
 }
 
 @test "what the kernel gave and took back" {

@@ -10,25 +10,33 @@
 #include "image/readmem.h"
 #include "util/bytes.h"
 
-enum { MP_SIZE = 128, DATA_MAX = 1 << 20, N_MMAPS_MAX_DEFAULT = 65536 };
+enum { DATA_MAX = 1 << 20 };
 
-#define THRESHOLD_LIMIT (1ULL << 40) /* no one sets an mmap threshold of a terabyte */
+/* Rows that may be those of the process's glibc: the one of its VERSION, or all. */
+struct rows {
+	const struct mw_ptmalloc_layout *first, *end;
+};
+
+static struct rows rows_of(struct mw_elffile *elf)
+{
+	const struct mw_ptmalloc_layout *row = mw_ptmalloc_layout_of(mw_ptmalloc_version_of(elf));
+
+	if (row)
+		return (struct rows){row, row + 1};
+	return (struct rows){mw_ptmalloc_layouts, mw_ptmalloc_layouts + mw_ptmalloc_layout_count};
+}
 
 /*
  * Could the bytes at P be mp_? HEAP is the [heap] mapping or NULL. The test that counts is
  * sbrk_base, which is either still 0 or in the heap.
  */
-static const struct mw_ptmalloc_layout *match(const uint8_t *p, const struct mw_map *heap)
+static const struct mw_ptmalloc_layout *match(const uint8_t *p, struct rows rows,
+					      const struct mw_map *heap, bool strict)
 {
-	for (size_t i = 0; i < mw_ptmalloc_layout_count; i++) {
-		const struct mw_ptmalloc_layout *l = &mw_ptmalloc_layouts[i];
+	for (const struct mw_ptmalloc_layout *l = rows.first; l < rows.end; l++) {
 		uint64_t base = mw_u64_at(p + l->sbrk_base);
-		uint32_t dyn = mw_u32_at(p + l->no_dyn);
 
-		/* arena_test: 8 by default on 64-bit (NARENAS_FROM_NCORES (1)), or a tunable's. */
-		if (mw_u32_at(p + l->n_mmaps_max) != N_MMAPS_MAX_DEFAULT || mw_u64_at(p + 24) > 1 << 20 ||
-		    mw_u64_at(p + 32) > 1 << 20 || mw_u32_at(p + l->n_mmaps) > N_MMAPS_MAX_DEFAULT ||
-		    dyn > 1 || mw_u64_at(p) == 0 || mw_u64_at(p + 16) > THRESHOLD_LIMIT)
+		if (!mw_ptmalloc_is_mp(p, l, strict))
 			continue;
 		if (heap ? base && (base < heap->start || base >= heap->end) : base != 0)
 			continue;
@@ -38,7 +46,7 @@ static const struct mw_ptmalloc_layout *match(const uint8_t *p, const struct mw_
 }
 
 static int search(uint64_t *addr, pid_t pid, struct mw_elffile *elf, uint64_t bias,
-		  const struct mw_map *heap)
+		  struct rows rows, const struct mw_map *heap)
 {
 	uint8_t *data = malloc(DATA_MAX);
 	uint64_t start, end;
@@ -51,8 +59,8 @@ static int search(uint64_t *addr, pid_t pid, struct mw_elffile *elf, uint64_t bi
 		uint64_t skip = -start & 7;
 		ssize_t n = mw_readmem_some(pid, bias + start, data, len);
 
-		for (uint64_t off = skip; n > 0 && off + MP_SIZE <= (uint64_t)n; off += 8) {
-			if (!match(data + off, heap))
+		for (uint64_t off = skip; n > 0 && off + MW_PTMALLOC_MP_BYTES <= (uint64_t)n; off += 8) {
+			if (!match(data + off, rows, heap, true))
 				continue;
 			*addr = bias + start + off;
 			hits++;
@@ -90,17 +98,17 @@ static int by_symbol(uint64_t *addr, struct mw_elffile *elf, uint64_t bias, cons
 	return ret;
 }
 
-static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr,
+static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr, struct rows rows,
 		   const struct mw_map *heap)
 {
 	const struct mw_ptmalloc_layout *layout;
-	uint8_t mp[MP_SIZE];
+	uint8_t mp[MW_PTMALLOC_MP_BYTES];
 	int ret;
 
 	ret = mw_readmem(pid, addr, mp, sizeof(mp));
 	if (ret)
 		return ret;
-	layout = match(mp, heap);
+	layout = match(mp, rows, heap, false);
 	if (!layout)
 		return -ENOENT;
 	settings->mp_addr = addr;
@@ -115,14 +123,16 @@ static int read_at(struct mw_glibc_settings *settings, pid_t pid, uint64_t addr,
 static int find(struct mw_glibc_settings *settings, pid_t pid, struct mw_elffile *elf,
 		uint64_t bias, const struct mw_map *heap)
 {
+	const struct rows rows = rows_of(elf);
 	const char *evidence = NULL;
 	uint64_t addr;
 
-	if (!by_symbol(&addr, elf, bias, &evidence) && !read_at(settings, pid, addr, heap)) {
+	if (!by_symbol(&addr, elf, bias, &evidence) && !read_at(settings, pid, addr, rows, heap)) {
 		settings->evidence = evidence;
 		return 0;
 	}
-	if (!search(&addr, pid, elf, bias, heap) && !read_at(settings, pid, addr, heap)) {
+	if (!search(&addr, pid, elf, bias, rows, heap) &&
+	    !read_at(settings, pid, addr, rows, heap)) {
 		settings->evidence = "validated search of libc's data";
 		return 0;
 	}
@@ -146,7 +156,7 @@ int mw_glibc_settings__find(struct mw_glibc_settings *settings, pid_t pid, struc
 
 int mw_glibc_settings__refresh(struct mw_glibc_settings *settings, pid_t pid)
 {
-	uint8_t mp[MP_SIZE];
+	uint8_t mp[MW_PTMALLOC_MP_BYTES];
 	int ret;
 
 	if (!settings->mp_addr)

@@ -19,7 +19,6 @@ enum {
 	DATA_MAX = 64 << 20,   /* bytes of one data segment that are searched */
 	RING_FROM_BINS = 2048, /* from malloc_state.bins to .next: 254 pointers, 16 bytes of map */
 	RING_MAX = ARENAS_MAX,
-	MP_BYTES = 128,
 };
 
 /* Does the ring of arenas through BASE, with next at OFFSET, close? Brent against other rings. */
@@ -166,11 +165,7 @@ static unsigned int find_version(struct mw_ptmalloc *pt, const struct mw_region 
 	unsigned int minor = 0;
 
 	if (file) {
-		size_t left = 0;
-		const char *text = mw_elffile__find_text(file, "release version 2.", &left);
-
-		if (text)
-			minor = mw_ptmalloc_version_in(text, left < 64 ? left : 64);
+		minor = mw_ptmalloc_version_of(file);
 		mw_elffile__close(file);
 		if (minor)
 			mw_ptmalloc__evidence(pt, "version: text in the C library's file");
@@ -186,16 +181,9 @@ static unsigned int find_version(struct mw_ptmalloc *pt, const struct mw_region 
 /* Could P be mp_ of layout L, in a process whose main arena's top is TOP (0: never used)? */
 static bool is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, uint64_t top, bool strict)
 {
-	uint64_t base = mw_u64_at(p + l->sbrk_base), mmapped = mw_u64_at(p + l->mmapped_mem);
-	uint32_t dyn = mw_u32_at(p + l->no_dyn), n = mw_u32_at(p + l->n_mmaps);
+	uint64_t base = mw_u64_at(p + l->sbrk_base);
 
-	/* 2.43 adds 16 bytes too many whenever mremap_chunk() makes a chunk larger or smaller. */
-	if (l->mmap_header ? mmapped % 16 : mmapped % PAGE_BYTES || !mmapped != !n)
-		return false;
-	if (dyn > 1 || base % 8 || mw_u64_at(p + 16) > 1ULL << 40 || mw_u64_at(p + 24) > 1 << 20 ||
-	    mw_u64_at(p + 32) > 1 << 20)
-		return false;
-	if (strict && (mw_u32_at(p + l->n_mmaps_max) != 65536 || !mw_u64_at(p)))
+	if (!mw_ptmalloc_is_mp(p, l, strict))
 		return false;
 	/* Where brk failed, top is in a mapping that may lie anywhere. */
 	return top && base ? base >= PAGE_BYTES && base < 1ULL << 47 : !base;
@@ -206,7 +194,7 @@ bool mw_ptmalloc__read_settings(struct mw_ptmalloc *pt, const struct mw_ptmalloc
 {
 	struct mw_ptmalloc_settings *s = &pt->info.settings;
 	uint64_t top = 0;
-	uint8_t p[MP_BYTES];
+	uint8_t p[MW_PTMALLOC_MP_BYTES];
 
 	mw_image__read_u64(pt->image, pt->main_arena + l->top, &top);
 	if (!mw_image__read_all(pt->image, addr, p, sizeof(p)) || !is_mp(p, l, top, false))
@@ -241,7 +229,7 @@ static uint64_t search_mp(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layou
 	_cleanup_free_ uint8_t *data = malloc(len + 1);
 	ssize_t n = data ? mw_image__read(pt->image, r->map.start, data, len) : 0;
 
-	for (ssize_t off = 0; off + MP_BYTES <= n; off += 8) {
+	for (ssize_t off = 0; off + MW_PTMALLOC_MP_BYTES <= n; off += 8) {
 		if (!is_mp(data + off, l, top, true))
 			continue;
 		if (found)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
 
-#include "heap/ptmalloc_layout.h"
+#include "heap/ptmalloc_impl.h"
+#include "image/elffile.h"
+#include "util/bytes.h"
 
 /* clang-format off */
 const struct mw_ptmalloc_layout mw_ptmalloc_layouts[] = {
@@ -49,4 +51,29 @@ unsigned int mw_ptmalloc_version_in(const char *text, size_t len)
 			return (unsigned int)minor;
 	}
 	return 0;
+}
+
+unsigned int mw_ptmalloc_version_of(struct mw_elffile *file)
+{
+	size_t left = 0;
+	const char *text = mw_elffile__find_text(file, "release version 2.", &left);
+
+	return text ? mw_ptmalloc_version_in(text, left < 64 ? left : 64) : 0;
+}
+
+bool mw_ptmalloc_is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, bool strict)
+{
+	enum { N_MMAPS_MAX_DEFAULT = 65536 };
+	uint64_t mmapped = mw_u64_at(p + l->mmapped_mem);
+
+	/* 2.43 adds 16 bytes too many whenever mremap_chunk() makes a chunk larger or smaller. */
+	if (l->mmap_header ? mmapped % 16
+			   : mmapped % PAGE_BYTES || !mmapped != !mw_u32_at(p + l->n_mmaps))
+		return false;
+	/* The threshold of no one is a terabyte; arena_test and arena_max are small numbers. */
+	if (mw_u32_at(p + l->no_dyn) > 1 || mw_u64_at(p + l->sbrk_base) % 8 ||
+	    mw_u64_at(p + 16) > 1ULL << 40 || mw_u64_at(p + 24) > 1 << 20 ||
+	    mw_u64_at(p + 32) > 1 << 20)
+		return false;
+	return !strict || (mw_u32_at(p + l->n_mmaps_max) == N_MMAPS_MAX_DEFAULT && mw_u64_at(p));
 }

@@ -28,6 +28,7 @@ struct mw_ptmalloc_layout {
 };
 
 enum {
+	MW_PTMALLOC_MP_BYTES = 128,  /* struct malloc_par, all versions, and a little more */
 	MW_PTMALLOC_BINS = 127,	     /* pairs of pointers in malloc_state.bins, all versions */
 	MW_PTMALLOC_SMALL_BINS = 64, /* tcache bins of exact sizes, 32, 48, … */
 	MW_PTMALLOC_FASTBINS = 10,
@@ -41,5 +42,15 @@ const struct mw_ptmalloc_layout *mw_ptmalloc_layout_of(unsigned int minor);
 
 /* The minor number of "…release version 2.36…" or a file name like libc-2.31.so; 0: none. */
 unsigned int mw_ptmalloc_version_in(const char *text, size_t len);
+
+/* The same of the C library FILE, by the text in it; 0: none. */
+struct mw_elffile;
+unsigned int mw_ptmalloc_version_of(struct mw_elffile *file);
+
+/*
+ * Could the MW_PTMALLOC_MP_BYTES at P be mp_ in layout L, as far as can be said without looking at the
+ * heap? What sbrk_base must be the caller knows. STRICT, for a search: with what no one ever sets.
+ */
+bool mw_ptmalloc_is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, bool strict);
 
 #endif

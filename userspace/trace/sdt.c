@@ -72,7 +72,8 @@ static void attach_file(struct mw_sdt *sdt, struct bpf_program *prog, pid_t pid,
 	Elf_Data *notes;
 	Elf *elf;
 
-	snprintf(path, sizeof(path), "/proc/%d/root%s", pid, map->path);
+	if (mw_map__file_path(map, pid, path, sizeof(path)))
+		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
