@@ -172,6 +172,20 @@ teardown() { teardown_common; }
 	expect "$(jq -s '[.[].events[] | select(.kind == "fork")] | length' "$BATS_TEST_TMPDIR/out")" 14 forks
 }
 
+@test "--follow sees the children that are there already, and theirs" {
+	start_workload "$WORK/counts" prefork 7
+	start_watch "$PID" --follow
+	expect "$(last .processes)" 15 processes
+	go_and_wait
+	stop_watch
+	expect_no_loss
+	for size in 48 5000 200; do
+		expect "$(class_count $size)" "$(said size_$size)" "size $size"
+	done
+	expect "$(jq -s '[.[].events[] | select(.kind == "fork")] | length' "$BATS_TEST_TMPDIR/out")" 0 forks
+	expect "$(last .processes)" 1 "processes at last"
+}
+
 @test "--follow sees vfork and exec, posix_spawn and clone" {
 	start_workload "$WORK/counts" spawn 7
 	start_watch "$PID" --follow

@@ -248,14 +248,21 @@ static void threads(unsigned long count)
 }
 
 /* A tree: COUNT children, each with a child of its own, all working at once from birth. */
-static void forks(unsigned long count)
+static int gate[2] = {-1, -1};
+
+/* Each child, and a child of its own, waits for the gate to be closed, where there is one. */
+static void fork_children(unsigned long count)
 {
 	for (unsigned long i = 0; i < count; i++) {
 		pid_t pid = fork();
 
 		if (!pid) {
 			pid_t inner = fork();
+			char c;
 
+			close(gate[1]);
+			if (read(gate[0], &c, 1) > 0)
+				_exit(5);
 			for (int k = 0; k < 307; k++)
 				free(malloc(inner ? 48 : 5000));
 			if (inner > 0)
@@ -263,6 +270,14 @@ static void forks(unsigned long count)
 			_exit(0);
 		}
 	}
+}
+
+/* With a gate the children are there before the watch. */
+static void forks(unsigned long count)
+{
+	if (gate[1] < 0)
+		fork_children(count);
+	close(gate[1]);
 	while (wait(NULL) > 0)
 		;
 	for (int k = 0; k < 311; k++)
@@ -378,6 +393,11 @@ int main(int argc, char **argv)
 
 	if (!strcmp(scenario, "once"))
 		once();
+	if (!strcmp(scenario, "prefork")) {
+		if (pipe(gate))
+			_exit(7);
+		fork_children(n);
+	}
 	say("ready %d\n", getpid());
 	wait_for_line();
 	if (!strcmp(scenario, "sizes"))
@@ -392,7 +412,7 @@ int main(int argc, char **argv)
 		caches(n);
 	else if (!strcmp(scenario, "threads"))
 		threads(n);
-	else if (!strcmp(scenario, "forks"))
+	else if (!strcmp(scenario, "forks") || !strcmp(scenario, "prefork"))
 		forks(n);
 	else if (!strcmp(scenario, "keep"))
 		keep_many(n);

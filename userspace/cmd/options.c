@@ -29,7 +29,7 @@ const struct mw_option mw_option_table[] = {
 	 "of the target's time that probes may cost (default 2; 0: no allocator probes), or unlimited",
 	 NULL},
 	{"follow", 'f', MW_OPT_FLAG, FIELD(follow), MW_CMD_TRACING, NULL,
-	 "watch the children, too, from their first instruction on", NULL},
+	 "watch the children, too: those that are there, and new ones from their first instruction on", NULL},
 	{"min-size", 0, MW_OPT_SIZE, FIELD(min_size), MW_CMD_TRACING, "SIZE",
 	 "count only requests of at least SIZE bytes", NULL},
 	{"max-size", 0, MW_OPT_SIZE, FIELD(max_size), MW_CMD_TRACING, "SIZE",

@@ -11,7 +11,6 @@
 
 #include "cmd/cmd.h"
 #include "cmd/watch.h"
-#include "image/procstat.h"
 #include "report/stat.h"
 #include "trace/privilege.h"
 #include "util/log.h"
@@ -202,10 +201,10 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < watch->count; i++) {
-		struct mw_procstat stat;
+		struct mw_sample first;
 
-		if (!mw_procstat__read(&stat, watch->targets[i].pid))
-			watch->targets[i].last.rss = stat.rss;
+		if (!mw_tracer__read(watch->tracer, (unsigned int)i, &first))
+			watch->targets[i].last.rss = first.rss;
 	}
 	ret = run(watch);
 	tell_cost(watch);

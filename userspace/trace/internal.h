@@ -76,7 +76,6 @@ struct mw_tracer {
 	struct mw_cost cost;
 	double started_at, stopped_at; /* seconds of CLOCK_MONOTONIC */
 	double attach_seconds, detach_seconds;
-	uint32_t next_space;
 	/* Under a budget (windows.c). */
 	enum { WINDOW_NONE, WINDOW_OPEN, WINDOW_CLOSING, WINDOW_ALWAYS } window;
 	bool governed, was_always, described;

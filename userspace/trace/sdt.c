@@ -64,7 +64,7 @@ static bool has_note(const Elf_Data *notes, const char *provider, const char *na
 	return n > 0 && memmem(notes->d_buf, notes->d_size, both, (size_t)n + 1);
 }
 
-static void attach_file(struct mw_sdt *sdt, struct bpf_program *prog, pid_t pid,
+static void attach_file(struct mw_sdt *sdt, struct bpf_program *prog, pid_t pid, bool everyone,
 			const struct mw_map *map)
 {
 	_cleanup_close_ int fd = -1;
@@ -86,8 +86,8 @@ static void attach_file(struct mw_sdt *sdt, struct bpf_program *prog, pid_t pid,
 
 		if (sdt->count == LINKS_MAX || !has_note(notes, known[i].provider, known[i].name))
 			continue;
-		link = bpf_program__attach_usdt(prog, pid, path, known[i].provider, known[i].name,
-						&opts);
+		link = bpf_program__attach_usdt(prog, everyone ? -1 : pid, path, known[i].provider,
+						known[i].name, &opts);
 		mw_detail("probe of its own %s:%s in %s%s", known[i].provider, known[i].name,
 			  map->path, link ? "" : ": can't be attached");
 		if (!link)
@@ -98,7 +98,7 @@ static void attach_file(struct mw_sdt *sdt, struct bpf_program *prog, pid_t pid,
 	elf_end(elf);
 }
 
-struct mw_sdt *mw_sdt__attach(struct bpf_program *prog, pid_t pid)
+struct mw_sdt *mw_sdt__attach(struct bpf_program *prog, pid_t pid, bool everyone)
 {
 	struct mw_sdt *sdt = calloc(1, sizeof(*sdt));
 	struct mw_maps maps;
@@ -109,7 +109,7 @@ struct mw_sdt *mw_sdt__attach(struct bpf_program *prog, pid_t pid)
 	}
 	for (size_t i = 0; i < maps.count; i++) {
 		if (maps.maps[i].executable && maps.maps[i].inode)
-			attach_file(sdt, prog, pid, &maps.maps[i]);
+			attach_file(sdt, prog, pid, everyone, &maps.maps[i]);
 	}
 	mw_maps__free(&maps);
 	if (sdt->count)

@@ -8,6 +8,7 @@
 
 #include "trace/internal.h"
 #include "trace/privilege.h"
+#include "util/cleanup.h"
 #include "util/log.h"
 
 enum { PURGE_BATCH = 4096, FAULT_PERIOD = 64 };
@@ -220,6 +221,12 @@ cleanup:
 	return NULL;
 }
 
+/* Numbers for address spaces; once counting has begun the program at forks takes them, too. */
+static uint32_t next_space(struct mw_tracer *tracer)
+{
+	return __sync_fetch_and_add(&tracer->bpf->bss->mw_next_space, 1) % MW_SPACES;
+}
+
 /*
  * Where the brk heap ends now. The program at the system calls keeps the value from the first
  * brk that it sees; before that, this is it.
@@ -242,6 +249,78 @@ static void seed_brk(struct mw_tracer *tracer, struct process *process)
 	mw_maps__free(&maps);
 }
 
+static int watch(struct mw_tracer *tracer, struct process *process, struct mw_err *err)
+{
+	pid_t pid = process->pid;
+	char where[32];
+	int ret;
+
+	snprintf(where, sizeof(where), "PID %d", pid);
+	if (mw_procstat__read(&process->stat, pid))
+		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
+	process->first = process->stat;
+	ret = process_find_allocators(tracer, process, err);
+	/* Nothing of theirs will be probed; a child may be about to start another program. */
+	if (ret && ret != -ESRCH && (process->child || tracer->options.mode == MW_MODE_GROWTH))
+		ret = 0;
+	if (!ret)
+		ret = process_publish(tracer, process);
+	if (ret)
+		return ret;
+	seed_brk(tracer, process);
+	if (tracer->stacks) {
+		mw_stacks__prepare(tracer->stacks, pid, false);
+		/* With --follow those of a target are in the file, for its children, too. */
+		if (!process->child)
+			process->sdt = mw_sdt__attach(tracer->bpf->progs.sdt_hit, pid,
+						      tracer->options.follow);
+		if (mw_sdt__has_samples(process->sdt))
+			mw_stacks__follow(tracer->stacks);
+	}
+	if (tracer->options.mode != MW_MODE_GROWTH && !tracer->governed)
+		return process_attach(tracer, process, err);
+	return 0;
+}
+
+static void drop(struct mw_tracer *tracer, struct process *process)
+{
+	uint32_t key = (uint32_t)process->pid;
+
+	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
+	if (tracer->stacks)
+		mw_stacks__ended(tracer->stacks, process->pid);
+	process_detach(tracer, &process->probed);
+	process_free(process);
+	process->ended = true;
+}
+
+/* With --follow: the children that a target has already, and theirs. */
+static void add_descendants(struct mw_tracer *tracer, uint32_t slot)
+{
+	_cleanup_free_ pid_t *list = NULL;
+	ssize_t count = mw_procstat_descendants(tracer->targets[slot].pid, &list);
+
+	for (ssize_t i = 0; i < count; i++) {
+		uint32_t key = (uint32_t)list[i];
+		struct mw_err err = {0};
+		struct process *process;
+		struct mw_proc known;
+
+		/* One that was born since counting began is told by its fork. */
+		if (list[i] == getpid() || process_find(tracer, list[i]) ||
+		    !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.procs), &key, &known))
+			continue;
+		process = process_add(tracer, list[i], slot, next_space(tracer));
+		if (!process)
+			return;
+		process->child = true;
+		if (watch(tracer, process, &err)) {
+			mw_detail("child %d is left out: %s", list[i], err.message);
+			drop(tracer, process);
+		}
+	}
+}
+
 int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 {
 	double began = mw_monotonic();
@@ -254,37 +333,23 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	if (slot >= MW_SLOTS)
 		return mw_err_set(err, -E2BIG, "usage", NULL, "at most %d targets at a time",
 				  MW_SLOTS);
-	if (process_find(tracer, pid))
-		return mw_err_set(err, -EEXIST, "usage", where, "is named twice");
-	process = process_add(tracer, pid, slot, tracer->next_space++);
+	process = process_find(tracer, pid);
+	if (process)
+		return mw_err_set(err, -EEXIST, "usage", where,
+				  process->child ? "is a child of another target, and followed already" :
+						   "is named twice");
+	process = process_add(tracer, pid, slot, next_space(tracer));
 	if (!process)
 		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
-	if (mw_procstat__read(&process->stat, pid))
-		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
-	process->first = process->stat;
-	ret = process_find_allocators(tracer, process, err);
-	if (ret && tracer->options.mode == MW_MODE_GROWTH && ret != -ESRCH)
-		ret = 0; /* nothing of theirs will be probed */
-	if (!ret)
-		ret = process_publish(tracer, process);
+	ret = watch(tracer, process, err);
 	if (ret)
 		return ret;
-	seed_brk(tracer, process);
-	if (tracer->stacks) {
-		mw_stacks__prepare(tracer->stacks, pid, false);
-		process->sdt = mw_sdt__attach(tracer->bpf->progs.sdt_hit, pid);
-		if (mw_sdt__has_samples(process->sdt))
-			mw_stacks__follow(tracer->stacks);
-	}
-	if (tracer->options.mode != MW_MODE_GROWTH && !tracer->governed) {
-		ret = process_attach(tracer, process, err);
-		if (ret)
-			return ret;
-	}
 	if (process->settings.mp_addr)
 		mw_detail("PID %d: glibc settings by %s", pid, process->settings.evidence);
 	tracer->targets[slot].pid = pid;
 	tracer->target_count++;
+	if (tracer->options.follow)
+		add_descendants(tracer, slot);
 	tracer->attach_seconds += mw_monotonic() - began;
 	return (int)slot;
 }
@@ -294,16 +359,20 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *
 {
 	tracer->happening = happening;
 	tracer->happening_arg = arg;
-	tracer->bpf->bss->mw_next_space = tracer->next_space;
 	for (size_t i = 0; i < tracer->process_count; i++) {
 		struct process *process = &tracer->processes[i];
 		char where[32];
 
+		if (process->ended)
+			continue;
 		snprintf(where, sizeof(where), "PID %d", process->pid);
-		if (mw_procstat__read(&process->stat, process->pid))
+		if (!mw_procstat__read(&process->stat, process->pid))
+			process->first = process->stat;
+		else if (process->child)
+			drop(tracer, process);
+		else
 			return mw_err_set(err, -ESRCH, "no-such-process", where,
 					  "it ended while probes were being put in");
-		process->first = process->stat;
 	}
 	tracer->started_at = mw_monotonic();
 	tracer->started = true;
@@ -312,6 +381,9 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *
 	else
 		__atomic_store_n(&tracer->bpf->bss->mw_counting, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
+	/* Born since the targets were added. */
+	for (uint32_t slot = 0; tracer->options.follow && slot < tracer->target_count; slot++)
+		add_descendants(tracer, slot);
 	return 0;
 }
 
