@@ -129,10 +129,12 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 		return;
 	}
 	/* The address was given out before and never seen freed: that free was missed. */
-	MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
-	class = class_of(old->size);
-	if (class < MW_CLASSES)
-		mw_add_cell(&c->freed[class], old->size);
+	if (old->time >= mw_window_began) {
+		MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
+		class = class_of(old->size);
+		if (class < MW_CLASSES)
+			mw_add_cell(&c->freed[class], old->size);
+	}
 	if (old->site)
 		mw_site_count(old->site, old->size, block->time - old->time, MW_SITE_DIED);
 	*old = *block;
@@ -242,7 +244,8 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 	}
 	if (!mw_counting)
 		return;
-	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block)) {
+	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block) &&
+	    block.time >= mw_window_began) {
 		count_freed(c, &block, bpf_ktime_get_ns(), at_once);
 	} else if (is_called_by_allocator(sp)) {
 		/*
@@ -286,7 +289,7 @@ static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_coun
 	if (!mw_counting || !is_asked_for(size))
 		return;
 	count_alloc(c, func, MW_PLACE_OTHER, size);
-	if (mw_is_sample(call, size))
+	if (mw_sampling && mw_is_sample(call, size))
 		mw_site_count(take_site(ctx, sp, slot), size, 0, MW_SITE_BORN);
 }
 
@@ -370,7 +373,7 @@ static __always_inline void settle_old_block(struct mw_counts *c, struct mw_call
 		}
 		return;
 	}
-	if (call->old.time) {
+	if (call->old.time && call->old.time >= mw_window_began) {
 		count_freed(c, &call->old, now, false);
 		MW_ADD(c->freed_by_realloc, 1);
 	} else if (mw_counting) {

@@ -12,6 +12,8 @@ const volatile __u32 mw_fsbase_offset;
 
 volatile __u32 mw_active;
 volatile __u32 mw_mode, mw_counting, mw_window;
+volatile __u64 mw_window_began;
+volatile __u32 mw_sampling = 1;
 __u64 mw_idle_hits;
 __u32 mw_next_space;
 

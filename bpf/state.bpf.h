@@ -26,6 +26,15 @@ extern volatile __u32 mw_active;
 /* Which probes are in (enum mw_mode), whether they count now, and which window of them it is. */
 extern volatile __u32 mw_mode, mw_counting, mw_window;
 
+/*
+ * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Blocks from before it are
+ * known because their site follows them; for the counters they are as unknown as the others of their time.
+ */
+extern volatile __u64 mw_window_began;
+
+/* Are stacks of allocations taken? Not in windows that don't see what becomes of them. */
+extern volatile __u32 mw_sampling;
+
 /* Hits of the allocator's entries while nothing was counted: what they cost counts, too. */
 extern __u64 mw_idle_hits;
 

@@ -98,6 +98,24 @@ start_python() { # PYTHON SCRIPT [ARGUMENTS]
 	done
 }
 
+@test "within a budget, too: blocks of windows are followed between them" {
+	for seed in 4 5; do
+		start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" $seed
+		"$MW" stat "$PID" -i 0.5 -n 90 --json -t 20 -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
+		STARTED+=("$!")
+		watches+=("$!")
+		wait_until 20 test -s "$BATS_TEST_TMPDIR/out.$seed"
+		go
+		exec 7>&-
+	done
+	for watch in "${watches[@]}"; do wait "$watch"; done
+	for seed in 4 5; do
+		expect "$(tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -r .mode)" windows mode
+		tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -c '[.sites.suspects[].text]' | tee /dev/stderr |
+			jq -e 'length == 1 and (.[0] | test("leak.py:[0-9]+ load_user"))'
+	done
+}
+
 @test "growth mode names the lines that made the kernel give memory" {
 	start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" 3
 	"$MW" stat "$PID" --max-overhead 0 -i 1 -n 6 --json -t 50 -o "$BATS_TEST_TMPDIR/out" 3>&- &

@@ -42,7 +42,7 @@ const struct mw_option mw_option_table[] = {
 	 "stacks of sampled allocations (default), leaf: the line of all, all: stacks of all, none",
 	 "sampled leaf all none"},
 	{"sample", 0, MW_OPT_SIZE, FIELD(sample), MW_CMD_TRACING, "SIZE",
-	 "bytes allocated between two samples, on average (default 512K)", NULL},
+	 "bytes allocated between two samples, on average (default 512K; under a budget 32K)", NULL},
 	{"by", 0, MW_OPT_WORD, FIELD(by), MW_CMD_TRACING, "WHAT",
 	 "rank sites by outstanding, growth, allocs, bytes or faults (default: as the mode knows)",
 	 "auto outstanding growth allocs bytes faults"},
@@ -85,7 +85,7 @@ static void set_defaults(struct mw_options *opt)
 	opt->max_outstanding = 4 << 20;
 	opt->ring_size = 256 << 10;
 	opt->sites = "sampled";
-	opt->sample = 512 << 10;
+	opt->sample = MW_SAMPLE_AUTO;
 	opt->by = "auto";
 	opt->top = 5;
 }
@@ -175,7 +175,7 @@ static int check(const struct mw_options *opt, struct mw_err *err)
 				  "at most 268435456 (each entry takes about 100 bytes)");
 	if (opt->ring_size < 4096 || opt->ring_size > 1 << 30)
 		return mw_err_set(err, -EINVAL, "usage", "ring-size", "between 4K and 1G");
-	if (opt->sample < 1 || opt->sample > 1ULL << 32)
+	if (opt->sample != MW_SAMPLE_AUTO && (opt->sample < 1 || opt->sample > 1ULL << 32))
 		return mw_err_set(err, -EINVAL, "usage", "sample", "between 1 and 4G");
 	if (opt->top > 1000)
 		return mw_err_set(err, -EINVAL, "usage", "top", "at most 1000");

@@ -53,15 +53,12 @@ static void catch_signals(void)
 }
 
 /* By what the mode can know: what is not freed yet, what was allocated, what the kernel gave. */
-static enum mw_site_order parse_order(const char *word, enum mw_mode mode,
-				      const struct mw_sample *now)
+static enum mw_site_order parse_order(const char *word, enum mw_mode mode)
 {
 	for (enum mw_site_order order = 0; order < MW_SITES_ORDERS; order++) {
 		if (!strcmp(word, mw_site_order_name(order)))
 			return order;
 	}
-	if (now->governed && !now->always)
-		mode = MW_MODE_GROWTH;
 	return mode == MW_MODE_EXACT ? MW_SITES_BY_OUTSTANDING :
 	       mode == MW_MODE_SIZES ? MW_SITES_BY_BYTES :
 				       MW_SITES_BY_GROWTH;
@@ -97,7 +94,7 @@ static int report(struct watch *watch, struct watched *target, bool total)
 			.sites = mw_tracer__sites(watch->tracer),
 			.target = (uint32_t)(target - watch->targets),
 			.elapsed = target->now.elapsed,
-			.order = parse_order(watch->opt->by, watch->options.mode, &target->now),
+			.order = parse_order(watch->opt->by, watch->options.mode),
 			.top = watch->opt->top,
 			.stacks = watch->opt->stacks,
 			.exact = strcmp(watch->opt->sites, "sampled") != 0,

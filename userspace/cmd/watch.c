@@ -9,6 +9,9 @@
 #include "util/file.h"
 #include "util/text.h"
 
+/* Bytes between two samples: of all time, and where windows see only a part of it. */
+enum { SAMPLE = 512 << 10, SAMPLE_IN_WINDOWS = 32 << 10 };
+
 static enum mw_mode mode_named(const char *word)
 {
 	return !strcmp(word, "growth") ? MW_MODE_GROWTH :
@@ -62,9 +65,13 @@ int mw_cmd_tracer_options(const struct mw_options *opt, struct mw_tracer_options
 		.max_outstanding = opt->max_outstanding,
 		.ring_size = opt->ring_size,
 		.sites = parse_sites(opt->sites),
-		.sample_period = opt->sample,
 	};
-	return parse_mode(opt, &options->mode, &options->max_overhead, err);
+	int ret = parse_mode(opt, &options->mode, &options->max_overhead, err);
+
+	options->sample_period = opt->sample != MW_SAMPLE_AUTO ? opt->sample :
+				 options->max_overhead > 0 ? SAMPLE_IN_WINDOWS :
+							     SAMPLE;
+	return ret;
 }
 
 void mw_cmd_process_name(pid_t pid, char *name, size_t size)

@@ -28,8 +28,8 @@ static const struct {
 };
 
 /*
- * The sites to show. A target that does not grow, or not yet, has others: then those that allocate
- * most follow.
+ * The sites to show. A target that does not grow or keep anything, or not yet, has others: then those that
+ * allocate most follow.
  */
 static size_t collect(const struct mw_sites_view *view, const struct mw_site_stats **out,
 		      size_t *ranked)
@@ -39,7 +39,7 @@ static size_t collect(const struct mw_sites_view *view, const struct mw_site_sta
 
 	n = mw_sites__top(view->sites, view->target, view->order, out, max);
 	*ranked = n;
-	if (view->order != MW_SITES_BY_GROWTH)
+	if (view->order != MW_SITES_BY_GROWTH && view->order != MW_SITES_BY_OUTSTANDING)
 		return n;
 	m = mw_sites__top(view->sites, view->target, MW_SITES_BY_BYTES, more, max);
 	for (size_t i = 0; i < m && n < max; i++) {

@@ -11,6 +11,7 @@
 #include "image/procstat.h"
 #include "trace/attach.h"
 #include "trace/calibrate.h"
+#include "trace/follow.h"
 #include "trace/governor.h"
 #include "trace/reaper.h"
 #include "trace/sdt.h"
@@ -53,6 +54,7 @@ struct window_slot {
 	double weight[MW_WINDOW_KINDS][sizeof(struct mw_counts) / 8];
 	double estimate[sizeof(struct mw_counts) / 8]; /* since the watch began */
 	bool known;
+	double whole_at; /* seconds: up to where whole windows have counted */
 	uint64_t kept_count, kept_bytes; /* blocks of windows that are not known to be freed */
 };
 
@@ -82,6 +84,7 @@ struct mw_tracer {
 	enum mw_window_kind kind; /* of probes that are in */
 	struct mw_governor governor;
 	struct window_slot *slots; /* MW_SLOTS of them */
+	struct mw_follow *follow;  /* NULL: no sites, or no frees are seen */
 	uint64_t idle_before;
 	int stats_fd;		 /* while it is open the kernel times the programs */
 	double ran_before, ran;	 /* seconds that the programs ran, and within the window */
@@ -123,9 +126,6 @@ double windows_step(struct mw_tracer *tracer, double until);
 void windows_integrate(struct mw_tracer *tracer);
 /* Replace what windows saw by estimates for the whole time. */
 void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample);
-
-/* By target, what the windows' counts are to be multiplied by. */
-void windows_scales(struct mw_tracer *tracer, double *scales);
 
 /* events.c */
 int events_handle(void *tracer, void *data, size_t len); /* a ring_buffer_sample_fn */

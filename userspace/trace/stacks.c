@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "bpf/memwhere.skel.h"
+#include "trace/follow.h"
 #include "trace/frames.h"
 #include "trace/stacks.h"
 #include "trace/unwinding.h"
@@ -287,17 +288,23 @@ void mw_stacks__purged(struct mw_stacks *s, uint64_t site, uint64_t size)
 	raw->purged_variance += weight * (weight - 1) * (double)size * (double)size;
 }
 
-/* Allocations that windows have seen: how many there were, but not what became of them. */
-static void add_rates(struct mw_site_stats *site, const struct mw_site_counts *c, double scale)
+/* Allocations that windows have seen, and what became of them. */
+static void add_followed(const struct mw_stacks *s, struct mw_site_stats *site,
+			 const struct mw_follow_site *seen)
 {
 	struct mw_site_totals *t = &site->totals;
 
-	site->flags |= MW_SITE_RATES_ONLY;
-	site->flags &= ~(uint32_t)MW_SITE_FOLLOWED;
-	t->allocs += scale * (double)c->allocs / (1 << MW_COUNT_SHIFT);
-	t->alloc_bytes += scale * (double)c->alloc_bytes;
-	t->frees = t->allocs;
-	t->freed_bytes = t->alloc_bytes;
+	site->flags &= ~(uint32_t)(MW_SITE_FOLLOWED | MW_SITE_RATES_ONLY);
+	site->flags |= s->follows ? MW_SITE_FOLLOWED : MW_SITE_RATES_ONLY;
+	if (!seen)
+		return;
+	t->allocs += seen->allocs;
+	t->alloc_bytes += seen->alloc_bytes;
+	t->frees += s->follows ? fmax(seen->allocs - seen->alive, 0) : seen->allocs;
+	t->freed_bytes +=
+		s->follows ? fmax(seen->alloc_bytes - seen->alive_bytes, 0) : seen->alloc_bytes;
+	t->live_variance += seen->alive_variance;
+	t->temporaries += seen->temporaries;
 }
 
 static void add_blocks(const struct mw_stacks *s, const struct raw *raw, const struct mw_site_counts *now)
@@ -362,12 +369,12 @@ static int each_entry(struct mw_stacks *s, int fd, size_t value_size, entry_fn f
 static void on_site(struct mw_stacks *s, uint64_t id, const void *value, void *arg)
 {
 	const struct raw *raw = mw_u64map__find(&s->raws, id);
-	const double *scales = arg;
+	const struct mw_follow *follow = arg;
 
 	if (!raw || !raw->site)
 		return;
-	if (scales)
-		add_rates(raw->site, value, scales[raw->site->target]);
+	if (follow)
+		add_followed(s, raw->site, mw_follow__site(follow, id));
 	else
 		add_blocks(s, raw, value);
 	add_growth(raw, value);
@@ -393,31 +400,36 @@ void mw_stacks__rebase(struct mw_stacks *s)
 }
 
 struct survivors {
-	double elapsed;
+	struct mw_stacks *stacks;
 	uint64_t started_ns;
 };
 
 /* A block that is still there: it survives in each cohort that it was born before the end of. */
-static void on_block(struct mw_stacks *s, uint64_t key, const void *value, void *arg)
+static void add_survivor(uint64_t site, uint64_t time, uint64_t size, double weight, void *arg)
 {
-	const struct mw_alloc_record *block = value;
 	const struct survivors *now = arg;
-	const struct raw *raw = block->site ? mw_u64map__find(&s->raws, block->site) : NULL;
-	double born, weight;
+	const struct raw *raw = site ? mw_u64map__find(&now->stacks->raws, site) : NULL;
+	double born = ((double)time - (double)now->started_ns) / 1e9;
 
-	(void)key;
 	if (!raw || !raw->site)
 		return;
-	born = ((double)block->time - (double)now->started_ns) / 1e9;
-	weight = mw_sample_weight(block->size, s->period);
 	for (size_t i = 0; i < MW_SITE_COHORTS; i++) {
 		struct mw_site_cohort *c = &raw->site->cohorts[i];
 
 		if (born > c->before)
 			continue;
 		c->alive += weight;
-		c->alive_bytes += weight * (double)block->size;
+		c->alive_bytes += weight * (double)size;
 	}
+}
+
+static void on_block(struct mw_stacks *s, uint64_t key, const void *value, void *arg)
+{
+	const struct mw_alloc_record *block = value;
+
+	(void)key;
+	add_survivor(block->site, block->time, block->size, mw_sample_weight(block->size, s->period),
+		     arg);
 }
 
 /* How much SITE had allocated up to BEFORE, by its history. */
@@ -460,10 +472,11 @@ static double seconds_now(void)
  * Which blocks are still there, by when they were born. Cohorts end at a moment that the history has,
  * so that what was born up to then is known and not guessed.
  */
-static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t started_ns)
+static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t started_ns,
+			       const struct mw_follow *follow)
 {
 	static const double parts[MW_SITE_COHORTS] = {1, 0.5, 0.25};
-	struct survivors now = {elapsed, started_ns};
+	struct survivors now = {s, started_ns};
 	double began = seconds_now(), took;
 
 	if (elapsed < s->next_scan)
@@ -484,20 +497,26 @@ static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t sta
 			set_born(site, &site->cohorts[k]);
 		}
 	}
-	each_entry(s, bpf_map__fd(s->bpf->maps.outstanding), sizeof(struct mw_alloc_record), on_block,
-		   &now);
+	if (follow)
+		mw_follow__each(follow, add_survivor, &now);
+	else
+		each_entry(s, bpf_map__fd(s->bpf->maps.outstanding),
+			   sizeof(struct mw_alloc_record), on_block, &now);
 	took = seconds_now() - began;
 	s->next_scan = elapsed + took * SCAN_SHARE;
 }
 
-int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns, const double *scales)
+int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns,
+		    struct mw_follow *follow)
 {
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
 		memset(&site_at(s, i)->totals, 0, sizeof(struct mw_site_totals));
+	if (follow)
+		mw_follow__settle(follow);
 	ret = each_entry(s, bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), on_site,
-			 (void *)(uintptr_t)scales);
+			 follow);
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
 		struct mw_site_stats *site = site_at(s, i);
 
@@ -514,8 +533,7 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns, co
 		site->last_seen = elapsed;
 	}
 	mw_sites__tick(s->sites, elapsed);
-	if (!scales)
-		look_for_survivors(s, elapsed, started_ns);
+	look_for_survivors(s, elapsed, started_ns, follow);
 	return ret;
 }
 

@@ -14,6 +14,7 @@
 #include "util/err.h"
 
 struct memwhere_bpf;
+struct mw_follow;
 struct mw_stacks;
 
 /* Set what the programs must know of sampling before they are loaded. PERIOD: bytes, 0: all. */
@@ -43,11 +44,11 @@ void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
 
 /*
  * Read the counters into the sites, ELAPSED seconds after the watch began, and every now and then
- * look which blocks survive. SCALES, by target, NULL: all allocations were looked at; else probes were in
- * for windows only, and what was allocated is to be multiplied by it.
+ * look which blocks survive. FOLLOW: probes were in for windows only, and what is known of allocations is
+ * there; NULL: all were looked at.
  */
 int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns,
-		    const double *scales);
+		    struct mw_follow *follow);
 
 /* The target samples its own allocations and tells their frees, whatever the mode. */
 void mw_stacks__follow(struct mw_stacks *stacks);

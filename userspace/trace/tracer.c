@@ -157,6 +157,12 @@ static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 			     tracer->stacks))
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
+	if (tracer->governed) {
+		tracer->follow = mw_follow__new(tracer->bpf, options->sites == MW_SITES_SAMPLED ?
+								     options->sample_period : 0);
+		if (!tracer->follow)
+			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+	}
 	return 0;
 }
 
@@ -601,17 +607,15 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 
 int mw_tracer__read_sites(struct mw_tracer *tracer)
 {
-	double scales[MW_SLOTS], elapsed;
+	double elapsed;
 
 	if (!tracer->stacks)
 		return 0;
 	/* Names take their time: the moment that the counters are of is after that. */
 	ring_buffer__consume(tracer->ring);
 	elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
-	if (tracer->governed && tracer->window != WINDOW_ALWAYS)
-		windows_scales(tracer, scales);
 	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9),
-			       tracer->governed && tracer->window != WINDOW_ALWAYS ? scales : NULL);
+			       tracer->governed && tracer->window != WINDOW_ALWAYS ? tracer->follow : NULL);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)
@@ -671,6 +675,7 @@ void mw_tracer__close(struct mw_tracer *tracer)
 	free(tracer->processes);
 	free(tracer->dead);
 	ring_buffer__free(tracer->ring);
+	mw_follow__free(tracer->follow);
 	mw_stacks__free(tracer->stacks);
 	memwhere_bpf__destroy(tracer->bpf);
 	free(tracer->per_cpu);

@@ -5,6 +5,7 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@ enum { PROBE_WORDS = offsetof(struct mw_counts, vm) / 8, BATCH = 1024 };
 static const double DEAREST = 1e-5;
 static const double FADE = 0.85;
 static const double ENTER = 0.7, LEAVE = 1.2;
+/* Of what a target does, windows don't take more than this. */
+static const double LOSS_MAX = 0.8;
 /* CPUs: a target that does less is taken to do so much. */
 static const double IDLE = 0.05;
 
@@ -154,13 +157,24 @@ void windows_begin(struct mw_tracer *tracer)
 	tracer->window = WINDOW_NONE;
 	mw_governor__begin(&tracer->governor, tracer->options.max_overhead, mw_monotonic());
 	tracer->integrated_at = mw_monotonic();
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++)
+		tracer->slots[slot].whole_at = tracer->started_at;
+}
+
+/* Does a window of KIND take stacks? Where frees can be seen only one that sees them. */
+static bool takes_stacks(const struct mw_tracer *tracer, enum mw_window_kind kind)
+{
+	return kind == MW_WINDOW_WHOLE || tracer->options.mode != MW_MODE_EXACT;
 }
 
 static void open_window(struct mw_tracer *tracer, double now)
 {
-	enum mw_window_kind kind = mw_governor__kind(&tracer->governor);
+	enum mw_window_kind kind = tracer->options.mode == MW_MODE_EXACT ?
+					   mw_governor__kind(&tracer->governor) : MW_WINDOW_LIGHT;
 
 	tracer->put_in_at = now;
+	tracer->bpf->bss->mw_window_began = (uint64_t)(now * 1e9);
+	tracer->bpf->data->mw_sampling = takes_stacks(tracer, kind);
 	tracer->idle_before = tracer->bpf->bss->mw_idle_hits;
 	if (put_in(tracer, kind)) {
 		mw_governor__closed(&tracer->governor, mw_monotonic(), 0, 0);
@@ -201,6 +215,43 @@ static void update_rates(struct mw_tracer *tracer, uint32_t slot, const struct m
 	for (size_t i = 0; i < MW_PLACES * MW_CLASSES; i++)
 		s->seen[tracer->kind] += weight[2 * i];
 	s->rate = mw_rates__undisturbed(&s->rates, &s->error);
+}
+
+/* Whose address space is SPACE, as far as its blocks can be looked at? See mw_follow__look(). */
+static pid_t pid_of_space(void *arg, uint32_t space)
+{
+	const struct mw_tracer *tracer = arg;
+
+	for (size_t i = 0; i < tracer->process_count; i++) {
+		const struct process *process = &tracer->processes[i];
+
+		if (process->space != space || process->ended)
+			continue;
+		for (size_t a = 0; a < process->allocators.count; a++) {
+			if (process->allocators.list[a].kind != MW_ALLOC_GLIBC)
+				return 0;
+		}
+		return process->allocators.count ? process->pid : 0;
+	}
+	return -1;
+}
+
+/*
+ * What a second of this window stands for: all the time since the last one that took stacks, and what
+ * the target would have done in this one had the probes not slowed it.
+ */
+static void follow_blocks(struct mw_tracer *tracer)
+{
+	double scales[MW_SLOTS] = {0}, seconds = tracer->closed_at - tracer->opened_at;
+
+	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
+		struct window_slot *s = &tracer->slots[slot];
+		double loss = mw_rates__loss(&s->rates, tracer->kind);
+
+		scales[slot] = (tracer->closed_at - s->whole_at) / seconds / (1 - fmin(loss, LOSS_MAX));
+		s->whole_at = tracer->closed_at;
+	}
+	mw_follow__window(tracer->follow, seconds, scales);
 }
 
 static void finish_window(struct mw_tracer *tracer, double now)
@@ -246,8 +297,12 @@ static void finish_window(struct mw_tracer *tracer, double now)
 		calibrated = calibrated < 0.95 ? calibrated : 0.95;
 		loss += open * (share > calibrated ? share : calibrated);
 	}
-	if (whole)
+	if (tracer->follow && takes_stacks(tracer, tracer->kind))
+		follow_blocks(tracer);
+	else if (whole)
 		forget_blocks(tracer);
+	if (tracer->follow)
+		mw_follow__look(tracer->follow, pid_of_space, tracer);
 	mw_governor__closed(&tracer->governor, now, open,
 			    loss / (double)(tracer->target_count ? tracer->target_count : 1));
 	tracer->window = WINDOW_NONE;
@@ -311,6 +366,10 @@ static void stay_in(struct mw_tracer *tracer, double now)
 	}
 	if (tracer->stacks)
 		mw_stacks__rebase(tracer->stacks);
+	if (tracer->follow)
+		mw_follow__begin(tracer->follow);
+	tracer->bpf->bss->mw_window_began = 0;
+	tracer->bpf->data->mw_sampling = 1;
 	switch_counting(tracer, true);
 	tracer->window = WINDOW_ALWAYS;
 	tracer->reviewed_at = now;
@@ -380,6 +439,10 @@ double windows_step(struct mw_tracer *tracer, double until)
 		} else if (tracer->was_always) {
 			tracer->was_always = false;
 			forget_blocks(tracer);
+			if (tracer->follow)
+				mw_follow__begin(tracer->follow);
+			for (uint32_t slot = 0; slot < tracer->target_count; slot++)
+				tracer->slots[slot].whole_at = now;
 			mw_governor__begin(&tracer->governor, tracer->options.max_overhead, now);
 			tracer->integrated_lost = 0;
 			tracer->window = WINDOW_NONE;
@@ -472,21 +535,6 @@ void windows_integrate(struct mw_tracer *tracer)
 	}
 	tracer->integrated_at = now;
 	tracer->integrated_lost = tracer->governor.lost;
-}
-
-void windows_scales(struct mw_tracer *tracer, double *scales)
-{
-	windows_integrate(tracer);
-	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
-		double estimate = 0, seen;
-		struct mw_counts now;
-
-		read_counts(tracer, slot, &now);
-		seen = (double)mw_counts__alloc(&now).bytes;
-		for (size_t i = 0; i < MW_PLACES * MW_CLASSES; i++)
-			estimate += tracer->slots[slot].estimate[2 * i + 1];
-		scales[slot] = seen > 0 && estimate > 0 ? estimate / seen : 1;
-	}
 }
 
 void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample)
