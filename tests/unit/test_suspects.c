@@ -458,6 +458,48 @@ TEST(fastest_suspects_come_first)
 	mw_sites__free(sites);
 }
 
+/* A site that keeps KEPT bytes a second in a process that grows by GROWN, watched for WATCHED seconds; how many suspects. */
+static size_t by_windows(double kept, double grown, double watched)
+{
+	static const struct mw_frame keeps = {MW_FRAME_PYTHON, 1, "keeps", "/srv/app.py", 0},
+				     grows = {MW_FRAME_PYTHON, 2, "grows", "/srv/app.py", 0};
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_site_stats *a = mw_sites__intern(sites, 1, &keeps, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
+	struct mw_site_stats *b = mw_sites__intern(sites, 1, &grows, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
+	struct mw_suspect out[2];
+	size_t n;
+
+	for (int t = 1; t <= 40; t++) {
+		a->totals.allocs += 50;
+		a->totals.alloc_bytes += kept;
+		a->totals.samples += 5;
+		/* By malloc: that line only asked next. */
+		b->totals.grown_bytes += grown;
+		b->totals.malloc_bytes += grown;
+		mw_sites__tick(sites, t);
+	}
+	a->totals.watched_seconds = watched;
+	a->cohorts[0] = (struct mw_site_cohort){.before = 10, .born = 500, .born_bytes = 10 * kept,
+						.alive = 500, .alive_bytes = 10 * kept};
+	n = mw_suspects__find(sites, 1, 40, out, 2);
+	mw_sites__free(sites);
+	return n;
+}
+
+TEST(windows_take_more_to_suspect)
+{
+	/* It is what the process grows by. */
+	CHECK_INT(by_windows(10000, 10000, 0), 1);
+	CHECK_INT(by_windows(6000, 10000, 0), 1);
+	/* Faster than its process: a cache whose evictions were not seen. */
+	CHECK_INT(by_windows(100000, 10000, 0), 0);
+	CHECK_INT(by_windows(10000, 0, 0), 0);
+	/* A smaller part of it has to be watched for some times its age, 30 s. */
+	CHECK_INT(by_windows(1000, 10000, 0), 0);
+	CHECK_INT(by_windows(1000, 10000, 60), 0);
+	CHECK_INT(by_windows(1000, 10000, 100), 1);
+}
+
 static double odd_number(void)
 {
 	static const double odd[] = {0, -1, 1, 7, 1e300, -1e300, 1e18, 1e-300, 60, 3600};

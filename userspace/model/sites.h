@@ -35,6 +35,7 @@ enum {
 	MW_SITE_NATIVE_CUT = 8,	 /* native frames end early: no unwind rule for a place */
 	MW_SITE_FOLLOWED = 64,	 /* every allocation, or sample of them, is followed to its free */
 	MW_SITE_RATES_ONLY = 32, /* of allocations only the rate is known: frees were not seen */
+	MW_SITE_WINDOWS = 128,	 /* followed by windows: a free between two is not always seen */
 	MW_SITE_UNMATCHED = 16,	 /* where native frames belong among Python's is not known */
 };
 
@@ -49,6 +50,7 @@ struct mw_site_totals {
 	double returned_bytes;		/* munmap of what a mapping here brought */
 	double malloc_bytes;		/* of what was grown and not returned: by the C library's allocator */
 	double fault_bytes;		/* pages first touched here (estimate by sampling) */
+	double watched_seconds;		/* MW_SITE_WINDOWS: in which a death was seen, summed over blocks */
 	uint64_t samples;		/* stacks taken: events behind the numbers above */
 };
 

@@ -27,8 +27,7 @@ static const double AGE_MIN = 1;
 struct site {
 	struct mw_follow_site estimates;
 	struct mw_site_counts last;
-	double watched; /* seconds in windows, summed over the blocks there at their beginning */
-	double deaths;	/* of those, in windows */
+	double deaths; /* in windows, of blocks there at their beginning */
 };
 
 struct block {
@@ -277,7 +276,7 @@ void mw_follow__window(struct mw_follow *f, double seconds, const double *scales
 
 		if (i < old) {
 			b->watched += seconds;
-			b->site->watched += seconds;
+			b->site->estimates.watched += seconds;
 			b->site->deaths += !b->seen;
 		}
 		b->windows++;
@@ -385,7 +384,8 @@ void mw_follow__look(struct mw_follow *f, pid_t (*pid_of)(void *arg, uint32_t sp
 static double weight_now(const struct block *b, double now)
 {
 	double unseen = now - (double)b->time / 1e9 - b->watched;
-	double rate = b->site->watched > 0 ? b->site->deaths / b->site->watched : 0;
+	double watched = b->site->estimates.watched;
+	double rate = watched > 0 ? b->site->deaths / watched : 0;
 
 	if (!b->there && !(b->blind && b->windows > WINDOWS_MIN))
 		return 0;

@@ -38,6 +38,7 @@ void mw_follow__look(struct mw_follow *follow, pid_t (*pid_of)(void *arg, uint32
 struct mw_follow_site {
 	double allocs, alloc_bytes, temporaries;
 	double alive, alive_bytes, alive_variance; /* of them; bytes squared */
+	double watched; /* seconds in windows, summed over blocks there: what did not die in so long */
 };
 
 /* Set the sites' estimates to now. */

@@ -295,9 +295,10 @@ static void add_followed(const struct mw_stacks *s, struct mw_site_stats *site,
 	struct mw_site_totals *t = &site->totals;
 
 	site->flags &= ~(uint32_t)(MW_SITE_FOLLOWED | MW_SITE_RATES_ONLY);
-	site->flags |= s->follows ? MW_SITE_FOLLOWED : MW_SITE_RATES_ONLY;
+	site->flags |= s->follows ? MW_SITE_FOLLOWED | MW_SITE_WINDOWS : MW_SITE_RATES_ONLY;
 	if (!seen)
 		return;
+	t->watched_seconds += seen->watched;
 	t->allocs += seen->allocs;
 	t->alloc_bytes += seen->alloc_bytes;
 	t->frees += s->follows ? fmax(seen->allocs - seen->alive, 0) : seen->allocs;
@@ -315,7 +316,7 @@ static void add_blocks(const struct mw_stacks *s, const struct raw *raw, const s
 	double mean = raw->purged_count ? (double)raw->purged_bytes / (double)raw->purged_count : 0;
 	double weight = mw_sample_weight((uint64_t)mean, s->period);
 
-	raw->site->flags &= ~(uint32_t)MW_SITE_RATES_ONLY;
+	raw->site->flags &= ~(uint32_t)(MW_SITE_RATES_ONLY | MW_SITE_WINDOWS);
 	raw->site->flags |= s->follows ? MW_SITE_FOLLOWED : MW_SITE_RATES_ONLY;
 	t->allocs += (double)(now->allocs - base->allocs) / unit;
 	t->alloc_bytes += (double)(now->alloc_bytes - base->alloc_bytes);
