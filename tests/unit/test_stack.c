@@ -77,7 +77,7 @@ static void reset(void)
 		.tstate_status = 32, .cframe_frame = MW_PY_NONE, .frame_previous = 8, .frame_code = 0,
 		.frame_instr = 56, .frame_owner = 70, .frame_is_entry = MW_PY_NONE, .frame_size = 72,
 		.code_size = 120, .ob_type = 8, .co_first_line = 68, .co_name = 80, .co_table = 88,
-		.co_code = 104, .name_hash = 24,
+		.co_code = 104, .name_hash = 24, .tstate_task = MW_PY_NONE,
 	};
 	put(BASE + 0x10, BASE + 0x100);	       /* the first interpreter */
 	put(BASE + 0x100, BASE + 0x140);       /* and the next */

@@ -143,7 +143,7 @@ static uint32_t check_of(struct mw_frames *f, uint64_t addr)
  */
 static const struct code *code_of(struct mw_frames *f, const struct mw_py_frame *frame)
 {
-	uint32_t check = frame->check & ~1u;
+	uint32_t check = frame->check & ~(uint32_t)MW_PY_MARKS;
 	uint64_t key = frame->code ^ (uint64_t)check << 32;
 	struct code *code = mw_u64map__find(&f->codes, key);
 
@@ -216,7 +216,7 @@ bool mw_frames__is_direct(struct mw_frames *f, const struct mw_stack *stack)
 size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct mw_frame *out,
 		       uint32_t *flags)
 {
-	uint32_t py = 0, entered = 0, entries = 0;
+	uint32_t py = 0, entered = 0, entries = 0, tasks = 0;
 	bool is_inner = true;
 	size_t n = 0;
 
@@ -233,7 +233,7 @@ size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct
 			entered++;
 			while (py < stack->python_count) {
 				put_python(f, &stack->python[py], &out[n++], flags);
-				if (stack->python[py++].check & 1)
+				if (stack->python[py++].check & MW_PY_ENTERED)
 					break;
 			}
 		}
@@ -255,12 +255,16 @@ size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct
 		};
 	}
 	for (uint32_t i = 0; i < stack->python_count; i++)
-		entries += stack->python[i].check & 1;
+		entries += stack->python[i].check & MW_PY_ENTERED;
 	if (stack->native_count && py < stack->python_count &&
 	    !(stack->flags & (MW_STACK_NATIVE_CUT | MW_STACK_TRUNCATED)) && entered < entries)
 		*flags |= MW_SITE_UNMATCHED;
-	while (py < stack->python_count)
-		put_python(f, &stack->python[py++], &out[n++], flags);
+	for (; py < stack->python_count; py++) {
+		if (stack->python[py].check & MW_PY_AWAITER && tasks++ < MW_PY_TASKS)
+			out[n++] = (struct mw_frame){.kind = MW_FRAME_NOTE, .function = "awaited by",
+						     .file = ""};
+		put_python(f, &stack->python[py], &out[n++], flags);
+	}
 	if (!n)
 		out[n++] = (struct mw_frame){.kind = MW_FRAME_NOTE, .function = "no frame could be read",
 					     .file = ""};
