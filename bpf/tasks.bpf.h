@@ -59,7 +59,13 @@ __noinline __u32 mw_task_coros(__u32 python, __u64 task)
 	if (mw_coro_fit(python, coro) == NO_CORO)
 		return 0;
 	for (n = 0; n < MW_PY_AWAITS && coro; n++) {
-		w->coros[n] = coro;
+		__u32 at = n;
+
+		/* As in mw_python_step(): the bound is told again. */
+		barrier_var(at);
+		if (at >= MW_PY_AWAITS)
+			break;
+		w->coros[at] = coro;
 		coro = mw_coro_awaits(python, coro);
 	}
 	if (coro)
@@ -153,6 +159,7 @@ __noinline int mw_walk_awaiters(__u32 python, __u64 tstate)
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);
 	struct mw_walker *w = bpf_map_lookup_elem(&walkers, &tid);
 	__u64 task = 0;
+	__u32 at;
 
 	if (!py || !w || !read_user_word(tstate + py->tstate_task, &task))
 		return 0;
@@ -161,8 +168,10 @@ __noinline int mw_walk_awaiters(__u32 python, __u64 tstate)
 			w->stack.flags |= MW_STACK_PARTIAL;
 			return 0;
 		}
-		if (i < MW_PY_TASKS)
-			w->tasks[i] = task;
+		at = i;
+		barrier_var(at);
+		if (at < MW_PY_TASKS)
+			w->tasks[at] = task;
 		task = mw_task_awaiter(python, task);
 	}
 	if (task)
