@@ -206,6 +206,7 @@ struct mw_py_walk {
 	uint64_t current;     /* address of the pointer to the thread that holds the GIL; 0: none */
 	uint64_t code_type;   /* address of PyCode_Type; 0: not known */
 	uint64_t coro_type, gen_type; /* of PyCoro_Type and PyGen_Type; 0: not known */
+	uint64_t agen_type, asend_type; /* of PyAsyncGen_Type and what stands for its next value */
 	uint32_t version;     /* MW_PY_VERSION */
 	uint16_t interp_next, interp_threads;
 	uint16_t tstate_next, tstate_interp, tstate_thread_id, tstate_frame, tstate_status;
@@ -217,7 +218,7 @@ struct mw_py_walk {
 	/* Tasks and who awaits them, from 3.14 on; without the first none of it is looked at. */
 	uint16_t tstate_task, task_coro, task_is_task, task_awaited_by, task_awaited_by_is_set;
 	uint16_t set_used, set_mask, set_table;
-	uint16_t gen_state, gen_frame, frame_top;
+	uint16_t gen_state, gen_frame, asend_gen, frame_top;
 	uint16_t awaited_below; /* bytes from the top of a frame's stack down to what it awaits */
 	int8_t gen_suspended, gen_awaiting_last; /* states: this, and from the next on awaiting others */
 };

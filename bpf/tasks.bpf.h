@@ -11,7 +11,7 @@ enum { SET_ENTRIES = 64 }; /* places of a set that are looked at for its one ele
 enum coro_fit { NO_CORO, SUSPENDED, AWAITING };
 
 /*
- * Is CORO a coroutine, or a generator, that is suspended? One that runs is on the thread's own
+ * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs is on the thread's own
  * chain of frames: an eager task's awaiter, say.
  */
 __noinline __u32 mw_coro_fit(__u32 python, __u64 coro)
@@ -21,7 +21,7 @@ __noinline __u32 mw_coro_fit(__u32 python, __u64 coro)
 	__u64 type;
 
 	if (!py || !coro || coro & 7 || !read_user_word(coro + py->ob_type, &type) ||
-	    (type != py->coro_type && type != py->gen_type) ||
+	    (type != py->coro_type && type != py->gen_type && type != py->agen_type) ||
 	    bpf_probe_read_user(&state, sizeof(state), (void *)(coro + py->gen_state)) ||
 	    state < py->gen_suspended || state > py->gen_awaiting_last)
 		return NO_CORO;
@@ -32,13 +32,17 @@ __noinline __u32 mw_coro_fit(__u32 python, __u64 coro)
 __noinline __u64 mw_coro_awaits(__u32 python, __u64 coro)
 {
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);
-	__u64 top, next;
+	__u64 top, next, type;
 
 	if (!py || mw_coro_fit(python, coro) != AWAITING ||
 	    !read_user_word(coro + py->gen_frame + py->frame_top, &top) ||
 	    !read_user_word(top - py->awaited_below, &next))
 		return 0;
 	next &= ~7ULL; /* tags of a reference */
+	/* An asynchronous generator is awaited through an object of its own. */
+	if (next && read_user_word(next + py->ob_type, &type) && type == py->asend_type &&
+	    !read_user_word(next + py->asend_gen, &next))
+		return 0;
 	return mw_coro_fit(python, next) == NO_CORO ? 0 : next;
 }
 

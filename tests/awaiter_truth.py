@@ -3,6 +3,8 @@
 at the same time asks asyncio who awaits it, and those tasks' coroutines where they are. FILE gets, by case, the
 task's own stack and those of the tasks beyond. From 3.14 on."""
 import asyncio
+import gc
+import inspect
 import json
 import os
 import sys
@@ -18,13 +20,21 @@ def entry(frame):
 
 def suspended(coro):
     stack = []
-    while hasattr(coro, "cr_await") or hasattr(coro, "gi_yieldfrom"):
-        kind = "cr" if hasattr(coro, "cr_await") else "gi"
-        # What runs is on the thread's own stack: of a task that has started another eagerly.
-        if getattr(coro, kind + "_running"):
-            return []
-        stack.append(entry(getattr(coro, kind + "_frame")))
-        coro = coro.cr_await if kind == "cr" else coro.gi_yieldfrom
+    while coro:
+        if inspect.iscoroutine(coro):
+            # What runs is on the thread's own stack: of a task that has started another eagerly.
+            if coro.cr_running:
+                return []
+            frame, coro = coro.cr_frame, coro.cr_await
+        elif inspect.isgenerator(coro):
+            frame, coro = coro.gi_frame, coro.gi_yieldfrom
+        elif inspect.isasyncgen(coro):
+            frame, coro = coro.ag_frame, coro.ag_await
+        else:
+            break
+        stack.append(entry(frame))
+        if type(coro).__name__ == "async_generator_asend":
+            coro = next(filter(inspect.isasyncgen, gc.get_referents(coro)))
     return stack[::-1]
 
 
@@ -87,6 +97,20 @@ async def generated(case, inner):
     await by_generator(asyncio.create_task(inner))
 
 
+async def agenerator(task):
+    yield await task
+    yield 1
+
+
+async def iterating(case, inner):
+    async for _ in agenerator(asyncio.create_task(inner)):
+        pass
+
+
+async def anext_of(case, inner):
+    await anext(agenerator(asyncio.create_task(inner)))
+
+
 async def direct(case, inner):
     await inner
 
@@ -104,7 +128,7 @@ async def lonely(case, inner):
     while not task.done():
         await asyncio.sleep(0)
 
-KINDS = [create, group, gather, waiting, limited, shielded, generated, direct]
+KINDS = [create, group, gather, waiting, limited, shielded, generated, iterating, anext_of, direct]
 
 
 def nested(case, kinds):

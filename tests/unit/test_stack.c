@@ -212,7 +212,7 @@ TEST(damaged_frames)
 	CHECK_INT(walker.stack.python_count, 0);
 }
 
-enum { CORO = 0x43000, GEN = 0x44000 }; /* addresses of types */
+enum { CORO = 0x43000, GEN = 0x44000, AGEN = 0x45000, ASEND = 0x46000 }; /* addresses of types */
 
 /* As in 3.14, but for the places. */
 static void with_tasks(void)
@@ -221,6 +221,9 @@ static void with_tasks(void)
 	python.tstate_task = 40;
 	python.coro_type = CORO;
 	python.gen_type = GEN;
+	python.agen_type = AGEN;
+	python.asend_type = ASEND;
+	python.asend_gen = 16;
 	python.task_coro = 16;
 	python.task_is_task = 24;
 	python.task_awaited_by_is_set = 25;
@@ -266,7 +269,8 @@ static void put_task(uint32_t n, uint64_t awaited_by)
 
 TEST(tasks_that_await_the_one_that_runs)
 {
-	uint64_t inner = BASE + 0x5000, innermost = BASE + 0x5100, set = BASE + 0x5200;
+	uint64_t inner = BASE + 0x5000, innermost = BASE + 0x5100;
+	uint64_t set = BASE + 0x5200, asend = BASE + 0x5300;
 
 	with_tasks();
 	put_task(0, task_at(1));
@@ -281,8 +285,10 @@ TEST(tasks_that_await_the_one_that_runs)
 	put(set + 0x40 + 48, task_at(2));
 	put(set + 0x40 + 56, 12345);
 	put_coro(task_at(1) + 0x100, CORO, 101, inner);
-	put_coro(inner, GEN, 31, innermost);
-	put_coro(innermost, CORO, 32, BASE + 0x9000); /* no coroutine */
+	put_coro(inner, GEN, 31, asend);
+	put(asend + 8, ASEND);
+	put(asend + 16, innermost);
+	put_coro(innermost, AGEN, 32, BASE + 0x9000); /* no coroutine */
 	walk(MW_PY_FRAMES); /* no task runs */
 	CHECK_INT(walker.stack.python_count, 1);
 	put(BASE + 0x200 + 40, task_at(0));

@@ -209,6 +209,7 @@ F(iframe_frame_obj, "_PyInterpreterFrame", "frame_obj")
 F(iframe_stacktop, "_PyInterpreterFrame", "stackpointer|stacktop")
 F(gen_iframe, "PyGenObject", "gi_iframe")
 F(gen_state, "PyGenObject", "gi_frame_state")
+F(asend_gen, "PyAsyncGenASend", "ags_gen")
 /* Modules/_asynciomodule.c. Where that is a file of its own, these fields come from its DWARF. */
 F(task_coro, "TaskObj", "task_coro")
 F(task_is_task, "TaskObj", "task_is_task")

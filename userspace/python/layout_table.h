@@ -50,8 +50,8 @@
 	.f_iframe = -1, .f_frame_data = -1, .iframe_size = -1, .iframe_localsplus = -1,
 	.iframe_previous = -1, .iframe_code = -1, .iframe_instr = -1, .iframe_owner = -1,
 	.iframe_is_entry = -1, .iframe_frame_obj = -1, .iframe_stacktop = -1, .gen_iframe = -1,
-	.gen_state = -1, .task_coro = -1, .task_is_task = -1, .task_awaited_by = -1,
-	.task_awaited_by_is_set = -1,
+	.gen_state = -1, .asend_gen = -1, .task_coro = -1, .task_is_task = -1,
+	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.6.15 */
 	.version = MW_PY_VERSION(3, 6, 15), .free_threaded = false,
@@ -103,8 +103,8 @@
 	.f_iframe = -1, .f_frame_data = -1, .iframe_size = -1, .iframe_localsplus = -1,
 	.iframe_previous = -1, .iframe_code = -1, .iframe_instr = -1, .iframe_owner = -1,
 	.iframe_is_entry = -1, .iframe_frame_obj = -1, .iframe_stacktop = -1, .gen_iframe = -1,
-	.gen_state = -1, .task_coro = -1, .task_is_task = -1, .task_awaited_by = -1,
-	.task_awaited_by_is_set = -1,
+	.gen_state = -1, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
+	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.7.16 */
 	.version = MW_PY_VERSION(3, 7, 16), .free_threaded = false,
@@ -156,8 +156,8 @@
 	.f_iframe = -1, .f_frame_data = -1, .iframe_size = -1, .iframe_localsplus = -1,
 	.iframe_previous = -1, .iframe_code = -1, .iframe_instr = -1, .iframe_owner = -1,
 	.iframe_is_entry = -1, .iframe_frame_obj = -1, .iframe_stacktop = -1, .gen_iframe = -1,
-	.gen_state = -1, .task_coro = -1, .task_is_task = -1, .task_awaited_by = -1,
-	.task_awaited_by_is_set = -1,
+	.gen_state = -1, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
+	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.8.18 */
 	.version = MW_PY_VERSION(3, 8, 18), .free_threaded = false,
@@ -209,8 +209,8 @@
 	.f_iframe = -1, .f_frame_data = -1, .iframe_size = -1, .iframe_localsplus = -1,
 	.iframe_previous = -1, .iframe_code = -1, .iframe_instr = -1, .iframe_owner = -1,
 	.iframe_is_entry = -1, .iframe_frame_obj = -1, .iframe_stacktop = -1, .gen_iframe = -1,
-	.gen_state = -1, .task_coro = -1, .task_is_task = -1, .task_awaited_by = -1,
-	.task_awaited_by_is_set = -1,
+	.gen_state = -1, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
+	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.9.18 */
 	.version = MW_PY_VERSION(3, 9, 18), .free_threaded = false,
@@ -262,8 +262,8 @@
 	.f_iframe = -1, .f_frame_data = -1, .iframe_size = -1, .iframe_localsplus = -1,
 	.iframe_previous = -1, .iframe_code = -1, .iframe_instr = -1, .iframe_owner = -1,
 	.iframe_is_entry = -1, .iframe_frame_obj = -1, .iframe_stacktop = -1, .gen_iframe = -1,
-	.gen_state = -1, .task_coro = -1, .task_is_task = -1, .task_awaited_by = -1,
-	.task_awaited_by_is_set = -1,
+	.gen_state = -1, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
+	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.10.13 */
 	.version = MW_PY_VERSION(3, 10, 13), .free_threaded = false,
@@ -315,8 +315,8 @@
 	.f_iframe = -1, .f_frame_data = -1, .iframe_size = -1, .iframe_localsplus = -1,
 	.iframe_previous = -1, .iframe_code = -1, .iframe_instr = -1, .iframe_owner = -1,
 	.iframe_is_entry = -1, .iframe_frame_obj = -1, .iframe_stacktop = -1, .gen_iframe = -1,
-	.gen_state = -1, .task_coro = -1, .task_is_task = -1, .task_awaited_by = -1,
-	.task_awaited_by_is_set = -1,
+	.gen_state = -1, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
+	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.11.7 */
 	.version = MW_PY_VERSION(3, 11, 7), .free_threaded = false,
@@ -368,7 +368,7 @@
 	.f_lasti = -1, .f_iframe = 24, .f_frame_data = 48, .iframe_size = 80,
 	.iframe_localsplus = 72, .iframe_previous = 48, .iframe_code = 32, .iframe_instr = 56,
 	.iframe_owner = 69, .iframe_is_entry = 68, .iframe_frame_obj = 40, .iframe_stacktop = 64,
-	.gen_iframe = 80, .gen_state = 75, .task_coro = -1, .task_is_task = -1,
+	.gen_iframe = 80, .gen_state = 75, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
 	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.12.1 */
@@ -421,7 +421,7 @@
 	.f_lasti = -1, .f_iframe = 24, .f_frame_data = 48, .iframe_size = 80,
 	.iframe_localsplus = 72, .iframe_previous = 8, .iframe_code = 0, .iframe_instr = 56,
 	.iframe_owner = 70, .iframe_is_entry = -1, .iframe_frame_obj = 48, .iframe_stacktop = 64,
-	.gen_iframe = 72, .gen_state = 67, .task_coro = -1, .task_is_task = -1,
+	.gen_iframe = 72, .gen_state = 67, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
 	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.13.0 */
@@ -475,7 +475,7 @@
 	.f_lasti = -1, .f_iframe = 24, .f_frame_data = 64, .iframe_size = 80,
 	.iframe_localsplus = 72, .iframe_previous = 8, .iframe_code = 0, .iframe_instr = 56,
 	.iframe_owner = 70, .iframe_is_entry = -1, .iframe_frame_obj = 48, .iframe_stacktop = 64,
-	.gen_iframe = 72, .gen_state = 67, .task_coro = -1, .task_is_task = -1,
+	.gen_iframe = 72, .gen_state = 67, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
 	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.13.5 */
@@ -529,7 +529,7 @@
 	.f_lasti = -1, .f_iframe = 24, .f_frame_data = 64, .iframe_size = 80,
 	.iframe_localsplus = 72, .iframe_previous = 8, .iframe_code = 0, .iframe_instr = 56,
 	.iframe_owner = 70, .iframe_is_entry = -1, .iframe_frame_obj = 48, .iframe_stacktop = 64,
-	.gen_iframe = 72, .gen_state = 67, .task_coro = -1, .task_is_task = -1,
+	.gen_iframe = 72, .gen_state = 67, .asend_gen = 16, .task_coro = -1, .task_is_task = -1,
 	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.13.5, free-threaded */
@@ -583,7 +583,7 @@
 	.f_lasti = -1, .f_iframe = 40, .f_frame_data = 80, .iframe_size = 80,
 	.iframe_localsplus = 72, .iframe_previous = 8, .iframe_code = 0, .iframe_instr = 56,
 	.iframe_owner = 70, .iframe_is_entry = -1, .iframe_frame_obj = 48, .iframe_stacktop = 64,
-	.gen_iframe = 88, .gen_state = 83, .task_coro = -1, .task_is_task = -1,
+	.gen_iframe = 88, .gen_state = 83, .asend_gen = 32, .task_coro = -1, .task_is_task = -1,
 	.task_awaited_by = -1, .task_awaited_by_is_set = -1,
 },
 { /* 3.14.10 */
@@ -637,7 +637,7 @@
 	.f_lasti = -1, .f_iframe = 24, .f_frame_data = 72, .iframe_size = 88,
 	.iframe_localsplus = 80, .iframe_previous = 8, .iframe_code = 0, .iframe_instr = 56,
 	.iframe_owner = 74, .iframe_is_entry = -1, .iframe_frame_obj = 48, .iframe_stacktop = 64,
-	.gen_iframe = 72, .gen_state = 67, .task_coro = 128, .task_is_task = 108,
+	.gen_iframe = 72, .gen_state = 67, .asend_gen = 16, .task_coro = 128, .task_is_task = 108,
 	.task_awaited_by = 96, .task_awaited_by_is_set = 109,
 },
 { /* 3.15.2 */
@@ -691,6 +691,6 @@
 	.f_lasti = -1, .f_iframe = 24, .f_frame_data = 72, .iframe_size = 88,
 	.iframe_localsplus = 80, .iframe_previous = 8, .iframe_code = 0, .iframe_instr = 56,
 	.iframe_owner = 74, .iframe_is_entry = -1, .iframe_frame_obj = 48, .iframe_stacktop = 64,
-	.gen_iframe = 72, .gen_state = 67, .task_coro = 128, .task_is_task = 108,
+	.gen_iframe = 72, .gen_state = 67, .asend_gen = 16, .task_coro = 128, .task_is_task = 108,
 	.task_awaited_by = 96, .task_awaited_by_is_set = 109,
 },

@@ -72,13 +72,16 @@ static void fill_tasks(struct mw_py_walk *walk, struct mw_python *py)
 	const struct mw_py_layout *l = &py->layout;
 	const int32_t needed[] = {
 		l->tstate_task, l->task_coro, l->task_is_task, l->task_awaited_by,
-		l->task_awaited_by_is_set, l->gen_iframe, l->gen_state, l->iframe_stacktop,
+		l->task_awaited_by_is_set, l->gen_iframe, l->gen_state, l->asend_gen,
+		l->iframe_stacktop,
 		l->set_used, l->set_mask, l->set_table,
 	};
 
 	walk->tstate_task = MW_PY_NONE;
 	walk->coro_type = mw_py_symbol(py, "PyCoro_Type");
 	walk->gen_type = mw_py_symbol(py, "PyGen_Type");
+	walk->agen_type = mw_py_symbol(py, "PyAsyncGen_Type");
+	walk->asend_type = mw_py_symbol(py, "_PyAsyncGenASend_Type");
 	for (size_t i = 0; i < MW_ARRAY_SIZE(needed); i++) {
 		if (needed[i] < 0 || needed[i] >= MW_PY_NONE)
 			return;
@@ -95,6 +98,7 @@ static void fill_tasks(struct mw_py_walk *walk, struct mw_python *py)
 	walk->set_table = offset_of(l->set_table);
 	walk->gen_state = offset_of(l->gen_state);
 	walk->gen_frame = offset_of(l->gen_iframe);
+	walk->asend_gen = offset_of(l->asend_gen);
 	walk->frame_top = offset_of(l->iframe_stacktop);
 	/* From 3.15 on an index lies above what is awaited. */
 	walk->awaited_below = l->version >> 8 >= 0x030f ? 16 : 8;
