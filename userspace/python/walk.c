@@ -86,7 +86,7 @@ static void fill_tasks(struct mw_py_walk *walk, struct mw_python *py)
 		if (needed[i] < 0 || needed[i] >= MW_PY_NONE)
 			return;
 	}
-	if (!walk->coro_type || !walk->gen_type)
+	if (!walk->coro_type || !walk->gen_type || !walk->agen_type)
 		return;
 	walk->tstate_task = offset_of(l->tstate_task);
 	walk->task_coro = offset_of(l->task_coro);
