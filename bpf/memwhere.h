@@ -8,6 +8,7 @@
 
 #ifdef __bpf__
 #include <linux/types.h>
+typedef __s8 int8_t;
 typedef __u8 uint8_t;
 typedef __s16 int16_t;
 typedef __u16 uint16_t;
@@ -184,6 +185,8 @@ struct mw_unwind_map {
 
 enum {
 	MW_PY_FRAMES = 128,
+	MW_PY_TASKS = 8,	/* asyncio tasks beyond the one that runs, each awaiting the one before */
+	MW_PY_AWAITS = 32,	/* coroutines of such a task, each awaited by the one before */
 	MW_NATIVE_FRAMES = 64,
 	MW_UNWIND_MAPS = 16384,
 	MW_UNWIND_ROWS = 1 << 20,
@@ -202,6 +205,8 @@ struct mw_py_walk {
 	uint64_t interp_head; /* address of the pointer to the first interpreter */
 	uint64_t current;     /* address of the pointer to the thread that holds the GIL; 0: none */
 	uint64_t code_type;   /* address of PyCode_Type; 0: not known */
+	uint64_t coro_type, gen_type; /* of PyCoro_Type and PyGen_Type; 0: not known */
+	uint64_t agen_type, asend_type; /* of PyAsyncGen_Type and what stands for its next value */
 	uint32_t version;     /* MW_PY_VERSION */
 	uint16_t interp_next, interp_threads;
 	uint16_t tstate_next, tstate_interp, tstate_thread_id, tstate_frame, tstate_status;
@@ -210,22 +215,34 @@ struct mw_py_walk {
 	uint16_t frame_size, code_size; /* bytes of them that are read */
 	uint16_t ob_type, co_first_line, co_name, co_table, co_code, name_hash;
 	uint16_t instr_is_index; /* to 3.10: not a pointer but a count; bytes each */
+	/* Tasks and who awaits them, from 3.14 on; without the first none of it is looked at. */
+	uint16_t tstate_task, task_coro, task_is_task, task_awaited_by, task_awaited_by_is_set;
+	uint16_t set_used, set_mask, set_table;
+	uint16_t gen_state, gen_frame, asend_gen, frame_top;
+	uint16_t awaited_below; /* bytes from the top of a frame's stack down to what it awaits */
+	int8_t gen_suspended, gen_awaiting_last; /* states: this, and from the next on awaiting others */
 };
 
 /* One Python frame. */
 struct mw_py_frame {
 	uint64_t code;	 /* address of the code object */
 	uint32_t offset; /* bytes into its bytecode */
-	uint32_t check;	 /* mw_py_check() of the code object; bit 0: the C stack enters Python here */
+	uint32_t check;	 /* mw_py_check() of the code object, with MW_PY_… marks */
 };
 
-/* Tells a code object from another one that later lives at the same address. Never 0; bit 0 is left free. */
+enum {
+	MW_PY_ENTERED = 1, /* the C stack enters Python here */
+	MW_PY_AWAITER = 2, /* the innermost of a task that awaits the task of the frames before */
+	MW_PY_MARKS = MW_PY_ENTERED | MW_PY_AWAITER,
+};
+
+/* Tells a code object from another one that later lives at the same address. Never 0; the marks' bits are left free. */
 static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_hash, uint64_t table,
 								  uint32_t first_line)
 {
 	uint64_t x = (name_hash ^ table * 0x9e3779b97f4a7c15ULL ^ first_line) * 0xff51afd7ed558ccdULL;
 
-	return ((uint32_t)(x >> 32) & ~1u) | 2;
+	return ((uint32_t)(x >> 32) & ~(uint32_t)MW_PY_MARKS) | 4;
 }
 
 /* What may be missing of a stack; the same bits as MW_SITE_… of userspace/model/sites.h. */

@@ -176,7 +176,7 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 	if (py->frame_owner != MW_PY_NONE &&
 	    w->frame[py->frame_owner & 0x7f] >= MW_OWNERS_ON_C_STACK) {
 		if (n && n <= MW_PY_FRAMES)
-			stack->python[n - 1].check |= 1;
+			stack->python[n - 1].check |= MW_PY_ENTERED;
 		return previous;
 	}
 	if (n >= max || n >= MW_PY_FRAMES) {
@@ -197,7 +197,7 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 	/* To 3.10 there is no owner: each frame is a call of the evaluating function. */
 	if (py->frame_owner == MW_PY_NONE ||
 	    (py->frame_is_entry != MW_PY_NONE && w->frame[py->frame_is_entry & 0x7f]))
-		check |= 1;
+		check |= MW_PY_ENTERED;
 	/* Verifiers before Linux 6.3 forget a bound when the value is spilled. */
 	barrier_var(n);
 	if (n >= MW_PY_FRAMES)
@@ -209,6 +209,8 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 	stack->python_count = n + 1;
 	return previous;
 }
+
+#include "bpf/tasks.bpf.h"
 
 /*
  * The thread's frames into the walker's stack, at most MAX of them. A frame on the C stack that runs
@@ -230,6 +232,8 @@ static __always_inline void mw_walk_python(struct mw_walker *w, __u32 python, __
 	/* A few rounds more than frames: some frames are no functions'. */
 	for (__u32 i = 0; i < 2 * MW_PY_FRAMES && frame; i++)
 		frame = mw_python_step(python, frame, max);
+	if (max == MW_PY_FRAMES && py->tstate_task != MW_PY_NONE)
+		mw_walk_awaiters(python, tstate);
 }
 
 #endif

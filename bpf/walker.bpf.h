@@ -17,6 +17,7 @@ struct mw_walker {
 	__u64 thread;	/* whose it is: the thread pointer */
 	__u64 retry_ns; /* a thread without one, or not in it: when to search again */
 	__u8 frame[128], code[PY_BUFFER];
+	__u64 tasks[MW_PY_TASKS], coros[MW_PY_AWAITS]; /* as found, outermost coroutine first */
 	struct mw_registers registers; /* where the native walk is */
 	struct mw_stack stack;
 };

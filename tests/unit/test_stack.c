@@ -77,7 +77,7 @@ static void reset(void)
 		.tstate_status = 32, .cframe_frame = MW_PY_NONE, .frame_previous = 8, .frame_code = 0,
 		.frame_instr = 56, .frame_owner = 70, .frame_is_entry = MW_PY_NONE, .frame_size = 72,
 		.code_size = 120, .ob_type = 8, .co_first_line = 68, .co_name = 80, .co_table = 88,
-		.co_code = 104, .name_hash = 24,
+		.co_code = 104, .name_hash = 24, .tstate_task = MW_PY_NONE,
 	};
 	put(BASE + 0x10, BASE + 0x100);	       /* the first interpreter */
 	put(BASE + 0x100, BASE + 0x140);       /* and the next */
@@ -210,6 +210,178 @@ TEST(damaged_frames)
 	memset(&walker, 0, sizeof(walker));
 	walk(MW_PY_FRAMES);
 	CHECK_INT(walker.stack.python_count, 0);
+}
+
+enum { CORO = 0x43000, GEN = 0x44000, AGEN = 0x45000, ASEND = 0x46000 }; /* addresses of types */
+
+/* As in 3.14, but for the places. */
+static void with_tasks(void)
+{
+	reset();
+	python.tstate_task = 40;
+	python.coro_type = CORO;
+	python.gen_type = GEN;
+	python.agen_type = AGEN;
+	python.asend_type = ASEND;
+	python.asend_gen = 16;
+	python.task_coro = 16;
+	python.task_is_task = 24;
+	python.task_awaited_by_is_set = 25;
+	python.task_awaited_by = 32;
+	python.set_used = 16;
+	python.set_mask = 24;
+	python.set_table = 32;
+	python.gen_state = 16;
+	python.gen_frame = 24;
+	python.frame_top = 16;
+	python.awaited_below = 8;
+	python.gen_suspended = -2;
+	python.gen_awaiting_last = -1;
+	put_thread(BASE + 0x200, 0, BASE + 0x100, THREAD, BASE + 0x1000, 16);
+	put_code(BASE + 0x2000, 77, 5);
+	put_frame(BASE + 0x1000, 0, BASE + 0x2000, 10, 0);
+}
+
+/* A coroutine that is suspended where it awaits AWAITED, or nothing. */
+static void put_coro(uint64_t at, uint64_t type, uint32_t offset, uint64_t awaited)
+{
+	put(at + 8, type);
+	memory[at + 16 - BASE] = (unsigned char)(awaited ? -1 : -2);
+	put_frame(at + 24, 0xdead0000, BASE + 0x2000, offset, 1);
+	put(at + 24 + 16, at + 0x80);
+	put(at + 0x78, awaited | 1);
+}
+
+static uint64_t task_at(uint32_t n)
+{
+	return BASE + 0x6000 + 0x200 * (uint64_t)n;
+}
+
+/* Task N: its coroutine, and who awaits it. */
+static void put_task(uint32_t n, uint64_t awaited_by)
+{
+	put_coro(task_at(n) + 0x100, CORO, 100 + n, 0);
+	put(task_at(n) + 16, task_at(n) + 0x100);
+	memory[task_at(n) + 24 - BASE] = 1;
+	memory[task_at(n) + 25 - BASE] = 0;
+	put(task_at(n) + 32, awaited_by);
+}
+
+TEST(tasks_that_await_the_one_that_runs)
+{
+	uint64_t inner = BASE + 0x5000, innermost = BASE + 0x5100;
+	uint64_t set = BASE + 0x5200, asend = BASE + 0x5300;
+
+	with_tasks();
+	put_task(0, task_at(1));
+	put_task(1, set);
+	put_task(2, 0);
+	memory[task_at(1) + 25 - BASE] = 1; /* a set of one, and of what was taken out */
+	put(set + 16, 1);
+	put(set + 24, 7);
+	put(set + 32, set + 0x40);
+	put(set + 0x40 + 16, BASE + 0x9000);
+	put(set + 0x40 + 24, (uint64_t)-1);
+	put(set + 0x40 + 48, task_at(2));
+	put(set + 0x40 + 56, 12345);
+	put_coro(task_at(1) + 0x100, CORO, 101, inner);
+	put_coro(inner, GEN, 31, asend);
+	put(asend + 8, ASEND);
+	put(asend + 16, innermost);
+	put_coro(innermost, AGEN, 32, BASE + 0x9000); /* no coroutine */
+	walk(MW_PY_FRAMES); /* no task runs */
+	CHECK_INT(walker.stack.python_count, 1);
+	put(BASE + 0x200 + 40, task_at(0));
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.flags, 0);
+	CHECK_INT(walker.stack.python_count, 5);
+	CHECK_INT(walker.stack.python[0].offset, 10);
+	CHECK_INT(walker.stack.python[1].offset, 32);
+	CHECK_INT(walker.stack.python[2].offset, 31);
+	CHECK_INT(walker.stack.python[3].offset, 101);
+	CHECK_INT(walker.stack.python[4].offset, 102);
+	CHECK_INT(walker.stack.python[0].check & MW_PY_MARKS, 0);
+	CHECK_INT(walker.stack.python[1].check, mw_py_check(77, BASE + 0x2080, 5) | MW_PY_AWAITER);
+	CHECK_INT(walker.stack.python[2].check & MW_PY_MARKS, 0);
+	CHECK_INT(walker.stack.python[3].check & MW_PY_MARKS, 0);
+	CHECK_INT(walker.stack.python[4].check & MW_PY_MARKS, MW_PY_AWAITER);
+	put(set + 16, 2); /* of two it is neither */
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 4);
+	CHECK_INT(walker.stack.flags, 0);
+	walk(1);
+	CHECK_INT(walker.stack.python_count, 1);
+}
+
+TEST(awaiters_that_run_and_futures_in_between)
+{
+	with_tasks();
+	put(BASE + 0x200 + 40, task_at(0));
+	for (uint32_t i = 0; i < 4; i++)
+		put_task(i, i < 3 ? task_at(i + 1) : 0);
+	memory[task_at(1) + 0x110 - BASE] = 0; /* it runs: it is on the thread's own stack */
+	memory[task_at(2) + 24 - BASE] = 0;    /* a future, where a task has its coroutine: nothing */
+	put(task_at(2) + 16, BASE + 0x9000);
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.flags, 0);
+	CHECK_INT(walker.stack.python_count, 2);
+	CHECK_INT(walker.stack.python[1].offset, 103);
+	CHECK_INT(walker.stack.python[1].check & MW_PY_AWAITER, MW_PY_AWAITER);
+}
+
+TEST(awaiters_without_end)
+{
+	with_tasks();
+	put(BASE + 0x200 + 40, task_at(0));
+	/* Each awaits the next: as many as are taken, and that there are more. */
+	for (uint32_t i = 0; i < 12; i++)
+		put_task(i, i < 11 ? task_at(i + 1) : 0);
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 1 + MW_PY_TASKS);
+	CHECK_INT(walker.stack.flags, MW_STACK_TRUNCATED);
+	put_task(8, 0);
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 1 + MW_PY_TASKS);
+	CHECK_INT(walker.stack.flags, 0);
+	/* Round in a circle, that of the running task or another: each once. */
+	put_task(2, task_at(0));
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 3);
+	CHECK_INT(walker.stack.flags, MW_STACK_PARTIAL);
+	put_task(2, task_at(1));
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 3);
+	CHECK_INT(walker.stack.flags, MW_STACK_PARTIAL);
+	/* A coroutine that awaits itself. */
+	put_task(1, 0);
+	put_coro(task_at(1) + 0x100, CORO, 7, task_at(1) + 0x100);
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 1 + MW_PY_AWAITS);
+	CHECK_INT(walker.stack.flags, MW_STACK_TRUNCATED);
+	/* Pointers to nowhere. */
+	put_task(0, 0xdead0000);
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 1);
+	CHECK_INT(walker.stack.flags, MW_STACK_PARTIAL);
+	put(BASE + 0x200 + 40, 0xdead0001);
+	walk(MW_PY_FRAMES);
+	CHECK_INT(walker.stack.python_count, 1);
+	CHECK_INT(walker.stack.flags, MW_STACK_PARTIAL);
+}
+
+TEST(damaged_tasks_end)
+{
+	srand(2);
+	for (int round = 0; round < 20000; round++) {
+		with_tasks();
+		put(BASE + 0x200 + 40, task_at(0));
+		for (uint32_t i = 0; i < 12; i++)
+			put_task(i, task_at((uint32_t)rand() % 12));
+		for (int i = 0; i < 20; i++)
+			put(task_at(0) + 8 * (uint64_t)(rand() % 0x300), BASE + (uint64_t)(rand() % SIZE));
+		walk(MW_PY_FRAMES);
+		CHECK(walker.stack.python_count >= 1 && walker.stack.python_count <= MW_PY_FRAMES);
+	}
 }
 
 static void native(uint64_t ip, uint64_t sp, uint64_t bp)

@@ -16,7 +16,7 @@
 enum mw_frame_kind {
 	MW_FRAME_PYTHON,
 	MW_FRAME_NATIVE,
-	MW_FRAME_NOTE, /* no frame: `function` says why the stack is not whole here */
+	MW_FRAME_NOTE, /* no frame: `function` says why the stack is not whole here, or what begins */
 };
 
 struct mw_frame {

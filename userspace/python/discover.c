@@ -283,6 +283,17 @@ static uint64_t choose_row(struct mw_python *py, uint64_t *runtime)
 	return 0;
 }
 
+/* OWN is of an interpreter whose _asyncio is a file of its own: what that has is taken from ROW. */
+static void add_tasks(struct mw_py_layout *own, const struct mw_py_layout *row)
+{
+	if (!row || own->tstate_task == MW_PY_ABSENT || own->task_coro != MW_PY_ABSENT)
+		return;
+	own->task_coro = row->task_coro;
+	own->task_is_task = row->task_is_task;
+	own->task_awaited_by = row->task_awaited_by;
+	own->task_awaited_by_is_set = row->task_awaited_by_is_set;
+}
+
 /*
  * A row for this very version that fits is as good as the interpreter's own DWARF, and is there at
  * once. Otherwise DWARF comes first, then the rows of other patch releases.
@@ -302,6 +313,7 @@ static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
 			continue;
 		head = find_head(py, &own, runtime);
 		if (head) {
+			add_tasks(&own, row);
 			py->layout = own;
 			mw_py_evidence(py, "layout: DWARF of this very interpreter");
 		}

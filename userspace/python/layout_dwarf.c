@@ -16,6 +16,7 @@ static const char *const units[] = {
 	"gc.c",		 "pystate.c",	 "setobject.c",	      "unicodeobject.c",
 	"frameobject.c", "genobject.c",	 "bytearrayobject.c", "typeobject.c",
 	"intobject.c",	 "codeobject.c", "funcobject.c",      "longobject.c",
+	"_asynciomodule.c",
 };
 
 enum { DEPTH = 4 };

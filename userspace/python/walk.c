@@ -6,6 +6,7 @@
 #include "image/elffile.h"
 #include "python/python_impl.h"
 #include "python/walk.h"
+#include "util/array.h"
 
 /* Read of frames and code objects at most; what these need lies within (bpf/python.bpf.h). */
 enum { FRAME_MAX = 128, CODE_MAX = 192 };
@@ -65,6 +66,47 @@ static bool fill(struct mw_py_walk *walk, const struct mw_py_layout *l)
 	return true;
 }
 
+/* From 3.14 on; what it needs and is not there leaves it out. */
+static void fill_tasks(struct mw_py_walk *walk, struct mw_python *py)
+{
+	const struct mw_py_layout *l = &py->layout;
+	const int32_t needed[] = {
+		l->tstate_task, l->task_coro, l->task_is_task, l->task_awaited_by,
+		l->task_awaited_by_is_set, l->gen_iframe, l->gen_state, l->asend_gen,
+		l->iframe_stacktop,
+		l->set_used, l->set_mask, l->set_table,
+	};
+
+	walk->tstate_task = MW_PY_NONE;
+	walk->coro_type = mw_py_symbol(py, "PyCoro_Type");
+	walk->gen_type = mw_py_symbol(py, "PyGen_Type");
+	walk->agen_type = mw_py_symbol(py, "PyAsyncGen_Type");
+	walk->asend_type = mw_py_symbol(py, "_PyAsyncGenASend_Type");
+	for (size_t i = 0; i < MW_ARRAY_SIZE(needed); i++) {
+		if (needed[i] < 0 || needed[i] >= MW_PY_NONE)
+			return;
+	}
+	if (!walk->coro_type || !walk->gen_type || !walk->agen_type)
+		return;
+	walk->tstate_task = offset_of(l->tstate_task);
+	walk->task_coro = offset_of(l->task_coro);
+	walk->task_is_task = offset_of(l->task_is_task);
+	walk->task_awaited_by = offset_of(l->task_awaited_by);
+	walk->task_awaited_by_is_set = offset_of(l->task_awaited_by_is_set);
+	walk->set_used = offset_of(l->set_used);
+	walk->set_mask = offset_of(l->set_mask);
+	walk->set_table = offset_of(l->set_table);
+	walk->gen_state = offset_of(l->gen_state);
+	walk->gen_frame = offset_of(l->gen_iframe);
+	walk->asend_gen = offset_of(l->asend_gen);
+	walk->frame_top = offset_of(l->iframe_stacktop);
+	/* From 3.15 on an index lies above what is awaited. */
+	walk->awaited_below = l->version >> 8 >= 0x030f ? 16 : 8;
+	/* FRAME_SUSPENDED; FRAME_SUSPENDED_YIELD_FROM follows it, from 3.15 on also …_LOCKED. */
+	walk->gen_suspended = l->version >> 8 >= 0x030f ? 1 : -2;
+	walk->gen_awaiting_last = l->version >> 8 >= 0x030f ? 3 : -1;
+}
+
 static void find_evaluator(struct mw_python *py, struct mw_python_walk *found)
 {
 	static const char *const names[] = {"_PyEval_EvalFrameDefault", "PyEval_EvalFrameEx"};
@@ -104,6 +146,7 @@ int mw_python_walk__find(struct mw_python_walk *found, struct mw_image *image, s
 		found->layout = *l;
 		found->walk.interp_head = py->head_at;
 		found->walk.code_type = mw_py_symbol(py, "PyCode_Type");
+		fill_tasks(&found->walk, py);
 		if (py->runtime && l->runtime_tstate_current >= 0)
 			found->walk.current = py->runtime + (uint64_t)l->runtime_tstate_current;
 		else if (!py->runtime)

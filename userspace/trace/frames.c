@@ -143,7 +143,7 @@ static uint32_t check_of(struct mw_frames *f, uint64_t addr)
  */
 static const struct code *code_of(struct mw_frames *f, const struct mw_py_frame *frame)
 {
-	uint32_t check = frame->check & ~1u;
+	uint32_t check = frame->check & ~(uint32_t)MW_PY_MARKS;
 	uint64_t key = frame->code ^ (uint64_t)check << 32;
 	struct code *code = mw_u64map__find(&f->codes, key);
 
@@ -213,10 +213,35 @@ bool mw_frames__is_direct(struct mw_frames *f, const struct mw_stack *stack)
 	return !is_libc(place.module) && !(place.function && strstr(place.function, "malloc"));
 }
 
+/* How many of STACK's Python frames are the thread's own; beyond are those of tasks that await its. */
+static uint32_t count_own(const struct mw_stack *stack)
+{
+	uint32_t n = 0;
+
+	while (n < stack->python_count && !(stack->python[n].check & MW_PY_AWAITER))
+		n++;
+	return n;
+}
+
+static size_t put_awaiters(struct mw_frames *f, const struct mw_stack *stack, uint32_t from,
+			   struct mw_frame *out, uint32_t *flags)
+{
+	uint32_t tasks = 0;
+	size_t n = 0;
+
+	for (uint32_t i = from; i < stack->python_count; i++) {
+		if (stack->python[i].check & MW_PY_AWAITER && tasks++ < MW_PY_TASKS)
+			out[n++] = (struct mw_frame){.kind = MW_FRAME_NOTE, .function = "awaited by",
+						     .file = ""};
+		put_python(f, &stack->python[i], &out[n++], flags);
+	}
+	return n;
+}
+
 size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct mw_frame *out,
 		       uint32_t *flags)
 {
-	uint32_t py = 0, entered = 0, entries = 0;
+	uint32_t py = 0, entered = 0, entries = 0, own = count_own(stack);
 	bool is_inner = true;
 	size_t n = 0;
 
@@ -231,9 +256,9 @@ size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct
 		owner = f ? owner_of(f, stack->native[i], &place) : OTHERS;
 		if (owner == EVALUATOR && stack->python_count) {
 			entered++;
-			while (py < stack->python_count) {
+			while (py < own) {
 				put_python(f, &stack->python[py], &out[n++], flags);
-				if (stack->python[py++].check & 1)
+				if (stack->python[py++].check & MW_PY_ENTERED)
 					break;
 			}
 		}
@@ -254,13 +279,14 @@ size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct
 			.offset = has_line ? 0 : place.offset,
 		};
 	}
-	for (uint32_t i = 0; i < stack->python_count; i++)
-		entries += stack->python[i].check & 1;
-	if (stack->native_count && py < stack->python_count &&
+	for (uint32_t i = 0; i < own; i++)
+		entries += stack->python[i].check & MW_PY_ENTERED;
+	if (stack->native_count && py < own &&
 	    !(stack->flags & (MW_STACK_NATIVE_CUT | MW_STACK_TRUNCATED)) && entered < entries)
 		*flags |= MW_SITE_UNMATCHED;
-	while (py < stack->python_count)
+	while (py < own)
 		put_python(f, &stack->python[py++], &out[n++], flags);
+	n += put_awaiters(f, stack, own, out + n, flags);
 	if (!n)
 		out[n++] = (struct mw_frame){.kind = MW_FRAME_NOTE, .function = "no frame could be read",
 					     .file = ""};

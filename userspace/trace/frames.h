@@ -16,7 +16,7 @@
 
 struct mw_frames;
 
-enum { MW_FRAMES_MAX = MW_NATIVE_FRAMES + MW_PY_FRAMES + 2 };
+enum { MW_FRAMES_MAX = MW_NATIVE_FRAMES + MW_PY_FRAMES + MW_PY_TASKS + 2 };
 
 /* Look at PID: its Python, if it has one, and its files. NULL with errno set. */
 struct mw_frames *mw_frames__open(pid_t pid);
