@@ -136,12 +136,13 @@ static __always_inline __u64 hash_of(const struct mw_stack *stack)
 static __always_inline __u64 intern(struct mw_walker *w, struct mw_counts *c)
 {
 	struct mw_stack *stack = &w->stack;
-	struct mw_site_counts fresh = {.slot = stack->slot, .kind = stack->kind};
 	__u64 id = hash_of(stack), size;
 
 	if (bpf_map_lookup_elem(&sites, &id))
 		return id;
-	if (bpf_map_update_elem(&sites, &id, &fresh, BPF_NOEXIST)) {
+	w->fresh.slot = stack->slot;
+	w->fresh.kind = stack->kind;
+	if (bpf_map_update_elem(&sites, &id, &w->fresh, BPF_NOEXIST)) {
 		if (bpf_map_lookup_elem(&sites, &id))
 			return id; /* another thread was quicker */
 		MW_ADD(c->lost[MW_LOST_SITES], 1);

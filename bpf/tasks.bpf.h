@@ -14,7 +14,7 @@ enum coro_fit { NO_CORO, SUSPENDED, AWAITING };
  * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs is on the thread's own
  * chain of frames: an eager task's awaiter, say.
  */
-__noinline __u32 mw_coro_fit(__u32 python, __u64 coro)
+static __always_inline __u32 coro_fit(__u32 python, __u64 coro)
 {
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);
 	__s8 state = 0;
@@ -34,7 +34,7 @@ __noinline __u64 mw_coro_awaits(__u32 python, __u64 coro)
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);
 	__u64 top, next, type;
 
-	if (!py || mw_coro_fit(python, coro) != AWAITING ||
+	if (!py || coro_fit(python, coro) != AWAITING ||
 	    !read_user_word(coro + py->gen_frame + py->frame_top, &top) ||
 	    !read_user_word(top - py->awaited_below, &next))
 		return 0;
@@ -43,11 +43,11 @@ __noinline __u64 mw_coro_awaits(__u32 python, __u64 coro)
 	if (next && read_user_word(next + py->ob_type, &type) && type == py->asend_type &&
 	    !read_user_word(next + py->asend_gen, &next))
 		return 0;
-	return mw_coro_fit(python, next) == NO_CORO ? 0 : next;
+	return coro_fit(python, next) == NO_CORO ? 0 : next;
 }
 
 /* The coroutines of TASK into the walker. How many. */
-__noinline __u32 mw_task_coros(__u32 python, __u64 task)
+static __always_inline __u32 take_coros(__u32 python, __u64 task)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid(), n;
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);
@@ -60,7 +60,7 @@ __noinline __u32 mw_task_coros(__u32 python, __u64 task)
 		w->stack.flags |= MW_STACK_PARTIAL;
 		return 0;
 	}
-	if (mw_coro_fit(python, coro) == NO_CORO)
+	if (coro_fit(python, coro) == NO_CORO)
 		return 0;
 	for (n = 0; n < MW_PY_AWAITS && coro; n++) {
 		__u32 at = n;
@@ -77,15 +77,21 @@ __noinline __u32 mw_task_coros(__u32 python, __u64 task)
 	return n;
 }
 
-/* The frames of TASK, innermost first, after those that the walker's stack has. */
+/*
+ * The frames of TASK, innermost first, after those that the walker's stack has. A future in between has none.
+ * Called by mw_walk_awaiters() itself: calls may be eight deep and take 512 bytes of stack together.
+ */
 __noinline int mw_task_frames(__u32 python, __u64 task)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid(), count = mw_task_coros(python, task), begin;
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), count, begin;
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);
 	struct mw_walker *w = bpf_map_lookup_elem(&walkers, &tid);
+	__u8 is_task = 0;
 
-	if (!py || !w)
+	if (!py || !w || bpf_probe_read_user(&is_task, 1, (void *)(task + py->task_is_task)) ||
+	    is_task != 1)
 		return 0;
+	count = take_coros(python, task);
 	begin = w->stack.python_count;
 	for (__u32 i = 0; i < MW_PY_AWAITS; i++) {
 		__u32 at = count - 1 - i;
@@ -139,8 +145,6 @@ __noinline __u64 mw_task_awaiter(__u32 python, __u64 task)
 		w->stack.flags |= MW_STACK_PARTIAL;
 		return 0;
 	}
-	if (is_task && task != w->tasks[0])
-		mw_task_frames(python, task);
 	return is_set ? mw_set_element(python, by) : by;
 }
 
@@ -176,6 +180,8 @@ __noinline int mw_walk_awaiters(__u32 python, __u64 tstate)
 		barrier_var(at);
 		if (at < MW_PY_TASKS)
 			w->tasks[at] = task;
+		if (i)
+			mw_task_frames(python, task);
 		task = mw_task_awaiter(python, task);
 	}
 	if (task)

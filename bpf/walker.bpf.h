@@ -20,6 +20,7 @@ struct mw_walker {
 	__u64 tasks[MW_PY_TASKS], coros[MW_PY_AWAITS]; /* as found, outermost coroutine first */
 	struct mw_registers registers; /* where the native walk is */
 	struct mw_stack stack;
+	struct mw_site_counts fresh; /* of a new site: none yet. Here, since the stack is 512 bytes for all */
 };
 
 #endif

@@ -32,6 +32,15 @@ start_workload() {
 	PID=$(said ready)
 }
 
+# Start a program that prints "ready" and goes on by itself; sets PID.
+start_python() { # PYTHON SCRIPT [ARGUMENTS]
+	: >"$BATS_TEST_TMPDIR/said"
+	"$@" </dev/null >"$BATS_TEST_TMPDIR/said" 3>&- &
+	PID=$!
+	STARTED+=("$PID")
+	wait_until 30 grep -q '^ready' "$BATS_TEST_TMPDIR/said"
+}
+
 # What the workload said of NAME.
 said() { sed -n "s/^$1 //p" "$BATS_TEST_TMPDIR/said" | tail -n 1; }
 
