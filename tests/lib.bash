@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Common ground of the bats files: a workload that obeys, a watch over it, and JSON questions.
 
-BUILD=${BUILD:-$BATS_TEST_DIRNAME/../build}
+BUILD=${BUILD:-${BASH_SOURCE[0]%/*}/../build}
 MW=$BUILD/memwhere
 WORK=${WORK:-$BUILD/tests/workloads}
 

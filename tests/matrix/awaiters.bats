@@ -4,9 +4,6 @@
 
 load ../lib
 
-BUILD=${BUILD:-$BATS_TEST_DIRNAME/../../build}
-MW=$BUILD/memwhere
-
 setup() { setup_common; }
 teardown() { teardown_common; }
 
