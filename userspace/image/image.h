@@ -7,6 +7,7 @@
 #ifndef MW_IMAGE_IMAGE_H
 #define MW_IMAGE_IMAGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,6 +85,13 @@ struct mw_image *mw_image__open_core(const char *path, const struct mw_image_opt
 
 /* Open process PID, which runs on unless the caller holds it with a struct mw_freeze. */
 struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err);
+
+/*
+ * The same for a look in passing that the process must not feel: without smaps, whose reader holds the lock on
+ * the process's mappings while it counts pages, and without bringing back what is in swap: a read that would
+ * is -EINTR, as every one is once *STOP is set. All readable memory counts as resident.
+ */
+struct mw_image *mw_image__glance(pid_t pid, const atomic_bool *stop, struct mw_err *err);
 
 /* An image of caller's functions over REGIONS, which the image takes over and frees. */
 struct mw_image *mw_image__open_callbacks(const struct mw_image_callbacks *callbacks,

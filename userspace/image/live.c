@@ -29,6 +29,7 @@ struct live {
 	pid_t pid;
 	int pagemap;
 	uint64_t zero_pfn; /* frame of the shared page of zeros; 0: unknown */
+	const atomic_bool *stop; /* only for a glance */
 };
 
 /* Read up to BATCH_PAGES pages, page-aligned, taking zeros for what is not in memory. */
@@ -46,6 +47,8 @@ static ssize_t read_batch(struct live *live, uint64_t addr, uint8_t *buf, size_t
 		return n < 0 ? -errno : n;
 	}
 	for (size_t i = 0; i < pages; i++) {
+		if (live->stop && map[i] & PM_SWAPPED)
+			return -EINTR;
 		if (!(map[i] & (PM_PRESENT | PM_SWAPPED))) {
 			memset(buf + i * PAGE, 0, PAGE);
 			continue;
@@ -76,11 +79,22 @@ static ssize_t read_batch(struct live *live, uint64_t addr, uint8_t *buf, size_t
 	return (ssize_t)(pages * PAGE);
 }
 
+static bool is_swapped(const struct live *live, uint64_t addr)
+{
+	uint64_t entry = 0;
+
+	return pread(live->pagemap, &entry, sizeof(entry), (off_t)(addr / PAGE * 8)) ==
+		       (ssize_t)sizeof(entry) &&
+	       entry & PM_SWAPPED;
+}
+
 static ssize_t live_read(struct mw_image *image, uint64_t addr, void *buf, size_t len)
 {
 	struct live *live = image->state;
 	size_t done = 0;
 
+	if (live->stop && (*live->stop || is_swapped(live, addr) || is_swapped(live, addr + len - 1)))
+		return -EINTR;
 	if (len <= PAGE || addr % PAGE || len % PAGE) {
 		struct iovec local = {buf, len}, remote = {(void *)(uintptr_t)addr, len};
 		ssize_t n = process_vm_readv(live->pid, &local, 1, &remote, 1, 0);
@@ -247,7 +261,29 @@ static int list_threads(struct mw_image *image)
 	return 0;
 }
 
-struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err)
+/* The mappings alone, all resident as far as anyone knows. */
+static int read_regions(struct mw_regions *out, pid_t pid, struct mw_err *err)
+{
+	struct mw_maps maps = {0};
+	int ret = mw_maps__read(&maps, pid, err);
+
+	for (size_t i = 0; !ret && i < maps.count; i++) {
+		struct mw_region *region = mw_regions__add(out);
+
+		if (!region) {
+			ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+			break;
+		}
+		region->map = maps.maps[i];
+		maps.maps[i].path = NULL; /* the region's now */
+		if (region->map.readable)
+			region->resident = region->map.end - region->map.start;
+	}
+	mw_maps__free(&maps);
+	return ret;
+}
+
+static struct mw_image *open_process(pid_t pid, const atomic_bool *stop, struct mw_err *err)
 {
 	struct mw_image *image = calloc(1, sizeof(*image));
 	struct live *live = calloc(1, sizeof(*live));
@@ -265,13 +301,15 @@ struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err)
 	image->ops = &live_ops;
 	image->kind = MW_IMAGE_LIVE;
 	image->residency = MW_RESIDENCY_SMAPS;
-	image->exact_spans = true;
+	image->exact_spans = !stop;
+	live->stop = stop;
 	image->pid = pid;
 	snprintf(image->name, sizeof(image->name), "PID %d", pid);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	live->pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	live->zero_pfn = find_zero_pfn();
-	ret = mw_smaps__read(&image->regions, pid, NULL, NULL, err);
+	ret = stop ? read_regions(&image->regions, pid, err) :
+		     mw_smaps__read(&image->regions, pid, NULL, NULL, err);
 	if (ret)
 		goto cleanup;
 	if (live->pagemap < 0) {
@@ -293,4 +331,14 @@ cleanup:
 	mw_image__close(image);
 	errno = -ret;
 	return NULL;
+}
+
+struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err)
+{
+	return open_process(pid, NULL, err);
+}
+
+struct mw_image *mw_image__glance(pid_t pid, const atomic_bool *stop, struct mw_err *err)
+{
+	return open_process(pid, stop, err);
 }

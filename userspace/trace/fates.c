@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -49,13 +48,13 @@ static void judge_unmapped(struct mw_image *image, struct mw_fate *fate)
 	char byte;
 
 	if (!fate->gone && !fate->there)
-		fate->gone = !mw_image__read_all(image, fate->addr, &byte, 1);
+		fate->gone = mw_image__read(image, fate->addr, &byte, 1) == 0;
 }
 
 static void look_at(struct mw_fates *f, struct mw_fate *first, const struct mw_fate *end)
 {
 	struct mw_fate *next = first;
-	struct mw_image *image = mw_image__open_live(first->pid, NULL);
+	struct mw_image *image = mw_image__glance(first->pid, &f->stop, NULL);
 	struct mw_ptmalloc *pt = image ? mw_ptmalloc__open(image, NULL) : NULL;
 	struct mw_blocks *blocks = pt ? mw_ptmalloc__blocks(pt) : NULL;
 	struct mw_block *batch = blocks ? calloc(BATCH, sizeof(*batch)) : NULL;
