@@ -93,7 +93,7 @@ teardown() { teardown_common; }
 @test "within a budget, too: blocks of windows are followed between them" {
 	for seed in 4 5; do
 		start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" $seed
-		"$MW" stat "$PID" -i 0.5 -n 90 --json -t 20 -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
+		"$MW" stat "$PID" -i 0.5 -n 110 --json -t 20 -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
 		STARTED+=("$!")
 		watches+=("$!")
 		wait_until 20 test -s "$BATS_TEST_TMPDIR/out.$seed"

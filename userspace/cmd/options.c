@@ -42,7 +42,7 @@ const struct mw_option mw_option_table[] = {
 	 "stacks of sampled allocations (default), leaf: the line of all, all: stacks of all, none",
 	 "sampled leaf all none"},
 	{"sample", 0, MW_OPT_SIZE, FIELD(sample), MW_CMD_TRACING, "SIZE",
-	 "bytes allocated between two samples, on average (default 512K; under a budget 32K)", NULL},
+	 "bytes allocated between two samples, on average (default 512K; under a budget 16K)", NULL},
 	{"by", 0, MW_OPT_WORD, FIELD(by), MW_CMD_TRACING, "WHAT",
 	 "rank sites by outstanding, growth, allocs, bytes or faults (default: as the mode knows)",
 	 "auto outstanding growth allocs bytes faults"},

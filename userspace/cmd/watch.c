@@ -10,7 +10,7 @@
 #include "util/text.h"
 
 /* Bytes between two samples: of all time, and where windows see only a part of it. */
-enum { SAMPLE = 512 << 10, SAMPLE_IN_WINDOWS = 32 << 10 };
+enum { SAMPLE = 512 << 10, SAMPLE_IN_WINDOWS = 16 << 10 };
 
 static enum mw_mode mode_named(const char *word)
 {

@@ -700,7 +700,7 @@ static bool stands_out(const struct mw_suspect *suspect, double growth)
 		return true;
 	if (suspect->age > 0 && site->totals.watched_seconds >= WATCHED * suspect->age)
 		return true;
-	return suspect->slope >= SHARE_GROWTH * growth &&
+	return suspect->slope + 2 * suspect->slope_error >= SHARE_GROWTH * growth &&
 	       suspect->slope - 2 * suspect->slope_error <= BEYOND_GROWTH * growth;
 }
 

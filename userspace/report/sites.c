@@ -142,6 +142,16 @@ static json_t *rounded(double value)
 	return mw_json_u64(value > 0 ? (uint64_t)llround(value) : 0);
 }
 
+/* Windows see the short lives only. */
+static json_t *mean_lifetime(const struct mw_site_stats *s)
+{
+	const struct mw_site_totals *t = &s->totals;
+
+	if (s->flags & MW_SITE_WINDOWS)
+		return json_null();
+	return json_real(t->frees > 0 ? t->lifetime_seconds / t->frees : 0);
+}
+
 static json_t *site(const struct mw_site_stats *s)
 {
 	const struct mw_site_totals *t = &s->totals;
@@ -154,7 +164,7 @@ static json_t *site(const struct mw_site_stats *s)
 			json_array_append_new(flags, json_string(flag_names[i].name));
 	}
 	object = json_pack(
-		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:f,s:o}", "id",
+		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}", "id",
 		(int)s->id, "frames", frames, "incomplete", flags, "alloc", "calls",
 		rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
 		rounded(t->frees), "bytes", rounded(t->freed_bytes), "outstanding", "bytes",
@@ -162,7 +172,7 @@ static json_t *site(const struct mw_site_stats *s)
 		"calls", rounded(t->grown_calls), "bytes", rounded(t->grown_bytes),
 		"returned_bytes", rounded(t->returned_bytes), "fault_bytes",
 		rounded(t->fault_bytes), "temporaries", rounded(t->temporaries),
-		"mean_lifetime", t->frees > 0 ? t->lifetime_seconds / t->frees : 0.0, "samples",
+		"mean_lifetime", mean_lifetime(s), "samples",
 		mw_json_u64(t->samples));
 	return object;
 }
