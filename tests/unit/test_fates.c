@@ -10,6 +10,10 @@
 
 enum { BLOCKS = 3000 };
 
+/* glibc's own, also where a sanitizer has put itself in front of it. */
+void *__libc_malloc(size_t size);
+void __libc_free(void *p);
+
 struct shown {
 	uint64_t addr, size;
 	bool freed;
@@ -22,18 +26,18 @@ static void fill(struct shown *shown)
 	for (size_t i = 0; i < BLOCKS; i++) {
 		/* Above what caches and fastbins keep; some have a mapping of their own. */
 		shown[i].size = i % 100 == 99 ? 300000 + i : 1100 + 37 * (i % 53);
-		blocks[i] = malloc(shown[i].size);
+		blocks[i] = __libc_malloc(shown[i].size);
 		shown[i].addr = (uintptr_t)blocks[i];
 	}
 	for (size_t i = 0; i < BLOCKS; i++) {
 		if (i % 3)
 			continue;
-		free(blocks[i]);
+		__libc_free(blocks[i]);
 		shown[i].freed = true;
 	}
 	/* Where two neighbours went, and in some single places, other blocks are now. */
 	for (size_t i = 0; i < BLOCKS / 8; i++)
-		blocks[i] = malloc(900);
+		blocks[i] = __libc_malloc(900);
 }
 
 static pid_t start(int *out, int *in)
