@@ -147,6 +147,12 @@ static int by_key(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key;
 }
 
+static void sort_blocks(struct mw_follow *f)
+{
+	if (f->count)
+		qsort(f->blocks, f->count, sizeof(*f->blocks), by_key);
+}
+
 /* One of the first OLD blocks, which are sorted. */
 static struct block *find(struct mw_follow *f, size_t old, uint64_t key)
 {
@@ -266,7 +272,7 @@ void mw_follow__window(struct mw_follow *f, double seconds, const double *scales
 {
 	size_t kept = 0, old = f->count;
 
-	qsort(f->blocks, f->count, sizeof(*f->blocks), by_key);
+	sort_blocks(f);
 	for (size_t i = 0; i < old; i++)
 		f->blocks[i].seen = false;
 	read_sites(f, scales);
@@ -337,6 +343,10 @@ static void begin_to_look(struct mw_follow *f, pid_t (*pid_of)(void *arg, uint32
 	if (!list)
 		return;
 	f->count = kept;
+	if (!n) {
+		free(list);
+		return;
+	}
 	qsort(list, n, sizeof(*list), by_place);
 	f->fates = mw_fates__begin(list, n);
 }
@@ -347,7 +357,7 @@ static void accept_fates(struct mw_follow *f)
 	double seconds;
 	const struct mw_fate *list = mw_fates__list(f->fates, &count, &seconds);
 
-	qsort(f->blocks, f->count, sizeof(*f->blocks), by_key);
+	sort_blocks(f);
 	for (size_t i = 0; i < count; i++) {
 		struct block *b = find(f, f->count, list[i].key);
 
