@@ -24,11 +24,11 @@ check() { # NAME TRUTH TARGET
 	fi
 }
 
-look() { # RELEASE WHAT
-	root=$cache/$1
-	rm -f "$root/truth" "$root/in"
+# Start a workload in the chroot; sets `pid` and `job`, and it listens at descriptor 9.
+start() { # PROGRAM ARGUMENT...
+	rm -f "$root/in"
 	mkfifo "$root/in"
-	chroot "$root" /heap /truth 3 7919 <"$root/in" >"$root/said" 2>&1 &
+	chroot "$root" "$@" <"$root/in" >"$root/said" 2>&1 &
 	job=$!
 	exec 9>"$root/in"
 	for _ in $(seq 100); do
@@ -36,6 +36,12 @@ look() { # RELEASE WHAT
 		sleep 0.1
 	done
 	pid=$(sed -n 's/^ready //p' "$root/said")
+}
+
+look() { # RELEASE WHAT
+	root=$cache/$1
+	rm -f "$root/truth"
+	start /heap /truth 3 7919
 	check "$1 $2 live" "$root/truth" "$pid"
 	"$BUILD/memwhere" snapshot -q "$pid" -o "$cache/$1.core"
 	check "$1 $2 core" "$root/truth" "$cache/$1.core"
@@ -60,16 +66,9 @@ trace() { # RELEASE
 
 # What a glibc that is built with probes tells is what the kernel gave: of all brk's, and of one thread's arena.
 own_probes() { # RELEASE
-	rm -f "$root/in" "$cache/probes.json"
-	mkfifo "$root/in"
-	chroot "$root" /counts placement <"$root/in" >"$root/said" 2>&1 &
-	job=$!
-	exec 9>"$root/in"
-	for _ in $(seq 100); do
-		grep -q '^ready' "$root/said" 2>/dev/null && break
-		sleep 0.1
-	done
-	"$BUILD/memwhere" stat "$(sed -n 's/^ready //p' "$root/said")" --mode growth -i 0.5 -n 4 --json -o "$cache/probes.json" &
+	rm -f "$cache/probes.json"
+	start /counts placement
+	"$BUILD/memwhere" stat "$pid" --mode growth -i 0.5 -n 4 --json -o "$cache/probes.json" &
 	watch=$!
 	for _ in $(seq 100); do
 		[ -s "$cache/probes.json" ] && break

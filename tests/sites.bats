@@ -73,10 +73,13 @@ teardown() { teardown_common; }
 	jq -e '.looks >= 90 and .within >= 0.9 * .looks' "$BATS_TEST_TMPDIR/share"
 }
 
-@test "a planted leak is the first and only suspect" {
-	for seed in 1 2 3; do
-		start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" $seed
-		"$MW" stat "$PID" --mode exact --sample 32K -i 0.5 -n 40 --json -t 20 -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
+# leak.py of each seed in SEEDS, watched with OPTIONS, all at once: the last report of each is in out.SEED.
+watch_leaks() { # SEEDS OPTION...
+	local seed seeds=$1 watches=()
+	shift
+	for seed in $seeds; do
+		start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" "$seed"
+		"$MW" stat "$PID" -i 0.5 --json -t 20 "$@" -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
 		STARTED+=("$!")
 		watches+=("$!")
 		wait_until 20 test -s "$BATS_TEST_TMPDIR/out.$seed"
@@ -84,27 +87,23 @@ teardown() { teardown_common; }
 		exec 7>&-
 	done
 	for watch in "${watches[@]}"; do wait "$watch"; done
-	for seed in 1 2 3; do
-		tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -c '[.sites.suspects[].text]' | tee /dev/stderr |
-			jq -e 'length == 1 and (.[0] | test("leak.py:[0-9]+ load_user"))'
-	done
+}
+
+only_suspect_is_the_leak() { # SEED
+	tail -n 1 "$BATS_TEST_TMPDIR/out.$1" | jq -c '[.sites.suspects[].text]' | tee /dev/stderr |
+		jq -e 'length == 1 and (.[0] | test("leak.py:[0-9]+ load_user"))'
+}
+
+@test "a planted leak is the first and only suspect" {
+	watch_leaks "1 2 3" --mode exact --sample 32K -n 40
+	for seed in 1 2 3; do only_suspect_is_the_leak "$seed"; done
 }
 
 @test "within a budget, too: blocks of windows are followed between them" {
-	for seed in 4 5; do
-		start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" $seed
-		"$MW" stat "$PID" -i 0.5 -n 110 --json -t 20 -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
-		STARTED+=("$!")
-		watches+=("$!")
-		wait_until 20 test -s "$BATS_TEST_TMPDIR/out.$seed"
-		go
-		exec 7>&-
-	done
-	for watch in "${watches[@]}"; do wait "$watch"; done
+	watch_leaks "4 5" -n 110
 	for seed in 4 5; do
 		expect "$(tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -r .mode)" windows mode
-		tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -c '[.sites.suspects[].text]' | tee /dev/stderr |
-			jq -e 'length == 1 and (.[0] | test("leak.py:[0-9]+ load_user"))'
+		only_suspect_is_the_leak "$seed"
 	done
 }
 

@@ -38,9 +38,9 @@ enum mw_command_id {
 
 enum mw_color { MW_COLOR_AUTO, MW_COLOR_ALWAYS, MW_COLOR_NEVER };
 
-/* Every option's value, with its default unless the user said otherwise. */
 #define MW_SAMPLE_AUTO UINT64_MAX /* --sample was not given: as the mode needs */
 
+/* Every option's value, with its default unless the user said otherwise. */
 struct mw_options {
 	const struct mw_command *command;
 	int argc;    /* words that are not options: targets, addresses, files */

@@ -89,20 +89,14 @@ void events_process_ended(struct mw_tracer *tracer, struct process *process, uin
 	struct mw_happening what = {.kind = MW_HAPPENED_EXIT, .pid = (uint32_t)process->pid,
 				    .size = status};
 	struct target *target = &tracer->targets[process->slot];
-	uint32_t key = (uint32_t)process->pid;
 
-	process->ended = true;
 	target->ended_min_flt += min_flt - process->first.min_flt;
 	target->ended_maj_flt += maj_flt - process->first.maj_flt;
 	target->ended_cpu_ns += mw_procstat__cpu_ns(&process->stat) -
 				mw_procstat__cpu_ns(&process->first);
 	if (process->child)
 		forget_blocks(tracer, process, UINT64_MAX);
-	process_detach(tracer, &process->probed);
-	if (tracer->stacks)
-		mw_stacks__ended(tracer->stacks, process->pid);
-	process_free(process);
-	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
+	process_let_go(tracer, process);
 	tell(tracer, process->slot, &what, (uint64_t)(mw_monotonic() * 1e9));
 }
 

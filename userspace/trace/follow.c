@@ -4,13 +4,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bpf/memwhere.skel.h"
 #include "model/sample.h"
 #include "trace/fates.h"
 #include "trace/follow.h"
 #include "trace/frames.h"
+#include "trace/tracer.h"
 #include "util/array.h"
 #include "util/u64map.h"
 
@@ -294,14 +294,6 @@ void mw_follow__window(struct mw_follow *f, double seconds, const double *scales
 	put_back(f);
 }
 
-static double seconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static int by_place(const void *a, const void *b)
 {
 	const struct mw_fate *x = a, *y = b;
@@ -318,7 +310,7 @@ static void forget(struct mw_follow *f, const struct block *b)
 static void begin_to_look(struct mw_follow *f, pid_t (*pid_of)(void *arg, uint32_t space), void *arg)
 {
 	struct mw_fate *list = calloc(f->count + 1, sizeof(*list));
-	double now = seconds_now();
+	double now = mw_monotonic();
 	size_t kept = 0, n = 0;
 
 	for (size_t i = 0; list && i < f->count; i++) {
@@ -374,7 +366,7 @@ static void accept_fates(struct mw_follow *f)
 			forget(f, &f->blocks[i]);
 	}
 	f->count = kept;
-	f->next_look = seconds_now() + seconds * LOOK_SHARE;
+	f->next_look = mw_monotonic() + seconds * LOOK_SHARE;
 	mw_fates__end(f->fates);
 	f->fates = NULL;
 }
@@ -383,7 +375,7 @@ void mw_follow__look(struct mw_follow *f, pid_t (*pid_of)(void *arg, uint32_t sp
 {
 	if (f->fates && mw_fates__are_known(f->fates))
 		accept_fates(f);
-	if (!f->fates && seconds_now() >= f->next_look)
+	if (!f->fates && mw_monotonic() >= f->next_look)
 		begin_to_look(f, pid_of, arg);
 }
 
@@ -404,7 +396,7 @@ static double weight_now(const struct block *b, double now)
 
 void mw_follow__settle(struct mw_follow *f)
 {
-	double now = seconds_now();
+	double now = mw_monotonic();
 
 	for (size_t i = 0; f->sites.slots && i <= f->sites.mask; i++) {
 		struct site *site = f->sites.slots[i].value;
@@ -433,7 +425,7 @@ const struct mw_follow_site *mw_follow__site(const struct mw_follow *f, uint64_t
 
 void mw_follow__each(const struct mw_follow *f, mw_follow_fn fn, void *arg)
 {
-	double now = seconds_now();
+	double now = mw_monotonic();
 
 	for (size_t i = 0; i < f->count; i++) {
 		const struct block *b = &f->blocks[i];

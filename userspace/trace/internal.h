@@ -84,7 +84,7 @@ struct mw_tracer {
 	enum mw_window_kind kind; /* of probes that are in */
 	struct mw_governor governor;
 	struct window_slot *slots; /* MW_SLOTS of them */
-	struct mw_follow *follow;  /* NULL: no sites, or no frees are seen */
+	struct mw_follow *follow;  /* NULL: no sites */
 	uint64_t idle_before;
 	int stats_fd;		 /* while it is open the kernel times the programs */
 	double ran_before, ran;	 /* seconds that the programs ran, and within the window */
@@ -115,6 +115,8 @@ int process_publish(struct mw_tracer *tracer, struct process *process);
 void process_rescan(struct mw_tracer *tracer, struct process *process);
 void process_detach(struct mw_tracer *tracer, struct probed *probed);
 void process_free(struct process *process);
+/* It has ended, or can't be watched: nothing of it stays. */
+void process_let_go(struct mw_tracer *tracer, struct process *process);
 struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
 uint64_t call_ns(const struct mw_tracer *tracer, const struct mw_function *fn);
 struct process *process_find(struct mw_tracer *tracer, pid_t pid);

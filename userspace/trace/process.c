@@ -313,3 +313,15 @@ void process_detach(struct mw_tracer *tracer, struct probed *probed)
 	}
 	probed->count = 0;
 }
+
+void process_let_go(struct mw_tracer *tracer, struct process *process)
+{
+	uint32_t key = (uint32_t)process->pid;
+
+	process->ended = true;
+	process_detach(tracer, &process->probed);
+	if (tracer->stacks)
+		mw_stacks__ended(tracer->stacks, process->pid);
+	process_free(process);
+	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
+}

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bpf/memwhere.skel.h"
 #include "trace/follow.h"
 #include "trace/frames.h"
 #include "trace/stacks.h"
+#include "trace/tracer.h"
 #include "trace/unwinding.h"
 #include "util/array.h"
 #include "util/log.h"
@@ -461,14 +461,6 @@ static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
 	return (struct mw_site_stats *)(uintptr_t)mw_sites__at(s->sites, i);
 }
 
-static double seconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /*
  * Which blocks are still there, by when they were born. Cohorts end at a moment that the history has,
  * so that what was born up to then is known and not guessed.
@@ -478,7 +470,7 @@ static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t sta
 {
 	static const double parts[MW_SITE_COHORTS] = {1, 0.5, 0.25};
 	struct survivors now = {s, started_ns};
-	double began = seconds_now(), took;
+	double began = mw_monotonic(), took;
 
 	if (elapsed < s->next_scan)
 		return;
@@ -503,7 +495,7 @@ static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t sta
 	else
 		each_entry(s, bpf_map__fd(s->bpf->maps.outstanding),
 			   sizeof(struct mw_alloc_record), on_block, &now);
-	took = seconds_now() - began;
+	took = mw_monotonic() - began;
 	s->next_scan = elapsed + took * SCAN_SHARE;
 }
 

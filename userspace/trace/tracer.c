@@ -288,18 +288,6 @@ static int watch(struct mw_tracer *tracer, struct process *process, struct mw_er
 	return 0;
 }
 
-static void drop(struct mw_tracer *tracer, struct process *process)
-{
-	uint32_t key = (uint32_t)process->pid;
-
-	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
-	if (tracer->stacks)
-		mw_stacks__ended(tracer->stacks, process->pid);
-	process_detach(tracer, &process->probed);
-	process_free(process);
-	process->ended = true;
-}
-
 /* With --follow: the children that a target has already, and theirs. */
 static void add_descendants(struct mw_tracer *tracer, uint32_t slot)
 {
@@ -322,7 +310,7 @@ static void add_descendants(struct mw_tracer *tracer, uint32_t slot)
 		process->child = true;
 		if (watch(tracer, process, &err)) {
 			mw_detail("child %d is left out: %s", list[i], err.message);
-			drop(tracer, process);
+			process_let_go(tracer, process);
 		}
 	}
 }
@@ -375,7 +363,7 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *
 		if (!mw_procstat__read(&process->stat, process->pid))
 			process->first = process->stat;
 		else if (process->child)
-			drop(tracer, process);
+			process_let_go(tracer, process);
 		else
 			return mw_err_set(err, -ESRCH, "no-such-process", where,
 					  "it ended while probes were being put in");

@@ -20,10 +20,10 @@ static const double WINDOW = 0.05, POLL = 0.005, REVIEW = 1;
 /* Counters up to the system calls' are the probes' and are scaled; the others are always exact. */
 enum { PROBE_WORDS = offsetof(struct mw_counts, vm) / 8, BATCH = 1024 };
 
-/* For good only where that leaves so much of the budget to spare; over it, back to windows. */
 /* Seconds an allocation, return and free included, where none was met in a window. */
 static const double DEAREST = 1e-5;
 static const double FADE = 0.85;
+/* For good only where that leaves so much of the budget to spare; over it, back to windows. */
 static const double ENTER = 0.7, LEAVE = 1.2;
 /* Of what a target does, windows don't take more than this. */
 static const double LOSS_MAX = 0.8;
@@ -438,9 +438,10 @@ double windows_step(struct mw_tracer *tracer, double until)
 			tracer->due_at = now + POLL;
 		} else if (tracer->was_always) {
 			tracer->was_always = false;
-			forget_blocks(tracer);
 			if (tracer->follow)
 				mw_follow__begin(tracer->follow);
+			else
+				forget_blocks(tracer);
 			for (uint32_t slot = 0; slot < tracer->target_count; slot++)
 				tracer->slots[slot].whole_at = now;
 			mw_governor__begin(&tracer->governor, tracer->options.max_overhead, now);
