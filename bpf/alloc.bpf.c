@@ -321,7 +321,9 @@ int alloc_entry(struct pt_regs *ctx)
 		if (sp <= call->sp)
 			return 0;
 		call->func = MW_FUNC_NONE;
-		/* At the end of a watch the return probes may be out before the entry probes are. */
+		/*
+		 * At the end of a watch the return probes may be out before the entry probes are.
+		 */
 		if (call->counted && mw_counting)
 			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
 	}

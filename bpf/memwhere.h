@@ -26,9 +26,9 @@ typedef __u64 uint64_t;
  */
 enum {
 	MW_CLASS_WIDTH = 16,
-	MW_CLASS_FINE = 64,			  /* the last of the 16-byte classes */
+	MW_CLASS_FINE = 64,				    /* the last of the 16-byte classes */
 	MW_CLASS_FINE_MAX = MW_CLASS_FINE * MW_CLASS_WIDTH, /* 1 KiB */
-	MW_CLASSES = MW_CLASS_FINE + 1 + 54,	  /* up to 2^64 - 1 */
+	MW_CLASSES = MW_CLASS_FINE + 1 + 54,		    /* up to 2^64 - 1 */
 };
 
 /* floor(log2(n)), 0 for n < 2; without a loop or a table, for the verifier's sake. */
@@ -80,12 +80,12 @@ enum mw_func {
 	MW_FUNC_MEMALIGN,
 	MW_FUNC_VALLOC,
 	MW_FUNC_PVALLOC,
-	MW_FUNC_NEW,	     /* operator new and new[], every overload with the size first */
+	MW_FUNC_NEW, /* operator new and new[], every overload with the size first */
 	MW_FUNC_FREE,
 	MW_FUNC_CFREE,
 	MW_FUNC_FREE_SIZED,
 	MW_FUNC_FREE_ALIGNED_SIZED,
-	MW_FUNC_DELETE,	     /* operator delete and delete[], every overload */
+	MW_FUNC_DELETE, /* operator delete and delete[], every overload */
 	MW_FUNCS,
 };
 
@@ -132,10 +132,10 @@ struct mw_cell {
 /* What the kernel was asked for. "calls" count every call, failed ones too. */
 struct mw_vm_counts {
 	uint64_t brk_calls, brk_grown, brk_shrunk; /* bytes */
-	struct mw_cell mmap, munmap;		/* bytes: those that succeeded, whole pages */
+	struct mw_cell mmap, munmap;		   /* bytes: those that succeeded, whole pages */
 	uint64_t mremap_calls, mremap_grown, mremap_shrunk;
 	uint64_t madvise_calls, madvise_freed; /* bytes of MADV_DONTNEED, _FREE, _REMOVE, _COLD */
-	uint64_t failed;			    /* calls of those five that returned an error */
+	uint64_t failed;		       /* calls of those five that returned an error */
 };
 
 /* One CPU's counters of one target; all only ever grow. */
@@ -143,13 +143,13 @@ struct mw_counts {
 	struct mw_cell alloc[MW_PLACES][MW_CLASSES]; /* requests that were served, as asked for */
 	struct mw_cell freed[MW_CLASSES];	     /* blocks seen from birth to death */
 	struct mw_cell kept;			     /* blocks entered into the outstanding map */
-	uint64_t lifetime[64];	 /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
-	uint64_t calls[MW_FUNCS];	 /* outermost calls; NULL frees and failures apart */
-	uint64_t failed;		 /* calls that returned no memory */
-	uint64_t free_null;	 /* free(NULL) */
-	uint64_t free_unknown;	 /* frees of blocks that are older than the watch (or were lost) */
-	uint64_t free_internal;	 /* glibc's own: a thread's cache, given back at its end */
-	uint64_t freed_by_realloc;	 /* of `freed`: blocks that a realloc gave up */
+	uint64_t lifetime[64];	  /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
+	uint64_t calls[MW_FUNCS]; /* outermost calls; NULL frees and failures apart */
+	uint64_t failed;	  /* calls that returned no memory */
+	uint64_t free_null;	  /* free(NULL) */
+	uint64_t free_unknown;	  /* frees of blocks that are older than the watch (or were lost) */
+	uint64_t free_internal;	  /* glibc's own: a thread's cache, given back at its end */
+	uint64_t freed_by_realloc; /* of `freed`: blocks that a realloc gave up */
 	struct mw_vm_counts vm;
 	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes that they told */
 	uint64_t lost[MW_LOSTS];
@@ -157,23 +157,26 @@ struct mw_counts {
 
 /* ---- stacks ---------------------------------------------------------------------------------- */
 
-/* How to get from a frame to its caller's, by .eh_frame: what the stack pointer was before the call. */
+/*
+ * How to get from a frame to its caller's, by .eh_frame: what the stack pointer was before the
+ * call.
+ */
 enum mw_cfa_rule {
-	MW_CFA_NONE,  /* not known, or an expression that is none of those below */
-	MW_CFA_END,   /* the outermost frame: .eh_frame says that there is no caller */
-	MW_CFA_RSP,   /* rsp + 8 * offset */
-	MW_CFA_RBP,   /* rbp + 8 * offset */
-	MW_CFA_DEREF, /* the word at rbp + 8 * offset (gcc: functions that realign their stack) */
-	MW_CFA_PLT,   /* rsp + 8, and 8 more from the 11th byte of a 16-byte PLT entry on */
+	MW_CFA_NONE,   /* not known, or an expression that is none of those below */
+	MW_CFA_END,    /* the outermost frame: .eh_frame says that there is no caller */
+	MW_CFA_RSP,    /* rsp + 8 * offset */
+	MW_CFA_RBP,    /* rbp + 8 * offset */
+	MW_CFA_DEREF,  /* the word at rbp + 8 * offset (gcc: functions that realign their stack) */
+	MW_CFA_PLT,    /* rsp + 8, and 8 more from the 11th byte of a 16-byte PLT entry on */
 	MW_CFA_SIGNAL, /* the kernel's signal frame: registers are in a ucontext at rsp */
 };
 
 /* Code from PC on, up to the next row. The return address is always at CFA - 8. */
 struct mw_unwind_row {
-	uint32_t pc;	     /* bytes from the module's lowest address, rounded down to a page */
-	int16_t cfa_offset;  /* in units of 8 bytes */
-	uint8_t rule;	     /* enum mw_cfa_rule */
-	uint8_t rbp;	     /* caller's rbp: 0: as it is; 255: the word at rbp; n: at CFA - 8 * n */
+	uint32_t pc;	    /* bytes from the module's lowest address, rounded down to a page */
+	int16_t cfa_offset; /* in units of 8 bytes */
+	uint8_t rule;	    /* enum mw_cfa_rule */
+	uint8_t rbp;	    /* caller's rbp: 0: as it is; 255: the word at rbp; n: at CFA - 8 * n */
 };
 
 /* Executable memory of a process, and where the rows of its file are in the table of rows. */
@@ -185,15 +188,16 @@ struct mw_unwind_map {
 
 enum {
 	MW_PY_FRAMES = 128,
-	MW_PY_TASKS = 8,	/* asyncio tasks beyond the one that runs, each awaiting the one before */
-	MW_PY_AWAITS = 32,	/* coroutines of such a task, each awaited by the one before */
+	MW_PY_TASKS = 8, /* asyncio tasks beyond the one that runs, each awaiting the one before */
+	MW_PY_AWAITS = 32, /* coroutines of such a task, each awaited by the one before */
 	MW_NATIVE_FRAMES = 64,
 	MW_UNWIND_MAPS = 16384,
 	MW_UNWIND_ROWS = 1 << 20,
-	MW_PYTHONS = 256,	/* interpreters, one a process that is watched; number 0 is none */
+	MW_PYTHONS = 256, /* interpreters, one a process that is watched; number 0 is none */
 	MW_SITES = 65536,
-	MW_REGIONS = 65536,	/* mappings that are remembered until their munmap */
-	MW_OWNERS_ON_C_STACK = 3, /* pycore_frame.h: from this owner on a frame is no Python function's */
+	MW_REGIONS = 65536, /* mappings that are remembered until their munmap */
+	MW_OWNERS_ON_C_STACK =
+		3, /* pycore_frame.h: from this owner on a frame is no Python function's */
 };
 
 /*
@@ -205,12 +209,13 @@ struct mw_py_walk {
 	uint64_t interp_head; /* address of the pointer to the first interpreter */
 	uint64_t current;     /* address of the pointer to the thread that holds the GIL; 0: none */
 	uint64_t code_type;   /* address of PyCode_Type; 0: not known */
-	uint64_t coro_type, gen_type; /* of PyCoro_Type and PyGen_Type; 0: not known */
+	uint64_t coro_type, gen_type;	/* of PyCoro_Type and PyGen_Type; 0: not known */
 	uint64_t agen_type, asend_type; /* of PyAsyncGen_Type and what stands for its next value */
-	uint32_t version;     /* MW_PY_VERSION */
+	uint32_t version;		/* MW_PY_VERSION */
 	uint16_t interp_next, interp_threads;
 	uint16_t tstate_next, tstate_interp, tstate_thread_id, tstate_frame, tstate_status;
-	uint16_t cframe_frame; /* in what tstate_frame points to; MW_PY_NONE: that is the frame itself */
+	uint16_t cframe_frame; /* in what tstate_frame points to; MW_PY_NONE: that is the frame
+				  itself */
 	uint16_t frame_previous, frame_code, frame_instr, frame_owner, frame_is_entry;
 	uint16_t frame_size, code_size; /* bytes of them that are read */
 	uint16_t ob_type, co_first_line, co_name, co_table, co_code, name_hash;
@@ -220,7 +225,8 @@ struct mw_py_walk {
 	uint16_t set_used, set_mask, set_table;
 	uint16_t gen_state, gen_frame, asend_gen, frame_top;
 	uint16_t awaited_below; /* bytes from the top of a frame's stack down to what it awaits */
-	int8_t gen_suspended, gen_awaiting_last; /* states: this, and from the next on awaiting others */
+	int8_t gen_suspended,
+		gen_awaiting_last; /* states: this, and from the next on awaiting others */
 };
 
 /* One Python frame. */
@@ -236,11 +242,16 @@ enum {
 	MW_PY_MARKS = MW_PY_ENTERED | MW_PY_AWAITER,
 };
 
-/* Tells a code object from another one that later lives at the same address. Never 0; the marks' bits are left free. */
-static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_hash, uint64_t table,
+/*
+ * Tells a code object from another one that later lives at the same address. Never 0; the marks'
+ * bits are left free.
+ */
+static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_hash,
+								  uint64_t table,
 								  uint32_t first_line)
 {
-	uint64_t x = (name_hash ^ table * 0x9e3779b97f4a7c15ULL ^ first_line) * 0xff51afd7ed558ccdULL;
+	uint64_t x =
+		(name_hash ^ table * 0x9e3779b97f4a7c15ULL ^ first_line) * 0xff51afd7ed558ccdULL;
 
 	return ((uint32_t)(x >> 32) & ~(uint32_t)MW_PY_MARKS) | 4;
 }
@@ -262,7 +273,7 @@ struct mw_stack {
 	uint32_t tgid, slot;
 	uint32_t flags, kind;
 	uint32_t native_count, python_count;
-	uint64_t native[MW_NATIVE_FRAMES]; /* innermost first: an address in each function */
+	uint64_t native[MW_NATIVE_FRAMES];	 /* innermost first: an address in each function */
 	struct mw_py_frame python[MW_PY_FRAMES]; /* innermost first */
 };
 
@@ -272,13 +283,13 @@ enum { MW_COUNT_SHIFT = 10 }; /* weighted counts are in 1/1024 */
 struct mw_site_counts {
 	uint32_t slot, kind;
 	uint64_t samples;
-	uint64_t allocs, frees;		  /* weighted, in 1/1024 */
-	uint64_t alloc_bytes, freed_bytes;	  /* weighted */
+	uint64_t allocs, frees;			 /* weighted, in 1/1024 */
+	uint64_t alloc_bytes, freed_bytes;	 /* weighted */
 	uint64_t alloc_variance, freed_variance; /* KiB squared */
-	uint64_t temporaries;		  /* weighted, in 1/1024 */
-	uint64_t lifetime_us;		  /* of samples freed, weighted */
+	uint64_t temporaries;			 /* weighted, in 1/1024 */
+	uint64_t lifetime_us;			 /* of samples freed, weighted */
 	uint64_t grown_calls, grown_bytes, returned_bytes;
-	uint64_t faults;			  /* pages, weighted */
+	uint64_t faults; /* pages, weighted */
 };
 
 /* f(x) = x / (1 - e^-x), from x = 0 on in steps of 1/64, in units of 2^-20. */
@@ -305,13 +316,13 @@ struct mw_walk_budget {
 
 /* One watched process, by thread group id. */
 struct mw_proc {
-	uint32_t slot;	/* whose counters it adds to */
-	uint32_t space;	/* number of its address space, part of the outstanding map's key */
-	uint64_t brk;	/* present program break, 0 while unknown */
-	uint64_t mp_addr;	/* glibc's struct malloc_par in the target, 0 when unknown */
+	uint32_t slot;	  /* whose counters it adds to */
+	uint32_t space;	  /* number of its address space, part of the outstanding map's key */
+	uint64_t brk;	  /* present program break, 0 while unknown */
+	uint64_t mp_addr; /* glibc's struct malloc_par in the target, 0 when unknown */
 	uint64_t mmap_threshold, trim_threshold; /* as last seen there */
 	uint64_t exited_min_flt, exited_maj_flt; /* of threads that have ended */
-	uint8_t exited_known;		      /* the two above hold all ended threads */
+	uint8_t exited_known;			 /* the two above hold all ended threads */
 	uint32_t ranges_count;
 	struct mw_range ranges[MW_RANGES]; /* its allocators' code */
 	uint32_t python;		   /* index among the interpreters, 0: none */
@@ -348,7 +359,7 @@ static inline __attribute__((always_inline)) uint64_t mw_block_key(uint32_t spac
  * to count. Kept in the link, so the programs need no look-up to know it; only with --follow,
  * where one link serves all processes, slot and space come from the process.
  */
-#define MW_COOKIE_FUNC(cookie)	((uint32_t)((cookie) & 0xff))
+#define MW_COOKIE_FUNC(cookie)	((uint32_t)((cookie)&0xff))
 #define MW_COOKIE_SHIFT(cookie) ((uint32_t)((cookie) >> 8 & 0xff) * 8) /* bytes */
 #define MW_COOKIE_FLAGS(cookie) ((uint32_t)((cookie) >> 16 & 0xff))
 #define MW_COOKIE_SLOT(cookie)	((uint32_t)((cookie) >> 24 & 0xff))
@@ -357,10 +368,11 @@ enum {
 	MW_SITE_CHUNKS = 1, /* blocks have glibc's chunk header */
 };
 
-static inline uint64_t mw_cookie(uint32_t func, uint32_t shift, uint32_t flags, uint32_t slot, uint32_t space)
+static inline uint64_t mw_cookie(uint32_t func, uint32_t shift, uint32_t flags, uint32_t slot,
+				 uint32_t space)
 {
-	return (uint64_t)func | (uint64_t)(shift / 8) << 8 | (uint64_t)flags << 16 | (uint64_t)slot << 24 |
-	       (uint64_t)space << 32;
+	return (uint64_t)func | (uint64_t)(shift / 8) << 8 | (uint64_t)flags << 16 |
+	       (uint64_t)slot << 24 | (uint64_t)space << 32;
 }
 
 /* ---- events -------------------------------------------------------------------------------- */
@@ -383,7 +395,7 @@ struct mw_event {
 		} fork;
 		struct {
 			uint64_t min_flt, maj_flt; /* of the whole process, since its start */
-			uint32_t status;		/* as of wait(2) */
+			uint32_t status;	   /* as of wait(2) */
 		} exit;
 		struct {
 			uint64_t mmap_threshold, trim_threshold; /* the new ones */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Native frames. Libraries are built without frame pointers, so callers are found by the rows that
- * userspace made of each file's .eh_frame (image/unwind.h); where there is no row (code made at run time)
- * by frame pointers. Also compiled as ordinary code by the unit tests.
+ * userspace made of each file's .eh_frame (image/unwind.h); where there is no row (code made at run
+ * time) by frame pointers. Also compiled as ordinary code by the unit tests.
  */
 #ifndef MW_NATIVE_BPF_H
 #define MW_NATIVE_BPF_H
@@ -137,9 +137,9 @@ static __always_inline bool step_by_row(struct mw_registers *r, struct mw_unwind
 }
 
 /*
- * The frame of the running thread's registers into its stack, the N-th, and on to its caller. 0: that
- * was the last; else, whether the caller's ip is a return address, so that the call before it is
- * meant.
+ * The frame of the running thread's registers into its stack, the N-th, and on to its caller. 0:
+ * that was the last; else, whether the caller's ip is a return address, so that the call before it
+ * is meant.
  */
 enum { NATIVE_END, NATIVE_RETURN, NATIVE_EXACT };
 

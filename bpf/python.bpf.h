@@ -11,8 +11,8 @@
 #include "bpf/walker.bpf.h"
 
 enum {
-	TSTATES_MAX = 512,   /* thread states looked at to find a thread's own */
-	TSTATE_ACTIVE = 16,  /* _status.active, the fifth bit (Include/cpython/pystate.h, 3.12 on) */
+	TSTATES_MAX = 512,  /* thread states looked at to find a thread's own */
+	TSTATE_ACTIVE = 16, /* _status.active, the fifth bit (Include/cpython/pystate.h, 3.12 on) */
 	RETRY_NS = 50000000,
 };
 
@@ -135,7 +135,8 @@ static __always_inline __u64 first_frame(const struct mw_py_walk *py, __u64 tsta
 }
 
 /* The code object at CODE into the walker's buffer: its check, or 0 when it is none. */
-static __always_inline __u32 check_code(struct mw_walker *w, const struct mw_py_walk *py, __u64 code)
+static __always_inline __u32 check_code(struct mw_walker *w, const struct mw_py_walk *py,
+					__u64 code)
 {
 	__u32 size = py->code_size;
 	__u64 hash = 0;
@@ -190,7 +191,7 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 		return previous;
 	}
 	if (py->instr_is_index)
-		instr = (__s64)*(const __s32 *)(w->frame + (py->frame_instr & 0x7c)) *
+		instr = (__s64) * (const __s32 *)(w->frame + (py->frame_instr & 0x7c)) *
 			py->instr_is_index;
 	else
 		instr = word_in(w->frame, 0x78, py->frame_instr) - code - py->co_code;
@@ -213,9 +214,9 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 #include "bpf/tasks.bpf.h"
 
 /*
- * The thread's frames into the walker's stack, at most MAX of them. A frame on the C stack that runs
- * no Python function of its own (from 3.12 on) marks where C entered Python; 3.11 has a flag for it;
- * before, every frame was entered from C.
+ * The thread's frames into the walker's stack, at most MAX of them. A frame on the C stack that
+ * runs no Python function of its own (from 3.12 on) marks where C entered Python; 3.11 has a flag
+ * for it; before, every frame was entered from C.
  */
 static __always_inline void mw_walk_python(struct mw_walker *w, __u32 python, __u64 thread,
 					   __u64 now, __u32 max)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Probes that a runtime has put into itself (USDT). otel_memory:alloc(ptr, size, weighted_bytes) and
- * otel_memory:free(ptr) are samples that an allocator has drawn itself (OpenTelemetry's eBPF profiler,
- * design document 00003): they cost nothing between two samples. glibc's own, where a distribution
- * builds it with them, tell when its heap grows and when its thresholds move.
+ * Probes that a runtime has put into itself (USDT). otel_memory:alloc(ptr, size, weighted_bytes)
+ * and otel_memory:free(ptr) are samples that an allocator has drawn itself (OpenTelemetry's eBPF
+ * profiler, design document 00003): they cost nothing between two samples. glibc's own, where a
+ * distribution builds it with them, tell when its heap grows and when its thresholds move.
  */
 #include "bpf/site.bpf.h"
 #include <bpf/usdt.bpf.h>
@@ -60,8 +60,8 @@ static __always_inline void end_sample(struct mw_proc *proc, __u64 addr)
 
 /*
  * otel_memory:alloc(ptr, size, weighted bytes), libc:memory_heap_new(heap, size) and
- * memory_sbrk_more(brk, size), which is hit by a refusal, too: brk is -1 then. Of memory_arena_new the
- * second is what was asked of malloc, of memory_mallopt_free_dyn_thresholds the trim threshold.
+ * memory_sbrk_more(brk, size), which is hit by a refusal, too: brk is -1 then. Of memory_arena_new
+ * the second is what was asked of malloc, of memory_mallopt_free_dyn_thresholds the trim threshold.
  */
 static __always_inline bool tells_bytes(__u32 which, long first)
 {

@@ -27,8 +27,9 @@ extern volatile __u32 mw_active;
 extern volatile __u32 mw_mode, mw_counting, mw_window;
 
 /*
- * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Blocks from before it are
- * known because their site follows them; for the counters they are as unknown as the others of their time.
+ * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Blocks from
+ * before it are known because their site follows them; for the counters they are as unknown as the
+ * others of their time.
  */
 extern volatile __u64 mw_window_began;
 
@@ -43,18 +44,19 @@ extern __u32 mw_next_space;
 
 /* A thread's call that has begun and not returned, and what the next one must know of it. */
 struct mw_call {
-	__u64 sp;	 /* at the entry of the outermost function; valid while func is set */
-	__u64 size;	 /* requested */
-	__u64 arg;	 /* posix_memalign: where the result goes; realloc: the old block */
-	__u64 ret;	 /* sizes mode: return address of the last call counted */
-	struct mw_alloc_record old; /* realloc: what the map knew of the old block; time 0: nothing */
-	__u64 result;	 /* of the last call that returned */
+	__u64 sp;   /* at the entry of the outermost function; valid while func is set */
+	__u64 size; /* requested */
+	__u64 arg;  /* posix_memalign: where the result goes; realloc: the old block */
+	__u64 ret;  /* sizes mode: return address of the last call counted */
+	struct mw_alloc_record
+		old;	       /* realloc: what the map knew of the old block; time 0: nothing */
+	__u64 result;	       /* of the last call that returned */
 	__u64 freed, freed_sp; /* the last free, to know its nested twin by */
-	__u64 site;	 /* where the open call was made, 0: no stack was taken */
-	__s64 until;	 /* bytes until the next sample; 0: not drawn yet */
+	__u64 site;	       /* where the open call was made, 0: no stack was taken */
+	__s64 until;	       /* bytes until the next sample; 0: not drawn yet */
 	__u32 func;
-	__u32 counted;	 /* began while counting, and its size is asked for */
-	__u32 window;	 /* in which it began */
+	__u32 counted; /* began while counting, and its size is asked for */
+	__u32 window;  /* in which it began */
 };
 
 struct mw_counts_map {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * asyncio: from the task that a thread runs to the task that awaits it, and so on outwards, with the
- * frames in which they are suspended. CPython keeps this from 3.14 on. A part of python.bpf.h.
+ * asyncio: from the task that a thread runs to the task that awaits it, and so on outwards, with
+ * the frames in which they are suspended. CPython keeps this from 3.14 on. A part of python.bpf.h.
  */
 #ifndef MW_TASKS_BPF_H
 #define MW_TASKS_BPF_H
@@ -11,8 +11,8 @@ enum { SET_ENTRIES = 64 }; /* places of a set that are looked at for its one ele
 enum coro_fit { NO_CORO, SUSPENDED, AWAITING };
 
 /*
- * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs is on the thread's own
- * chain of frames: an eager task's awaiter, say.
+ * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs is on the
+ * thread's own chain of frames: an eager task's awaiter, say.
  */
 static __always_inline __u32 coro_fit(__u32 python, __u64 coro)
 {
@@ -78,8 +78,9 @@ static __always_inline __u32 take_coros(__u32 python, __u64 task)
 }
 
 /*
- * The frames of TASK, innermost first, after those that the walker's stack has. A future in between has none.
- * Called by mw_walk_awaiters() itself: calls may be eight deep and take 512 bytes of stack together.
+ * The frames of TASK, innermost first, after those that the walker's stack has. A future in between
+ * has none. Called by mw_walk_awaiters() itself: calls may be eight deep and take 512 bytes of
+ * stack together.
  */
 __noinline int mw_task_frames(__u32 python, __u64 task)
 {
@@ -160,7 +161,9 @@ __noinline __u32 mw_task_is_seen(__u64 task, __u32 count)
 	return 0;
 }
 
-/* After the frames of the thread whose state is TSTATE, those of what awaits the task that it runs. */
+/*
+ * After the frames of the thread whose state is TSTATE, those of what awaits the task that it runs.
+ */
 __noinline int mw_walk_awaiters(__u32 python, __u64 tstate)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();

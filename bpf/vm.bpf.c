@@ -23,8 +23,8 @@ struct malloc_par_head {
 };
 
 /*
- * The part of struct pt_regs (arch/x86/include/asm/ptrace.h) that is looked at: the whole would leave too
- * little of the 512 bytes of stack to the walks.
+ * The part of struct pt_regs (arch/x86/include/asm/ptrace.h) that is looked at: the whole would
+ * leave too little of the 512 bytes of stack to the walks.
  */
 struct vm_regs {
 	__u64 rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp;
@@ -46,13 +46,12 @@ static __always_inline __u64 pages(__u64 bytes)
  * the event is not on the stack below the walks.
  */
 static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc, __u32 tgid,
-					    __u64 unmapped)
+				       __u64 unmapped)
 {
 	struct mw_event event = {.type = MW_EVENT_THRESHOLD, .tgid = tgid};
 	struct malloc_par_head mp;
 
-	if (!proc->mp_addr ||
-	    bpf_probe_read_user(&mp, sizeof(mp), (void *)proc->mp_addr) ||
+	if (!proc->mp_addr || bpf_probe_read_user(&mp, sizeof(mp), (void *)proc->mp_addr) ||
 	    mp.mmap_threshold == proc->mmap_threshold)
 		return;
 	event.time = bpf_ktime_get_ns();
@@ -85,7 +84,8 @@ static __always_inline void on_mremap(struct mw_vm_counts *vm, __u64 old, __u64 
 		MW_ADD(vm->mremap_shrunk, old - new);
 }
 
-static __always_inline void on_madvise(struct mw_vm_counts *vm, __u64 len, __u64 advice, bool failed)
+static __always_inline void on_madvise(struct mw_vm_counts *vm, __u64 len, __u64 advice,
+				       bool failed)
 {
 	MW_ADD(vm->madvise_calls, 1);
 	if (!failed && (advice == ADV_DONTNEED || advice == ADV_FREE || advice == ADV_REMOVE ||

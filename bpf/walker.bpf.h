@@ -18,9 +18,10 @@ struct mw_walker {
 	__u64 retry_ns; /* a thread without one, or not in it: when to search again */
 	__u8 frame[128], code[PY_BUFFER];
 	__u64 tasks[MW_PY_TASKS], coros[MW_PY_AWAITS]; /* as found, outermost coroutine first */
-	struct mw_registers registers; /* where the native walk is */
+	struct mw_registers registers;		       /* where the native walk is */
 	struct mw_stack stack;
-	struct mw_site_counts fresh; /* of a new site: none yet. Here, since the stack is 512 bytes for all */
+	struct mw_site_counts
+		fresh; /* of a new site: none yet. Here, since the stack is 512 bytes for all */
 };
 
 #endif

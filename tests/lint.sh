@@ -41,6 +41,9 @@ for file in $(git ls-files '*.c' '*.h' '*.sh' '*.bats' '*.bash' '*.py' Makefile 
 		complain "$file: no SPDX line"
 done
 
+git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror ||
+	complain "not as .clang-format wants it: make format"
+
 # Below cmd/ nothing prints to the terminal or exits.
 if git grep -nE '\b(printf|puts|perror|exit)\(' -- 'userspace/*.c' 'gdb-scripts/*.c' ':!userspace/cmd' ':!userspace/main.c' ':!userspace/tui' |
 	grep -vE 'f(printf|puts)\((out|f),'; then

@@ -70,21 +70,28 @@ static void copy_sites(struct mw_tui_target *t)
 
 static void add_sites(struct mw_tui_target *t)
 {
-	static const struct mw_frame leak[] = {
-		{MW_FRAME_NATIVE, 0, "_PyObject_GC_NewVar", "libpython3.11.so.1.0", 0x4c},
-		{MW_FRAME_PYTHON, 88, "load_user", "/srv/app/users.py", 0},
-		{MW_FRAME_PYTHON, 31, "handle", "/srv/app/app.py", 0},
-		{MW_FRAME_PYTHON, 7, "<module>", "/srv/app/app.py", 0},
-		{MW_FRAME_NATIVE, 0, "__libc_start_main", "libc.so.6", 0x8a},
-	}, cache[] = {
-		{MW_FRAME_PYTHON, 355, "raw_decode", "/usr/lib/python3.11/json/decoder.py", 0},
-		{MW_FRAME_PYTHON, 41, "render", "/srv/app/pages.py", 0},
-		{MW_FRAME_PYTHON, 7, "<module>", "/srv/app/app.py", 0},
-	}, native[] = {
-		{MW_FRAME_NATIVE, 0, "parse_header", "libimage.so.2", 0x1c},
-		{MW_FRAME_NATIVE, 0, "", "libimage.so.2", 0x4f20},
-		{MW_FRAME_NOTE, 0, "no unwind rule for this place", "", 0},
-	};
+	static const struct mw_frame
+		leak[] =
+			{
+				{MW_FRAME_NATIVE, 0, "_PyObject_GC_NewVar", "libpython3.11.so.1.0",
+				 0x4c},
+				{MW_FRAME_PYTHON, 88, "load_user", "/srv/app/users.py", 0},
+				{MW_FRAME_PYTHON, 31, "handle", "/srv/app/app.py", 0},
+				{MW_FRAME_PYTHON, 7, "<module>", "/srv/app/app.py", 0},
+				{MW_FRAME_NATIVE, 0, "__libc_start_main", "libc.so.6", 0x8a},
+			},
+		cache[] =
+			{
+				{MW_FRAME_PYTHON, 355, "raw_decode",
+				 "/usr/lib/python3.11/json/decoder.py", 0},
+				{MW_FRAME_PYTHON, 41, "render", "/srv/app/pages.py", 0},
+				{MW_FRAME_PYTHON, 7, "<module>", "/srv/app/app.py", 0},
+			},
+		native[] = {
+			{MW_FRAME_NATIVE, 0, "parse_header", "libimage.so.2", 0x1c},
+			{MW_FRAME_NATIVE, 0, "", "libimage.so.2", 0x4f20},
+			{MW_FRAME_NOTE, 0, "no unwind rule for this place", "", 0},
+		};
 	struct mw_site_stats *s;
 
 	sites = mw_sites__new();
@@ -193,10 +200,8 @@ static void fill(struct mw_tui_target *t, pid_t pid, const char *name)
 					   .old_value = 128 * KIB,
 					   .new_value = 304 * KIB,
 					   .size = 304 * KIB};
-	const struct mw_happening forked = {.kind = MW_HAPPENED_FORK,
-					    .elapsed = 90.5,
-					    .pid = (uint32_t)pid,
-					    .new_value = 4243};
+	const struct mw_happening forked = {
+		.kind = MW_HAPPENED_FORK, .elapsed = 90.5, .pid = (uint32_t)pid, .new_value = 4243};
 
 	t->pid = pid;
 	snprintf(t->name, sizeof(t->name), "%s", name);
@@ -212,8 +217,15 @@ static void make_hostile(struct mw_tui_state *state)
 	static char huge[10241];
 	static const struct mw_frame frames[] = {
 		{MW_FRAME_NATIVE, 0, huge, "lib\033]0;owned\007\033[2J.so", 1},
-		{MW_FRAME_PYTHON, 1, "\xe2\x80\xae" "evil\r\n\t\x9b" "31m", "a\xff\xfe\x80" "b.py", 0},
-		{MW_FRAME_PYTHON, 2, "\xe6\xbc\xa2\xe5\xad\x97\xcc\x81\xcc\x81\xcc\x81", "wide.py", 0},
+		{MW_FRAME_PYTHON, 1,
+		 "\xe2\x80\xae"
+		 "evil\r\n\t\x9b"
+		 "31m",
+		 "a\xff\xfe\x80"
+		 "b.py",
+		 0},
+		{MW_FRAME_PYTHON, 2, "\xe6\xbc\xa2\xe5\xad\x97\xcc\x81\xcc\x81\xcc\x81", "wide.py",
+		 0},
 	};
 	struct mw_tui_target *t = &state->targets[0];
 
@@ -237,7 +249,8 @@ static void make_many(struct mw_tui_target *t)
 		struct mw_frame frames[8];
 
 		for (unsigned int f = 0; f < 8; f++) {
-			frames[f] = (struct mw_frame){MW_FRAME_PYTHON, i + f, name, "/srv/app/app.py", 0};
+			frames[f] = (struct mw_frame){MW_FRAME_PYTHON, i + f, name,
+						      "/srv/app/app.py", 0};
 		}
 		snprintf(name, sizeof(name), "function_%u", i);
 		add_site(frames, 8, noise(i) % 100000, 100, noise(i) % 1000);
@@ -245,7 +258,8 @@ static void make_many(struct mw_tui_target *t)
 	copy_sites(t);
 }
 
-static void run(struct mw_tui *tui, struct mw_tui_state *state, double between, const char *scenario)
+static void run(struct mw_tui *tui, struct mw_tui_state *state, double between,
+		const char *scenario)
 {
 	unsigned int reaction = MW_TUI_REDRAW, steps = STEPS;
 
@@ -278,8 +292,8 @@ int main(int argc, char **argv)
 	static const char *const names[] = {"server", "worker", "cron"};
 	const char *scenario = argc > 1 ? argv[1] : "server", *no_color = getenv("NO_COLOR");
 	struct mw_tui_options options = {.color = !no_color || !*no_color};
-	struct mw_tui_state state = {.mode = MW_MODE_EXACT, .interval = 0.5, .clock = 1000,
-				     .time = 1700000000};
+	struct mw_tui_state state = {
+		.mode = MW_MODE_EXACT, .interval = 0.5, .clock = 1000, .time = 1700000000};
 	struct mw_err err = {0};
 	struct mw_tui *tui;
 

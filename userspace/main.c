@@ -73,7 +73,9 @@ int main(int argc, char **argv)
 	struct mw_options opt = {0};
 	struct mw_err err;
 
-	/* A closed pipe is an error that write() reports, so that probes are taken down in order. */
+	/*
+	 * A closed pipe is an error that write() reports, so that probes are taken down in order.
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		mw_err_set(&err, -1, "usage", NULL, "which command? memwhere --help lists them");
@@ -94,9 +96,10 @@ int main(int argc, char **argv)
 		command = implied_command(argv[1]);
 	}
 	if (!command) {
-		mw_err_set(&err, -1, "usage", NULL,
-			   "'%.40s' is no command, no PID and no file (memwhere --help lists the commands)",
-			   argv[1]);
+		mw_err_set(
+			&err, -1, "usage", NULL,
+			"'%.40s' is no command, no PID and no file (memwhere --help lists the commands)",
+			argv[1]);
 		return mw_cmd_fail(&opt, MW_EXIT_USAGE, &err);
 	}
 	if (mw_options_parse(&opt, command, argc, argv, &err))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Any bytes as an ELF file: its unwind table, and names and lines for addresses of all its parts.
+/*
+ * Any bytes as an ELF file: its unwind table, and names and lines for addresses of all its parts.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct mw_site_request request = {.code = data, .size = size, .size_known = true,
-					  .address = 0x1000};
+	struct mw_site_request request = {
+		.code = data, .size = size, .size_known = true, .address = 0x1000};
 	struct mw_site_call calls[4];
 	struct mw_site site;
 	bool complete;

@@ -84,7 +84,8 @@ TEST(the_heap_tells_which_blocks_are_gone)
 		got += (size_t)n;
 	}
 	for (size_t i = 0; i < BLOCKS; i++)
-		list[i] = (struct mw_fate){.pid = pid, .addr = shown[i].addr, .size = shown[i].size, .key = i};
+		list[i] = (struct mw_fate){
+			.pid = pid, .addr = shown[i].addr, .size = shown[i].size, .key = i};
 	/* In the order of addresses. */
 	for (size_t i = 1; i < BLOCKS; i++) {
 		struct mw_fate one = list[i];

@@ -17,12 +17,15 @@ static double normal(void)
 	return sqrt(-2 * log(1 - uniform())) * cos(6.283185307179586 * uniform());
 }
 
-/* A target that does one allocation in OWN seconds, and waits for as long as makes it BOUND at least. */
+/*
+ * A target that does one allocation in OWN seconds, and waits for as long as makes it BOUND at
+ * least.
+ */
 struct target {
 	double own, bound;
-	double light, whole;	   /* seconds that an allocation costs in windows */
+	double light, whole;	       /* seconds that an allocation costs in windows */
 	double told_light, told_whole; /* the same, as calibrated */
-	double noise;		   /* one standard deviation of a window's speed */
+	double noise;		       /* one standard deviation of a window's speed */
 };
 
 static void add_window(struct mw_rates *rates, const struct target *t, enum mw_window_kind kind)

@@ -10,9 +10,10 @@
 
 TEST(smaps_are_read)
 {
-	static const char text[] = "1000-3000 rw-p 00001000 fe:01 17    /bin/a b\nSize:  8 kB\nRss:  4 kB\n"
-				   "Anonymous: 4 kB\nSwap: 4 kB\nVmFlags: rd wr dd\n"
-				   "7000-b000 rw-p 00000000 00:00 0     [stack]\nRss:  99999 kB\n";
+	static const char text[] =
+		"1000-3000 rw-p 00001000 fe:01 17    /bin/a b\nSize:  8 kB\nRss:  4 kB\n"
+		"Anonymous: 4 kB\nSwap: 4 kB\nVmFlags: rd wr dd\n"
+		"7000-b000 rw-p 00000000 00:00 0     [stack]\nRss:  99999 kB\n";
 	struct mw_regions regions;
 
 	CHECK_INT(mw_smaps__parse(&regions, text, sizeof(text) - 1, NULL), 0);

@@ -24,12 +24,12 @@ static struct mw_site choose(const uint8_t *code, size_t size, uint32_t register
 #define CHOOSE(registers, entry_stack, ...)                                                        \
 	choose(CODE(__VA_ARGS__), sizeof(CODE(__VA_ARGS__)), registers, entry_stack)
 
-#define TEST_RDI 0x48, 0x85, 0xff	   /* test %rdi,%rdi */
-#define JE(rel)	 0x74, (rel)		   /* je . + 2 + rel */
-#define JMP(rel) 0xeb, (rel)		   /* jmp . + 2 + rel */
-#define PUSH_RBP 0x55			   /* push %rbp */
-#define PUSH_R12 0x41, 0x54		   /* push %r12 */
-#define SUB_RSP	 0x48, 0x83, 0xec, 0x18	   /* sub $0x18,%rsp */
+#define TEST_RDI 0x48, 0x85, 0xff	/* test %rdi,%rdi */
+#define JE(rel)	 0x74, (rel)		/* je . + 2 + rel */
+#define JMP(rel) 0xeb, (rel)		/* jmp . + 2 + rel */
+#define PUSH_RBP 0x55			/* push %rbp */
+#define PUSH_R12 0x41, 0x54		/* push %r12 */
+#define SUB_RSP	 0x48, 0x83, 0xec, 0x18 /* sub $0x18,%rsp */
 #define RET	 0xc3
 #define NOP	 0x90
 #define ENDBR64	 0xf3, 0x0f, 0x1e, 0xfa
@@ -63,7 +63,8 @@ TEST(endbr64_is_stepped_over)
 TEST(stack_shift_is_known)
 {
 	/* push, push, sub $0x18, then a branch: 8 + 8 + 24 */
-	struct mw_site s = CHOOSE(MW_SITE_RDI, false, PUSH_R12, PUSH_RBP, SUB_RSP, TEST_RDI, JE(0), RET);
+	struct mw_site s =
+		CHOOSE(MW_SITE_RDI, false, PUSH_R12, PUSH_RBP, SUB_RSP, TEST_RDI, JE(0), RET);
 
 	CHECK_INT(s.offset, 10);
 	CHECK_INT(s.stack_shift, 40);
@@ -211,7 +212,8 @@ TEST(jumps_from_far_behind_count)
 	CHECK_INT(s.offset, 0);
 }
 
-/* reallocarray of glibc 2.36 up to its jump: mov; mul hides a write of rdx, jo is the first branch.
+/*
+ * reallocarray of glibc 2.36 up to its jump: mov; mul hides a write of rdx, jo is the first branch.
  */
 TEST(a_wrapper_keeps_its_entry)
 {

@@ -72,16 +72,34 @@ static void reset(void)
 	memset(memory, 0, sizeof(memory));
 	memset(&walker, 0, sizeof(walker));
 	python = (struct mw_py_walk){
-		.interp_head = BASE + 0x10, .code_type = TYPE, .interp_next = 0, .interp_threads = 8,
-		.tstate_next = 0, .tstate_interp = 8, .tstate_thread_id = 16, .tstate_frame = 24,
-		.tstate_status = 32, .cframe_frame = MW_PY_NONE, .frame_previous = 8, .frame_code = 0,
-		.frame_instr = 56, .frame_owner = 70, .frame_is_entry = MW_PY_NONE, .frame_size = 72,
-		.code_size = 120, .ob_type = 8, .co_first_line = 68, .co_name = 80, .co_table = 88,
-		.co_code = 104, .name_hash = 24, .tstate_task = MW_PY_NONE,
+		.interp_head = BASE + 0x10,
+		.code_type = TYPE,
+		.interp_next = 0,
+		.interp_threads = 8,
+		.tstate_next = 0,
+		.tstate_interp = 8,
+		.tstate_thread_id = 16,
+		.tstate_frame = 24,
+		.tstate_status = 32,
+		.cframe_frame = MW_PY_NONE,
+		.frame_previous = 8,
+		.frame_code = 0,
+		.frame_instr = 56,
+		.frame_owner = 70,
+		.frame_is_entry = MW_PY_NONE,
+		.frame_size = 72,
+		.code_size = 120,
+		.ob_type = 8,
+		.co_first_line = 68,
+		.co_name = 80,
+		.co_table = 88,
+		.co_code = 104,
+		.name_hash = 24,
+		.tstate_task = MW_PY_NONE,
 	};
-	put(BASE + 0x10, BASE + 0x100);	       /* the first interpreter */
-	put(BASE + 0x100, BASE + 0x140);       /* and the next */
-	put(BASE + 0x100 + 8, BASE + 0x200);   /* its threads */
+	put(BASE + 0x10, BASE + 0x100);	     /* the first interpreter */
+	put(BASE + 0x100, BASE + 0x140);     /* and the next */
+	put(BASE + 0x100 + 8, BASE + 0x200); /* its threads */
 }
 
 static void put_thread(uint64_t at, uint64_t next, uint64_t interp, uint64_t thread, uint64_t frame,
@@ -289,7 +307,7 @@ TEST(tasks_that_await_the_one_that_runs)
 	put(asend + 8, ASEND);
 	put(asend + 16, innermost);
 	put_coro(innermost, AGEN, 32, BASE + 0x9000); /* no coroutine */
-	walk(MW_PY_FRAMES); /* no task runs */
+	walk(MW_PY_FRAMES);			      /* no task runs */
 	CHECK_INT(walker.stack.python_count, 1);
 	put(BASE + 0x200 + 40, task_at(0));
 	walk(MW_PY_FRAMES);
@@ -320,7 +338,7 @@ TEST(awaiters_that_run_and_futures_in_between)
 	for (uint32_t i = 0; i < 4; i++)
 		put_task(i, i < 3 ? task_at(i + 1) : 0);
 	memory[task_at(1) + 0x110 - BASE] = 0; /* it runs: it is on the thread's own stack */
-	memory[task_at(2) + 24 - BASE] = 0;    /* a future, where a task has its coroutine: nothing */
+	memory[task_at(2) + 24 - BASE] = 0; /* a future, where a task has its coroutine: nothing */
 	put(task_at(2) + 16, BASE + 0x9000);
 	walk(MW_PY_FRAMES);
 	CHECK_INT(walker.stack.flags, 0);
@@ -378,7 +396,8 @@ TEST(damaged_tasks_end)
 		for (uint32_t i = 0; i < 12; i++)
 			put_task(i, task_at((uint32_t)rand() % 12));
 		for (int i = 0; i < 20; i++)
-			put(task_at(0) + 8 * (uint64_t)(rand() % 0x300), BASE + (uint64_t)(rand() % SIZE));
+			put(task_at(0) + 8 * (uint64_t)(rand() % 0x300),
+			    BASE + (uint64_t)(rand() % SIZE));
 		walk(MW_PY_FRAMES);
 		CHECK(walker.stack.python_count >= 1 && walker.stack.python_count <= MW_PY_FRAMES);
 	}
@@ -415,9 +434,9 @@ TEST(native_frames_by_rows)
 
 	reset();
 	code();
-	put(sp, 0x500015);	    /* called from where the CFA is rsp + 32 and rbp is saved */
+	put(sp, 0x500015);	      /* called from where the CFA is rsp + 32 and rbp is saved */
 	put(sp + 8 + 16, sp + 0x100); /* that rbp */
-	put(sp + 8 + 24, 0x500025); /* its caller has a frame pointer */
+	put(sp + 8 + 24, 0x500025);   /* its caller has a frame pointer */
 	put(sp + 0x100, sp + 0x200);
 	put(sp + 0x108, 0x600035); /* and that one is the outermost */
 	native(0x500004, sp, 0);
@@ -438,8 +457,8 @@ TEST(signals_and_realigned_stacks)
 	put(sp + UCONTEXT_RIP, 0x600020); /* interrupted at the first instruction of that row */
 	put(sp + UCONTEXT_RSP, frame - 0x80);
 	put(sp + UCONTEXT_RBP, frame);
-	put(frame, frame + 0x40);	/* the caller's rbp */
-	put(frame - 8, frame + 0x20);	/* where the CFA is */
+	put(frame, frame + 0x40);     /* the caller's rbp */
+	put(frame - 8, frame + 0x20); /* where the CFA is */
 	put(frame + 0x18, 0x600035);
 	native(0x600010, sp, 0);
 	CHECK_INT(walker.stack.native_count, 3);
@@ -487,10 +506,12 @@ TEST(damage_of_all_kinds_ends)
 		put_thread(BASE + 0x200, 0, BASE + 0x100, THREAD, BASE + 0x1000, 16);
 		put_code(BASE + 0x2000, 1, 1);
 		for (int i = 0; i < 40; i++)
-			put_frame(BASE + 0x1000 + 0x60 * (uint64_t)i, BASE + 0x1060 + 0x60 * (uint64_t)i,
-				  BASE + 0x2000, 2, (uint8_t)(rand() % 5));
+			put_frame(BASE + 0x1000 + 0x60 * (uint64_t)i,
+				  BASE + 0x1060 + 0x60 * (uint64_t)i, BASE + 0x2000, 2,
+				  (uint8_t)(rand() % 5));
 		for (int i = 0; i < 20; i++)
-			put(BASE + 8 * (uint64_t)(rand() % 0x500), (uint64_t)(BASE + rand() % SIZE));
+			put(BASE + 8 * (uint64_t)(rand() % 0x500),
+			    (uint64_t)(BASE + rand() % SIZE));
 		walk(MW_PY_FRAMES);
 		CHECK(walker.stack.python_count <= MW_PY_FRAMES);
 		native((uint64_t)(0x500000 + rand() % 0x40), BASE + (uint64_t)(rand() % SIZE),

@@ -317,16 +317,20 @@ TEST(suspects_are_said_as_people_say_them)
 	CHECK(fabs(s.slope - minute / 60) < 1 && s.confidence > 0.99 && !s.by_growth);
 	CHECK(s.born == 12400 && s.freed == 0 && s.age == 600);
 
-	/* A hundredfold sample's variance makes 0.1 of it uncertain, by hand:
-	 * sqrt(1.2 * slope * (variance / held) / 900 s) * 60 = 0.2 MiB. */
+	/*
+	 * A hundredfold sample's variance makes 0.1 of it uncertain, by hand:
+	 * sqrt(1.2 * slope * (variance / held) / 900 s) * 60 = 0.2 MiB.
+	 */
 	site.totals.live_variance =
 		pow(0.2 * 1048576 / 60, 2) * 900 / (1.2 * minute / 60) * 20 * minute;
 	mw_suspect__judge(&site, 1200, &s);
 	CHECK_STR(s.sentence, "app.py:88 load_user: +2.1 MiB/min (±0.2), 0 of 12,400 objects freed "
 			      "after 10 min");
 
-	/* A short watch says so. 60 objects of 250.9 KiB, by chance: sqrt(1.2 *
-	 * slope * size / 315 s) * 60 = 0.34 MiB. */
+	/*
+	 * A short watch says so. 60 objects of 250.9 KiB, by chance: sqrt(1.2 *
+	 * slope * size / 315 s) * 60 = 0.34 MiB.
+	 */
 	site = hand_site(420, (struct mw_site_point){.allocs = 1, .alloc_bytes = 7 * minute / 60});
 	mw_suspect__judge(&site, 420, &s);
 	CHECK_STR(s.sentence,
@@ -458,14 +462,19 @@ TEST(fastest_suspects_come_first)
 	mw_sites__free(sites);
 }
 
-/* A site that keeps KEPT bytes a second in a process that grows by GROWN, watched for WATCHED seconds; how many suspects. */
+/*
+ * A site that keeps KEPT bytes a second in a process that grows by GROWN, watched for WATCHED
+ * seconds; how many suspects.
+ */
 static size_t by_windows(double kept, double grown, double watched)
 {
 	static const struct mw_frame keeps = {MW_FRAME_PYTHON, 1, "keeps", "/srv/app.py", 0},
 				     grows = {MW_FRAME_PYTHON, 2, "grows", "/srv/app.py", 0};
 	struct mw_sites *sites = mw_sites__new();
-	struct mw_site_stats *a = mw_sites__intern(sites, 1, &keeps, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
-	struct mw_site_stats *b = mw_sites__intern(sites, 1, &grows, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
+	struct mw_site_stats *a =
+		mw_sites__intern(sites, 1, &keeps, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
+	struct mw_site_stats *b =
+		mw_sites__intern(sites, 1, &grows, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
 	struct mw_suspect out[2];
 	size_t n;
 
@@ -479,8 +488,11 @@ static size_t by_windows(double kept, double grown, double watched)
 		mw_sites__tick(sites, t);
 	}
 	a->totals.watched_seconds = watched;
-	a->cohorts[0] = (struct mw_site_cohort){.before = 10, .born = 500, .born_bytes = 10 * kept,
-						.alive = 500, .alive_bytes = 10 * kept};
+	a->cohorts[0] = (struct mw_site_cohort){.before = 10,
+						.born = 500,
+						.born_bytes = 10 * kept,
+						.alive = 500,
+						.alive_bytes = 10 * kept};
 	n = mw_suspects__find(sites, 1, 40, out, 2);
 	mw_sites__free(sites);
 	return n;

@@ -20,7 +20,8 @@
 #include "tests/unit/program.h"
 #include "tests/unit/test.h"
 
-/* ---- processes --------------------------------------------------------------------------------
+/*
+ * ---- processes --------------------------------------------------------------------------------
  */
 
 struct child {
@@ -69,7 +70,8 @@ static uint64_t number(struct child *c)
 	return n;
 }
 
-/* The program of most tests: where things are in it, then it waits to be told to load its argument.
+/*
+ * The program of most tests: where things are in it, then it waits to be told to load its argument.
  */
 static const char program[] =
 	"#include <dlfcn.h>\n"
@@ -113,7 +115,8 @@ static const char *base_name(const char *path)
 	return strrchr(path, '/') + 1;
 }
 
-/* ---- programs and libraries -------------------------------------------------------------------
+/*
+ * ---- programs and libraries -------------------------------------------------------------------
  */
 
 TEST(a_program_with_symbols_and_lines)
@@ -437,11 +440,14 @@ TEST(no_such_process)
 	CHECK_INT(errno, ESRCH);
 }
 
-/* ---- code made at run time --------------------------------------------------------------------
+/*
+ * ---- code made at run time --------------------------------------------------------------------
  */
 
-/* A process with two pages of code of its own; it writes TEXT, with the first page's address, as
- * its map. */
+/*
+ * A process with two pages of code of its own; it writes TEXT, with the first page's address, as
+ * its map.
+ */
 static pid_t jit_process(int flags, const char *fmt, uint64_t *code)
 {
 	int pipes[2];
@@ -569,7 +575,8 @@ TEST(perf_maps_that_are_odd)
 	mw_perfmap__free(&map);
 }
 
-/* ---- demangling -------------------------------------------------------------------------------
+/*
+ * ---- demangling -------------------------------------------------------------------------------
  */
 
 TEST(names_of_rust_and_others)

@@ -112,7 +112,8 @@ TEST(sites_are_copied_for_one_target)
 
 TEST(a_baseline_copies_the_ledger)
 {
-	struct mw_tui_state state = {.target_count = 1, .targets = calloc(1, sizeof(*state.targets))};
+	struct mw_tui_state state = {.target_count = 1,
+				     .targets = calloc(1, sizeof(*state.targets))};
 	struct mw_tui_look look = {.elapsed = 1};
 	struct mw_tui_target *t = state.targets;
 
@@ -139,7 +140,7 @@ TEST(rows_of_sizes_double)
 {
 	char label[48];
 
-	for (unsigned int class = 0; class < MW_CLASSES; class++) {
+	for (unsigned int class = 0; class < MW_CLASSES; class ++) {
 		unsigned int row = mw_size_row(class);
 		uint64_t low, high;
 

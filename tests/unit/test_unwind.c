@@ -60,8 +60,10 @@ static size_t split(char *line, char *words[24])
 	return n;
 }
 
-/* What readelf says of one place, as a row; exp[ression]s are left open: MW_CFA_DEREF stands for
- * any. */
+/*
+ * What readelf says of one place, as a row; exp[ression]s are left open: MW_CFA_DEREF stands for
+ * any.
+ */
 static struct mw_unwind_row expected(char *columns[24], char *words[24], size_t count)
 {
 	struct mw_unwind_row row = {.rule = MW_CFA_NONE};
@@ -377,7 +379,8 @@ TEST(no_table_no_rows)
 	CHECK_INT(read_table(&table, path), -EINVAL);
 }
 
-/* ---- damage -----------------------------------------------------------------------------------
+/*
+ * ---- damage -----------------------------------------------------------------------------------
  */
 
 static uint32_t random_state = 7919;

@@ -76,9 +76,12 @@ TEST(hostile_text_is_harmless)
 	CHECK_STR(clean("plain", 64), "plain");
 	CHECK_STR(clean("a\x1b[31mb\r\n", 64), "a?[31mb??");
 	CHECK_STR(clean("gr\xc3\xbc\xc3\x9f", 64), "gr\xc3\xbc\xc3\x9f");
-	CHECK_STR(clean("\xe2\x80\xae" "evil", 64), "?evil");	  /* right-to-left override */
+	CHECK_STR(clean("\xe2\x80\xae"
+			"evil",
+			64),
+		  "?evil");					    /* right-to-left override */
 	CHECK_STR(clean("\xff\xc3(\xed\xa0\x80", 64), "?\?(?\?\?"); /* invalid, surrogate */
-	CHECK_STR(clean("\xc0\xaf", 64), "??");			  /* overlong */
+	CHECK_STR(clean("\xc0\xaf", 64), "??");			    /* overlong */
 	CHECK_STR(clean("0123456789", 8), "0123...");
 	CHECK_STR(clean("0123456", 8), "0123456");
 	CHECK_STR(clean("\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", 8), "\xc3\xbc\xc3\xbc...");

@@ -146,13 +146,14 @@ static void functions(bool without_pvalloc)
 		if (p)
 			free(p);
 	}
-	say("malloc %d\ncalloc 223\nrealloc %d\nreallocarray %d\nposix_memalign 233\n", 211 + 271 + 17,
-	    2 * 227, 2 * 229);
+	say("malloc %d\ncalloc 223\nrealloc %d\nreallocarray %d\nposix_memalign 233\n",
+	    211 + 271 + 17, 2 * 227, 2 * 229);
 	say("aligned %d\nvalloc 251\npvalloc 257\nfree %d\n", 239 + 241,
 	    211 + 223 + 227 + 229 + 233 + 239 + 241 + 251 + 257);
 	say("free_null 263\nfailed %d\nby_realloc %d\n", 269 + 227, 227 + 229 + 271 + 17);
 	say("alloc_bytes %d\n", 211 * 40 + 223 * 150 + 227 * 6060 + 229 * 7777 + 233 * 500 +
-	    239 * 640 + 241 * 700 + 251 * 900 + 257 * 1000 + 271 * 80 + 17 * 90);
+					239 * 640 + 241 * 700 + 251 * 900 + 257 * 1000 + 271 * 80 +
+					17 * 90);
 	say("outstanding_count 0\noutstanding_bytes 0\n");
 }
 
@@ -184,8 +185,8 @@ static void placement(void)
 	pthread_join(thread, NULL);
 	for (int i = 0; i < 311; i++)
 		free(malloc(3000));
-	say("mmap_calls 13\nmmap_bytes %d\nthread_bytes %d\nbrk_bytes %d\n", 13 * 300000, 307 * 2000,
-	    311 * 3000);
+	say("mmap_calls 13\nmmap_bytes %d\nthread_bytes %d\nbrk_bytes %d\n", 13 * 300000,
+	    307 * 2000, 311 * 3000);
 }
 
 /* The dynamic threshold creeps up with each larger mapping that is freed. */
@@ -360,8 +361,8 @@ static void kernel_calls(void)
 		_exit(7);
 	say("mmap 53\nmmap_bytes %d\nmremap 43\nmremap_grown %d\nmadvise 31\nmadvise_bytes %d\n",
 	    53 * 5 * 4096, 43 * 4 * 4096, 31 * 2 * 4096);
-	say("munmap 47\nmunmap_bytes %d\nbrk_grown %d\nbrk_shrunk %d\n",
-	    (43 * 9 + 4 * 5) * 4096, 36 * 4096, 11 * 4096);
+	say("munmap 47\nmunmap_bytes %d\nbrk_grown %d\nbrk_shrunk %d\n", (43 * 9 + 4 * 5) * 4096,
+	    36 * 4096, 11 * 4096);
 }
 
 static void load_library(const char *path)

@@ -7,8 +7,8 @@
  * usage: heap TRUTH [threads] [chunks] [mallopt|foreign|nobrk|many|huge|hugetlb|swap]
  *
  * mallopt: fixed thresholds. foreign: somebody else calls sbrk, too. nobrk: brk fails soon, so the
- * main arena goes on in mappings. many: more mappings than a core's header can count. huge, hugetlb:
- * 8 MiB of huge pages of either kind. swap: ask the kernel to swap the brk heap out.
+ * main arena goes on in mappings. many: more mappings than a core's header can count. huge,
+ * hugetlb: 8 MiB of huge pages of either kind. swap: ask the kernel to swap the brk heap out.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -140,7 +140,8 @@ static void odd_between(const char *how)
 
 /* <malloc.h>'s, which older C libraries lack. */
 struct info2 {
-	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks,
+		keepcost;
 };
 
 static void write_truth(FILE *out)
@@ -151,7 +152,8 @@ static void write_truth(FILE *out)
 	if (info2) {
 		struct info2 m = info2();
 
-		fprintf(out, "\narena %zu\nuordblks %zu\nfordblks %zu\nhblks %zu\nhblkhd %zu\nfsmblks %zu\n",
+		fprintf(out,
+			"\narena %zu\nuordblks %zu\nfordblks %zu\nhblks %zu\nhblkhd %zu\nfsmblks %zu\n",
 			m.arena, m.uordblks, m.fordblks, m.hblks, m.hblkhd, m.fsmblks);
 	}
 	fflush(out);
@@ -190,7 +192,8 @@ int main(int argc, char **argv)
 	printf("quiet\n");
 	usleep(100000);
 	write_truth(out);
-	if (is(how, "swap") && madvise(brk_start, (size_t)((char *)sbrk(0) - brk_start) & ~4095UL, MADV_PAGEOUT))
+	if (is(how, "swap") &&
+	    madvise(brk_start, (size_t)((char *)sbrk(0) - brk_start) & ~4095UL, MADV_PAGEOUT))
 		abort();
 	printf("ready %d\n", getpid());
 	while (fgets(line, sizeof(line), stdin) && !strcmp(line, "grow\n")) {

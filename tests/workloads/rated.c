@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * malloc/free pairs of a few sizes with work in between: rated FILE [NANOSECONDS]. FILE is mapped and
- * always holds the truth: how many of each size were asked for since the start, one 64-bit number each.
+ * malloc/free pairs of a few sizes with work in between: rated FILE [NANOSECONDS]. FILE is mapped
+ * and always holds the truth: how many of each size were asked for since the start, one 64-bit
+ * number each.
  */
 #include <fcntl.h>
 #include <stdint.h>

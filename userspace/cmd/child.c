@@ -79,8 +79,8 @@ int mw_cmd_child__gather(struct mw_cmd_child *child)
 	ssize_t n;
 
 	for (;;) {
-		if (child->len > OUT_MAX || mw_array_reserve(&child->out, &child->capacity,
-							     child->len + 65537, 1)) {
+		if (child->len > OUT_MAX ||
+		    mw_array_reserve(&child->out, &child->capacity, child->len + 65537, 1)) {
 			kill(child->pid, SIGKILL);
 			break;
 		}

@@ -31,10 +31,9 @@ enum mw_command_id {
 	MW_CMD_CENSUS = 1 << 9,
 };
 
-#define MW_CMD_ANY	~0u
-#define MW_CMD_TRACING	(MW_CMD_LIVE | MW_CMD_STAT)
-#define MW_CMD_HEAP	\
-	(MW_CMD_LEDGER | MW_CMD_MALLOC | MW_CMD_WHATIS | MW_CMD_ARENAS | MW_CMD_CENSUS)
+#define MW_CMD_ANY     ~0u
+#define MW_CMD_TRACING (MW_CMD_LIVE | MW_CMD_STAT)
+#define MW_CMD_HEAP    (MW_CMD_LEDGER | MW_CMD_MALLOC | MW_CMD_WHATIS | MW_CMD_ARENAS | MW_CMD_CENSUS)
 
 enum mw_color { MW_COLOR_AUTO, MW_COLOR_ALWAYS, MW_COLOR_NEVER };
 
@@ -43,7 +42,7 @@ enum mw_color { MW_COLOR_AUTO, MW_COLOR_ALWAYS, MW_COLOR_NEVER };
 /* Every option's value, with its default unless the user said otherwise. */
 struct mw_options {
 	const struct mw_command *command;
-	int argc;    /* words that are not options: targets, addresses, files */
+	int argc; /* words that are not options: targets, addresses, files */
 	char **argv;
 	bool help_short, help_long;
 
@@ -55,11 +54,12 @@ struct mw_options {
 	bool zstd;		    /* compress the snapshot */
 	uint64_t at_rss, at_growth; /* snapshot: bytes, bytes a second; 0: at once */
 
-	const char *mode;	 /* "auto", "growth", "sizes", "exact" */
-	const char *max_overhead; /* percent, or "unlimited"; NULL: 2 in mode auto, else unlimited */
-	double interval;	 /* seconds */
-	uint64_t count;		 /* intervals, 0: until told to stop */
-	double duration;	 /* seconds, 0: until told to stop */
+	const char *mode; /* "auto", "growth", "sizes", "exact" */
+	const char
+		*max_overhead; /* percent, or "unlimited"; NULL: 2 in mode auto, else unlimited */
+	double interval;       /* seconds */
+	uint64_t count;	       /* intervals, 0: until told to stop */
+	double duration;       /* seconds, 0: until told to stop */
 	bool follow;
 	uint64_t min_size, max_size; /* bytes */
 	uint64_t max_outstanding;    /* entries */
@@ -74,9 +74,9 @@ struct mw_options {
 struct mw_command {
 	const char *name;
 	enum mw_command_id id;
-	const char *args;    /* "PID|NAME [...]" */
-	const char *summary; /* one line */
-	const char *about;   /* the paragraph that --help adds */
+	const char *args;			  /* "PID|NAME [...]" */
+	const char *summary;			  /* one line */
+	const char *about;			  /* the paragraph that --help adds */
 	int (*run)(const struct mw_options *opt); /* returns an enum mw_exit */
 };
 

@@ -10,11 +10,13 @@
 
 static void print_commands(FILE *out)
 {
-	fprintf(out, "usage: memwhere COMMAND [TARGET] [options]\n\n"
-		     "Where did my process's memory go? TARGET is a PID, a process name or a core file.\n\n");
+	fprintf(out,
+		"usage: memwhere COMMAND [TARGET] [options]\n\n"
+		"Where did my process's memory go? TARGET is a PID, a process name or a core file.\n\n");
 	for (const struct mw_command *c = mw_commands; c->name; c++)
 		fprintf(out, "  %-12s %s\n", c->name, c->summary);
-	fprintf(out, "\nmemwhere COMMAND --help explains one; memwhere help COMMAND opens its manual page.\n");
+	fprintf(out,
+		"\nmemwhere COMMAND --help explains one; memwhere help COMMAND opens its manual page.\n");
 }
 
 int mw_cmd_help(const struct mw_options *opt)
@@ -55,12 +57,14 @@ int mw_cmd_help(const struct mw_options *opt)
 
 static void complete_bash(FILE *out)
 {
-	fprintf(out, "# bash completion for memwhere, made by `memwhere completion bash`\n"
-		     "_memwhere()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words\n"
-		     "\tCOMPREPLY=()\n\tcase $prev in\n");
+	fprintf(out,
+		"# bash completion for memwhere, made by `memwhere completion bash`\n"
+		"_memwhere()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words\n"
+		"\tCOMPREPLY=()\n\tcase $prev in\n");
 	for (const struct mw_option *row = mw_option_table; row->help; row++) {
 		if (row->choices)
-			fprintf(out, "\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n",
+			fprintf(out,
+				"\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n",
 				row->name, row->choices);
 	}
 	fprintf(out, "\t-o|--output|--exe) COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n"
@@ -78,9 +82,10 @@ static void complete_bash(FILE *out)
 		}
 		fprintf(out, "';;\n");
 	}
-	fprintf(out, "\tesac\n\tcase $cur in\n\t-*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"));;\n"
-		     "\t*) COMPREPLY=($(compgen -W \"$(ps -eo pid=,comm= 2>/dev/null)\" -- \"$cur\") $(compgen -f -- \"$cur\"));;\n"
-		     "\tesac\n}\ncomplete -F _memwhere memwhere\n");
+	fprintf(out,
+		"\tesac\n\tcase $cur in\n\t-*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"));;\n"
+		"\t*) COMPREPLY=($(compgen -W \"$(ps -eo pid=,comm= 2>/dev/null)\" -- \"$cur\") $(compgen -f -- \"$cur\"));;\n"
+		"\tesac\n}\ncomplete -F _memwhere memwhere\n");
 }
 
 int mw_cmd_completion(const struct mw_options *opt)

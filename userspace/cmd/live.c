@@ -43,9 +43,9 @@ struct live {
 	bool has_fresh;
 	double next_sites, next_judging; /* when sites are read next, and suspects looked for */
 	pthread_t sampler;
-	int news;		     /* eventfd: a sample is there, or the sampler has ended */
-	atomic_bool stop, attached;  /* told to the sampler; told by it */
-	struct mw_err sampler_err; /* why it ended; code 0: all is well */
+	int news;		    /* eventfd: a sample is there, or the sampler has ended */
+	atomic_bool stop, attached; /* told to the sampler; told by it */
+	struct mw_err sampler_err;  /* why it ended; code 0: all is well */
 	struct mw_cmd_child look, snapshot;
 	size_t look_target;
 	double next_look, look_begun;
@@ -114,7 +114,10 @@ static double uptime_of(const struct mw_procstat *stat)
 	return (double)now.tv_sec - (double)stat->start_time / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* When to do next what took since BEGIN, so that it takes 0.5 % of the time: in LEAST to MOST seconds. */
+/*
+ * When to do next what took since BEGIN, so that it takes 0.5 % of the time: in LEAST to MOST
+ * seconds.
+ */
 static double next_time(double begin, double least, double most)
 {
 	double now = mw_monotonic(), pause = (now - begin) * 200;
@@ -181,8 +184,8 @@ static void take_fresh_sites(struct live *live)
 }
 
 /* A new sample becomes what is shown; with the lock held. */
-static void accept_sample(struct live *live, struct mw_tui_target *t, const struct mw_sample *sample,
-			  const struct mw_procstat *stat)
+static void accept_sample(struct live *live, struct mw_tui_target *t,
+			  const struct mw_sample *sample, const struct mw_procstat *stat)
 {
 	bool first = !t->point_count;
 	uint64_t cpu, probes;
@@ -200,11 +203,11 @@ static void accept_sample(struct live *live, struct mw_tui_target *t, const stru
 	}
 	cpu = t->now.cpu_ns - t->last.cpu_ns;
 	probes = t->now.probe_ns - t->last.probe_ns;
-	t->cost = live->state.mode == MW_MODE_GROWTH ? -1 :
-		  sample->governed		      ? 100 * sample->cost :
-		  !cpu				      ? 0 :
-		  probes > cpu			      ? 100 :
-							100.0 * (double)probes / (double)cpu;
+	t->cost = live->state.mode == MW_MODE_GROWTH ? -1
+		  : sample->governed		     ? 100 * sample->cost
+		  : !cpu			     ? 0
+		  : probes > cpu		     ? 100
+						     : 100.0 * (double)probes / (double)cpu;
 	mw_tui_target__add_point(t);
 }
 
@@ -571,7 +574,8 @@ static int watch_on_screen(struct live *live, struct mw_err *err)
 	ret = pthread_create(&live->sampler, NULL, sample_until_told, live);
 	if (ret) {
 		mw_tui__close(live->tui);
-		return mw_err_set(err, -ret, "thread", NULL, "can't start sampling: %s", strerror(ret));
+		return mw_err_set(err, -ret, "thread", NULL, "can't start sampling: %s",
+				  strerror(ret));
 	}
 	run_screen(live);
 	/* First of all the terminal: taking out probes can take a while. */

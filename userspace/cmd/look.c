@@ -62,8 +62,9 @@ static int look(int fd, void *arg)
 	}
 	answer.look.took = seconds() - begin;
 	return write_all(fd, &answer, sizeof(answer)) ||
-	       (!answer.ret && write_all(fd, answer.look.ledger.entries,
-					 answer.look.ledger.count * sizeof(*answer.look.ledger.entries)));
+	       (!answer.ret &&
+		write_all(fd, answer.look.ledger.entries,
+			  answer.look.ledger.count * sizeof(*answer.look.ledger.entries)));
 }
 
 int mw_cmd_look__start(struct mw_cmd_child *child, pid_t pid)
@@ -79,11 +80,11 @@ int mw_cmd_look__result(const struct mw_cmd_child *child, struct mw_cmd_look *ou
 
 	if (child->len < sizeof(answer))
 		return mw_err_set(err, -EIO, "look", NULL,
-				  WIFSIGNALED(child->status) ?
-					  "the look into the process was ended by signal %d" :
-					  "the look into the process ended with status %d",
-				  WIFSIGNALED(child->status) ? WTERMSIG(child->status) :
-							       WEXITSTATUS(child->status));
+				  WIFSIGNALED(child->status)
+					  ? "the look into the process was ended by signal %d"
+					  : "the look into the process ended with status %d",
+				  WIFSIGNALED(child->status) ? WTERMSIG(child->status)
+							     : WEXITSTATUS(child->status));
 	memcpy(&answer, child->out, sizeof(answer));
 	if (answer.ret) {
 		*err = answer.err;
@@ -92,7 +93,8 @@ int mw_cmd_look__result(const struct mw_cmd_child *child, struct mw_cmd_look *ou
 	*out = answer.look;
 	out->ledger.entries = NULL;
 	if (bytes != out->ledger.count * sizeof(*out->ledger.entries))
-		return mw_err_set(err, -EIO, "look", NULL, "the look into the process was cut short");
+		return mw_err_set(err, -EIO, "look", NULL,
+				  "the look into the process was cut short");
 	out->ledger.capacity = out->ledger.count;
 	out->ledger.entries = malloc(bytes + 1);
 	if (!out->ledger.entries)

@@ -59,9 +59,9 @@ static enum mw_site_order parse_order(const char *word, enum mw_mode mode)
 		if (!strcmp(word, mw_site_order_name(order)))
 			return order;
 	}
-	return mode == MW_MODE_EXACT ? MW_SITES_BY_OUTSTANDING :
-	       mode == MW_MODE_SIZES ? MW_SITES_BY_BYTES :
-				       MW_SITES_BY_GROWTH;
+	return mode == MW_MODE_EXACT   ? MW_SITES_BY_OUTSTANDING
+	       : mode == MW_MODE_SIZES ? MW_SITES_BY_BYTES
+				       : MW_SITES_BY_GROWTH;
 }
 
 static void on_happening(const struct mw_happening *what, unsigned int index, void *arg)
@@ -90,22 +90,23 @@ static int report(struct watch *watch, struct watched *target, bool total)
 		.events = target->events,
 		.event_count = target->event_count,
 		.events_dropped = target->events_dropped,
-		.sites = {
-			.sites = mw_tracer__sites(watch->tracer),
-			.target = (uint32_t)(target - watch->targets),
-			.elapsed = target->now.elapsed,
-			.order = parse_order(watch->opt->by, watch->options.mode),
-			.top = watch->opt->top,
-			.stacks = watch->opt->stacks,
-			.exact = strcmp(watch->opt->sites, "sampled") != 0,
-		},
+		.sites =
+			{
+				.sites = mw_tracer__sites(watch->tracer),
+				.target = (uint32_t)(target - watch->targets),
+				.elapsed = target->now.elapsed,
+				.order = parse_order(watch->opt->by, watch->options.mode),
+				.top = watch->opt->top,
+				.stacks = watch->opt->stacks,
+				.exact = strcmp(watch->opt->sites, "sampled") != 0,
+			},
 	};
 	struct mw_stat_style style = watch->style;
 
 	mw_sample__difference(&interval, &target->now, &target->last);
 	style.total = total;
-	return watch->opt->json ? mw_stat_report__json(watch->out, &r) :
-				  mw_stat_report__text(watch->out, &r, &style);
+	return watch->opt->json ? mw_stat_report__json(watch->out, &r)
+				: mw_stat_report__text(watch->out, &r, &style);
 }
 
 static int report_interval(struct watch *watch)
@@ -133,7 +134,8 @@ static int run(struct watch *watch)
 {
 	const struct mw_options *opt = watch->opt;
 	uint64_t rounds = 0;
-	double begin = mw_monotonic(), next = begin, end = opt->duration ? begin + opt->duration : 0;
+	double begin = mw_monotonic(), next = begin,
+	       end = opt->duration ? begin + opt->duration : 0;
 	int ret = 0;
 
 	for (;;) {
@@ -221,8 +223,9 @@ int mw_cmd_stat(const struct mw_options *opt)
 	int ret = 0;
 
 	if (!opt->argc) {
-		mw_err_set(&err, -EINVAL, "usage", opt->command->name, "which process? usage: memwhere %s %s",
-			   opt->command->name, opt->command->args);
+		mw_err_set(&err, -EINVAL, "usage", opt->command->name,
+			   "which process? usage: memwhere %s %s", opt->command->name,
+			   opt->command->args);
 		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
 	}
 	if (mw_cmd_tracer_options(opt, &watch.options, &err))

@@ -35,10 +35,11 @@ static int check_process(pid_t pid, struct mw_err *err)
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return mw_err_set(err, -errno, errno == EACCES ? "no-privilege" : "unreadable",
-				  where, errno == EACCES || errno == EPERM ?
-				  "not permitted to look into it: run as root, or with CAP_SYS_PTRACE" :
-				  "its executable can't be read");
+		return mw_err_set(
+			err, -errno, errno == EACCES ? "no-privilege" : "unreadable", where,
+			errno == EACCES || errno == EPERM
+				? "not permitted to look into it: run as root, or with CAP_SYS_PTRACE"
+				: "its executable can't be read");
 	if (read(fd, ident, sizeof(ident)) == (ssize_t)sizeof(ident) &&
 	    !memcmp(ident, ELFMAG, SELFMAG) && ident[EI_CLASS] == ELFCLASS32)
 		return mw_err_set(err, -ENOTSUP, "32-bit", where,

@@ -14,14 +14,14 @@ enum { SAMPLE = 512 << 10, SAMPLE_IN_WINDOWS = 16 << 10 };
 
 static enum mw_mode mode_named(const char *word)
 {
-	return !strcmp(word, "growth") ? MW_MODE_GROWTH :
-	       !strcmp(word, "sizes")  ? MW_MODE_SIZES :
-					 MW_MODE_EXACT;
+	return !strcmp(word, "growth")	? MW_MODE_GROWTH
+	       : !strcmp(word, "sizes") ? MW_MODE_SIZES
+					: MW_MODE_EXACT;
 }
 
 /*
- * Which probes, and what they may cost: SHARE of the target's time, 0: no limit. A mode that is asked for
- * by its name has no limit unless that is asked for, too.
+ * Which probes, and what they may cost: SHARE of the target's time, 0: no limit. A mode that is
+ * asked for by its name has no limit unless that is asked for, too.
  */
 static int parse_mode(const struct mw_options *opt, enum mw_mode *mode, double *share,
 		      struct mw_err *err)
@@ -49,10 +49,10 @@ static int parse_mode(const struct mw_options *opt, enum mw_mode *mode, double *
 
 static enum mw_sites_mode parse_sites(const char *word)
 {
-	return !strcmp(word, "none") ? MW_SITES_NONE :
-	       !strcmp(word, "leaf") ? MW_SITES_LEAF :
-	       !strcmp(word, "all")  ? MW_SITES_ALL :
-				       MW_SITES_SAMPLED;
+	return !strcmp(word, "none")   ? MW_SITES_NONE
+	       : !strcmp(word, "leaf") ? MW_SITES_LEAF
+	       : !strcmp(word, "all")  ? MW_SITES_ALL
+				       : MW_SITES_SAMPLED;
 }
 
 int mw_cmd_tracer_options(const struct mw_options *opt, struct mw_tracer_options *options,
@@ -68,9 +68,9 @@ int mw_cmd_tracer_options(const struct mw_options *opt, struct mw_tracer_options
 	};
 	int ret = parse_mode(opt, &options->mode, &options->max_overhead, err);
 
-	options->sample_period = opt->sample != MW_SAMPLE_AUTO ? opt->sample :
-				 options->max_overhead > 0 ? SAMPLE_IN_WINDOWS :
-							     SAMPLE;
+	options->sample_period = opt->sample != MW_SAMPLE_AUTO ? opt->sample
+				 : options->max_overhead > 0   ? SAMPLE_IN_WINDOWS
+							       : SAMPLE;
 	return ret;
 }
 

@@ -12,11 +12,11 @@
 enum mw_block_state { MW_BLOCK_LIVE, MW_BLOCK_FREE, MW_BLOCK_OVERHEAD };
 
 struct mw_block {
-	uint64_t start, size;  /* bytes, its header included */
-	const char *owner;     /* "glibc/live"; text that lives as long as the stream's maker */
-	uint32_t arena;	       /* index among the maker's arenas; MW_BLOCK_NO_ARENA */
-	uint16_t header;       /* bytes from START to the program's own */
-	uint8_t state;	       /* enum mw_block_state */
+	uint64_t start, size; /* bytes, its header included */
+	const char *owner;    /* "glibc/live"; text that lives as long as the stream's maker */
+	uint32_t arena;	      /* index among the maker's arenas; MW_BLOCK_NO_ARENA */
+	uint16_t header;      /* bytes from START to the program's own */
+	uint8_t state;	      /* enum mw_block_state */
 };
 
 #define MW_BLOCK_NO_ARENA UINT32_MAX

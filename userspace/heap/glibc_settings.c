@@ -59,7 +59,8 @@ static int search(uint64_t *addr, pid_t pid, struct mw_elffile *elf, uint64_t bi
 		uint64_t skip = -start & 7;
 		ssize_t n = mw_readmem_some(pid, bias + start, data, len);
 
-		for (uint64_t off = skip; n > 0 && off + MW_PTMALLOC_MP_BYTES <= (uint64_t)n; off += 8) {
+		for (uint64_t off = skip; n > 0 && off + MW_PTMALLOC_MP_BYTES <= (uint64_t)n;
+		     off += 8) {
 			if (!match(data + off, rows, heap, true))
 				continue;
 			*addr = bias + start + off;

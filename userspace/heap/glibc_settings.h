@@ -16,7 +16,7 @@
 struct mw_glibc_settings {
 	uint64_t mp_addr; /* of mp_ in the process; 0: not found, the rest is unknown */
 	uint64_t mmap_threshold, trim_threshold, top_pad; /* bytes */
-	bool dynamic;	      /* the thresholds move; false: mallopt or a tunable fixed them */
+	bool dynamic;	       /* the thresholds move; false: mallopt or a tunable fixed them */
 	uint32_t fixed_offset; /* of no_dyn_threshold in mp_ */
 	const char *evidence;  /* how mp_ was found */
 };

@@ -25,9 +25,9 @@ struct mw_ptmalloc_cell {
 struct mw_ptmalloc_arena {
 	uint64_t addr; /* of its struct malloc_state */
 	bool main;
-	uint64_t system_bytes;	   /* obtained from the kernel: malloc_info's system current */
-	uint64_t top, top_bytes;   /* the last chunk, free */
-	uint64_t heaps;		   /* thread arenas: heaps; main arena: stretches of memory */
+	uint64_t system_bytes;	 /* obtained from the kernel: malloc_info's system current */
+	uint64_t top, top_bytes; /* the last chunk, free */
+	uint64_t heaps;		 /* thread arenas: heaps; main arena: stretches of memory */
 	/* Chunks, with their headers. In glibc's own words tcache's chunks are in use. */
 	struct mw_ptmalloc_cell live, tcache, fastbin, bin;
 	uint64_t overhead_bytes; /* headers of heaps and arenas, fence posts, tcache structs */
@@ -67,12 +67,12 @@ struct mw_ptmalloc_info {
 	size_t arena_count;
 	struct mw_ptmalloc_cell mmapped; /* chunks of their own mapping, found by their headers */
 	struct mw_ptmalloc_settings settings;
-	uint64_t tcaches; /* threads' caches found */
+	uint64_t tcaches;		    /* threads' caches found */
 	const struct mw_ptmalloc_bin *bins; /* after mw_ptmalloc__read_bins(), by arena and index */
 	size_t bin_count;
 	const struct mw_ptmalloc_problem *problems;
-	size_t problem_count;	/* how many of them are kept */
-	uint64_t problem_total; /* how many there were */
+	size_t problem_count;			    /* how many of them are kept */
+	uint64_t problem_total;			    /* how many there were */
 	const char *evidence[MW_PTMALLOC_EVIDENCE]; /* ends with NULL */
 };
 

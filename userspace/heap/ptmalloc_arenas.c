@@ -29,8 +29,8 @@ static void run_around(struct mw_image *image, uint64_t addr, uint64_t *start, u
 }
 
 /*
- * The end of the piece of the main arena whose first chunk is at P, in memory that ends at LIMIT: its
- * chunks lead to the top or to the fence posts that end what was once a top. 0: there is none.
+ * The end of the piece of the main arena whose first chunk is at P, in memory that ends at LIMIT:
+ * its chunks lead to the top or to the fence posts that end what was once a top. 0: there is none.
  */
 static uint64_t piece_end(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t p, uint64_t limit,
 			  uint64_t top)
@@ -52,7 +52,8 @@ static uint64_t piece_end(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t 
 		if (p == top)
 			return size <= limit - p ? p + size : 0;
 		/* Two, or three when they left no room for a chunk before them. */
-		if (p != first && size == CHUNK_HEADER && limit - p >= CHUNK_HEADER && fences++ < 3) {
+		if (p != first && size == CHUNK_HEADER && limit - p >= CHUNK_HEADER &&
+		    fences++ < 3) {
 			p += CHUNK_HEADER;
 			if (fences > 1 && !(p % PAGE_BYTES))
 				return p;

@@ -128,8 +128,9 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 		    !mw_image__read_all(pt->image, entry - CHUNK_HEADER, words, sizeof(words)))
 			return -1;
 		size = words[1] & ~(uint64_t)CHUNK_FLAGS;
-		if (bin < MW_PTMALLOC_SMALL_BINS ? size != CHUNK_MIN + 16 * bin :
-						   size <= CHUNK_MIN + 16 * MW_PTMALLOC_SMALL_BINS - 16)
+		if (bin < MW_PTMALLOC_SMALL_BINS
+			    ? size != CHUNK_MIN + 16 * bin
+			    : size <= CHUNK_MIN + 16 * MW_PTMALLOC_SMALL_BINS - 16)
 			return -1;
 		if (add && mw_ptmalloc__add_cached(pt, entry - CHUNK_HEADER, CACHED_TCACHE))
 			return -1;
@@ -145,8 +146,8 @@ unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
 	struct tcache t = {0};
 	unsigned int sum = 0;
 
-	if (!pt->layout.tcache_size || !mw_image__read_all(pt->image, chunk + CHUNK_HEADER, data,
-							   pt->layout.tcache_size))
+	if (!pt->layout.tcache_size ||
+	    !mw_image__read_all(pt->image, chunk + CHUNK_HEADER, data, pt->layout.tcache_size))
 		return 0;
 	decode(&pt->layout, data, &t);
 	if (!looks_right(&pt->layout, &t))

@@ -106,7 +106,8 @@ static bool is_data(const struct mw_regions *regions, size_t i)
 		return false;
 	if (r->map.inode)
 		return true;
-	/* Anonymous right behind a file's data: its .bss. In a core without names: any small one.
+	/*
+	 * Anonymous right behind a file's data: its .bss. In a core without names: any small one.
 	 */
 	return i && r[-1].map.inode && r[-1].map.writable && r[-1].map.end == r->map.start;
 }

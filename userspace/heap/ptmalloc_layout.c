@@ -7,8 +7,10 @@
 
 /* clang-format off */
 const struct mw_ptmalloc_layout mw_ptmalloc_layouts[] = {
-	/* versions  malloc_state                        heap_info
-	 *                          mp_: n_mmaps max no_dyn mmapped sbrk   tcache                            */
+	/*
+	 * versions  malloc_state                        heap_info
+	 * mp_: n_mmaps max no_dyn mmapped sbrk   tcache
+	 */
 	{17, 22,   8, 88, 104, 2152, 2168, 2184, 0x20,   40, 44, 52, 56, 80,    0, 0,  0, false, false, false},
 	{23, 24,   8, 88, 104, 2152, 2176, 2192, 0x20,   40, 44, 52, 56, 80,    0, 0,  0, false, false, false},
 	{25, 25,   8, 88, 104, 2152, 2176, 2192, 0x20,   40, 44, 52, 56, 72,    0, 0,  0, false, false, false},

@@ -48,8 +48,9 @@ struct mw_elffile;
 unsigned int mw_ptmalloc_version_of(struct mw_elffile *file);
 
 /*
- * Could the MW_PTMALLOC_MP_BYTES at P be mp_ in layout L, as far as can be said without looking at the
- * heap? What sbrk_base must be the caller knows. STRICT, for a search: with what no one ever sets.
+ * Could the MW_PTMALLOC_MP_BYTES at P be mp_ in layout L, as far as can be said without looking at
+ * the heap? What sbrk_base must be the caller knows. STRICT, for a search: with what no one ever
+ * sets.
  */
 bool mw_ptmalloc_is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, bool strict);
 

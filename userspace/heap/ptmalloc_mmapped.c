@@ -87,8 +87,9 @@ static int search_region(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t p
 		uint64_t chunk = 0, total = chunk_in(pt, w, page, end, &chunk);
 
 		if (total) {
-			struct mw_stretch s = {page, page + total, chunk, 0, MW_BLOCK_NO_ARENA,
-					       MW_STRETCH_MMAPPED, false};
+			struct mw_stretch s = {page, page + total,	chunk,
+					       0,    MW_BLOCK_NO_ARENA, MW_STRETCH_MMAPPED,
+					       false};
 			int ret = mw_ptmalloc__add_stretch(pt, &s);
 
 			if (ret)
@@ -134,7 +135,8 @@ int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 	if (ret)
 		return ret;
 	/* First where mappings begin, which mostly is all; then page by page. */
-	for (int everywhere = 0; everywhere < 2 && !mw_ptmalloc__mmapped_agrees(pt) && !ret; everywhere++) {
+	for (int everywhere = 0; everywhere < 2 && !mw_ptmalloc__mmapped_agrees(pt) && !ret;
+	     everywhere++) {
 		if (everywhere && !pt->info.settings.addr)
 			break; /* nothing to check what chance may show */
 		pt->stretch_count = heaps;

@@ -50,7 +50,8 @@ struct mw_ahead *mw_ahead__start(struct mw_image *image)
 	a->image = image;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->changed, NULL);
-	/* A process is read through a buffer, a debugger by one thread only; a core by any number.
+	/*
+	 * A process is read through a buffer, a debugger by one thread only; a core by any number.
 	 */
 	a->threaded = image->kind == MW_IMAGE_CORE && !image->reader &&
 		      !pthread_create(&a->thread, NULL, run, a);

@@ -115,9 +115,9 @@ static int parse_one(struct mw_core_notes *notes, struct mw_image *image, uint32
 		memcpy(&image->pid, desc + offsetof(struct elf_prpsinfo, pr_pid),
 		       sizeof(image->pid));
 	if (ours && type == MW_NT_SMAPS && !notes->recorded.count)
-		return mw_smaps__parse(&notes->recorded, (const char *)desc, len, NULL) == -ENOMEM ?
-			       -ENOMEM :
-			       0;
+		return mw_smaps__parse(&notes->recorded, (const char *)desc, len, NULL) == -ENOMEM
+			       ? -ENOMEM
+			       : 0;
 	if (ours && type == MW_NT_RESIDENCY && !notes->has_spans)
 		return parse_spans(notes, desc, len);
 	return 0;
@@ -169,6 +169,6 @@ const struct mw_file_mapping *mw_core_notes__file(const struct mw_core_notes *no
 		else
 			high = mid;
 	}
-	return low < notes->file_count && notes->files[low].start <= addr ? &notes->files[low] :
-									      NULL;
+	return low < notes->file_count && notes->files[low].start <= addr ? &notes->files[low]
+									  : NULL;
 }

@@ -9,9 +9,9 @@
 #include "image/image_impl.h"
 
 /* The notes that `memwhere snapshot` adds, under the name MW_NOTE_NAME. */
-#define MW_NOTE_NAME	 "MEMWHERE"
-#define MW_NT_SMAPS	 0x4d570001u /* the text of /proc/PID/smaps */
-#define MW_NT_RESIDENCY	 0x4d570002u /* pairs of u64: start and end of runs of resident pages */
+#define MW_NOTE_NAME	"MEMWHERE"
+#define MW_NT_SMAPS	0x4d570001u /* the text of /proc/PID/smaps */
+#define MW_NT_RESIDENCY 0x4d570002u /* pairs of u64: start and end of runs of resident pages */
 
 struct mw_file_mapping {
 	uint64_t start, end, offset; /* bytes */

@@ -21,7 +21,7 @@ struct mw_elffile {
 	Elf_Data *dynsym, *symtab;
 	size_t dynsym_count, symtab_count;
 	size_t dynsym_strings, symtab_strings; /* section indices */
-	char *text; /* what mw_elffile__find_text() read last */
+	char *text;			       /* what mw_elffile__find_text() read last */
 	char build_id[2 * BUILD_ID_MAX + 1];
 };
 
@@ -47,9 +47,9 @@ static void read_build_id(struct mw_elffile *file)
 
 		if (ph->p_type != PT_NOTE)
 			continue;
-		Elf_Data *data = elf_getdata_rawchunk(file->elf, (int64_t)ph->p_offset,
-						      ph->p_filesz,
-						      ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+		Elf_Data *data =
+			elf_getdata_rawchunk(file->elf, (int64_t)ph->p_offset, ph->p_filesz,
+					     ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
 		size_t off = 0, name_off, desc_off;
 		GElf_Nhdr nhdr;
 

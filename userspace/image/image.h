@@ -87,9 +87,10 @@ struct mw_image *mw_image__open_core(const char *path, const struct mw_image_opt
 struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err);
 
 /*
- * The same for a look in passing that the process must not feel: without smaps, whose reader holds the lock on
- * the process's mappings while it counts pages, and without bringing back what is in swap: a read that would
- * is -EINTR, as every one is once *STOP is set. All readable memory counts as resident.
+ * The same for a look in passing that the process must not feel: without smaps, whose reader holds
+ * the lock on the process's mappings while it counts pages, and without bringing back what is in
+ * swap: a read that would is -EINTR, as every one is once *STOP is set. All readable memory counts
+ * as resident.
  */
 struct mw_image *mw_image__glance(pid_t pid, const atomic_bool *stop, struct mw_err *err);
 

@@ -34,7 +34,7 @@ struct mw_image {
 	size_t auxv_count;
 	struct mw_spans spans;
 	bool has_spans;
-	const char *sysroot; /* where a core's files are; the caller's text, may be NULL */
+	const char *sysroot;	    /* where a core's files are; the caller's text, may be NULL */
 	bool exact_spans;	    /* they say which pages are resident, not only how many */
 	struct mw_reader *reader;   /* caller's functions that memory is read with, or NULL */
 	uint64_t present, promised; /* coverage */

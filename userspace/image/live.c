@@ -28,7 +28,7 @@ enum { PAGE = 4096, BATCH_PAGES = 256, PAGEMAP_PAGES = 4096 };
 struct live {
 	pid_t pid;
 	int pagemap;
-	uint64_t zero_pfn; /* frame of the shared page of zeros; 0: unknown */
+	uint64_t zero_pfn;	 /* frame of the shared page of zeros; 0: unknown */
 	const atomic_bool *stop; /* only for a glance */
 };
 
@@ -93,7 +93,8 @@ static ssize_t live_read(struct mw_image *image, uint64_t addr, void *buf, size_
 	struct live *live = image->state;
 	size_t done = 0;
 
-	if (live->stop && (*live->stop || is_swapped(live, addr) || is_swapped(live, addr + len - 1)))
+	if (live->stop &&
+	    (*live->stop || is_swapped(live, addr) || is_swapped(live, addr + len - 1)))
 		return -EINTR;
 	if (len <= PAGE || addr % PAGE || len % PAGE) {
 		struct iovec local = {buf, len}, remote = {(void *)(uintptr_t)addr, len};
@@ -308,8 +309,8 @@ static struct mw_image *open_process(pid_t pid, const atomic_bool *stop, struct 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	live->pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	live->zero_pfn = find_zero_pfn();
-	ret = stop ? read_regions(&image->regions, pid, err) :
-		     mw_smaps__read(&image->regions, pid, NULL, NULL, err);
+	ret = stop ? read_regions(&image->regions, pid, err)
+		   : mw_smaps__read(&image->regions, pid, NULL, NULL, err);
 	if (ret)
 		goto cleanup;
 	if (live->pagemap < 0) {

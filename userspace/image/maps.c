@@ -26,8 +26,8 @@ static int parse_line(const char *line, size_t len, struct mw_map *map)
 	memcpy(head, line, n);
 	head[n] = '\0';
 	memset(map, 0, sizeof(*map));
-	if (sscanf(head, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %" SCNx32 ":%" SCNx32 " %" SCNu64
-			 "%n",
+	if (sscanf(head,
+		   "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %" SCNx32 ":%" SCNx32 " %" SCNu64 "%n",
 		   &map->start, &map->end, perms, &map->offset, &map->major, &map->minor,
 		   &map->inode, &used) != 7 ||
 	    map->start >= map->end || strlen(perms) != 4)
@@ -68,7 +68,8 @@ int mw_maps__parse(struct mw_maps *maps, const char *text, size_t len, struct mw
 		ret = parse_line(text, n, &maps->maps[maps->count]);
 		if (ret)
 			break;
-		if (maps->count && maps->maps[maps->count].start < maps->maps[maps->count - 1].end) {
+		if (maps->count &&
+		    maps->maps[maps->count].start < maps->maps[maps->count - 1].end) {
 			free(maps->maps[maps->count].path);
 			ret = -EINVAL;
 			break;

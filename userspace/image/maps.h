@@ -25,7 +25,9 @@ struct mw_maps {
 	size_t count, capacity;
 };
 
-/* Parse TEXT of LEN bytes in the format of /proc/PID/maps. 0, -EINVAL (with the line) or -ENOMEM. */
+/*
+ * Parse TEXT of LEN bytes in the format of /proc/PID/maps. 0, -EINVAL (with the line) or -ENOMEM.
+ */
 int mw_maps__parse(struct mw_maps *maps, const char *text, size_t len, struct mw_err *err);
 
 /* Read those of PID. 0, -ESRCH when it is gone, -EACCES, or another -errno. */

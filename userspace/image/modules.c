@@ -116,8 +116,8 @@ static int add_module(struct mw_modules *modules, const struct mw_map *map, uint
 
 	if (ret)
 		return ret;
-	modules->modules[modules->count] = (struct mw_module){
-		.map = map, .bias = bias, .executable = !modules->count};
+	modules->modules[modules->count] =
+		(struct mw_module){.map = map, .bias = bias, .executable = !modules->count};
 	modules->count++;
 	return 0;
 }
@@ -160,10 +160,12 @@ int mw_modules__read(struct mw_modules *modules, pid_t pid, const struct mw_maps
 	}
 	if (ret) {
 		mw_modules__free(modules);
-		return mw_err_set(err, ret, ret == -EPERM ? "no-privilege" : "unreadable", where,
-				  ret == -EPERM ?
-				  "not permitted to read its memory: run as root, or with CAP_SYS_PTRACE" :
-				  "can't list its libraries: %s", strerror(-ret));
+		return mw_err_set(
+			err, ret, ret == -EPERM ? "no-privilege" : "unreadable", where,
+			ret == -EPERM
+				? "not permitted to read its memory: run as root, or with CAP_SYS_PTRACE"
+				: "can't list its libraries: %s",
+			strerror(-ret));
 	}
 	return 0;
 }

@@ -62,7 +62,8 @@ static uint64_t debug_bytes(Elf *elf)
 	return lines ? sum : 0;
 }
 
-/* ---- what libdwfl asks ------------------------------------------------------------------------
+/*
+ * ---- what libdwfl asks ------------------------------------------------------------------------
  */
 
 static int find_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
@@ -99,14 +100,17 @@ static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name
 
 	(void)module, (void)name, (void)base, (void)file, (void)link, (void)crc, (void)path;
 	open_debug(namer);
-	/* Asked a second time it is for what several debug files share (dwz), which is another
-	 * file. */
+	/*
+	 * Asked a second time it is for what several debug files share (dwz), which is another
+	 * file.
+	 */
 	fd = namer->debug_fd;
 	namer->debug_fd = -1;
 	return fd;
 }
 
-/* ---- life cycle -------------------------------------------------------------------------------
+/*
+ * ---- life cycle -------------------------------------------------------------------------------
  */
 
 enum { PAGE = 4096 };
@@ -220,7 +224,8 @@ void mw_namer__build_id(struct mw_namer *namer, char *text, size_t size)
 		snprintf(text + 2 * i, 3, "%02x", id[i]);
 }
 
-/* ---- questions --------------------------------------------------------------------------------
+/*
+ * ---- questions --------------------------------------------------------------------------------
  */
 
 /* Elfutils up to 0.188 at least does not look whether the last string of a section has an end. */

@@ -11,8 +11,10 @@
 
 struct mw_namer; /* opaque */
 
-/* Open the separate debug file, if any: a descriptor that the namer closes, or -1. Called at most
- * once. */
+/*
+ * Open the separate debug file, if any: a descriptor that the namer closes, or -1. Called at most
+ * once.
+ */
 typedef int (*mw_namer_debug_fn)(void *arg);
 
 /*
@@ -29,8 +31,10 @@ void mw_namer__range(const struct mw_namer *namer, uint64_t *start, uint64_t *en
 /* The file's build id as hexadecimal text, or "". */
 void mw_namer__build_id(struct mw_namer *namer, char *text, size_t size);
 
-/* The function or variable that holds ADDR: its name as in the file, good until the namer is
- * closed. */
+/*
+ * The function or variable that holds ADDR: its name as in the file, good until the namer is
+ * closed.
+ */
 const char *mw_namer__symbol(struct mw_namer *namer, uint64_t addr, uint64_t *offset);
 
 /*

@@ -5,7 +5,8 @@
 
 #include "image/pages.h"
 
-/* Lines are pages, since mappings begin at any. A debugger's reads are kept in larger pieces below.
+/*
+ * Lines are pages, since mappings begin at any. A debugger's reads are kept in larger pieces below.
  */
 enum { LINE = 4096, CACHE = 32 << 20 };
 

@@ -24,8 +24,10 @@ struct mw_perfmap {
 	size_t size; /* of the file when it was read */
 };
 
-/* Parse TEXT (LEN bytes, from malloc; it becomes the map's) in place of what was there. 0 or
- * -ENOMEM. */
+/*
+ * Parse TEXT (LEN bytes, from malloc; it becomes the map's) in place of what was there. 0 or
+ * -ENOMEM.
+ */
 int mw_perfmap__parse(struct mw_perfmap *map, char *text, size_t len);
 
 /*

@@ -33,12 +33,12 @@ int mw_procstat__read(struct mw_procstat *stat, pid_t pid)
 	/* Fields 3, 4, 9, 10, 12, 14, 15, 22, 24 and 47. */
 	if (!rest ||
 	    sscanf(rest + 1,
-		   " %c %d %*d %*d %*d %*d %u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64
-		   " %" SCNu64 " %*d %*d %*d %*d %*d %*d %" SCNu64 " %*u %ld"
+		   " %c %d %*d %*d %*d %*d %u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64 " %" SCNu64
+		   " %*d %*d %*d %*d %*d %*d %" SCNu64 " %*u %ld"
 		   " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %*u %*u %*u"
 		   " %*u %*d %*u %*u %" SCNu64,
-		   &stat->state, &stat->parent, &flags, &stat->min_flt, &stat->maj_flt, &stat->utime, &stat->stime,
-		   &stat->start_time, &rss, &stat->start_brk) < 9)
+		   &stat->state, &stat->parent, &flags, &stat->min_flt, &stat->maj_flt,
+		   &stat->utime, &stat->stime, &stat->start_time, &rss, &stat->start_brk) < 9)
 		return -EINVAL;
 	stat->kernel_thread = flags & 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
 	stat->rss = rss > 0 ? (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE) : 0;

@@ -14,7 +14,7 @@ struct mw_procstat {
 	uint64_t start_time;	   /* clock ticks since boot: with the PID it names a process */
 	uint64_t utime, stime;	   /* clock ticks */
 	pid_t parent;
-	char state;		   /* 'R', 'S', …, 'Z' */
+	char state; /* 'R', 'S', …, 'Z' */
 	bool kernel_thread;
 };
 
@@ -22,8 +22,8 @@ struct mw_procstat {
 int mw_procstat__read(struct mw_procstat *stat, pid_t pid);
 
 /*
- * The processes below PID: its children, theirs, and so on, as they are now. Their number, with *LIST to be
- * freed; or -errno.
+ * The processes below PID: its children, theirs, and so on, as they are now. Their number, with
+ * *LIST to be freed; or -errno.
  */
 ssize_t mw_procstat_descendants(pid_t pid, pid_t **list);
 

@@ -13,7 +13,8 @@ struct mw_region {
 	uint64_t resident;  /* bytes in memory (Rss); in a plain core: bytes that the core holds */
 	uint64_t swapped;   /* bytes in swap */
 	uint64_t hugetlb;   /* bytes in huge pages of hugetlbfs, which Rss leaves out */
-	uint64_t anonymous; /* bytes of RESIDENT that are no file's (Anonymous): changed copies, too */
+	uint64_t anonymous; /* bytes of RESIDENT that are no file's (Anonymous): changed copies, too
+			     */
 	uint64_t thp;	    /* bytes of RESIDENT in transparent huge pages (AnonHugePages) */
 	bool no_dump;	    /* VmFlags dd: excluded from cores, maybe unsafe to read */
 	bool io;	    /* VmFlags io or pf: device memory, never to be read */
@@ -30,8 +31,7 @@ enum { MW_REGIONS_MAX = 1 << 20 }; /* the most that are accepted; vm.max_map_cou
 int mw_smaps__parse(struct mw_regions *out, const char *text, size_t len, struct mw_err *err);
 
 /* Read and parse that of PID; TEXT (may be NULL) gets the text, the caller frees it. */
-int mw_smaps__read(struct mw_regions *out, pid_t pid, char **text, size_t *len,
-		   struct mw_err *err);
+int mw_smaps__read(struct mw_regions *out, pid_t pid, char **text, size_t *len, struct mw_err *err);
 
 void mw_regions__free(struct mw_regions *regions);
 

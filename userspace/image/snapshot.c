@@ -174,7 +174,8 @@ static int make_notes(struct writer *w)
 		if (mw_freeze__tid(w->freeze, i) == w->pid)
 			main = i;
 	}
-	/* The first thread's registers come before the process's own notes, as in a kernel's core.
+	/*
+	 * The first thread's registers come before the process's own notes, as in a kernel's core.
 	 */
 	if (!ret)
 		ret = thread_notes(w, main);
@@ -352,7 +353,8 @@ static int write_stage(struct writer *w)
 	return ret;
 }
 
-/* [FROM, TO), all of it resident, is to be copied into the stage; 0, 1: there is no room, -ENOMEM.
+/*
+ * [FROM, TO), all of it resident, is to be copied into the stage; 0, 1: there is no room, -ENOMEM.
  */
 static int plan_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to)
 {

@@ -57,7 +57,8 @@ struct mw_symbolizer {
 	size_t cached, cache_size; /* a power of two, or 0 */
 };
 
-/* ---- text -------------------------------------------------------------------------------------
+/*
+ * ---- text -------------------------------------------------------------------------------------
  */
 
 static int compare_text(const void *a, const void *b)
@@ -86,7 +87,8 @@ static const char *intern_clean(struct mw_symbolizer *s, const char *text, size_
 	return intern(s, mw_text_clean(clean, sizeof(clean), text, len));
 }
 
-/* ---- modules ----------------------------------------------------------------------------------
+/*
+ * ---- modules ----------------------------------------------------------------------------------
  */
 
 static void module_free(struct module *m)
@@ -218,7 +220,8 @@ static void describe_module(struct mw_symbolizer *s, struct module *m, uint64_t 
 		out->file = intern_clean(s, file, strlen(file));
 }
 
-/* ---- code made at run time --------------------------------------------------------------------
+/*
+ * ---- code made at run time --------------------------------------------------------------------
  */
 
 static bool describe_jit(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
@@ -240,7 +243,8 @@ static bool describe_jit(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
 	return true;
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
+/*
+ * ---- answers ----------------------------------------------------------------------------------
  */
 
 /* Describe ADDR; true when the answer will still be right the next time. */
@@ -321,7 +325,8 @@ bool mw_symbolizer__find(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
 	return out->function;
 }
 
-/* ---- life cycle -------------------------------------------------------------------------------
+/*
+ * ---- life cycle -------------------------------------------------------------------------------
  */
 
 struct mw_symbolizer *mw_symbolizer__open(pid_t pid)

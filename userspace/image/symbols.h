@@ -13,8 +13,8 @@ struct mw_symbol_name {
 };
 
 /*
- * The function or variable that holds ADDR, by the symbols of the file that is mapped there or of its
- * debug file. False when there is none, or the file is not at hand.
+ * The function or variable that holds ADDR, by the symbols of the file that is mapped there or of
+ * its debug file. False when there is none, or the file is not at hand.
  */
 bool mw_image__symbol_name(struct mw_image *image, uint64_t addr, struct mw_symbol_name *out);
 

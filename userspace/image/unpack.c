@@ -176,10 +176,10 @@ int mw_unpack(int fd, const char *name, bool *cut, struct mw_err *err)
 				  strerror(errno));
 	u.inbuf = malloc(IN_SIZE);
 	u.outbuf = malloc(OUT_SIZE);
-	ret = !u.inbuf || !u.outbuf	? -ENOMEM :
-	      !memcmp(magic, zstd, 4) ? unpack_zstd(&u) :
-	      !memcmp(magic, lz4, 4)	? unpack_lz4(&u) :
-					  unpack_gzip(&u);
+	ret = !u.inbuf || !u.outbuf	? -ENOMEM
+	      : !memcmp(magic, zstd, 4) ? unpack_zstd(&u)
+	      : !memcmp(magic, lz4, 4)	? unpack_lz4(&u)
+					: unpack_gzip(&u);
 	free(u.inbuf);
 	free(u.outbuf);
 	if (ret == -EBADMSG) { /* damaged: what was unpacked so far is still good */

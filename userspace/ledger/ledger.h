@@ -23,10 +23,10 @@ struct mw_ledger_entry {
 struct mw_ledger {
 	struct mw_ledger_entry *entries; /* the largest resident first */
 	size_t count, capacity;
-	uint64_t resident; /* bytes; the sum of the entries' */
-	uint64_t unknown;  /* bytes of it that nobody claims */
+	uint64_t resident;		/* bytes; the sum of the entries' */
+	uint64_t unknown;		/* bytes of it that nobody claims */
 	uint64_t swapped, hugetlb, thp; /* bytes; swap and hugetlbfs are not part of RESIDENT */
-	uint64_t adjusted; /* bytes by which pages changed between two looks at them */
+	uint64_t adjusted;		/* bytes by which pages changed between two looks at them */
 };
 
 enum { MW_LEDGER_SOURCES = 4 };

@@ -36,9 +36,9 @@ static size_t fill_chunks(struct mw_blocks *blocks, struct mw_block *out, size_t
 	for (size_t i = 0; i < n; i++) {
 		uint32_t arena = out[i].arena;
 
-		out[i].owner = arena >= c->info->arena_count ? names[MW_SPLIT_MMAPPED] :
-			       c->info->arenas[arena].main   ? names[MW_SPLIT_BRK] :
-							       names[MW_SPLIT_THREADS];
+		out[i].owner = arena >= c->info->arena_count ? names[MW_SPLIT_MMAPPED]
+			       : c->info->arenas[arena].main ? names[MW_SPLIT_BRK]
+							     : names[MW_SPLIT_THREADS];
 	}
 	return n;
 }

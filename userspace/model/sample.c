@@ -41,7 +41,7 @@ void mw_class_bounds(unsigned int class, uint64_t *low, uint64_t *high)
 {
 	if (class <= MW_CLASS_FINE) {
 		*low = class ? (uint64_t)(class - 1) * MW_CLASS_WIDTH + 1 : 0;
-		*high = (uint64_t)class * MW_CLASS_WIDTH;
+		*high = (uint64_t) class * MW_CLASS_WIDTH;
 		return;
 	}
 	unsigned int shift = class - MW_CLASS_FINE + 9;
@@ -123,11 +123,16 @@ const char *mw_place_name(enum mw_place place)
 const char *mw_lost_name(enum mw_lost cause)
 {
 	static const char *const names[MW_LOSTS] = {
-		[MW_LOST_RING] = "ring",	       [MW_LOST_MAP] = "map",
-		[MW_LOST_THREADS] = "threads",	       [MW_LOST_UNMATCHED] = "unmatched",
-		[MW_LOST_NO_RETURN] = "no_return",     [MW_LOST_HEADER] = "header",
-		[MW_LOST_MISSED_FREE] = "missed_free", [MW_LOST_LATE] = "late",
-		[MW_LOST_RECURSION] = "recursion",     [MW_LOST_SITES] = "sites",
+		[MW_LOST_RING] = "ring",
+		[MW_LOST_MAP] = "map",
+		[MW_LOST_THREADS] = "threads",
+		[MW_LOST_UNMATCHED] = "unmatched",
+		[MW_LOST_NO_RETURN] = "no_return",
+		[MW_LOST_HEADER] = "header",
+		[MW_LOST_MISSED_FREE] = "missed_free",
+		[MW_LOST_LATE] = "late",
+		[MW_LOST_RECURSION] = "recursion",
+		[MW_LOST_SITES] = "sites",
 		[MW_LOST_STACKS] = "stacks",
 	};
 

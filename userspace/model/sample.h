@@ -18,21 +18,21 @@ struct mw_sample {
 	double elapsed;		 /* seconds since the watch began */
 	struct mw_counts counts; /* all CPUs together */
 	uint64_t min_flt, maj_flt;
-	uint64_t cpu_ns;	 /* that the target has used */
-	uint64_t probe_ns;	 /* of it, estimated, in memwhere's probes */
-	uint64_t rss;		 /* bytes, now */
+	uint64_t cpu_ns;			 /* that the target has used */
+	uint64_t probe_ns;			 /* of it, estimated, in memwhere's probes */
+	uint64_t rss;				 /* bytes, now */
 	uint64_t mmap_threshold, trim_threshold; /* now; 0: unknown */
 	bool threshold_known, threshold_dynamic;
 	uint64_t outstanding_count, outstanding_bytes; /* now */
-	size_t processes;	 /* alive now */
+	size_t processes;			       /* alive now */
 	/* Under a budget: what the probes count are estimates, and outstanding is not known. */
 	bool governed;
-	bool always;		 /* the probes are in all the time: exact from then on */
+	bool always;		   /* the probes are in all the time: exact from then on */
 	double budget, duty, cost; /* shares of time: allowed, with probes in, lost to them */
-	double error;		 /* relative standard deviation of the number of allocations */
+	double error;		   /* relative standard deviation of the number of allocations */
 	size_t windows;
-	float seen[MW_CLASSES];	 /* allocations that a class's estimate stands on */
-	bool ended;		 /* the target has */
+	float seen[MW_CLASSES]; /* allocations that a class's estimate stands on */
+	bool ended;		/* the target has */
 };
 
 /* A moment worth a line of its own. */

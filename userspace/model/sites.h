@@ -16,15 +16,16 @@
 enum mw_frame_kind {
 	MW_FRAME_PYTHON,
 	MW_FRAME_NATIVE,
-	MW_FRAME_NOTE, /* no frame: `function` says why the stack is not whole here, or what begins */
+	MW_FRAME_NOTE, /* no frame: `function` says why the stack is not whole here, or what begins
+			*/
 };
 
 struct mw_frame {
 	enum mw_frame_kind kind;
 	uint32_t line;	      /* Python and, where DWARF is at hand, native; 0: not known */
 	const char *function; /* qualified name, symbol or note; clean, never NULL */
-	const char *file;     /* Python: the file; native: the module's base name; clean, never NULL */
-	uint64_t offset;      /* native: bytes from the symbol, or from the module when it has none */
+	const char *file; /* Python: the file; native: the module's base name; clean, never NULL */
+	uint64_t offset;  /* native: bytes from the symbol, or from the module when it has none */
 };
 
 /* Why a stack may be less than the whole. */
@@ -41,17 +42,17 @@ enum {
 
 /* Since the watch began. */
 struct mw_site_totals {
-	double allocs, alloc_bytes;	/* allocations, by sampling or all of them */
-	double frees, freed_bytes;	/* of those */
-	double live_variance;		/* of alloc_bytes - freed_bytes, bytes squared */
-	double temporaries;		/* frees with nothing in between on the same thread */
-	double lifetime_seconds;	/* summed over frees */
+	double allocs, alloc_bytes;	 /* allocations, by sampling or all of them */
+	double frees, freed_bytes;	 /* of those */
+	double live_variance;		 /* of alloc_bytes - freed_bytes, bytes squared */
+	double temporaries;		 /* frees with nothing in between on the same thread */
+	double lifetime_seconds;	 /* summed over frees */
 	double grown_calls, grown_bytes; /* brk and mmap: what the kernel was asked for */
-	double returned_bytes;		/* munmap of what a mapping here brought */
-	double malloc_bytes;		/* of what was grown and not returned: by the C library's allocator */
-	double fault_bytes;		/* pages first touched here (estimate by sampling) */
-	double watched_seconds;		/* MW_SITE_WINDOWS: in which a death was seen, summed over blocks */
-	uint64_t samples;		/* stacks taken: events behind the numbers above */
+	double returned_bytes;		 /* munmap of what a mapping here brought */
+	double malloc_bytes; /* of what was grown and not returned: by the C library's allocator */
+	double fault_bytes;  /* pages first touched here (estimate by sampling) */
+	double watched_seconds; /* MW_SITE_WINDOWS: in which a death was seen, summed over blocks */
+	uint64_t samples;	/* stacks taken: events behind the numbers above */
 };
 
 /* One moment of a site's history. */
@@ -63,21 +64,21 @@ struct mw_site_point {
 
 /* Survivors: of what was allocated up to `before`, how much is still there. */
 struct mw_site_cohort {
-	double before;		       /* seconds since the watch began; 0: not looked at yet */
-	double born, born_bytes;       /* allocated up to then */
-	double alive, alive_bytes;     /* of those */
+	double before;		   /* seconds since the watch began; 0: not looked at yet */
+	double born, born_bytes;   /* allocated up to then */
+	double alive, alive_bytes; /* of those */
 };
 
 enum { MW_SITE_HISTORY = 64, MW_SITE_COHORTS = 3 };
 
 struct mw_site_stats {
-	uint32_t id;		/* its number, from 1 on, never reused */
-	uint32_t target;	/* number of the process named on the command line */
-	uint32_t flags;		/* MW_SITE_… */
+	uint32_t id;	 /* its number, from 1 on, never reused */
+	uint32_t target; /* number of the process named on the command line */
+	uint32_t flags;	 /* MW_SITE_… */
 	uint32_t frame_count;
 	const struct mw_frame *frames; /* innermost first; owned by the sites */
 	struct mw_site_totals totals;
-	double first_seen, last_seen;  /* seconds since the watch began; -1 until they are set */
+	double first_seen, last_seen; /* seconds since the watch began; -1 until they are set */
 	struct mw_site_cohort cohorts[MW_SITE_COHORTS]; /* of all, half and a quarter of the time */
 	size_t point_count;
 	struct mw_site_point points[MW_SITE_HISTORY]; /* oldest first; coarser as time goes on */
@@ -109,8 +110,8 @@ void mw_sites__free(struct mw_sites *sites);
 
 /*
  * The site of TARGET with these frames (copied, innermost first), made when it is new. Two stacks
- * are the same site when kind, function, file, line and offset of all frames agree. NULL: no memory.
- * Pointers to sites stay valid until the sites are freed.
+ * are the same site when kind, function, file, line and offset of all frames agree. NULL: no
+ * memory. Pointers to sites stay valid until the sites are freed.
  */
 struct mw_site_stats *mw_sites__intern(struct mw_sites *sites, uint32_t target,
 				       const struct mw_frame *frames, size_t count, uint32_t flags);
@@ -118,7 +119,9 @@ struct mw_site_stats *mw_sites__intern(struct mw_sites *sites, uint32_t target,
 size_t mw_sites__count(const struct mw_sites *sites);
 const struct mw_site_stats *mw_sites__at(const struct mw_sites *sites, size_t i);
 
-/* Append a point to the history of every site: call it at an even pace, after the totals are set. */
+/*
+ * Append a point to the history of every site: call it at an even pace, after the totals are set.
+ */
 void mw_sites__tick(struct mw_sites *sites, double elapsed);
 
 enum mw_site_order {

@@ -30,7 +30,10 @@ enum {
 #define PROBABLE      0.8
 #define STARTUP	      0.25 /* of the site's life: not judged */
 #define BYTES_MAX     1e18 /* more than that is an error of the counting */
-/* By windows: times its age that a block was watched, and had died in 19 of 20 cases if it did not live longer. */
+/*
+ * By windows: times its age that a block was watched, and had died in 19 of 20 cases if it did not
+ * live longer.
+ */
 #define WATCHED	      3
 #define SHARE_GROWTH  0.5  /* of the target's growth, that a suspect is most of */
 #define BEYOND_GROWTH 1.25 /* of it: no site grows faster than its process */
@@ -94,8 +97,9 @@ static double level(const struct mw_site_stats *site, const struct mw_site_point
 	if (!by_growth)
 		return p->alloc_bytes - p->freed_bytes;
 	/*
-	 * The heap grows at whatever line asks next: where allocations are followed, those say more.
-	 * What was not asked for through malloc (Python's arenas) only shows in what was mapped.
+	 * The heap grows at whatever line asks next: where allocations are followed, those say
+	 * more. What was not asked for through malloc (Python's arenas) only shows in what was
+	 * mapped.
 	 */
 	if (site->flags & MW_SITE_FOLLOWED)
 		return p->grown_bytes - p->returned_bytes - p->malloc_bytes;
@@ -149,7 +153,8 @@ static void make_series(struct series *s, const struct mw_site_stats *site, doub
 	add_point(s, s->begin, 0);
 	for (size_t i = 0; i < site->point_count; i++) {
 		if (site->points[i].elapsed < now)
-			add_point(s, site->points[i].elapsed, level(site, &site->points[i], by_growth));
+			add_point(s, site->points[i].elapsed,
+				  level(site, &site->points[i], by_growth));
 	}
 	add_point(s, now, level(site, &last, by_growth));
 }
@@ -689,8 +694,9 @@ static double growth_rate(const struct mw_sites *sites, uint32_t target, double 
 }
 
 /*
- * A cache that replaces its entries by others of the same size looks like a leak where frees between windows
- * go unseen. A leak is watched long enough for that not to be, or it is what makes the process grow.
+ * A cache that replaces its entries by others of the same size looks like a leak where frees
+ * between windows go unseen. A leak is watched long enough for that not to be, or it is what makes
+ * the process grow.
  */
 static bool stands_out(const struct mw_suspect *suspect, double growth)
 {

@@ -22,13 +22,13 @@ enum mw_verdict {
 struct mw_suspect {
 	const struct mw_site_stats *site;
 	enum mw_verdict verdict;
-	bool by_growth;		/* judged by brk, mmap and faults, since no frees were seen */
-	double slope;		/* bytes a second */
-	double slope_error;	/* one standard error of it */
-	double confidence;	/* 0 to 1: that the slope is above 0 and goes on */
-	double born, freed;	/* objects of the oldest cohort, and how many of them are gone */
-	double age;		/* seconds since the youngest of them was made */
-	char sentence[320];	/* in words, clean */
+	bool by_growth;	    /* judged by brk, mmap and faults, since no frees were seen */
+	double slope;	    /* bytes a second */
+	double slope_error; /* one standard error of it */
+	double confidence;  /* 0 to 1: that the slope is above 0 and goes on */
+	double born, freed; /* objects of the oldest cohort, and how many of them are gone */
+	double age;	    /* seconds since the youngest of them was made */
+	char sentence[320]; /* in words, clean */
 };
 
 /* Judge one site at NOW seconds since the watch began. */

@@ -55,7 +55,8 @@ char *mw_happening_format(char *buf, size_t size, const struct mw_happening *wha
 	switch (what->kind) {
 	case MW_HAPPENED_THRESHOLD:
 		n = snprintf(buf, size, "mmap threshold %s -> %s",
-			     mw_format_size(a, what->old_value), mw_format_size(b, what->new_value));
+			     mw_format_size(a, what->old_value),
+			     mw_format_size(b, what->new_value));
 		if (what->size && n > 0 && (size_t)n < size)
 			snprintf(buf + n, size - (size_t)n, ", by the free of a mapping of %s",
 				 mw_format_size(c, what->size));

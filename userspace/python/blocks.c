@@ -266,7 +266,8 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Include/internal/pycore_frame.h and pystate.h, _PyStackChunk: previous, size in bytes, top, data.
+/*
+ * Include/internal/pycore_frame.h and pystate.h, _PyStackChunk: previous, size in bytes, top, data.
  */
 static int list_frames(struct mw_python *py)
 {

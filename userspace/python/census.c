@@ -19,7 +19,8 @@ enum { TAG_MEMORY = 0, TAG_GC_PRE = 3 };
 
 enum { SWEEP = 1 << 20, LOOK = 96, BATCH = 512, LOWEST_POINTER = 1 << 20, LINKS_MIN = 1 << 20 };
 
-/* ---- labels -----------------------------------------------------------------------------------
+/*
+ * ---- labels -----------------------------------------------------------------------------------
  */
 
 /* How many chunks begin before ADDR, but for the one that may hold it. */
@@ -152,7 +153,8 @@ void mw_py_mark_parked(struct mw_python *py, uint32_t type, uint64_t addr)
 	py->types[type].parked++;
 }
 
-/* ---- objects ----------------------------------------------------------------------------------
+/*
+ * ---- objects ----------------------------------------------------------------------------------
  */
 
 /*
@@ -168,8 +170,10 @@ static bool plausible_count(struct mw_python *py, const uint8_t *object, uint64_
 		int64_t shared = (int64_t)mw_u64_at(object + py->layout.ob_ref_shared) >> 2;
 
 		*refs = mw_u32_at(object + py->layout.ob_refcnt) || shared;
-		/* _Py_REF_DEFERRED, PY_SSIZE_T_MAX / 8, is added for objects that are counted
-		 * later. */
+		/*
+		 * _Py_REF_DEFERRED, PY_SSIZE_T_MAX / 8, is added for objects that are counted
+		 * later.
+		 */
 		if (shared > INT64_MAX / 16)
 			shared -= INT64_MAX / 8;
 		return shared > -(1LL << 31) && shared < 1LL << 31;
@@ -295,11 +299,14 @@ static void look_at(struct mw_python *py, uint32_t *label, const uint8_t *p, uin
 	mw_py_object_buffers(py, type, addr + t->pre);
 }
 
-/* ---- sweeps -------------------------------------------------------------------------------------
+/*
+ * ---- sweeps -------------------------------------------------------------------------------------
  */
 
-/* The pool's bytes are at hand, or, of one that is larger than SWEEP, its blocks' heads go into
- * BUF. */
+/*
+ * The pool's bytes are at hand, or, of one that is larger than SWEEP, its blocks' heads go into
+ * BUF.
+ */
 static void sweep_pool(struct mw_python *py, const struct mw_py_pool *pool, const uint8_t *bytes,
 		       uint8_t *buf)
 {
@@ -499,8 +506,10 @@ static int sweep_chunks(struct mw_python *py)
 
 /* ---- the interpreter's own ------------------------------------------------------------------ */
 
-/* Objects/obmalloc.c, where it is in the state (3.12 and later): a tree of three levels says which
- * addresses are arenas'. */
+/*
+ * Objects/obmalloc.c, where it is in the state (3.12 and later): a tree of three levels says which
+ * addresses are arenas'.
+ */
 static void mark_radix(struct mw_python *py, uint64_t node, int depth)
 {
 	enum { ENTRIES = 1 << 15 }; /* of a node: 15 bits of the address a level */
@@ -537,7 +546,8 @@ static void mark_system(struct mw_python *py)
 	}
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------
+/*
+ * ---- the whole ----------------------------------------------------------------------------------
  */
 
 void mw_py_allow_links(struct mw_python *py)

@@ -160,7 +160,8 @@ static bool is_interpreter(struct mw_python *py, const struct mw_py_layout *l, u
 	       mw_pages_word(&py->pages, tstate + (uint64_t)l->tstate_interp) == addr;
 }
 
-/* The list that begins at HEAD leads to MAIN, which is an interpreter; others may have no threads.
+/*
+ * The list that begins at HEAD leads to MAIN, which is an interpreter; others may have no threads.
  */
 static bool is_list(struct mw_python *py, const struct mw_py_layout *l, uint64_t head,
 		    uint64_t main)
@@ -221,7 +222,8 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 		    !is_list(py, l, head, main))
 			continue;
 		*runtime = has_runtime ? d->start + off : 0;
-		py->head_at = d->start + off + (has_runtime ? (uint64_t)l->runtime_interpreters : 0);
+		py->head_at =
+			d->start + off + (has_runtime ? (uint64_t)l->runtime_interpreters : 0);
 		mw_py_evidence(py, has_runtime ? "_PyRuntime by its content"
 					       : "list of interpreters by its content");
 		return head;

@@ -112,7 +112,8 @@ static void mark_of_interpreter(struct mw_python *py, uint64_t interp, int32_t f
 	}
 }
 
-/* 3.13, Include/internal/pycore_freelist.h: floats are a chain, dictkeys an array and its length.
+/*
+ * 3.13, Include/internal/pycore_freelist.h: floats are a chain, dictkeys an array and its length.
  */
 static void mark_freelists_3_13(struct mw_python *py, uint64_t lists, int32_t floats, int32_t dicts)
 {

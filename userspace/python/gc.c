@@ -6,7 +6,8 @@
 #include "python/python_impl.h"
 #include "util/bytes.h"
 
-/* Young generations are small unless the collector is off; then the lists are not worth their time.
+/*
+ * Young generations are small unless the collector is off; then the lists are not worth their time.
  */
 enum { GENERATIONS = 3, YOUNG_MAX = 1 << 18 };
 

@@ -12,11 +12,10 @@
 #include "util/array.h"
 
 static const char *const units[] = {
-	"dictobject.c",	 "obmalloc.c",	 "pylifecycle.c",     "gcmodule.c",
-	"gc.c",		 "pystate.c",	 "setobject.c",	      "unicodeobject.c",
-	"frameobject.c", "genobject.c",	 "bytearrayobject.c", "typeobject.c",
-	"intobject.c",	 "codeobject.c", "funcobject.c",      "longobject.c",
-	"_asynciomodule.c",
+	"dictobject.c",	     "obmalloc.c",	 "pylifecycle.c",   "gcmodule.c",    "gc.c",
+	"pystate.c",	     "setobject.c",	 "unicodeobject.c", "frameobject.c", "genobject.c",
+	"bytearrayobject.c", "typeobject.c",	 "intobject.c",	    "codeobject.c",  "funcobject.c",
+	"longobject.c",	     "_asynciomodule.c",
 };
 
 enum { DEPTH = 4 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Made by `make layouts` from the DWARF of builds of these versions. */
+/* clang-format off */
 { /* 2.7.18 */
 	.version = MW_PY_VERSION(2, 7, 18), .free_threaded = false,
 	.object_size = 16, .ob_refcnt = 0, .ob_ref_shared = -1, .ob_gc_bits = -1, .ob_tid = -1,

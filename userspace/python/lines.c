@@ -141,7 +141,8 @@ static bool is_code(const struct reader *r, uint64_t addr)
 	return at && r->read(r->arg, at, name, sizeof(name)) && !memcmp(name, "code", sizeof(name));
 }
 
-/* The string at ADDR; "?" when it is one but can't be read, or is not as the compiler makes them.
+/*
+ * The string at ADDR; "?" when it is one but can't be read, or is not as the compiler makes them.
  */
 static int read_text(const struct reader *r, uint64_t addr, char *out, size_t size)
 {

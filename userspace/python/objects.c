@@ -105,7 +105,8 @@ static void str_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 		mw_py_mark(py, type, mw_py_field(py, addr, l->unicode_data));
 }
 
-/* ---- dict -------------------------------------------------------------------------------------
+/*
+ * ---- dict -------------------------------------------------------------------------------------
  */
 
 /* The keys' size in slots, as a power of two; -1: not possible. */
@@ -302,7 +303,8 @@ static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	}
 }
 
-/* Modules/arraymodule.c: ob_item, allocated, ob_descr; the descriptor's itemsize is its second int.
+/*
+ * Modules/arraymodule.c: ob_item, allocated, ob_descr; the descriptor's itemsize is its second int.
  */
 enum { ARRAY_ITEM = 24, ARRAY_ALLOCATED = 32, ARRAY_DESCR = 40, ARRAY_DESCR_ITEMSIZE = 4 };
 
@@ -425,7 +427,8 @@ static uint64_t code_size(struct mw_python *py, const struct mw_py_type *type, u
 	return size;
 }
 
-/* ---- any object ---------------------------------------------------------------------------------
+/*
+ * ---- any object ---------------------------------------------------------------------------------
  */
 
 uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
@@ -576,7 +579,8 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 	}
 }
 
-/* ---- looking up ---------------------------------------------------------------------------------
+/*
+ * ---- looking up ---------------------------------------------------------------------------------
  */
 
 bool mw_py_dict_text(struct mw_python *py, uint64_t dict, const char *key, char *buf, size_t size)

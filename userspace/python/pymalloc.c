@@ -472,8 +472,10 @@ static int add_states(struct mw_python *py)
 	int ret = 0;
 
 	py->pymalloc = find_usedpools(py);
-	/* From 3.12 on a sub-interpreter may have a state of its own, or share that of the main
-	 * one. */
+	/*
+	 * From 3.12 on a sub-interpreter may have a state of its own, or share that of the main
+	 * one.
+	 */
 	for (size_t i = 0; !ret && l->interp_obmalloc >= 0 && i < py->interpreter_count; i++) {
 		uint64_t own = py->interpreters[i].addr + (uint64_t)l->interp_obmalloc;
 

@@ -29,15 +29,15 @@ enum mw_py_pool_state { MW_PY_POOL_USED, MW_PY_POOL_FULL, MW_PY_POOL_FREE, MW_PY
 
 /* A pool of pymalloc's, or a page of mimalloc's: blocks of one size. */
 struct mw_py_pool {
-	uint64_t addr, size;	/* bytes, the pool's head included */
-	uint64_t block_size;	/* bytes; 0: it has no blocks */
-	uint32_t first;		/* offset of its first block, bytes */
+	uint64_t addr, size;	 /* bytes, the pool's head included */
+	uint64_t block_size;	 /* bytes; 0: it has no blocks */
+	uint32_t first;		 /* offset of its first block, bytes */
 	uint32_t used, capacity; /* blocks */
-	uint32_t handed_out;	/* blocks from the first on that were ever in use */
-	uint32_t label;		/* index of its first block's label */
-	uint8_t state;		/* enum mw_py_pool_state */
-	uint8_t tag;		/* of mimalloc's page: 0 memory, 1 object, 2 with gc, 3 with a preheader */
-	uint64_t page;		/* address of mimalloc's struct mi_page_s, 0: a pool of pymalloc's */
+	uint32_t handed_out;	 /* blocks from the first on that were ever in use */
+	uint32_t label;		 /* index of its first block's label */
+	uint8_t state;		 /* enum mw_py_pool_state */
+	uint8_t tag;   /* of mimalloc's page: 0 memory, 1 object, 2 with gc, 3 with a preheader */
+	uint64_t page; /* address of mimalloc's struct mi_page_s, 0: a pool of pymalloc's */
 };
 
 struct mw_py_arena {
@@ -63,7 +63,7 @@ struct mw_py_info {
 	char version[32]; /* "3.11.2", as the interpreter itself says */
 	uint32_t hex;	  /* MW_PY_VERSION */
 	bool free_threaded;
-	char module[80]; /* the file that holds the interpreter */
+	char module[80];		   /* the file that holds the interpreter */
 	const struct mw_py_layout *layout; /* NULL: none known fits, only pools are known */
 	const struct mw_py_interpreter *interpreters;
 	size_t interpreter_count;
@@ -135,14 +135,14 @@ int mw_python__census(struct mw_python *py, struct mw_ptmalloc *pt, struct mw_py
 
 enum mw_py_what {
 	MW_PY_WHAT_OBJECT,
-	MW_PY_WHAT_PARKED,    /* a dead object, kept in a free list */
-	MW_PY_WHAT_BUFFER,    /* owned by an object of TYPE */
-	MW_PY_WHAT_FREE,      /* a free block */
-	MW_PY_WHAT_DATA,      /* allocated, neither of the above */
-	MW_PY_WHAT_SYSTEM,    /* the interpreter's or its allocator's own */
-	MW_PY_WHAT_POOL,      /* a pool's header, its tail, or a pool without blocks */
-	MW_PY_WHAT_ARENA,     /* an arena outside of its pools */
-	MW_PY_WHAT_STATIC,    /* an object in a file's data */
+	MW_PY_WHAT_PARKED, /* a dead object, kept in a free list */
+	MW_PY_WHAT_BUFFER, /* owned by an object of TYPE */
+	MW_PY_WHAT_FREE,   /* a free block */
+	MW_PY_WHAT_DATA,   /* allocated, neither of the above */
+	MW_PY_WHAT_SYSTEM, /* the interpreter's or its allocator's own */
+	MW_PY_WHAT_POOL,   /* a pool's header, its tail, or a pool without blocks */
+	MW_PY_WHAT_ARENA,  /* an arena outside of its pools */
+	MW_PY_WHAT_STATIC, /* an object in a file's data */
 };
 
 /* "object", "parked", ... */
@@ -152,15 +152,15 @@ enum { MW_PY_REFERENTS = 32 };
 
 struct mw_py_object {
 	enum mw_py_what what;
-	uint64_t block, block_size; /* what the allocator gave, 0: no block */
+	uint64_t block, block_size;	 /* what the allocator gave, 0: no block */
 	const struct mw_py_pool *pool;	 /* NULL: not in a pool */
 	const struct mw_py_arena *arena; /* NULL: in none */
 	const struct mw_py_type *type;	 /* of the object, or of a buffer's owner; may be NULL */
 	uint64_t addr;			 /* of the object; the rest is set where there is one */
 	uint64_t refcount, size;	 /* size: as sys.getsizeof says */
 	bool tracked;
-	int generation;	 /* 0 the youngest; -1: not tracked, or not known */
-	char repr[400];	 /* safe to print; cut short with "..." */
+	int generation;	       /* 0 the youngest; -1: not tracked, or not known */
+	char repr[400];	       /* safe to print; cut short with "..." */
 	size_t referent_count; /* how many are kept */
 	uint64_t referents[MW_PY_REFERENTS];
 };
@@ -180,8 +180,9 @@ struct mw_py_block {
 };
 
 /*
- * Call FN for each block of POOL, or, when POOL is NULL, for all of Python's, in address order of the
- * pools and then of the chunks; after the census. A result other than 0 ends it and is returned.
+ * Call FN for each block of POOL, or, when POOL is NULL, for all of Python's, in address order of
+ * the pools and then of the chunks; after the census. A result other than 0 ends it and is
+ * returned.
  */
 typedef int (*mw_py_block_fn)(void *arg, const struct mw_py_block *block);
 int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, mw_py_block_fn fn,

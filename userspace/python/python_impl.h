@@ -75,14 +75,14 @@ struct mw_python {
 	struct mw_pages pages;
 	struct mw_py_info info;
 	struct mw_py_layout layout;
-	struct mw_py_data data; /* of the interpreter's module */
+	struct mw_py_data data;	 /* of the interpreter's module */
 	struct mw_elffile *file; /* the module's, NULL: not at hand; opened when first asked for */
-	uint64_t file_base;	/* of the module that FILE is of, 0: none was opened */
-	bool known;		/* there is a layout that fits */
-	uint64_t runtime;	/* _PyRuntime, 0: none */
-	uint64_t head_at;	/* of the pointer to the first interpreter, 0: not found */
-	uint64_t pymalloc;	/* usedpools, 0: not found */
-	uint64_t arenas_at;	/* the array of arenas last found */
+	uint64_t file_base;	 /* of the module that FILE is of, 0: none was opened */
+	bool known;		 /* there is a layout that fits */
+	uint64_t runtime;	 /* _PyRuntime, 0: none */
+	uint64_t head_at;	 /* of the pointer to the first interpreter, 0: not found */
+	uint64_t pymalloc;	 /* usedpools, 0: not found */
+	uint64_t arenas_at;	 /* the array of arenas last found */
 
 	struct mw_py_interpreter *interpreters;
 	size_t interpreter_count, interpreter_capacity;
@@ -112,9 +112,9 @@ struct mw_python {
 	uint32_t *chunk_labels;
 	size_t chunk_count, chunk_capacity;
 	struct mw_ptmalloc *pt;
-	uint64_t links_left;	/* of all lists together that may still be followed */
-	uint32_t gc_head;   /* bytes of the collector's head */
-	uint32_t before[3]; /* what may lie before an object, bytes */
+	uint64_t links_left; /* of all lists together that may still be followed */
+	uint32_t gc_head;    /* bytes of the collector's head */
+	uint32_t before[3];  /* what may lie before an object, bytes */
 	size_t before_count;
 	struct mw_span *frames; /* stacks of Python frames, by address */
 	size_t frame_count, frame_capacity;
@@ -149,8 +149,8 @@ void mw_py_evidence(struct mw_python *py, const char *text);
 void mw_py_problem(struct mw_python *py, uint64_t addr, const char *what);
 
 /*
- * May one more link of some list be followed? Lists can hold no more than the blocks there are, so that
- * damaged ones end together, however many point into them.
+ * May one more link of some list be followed? Lists can hold no more than the blocks there are, so
+ * that damaged ones end together, however many point into them.
  */
 bool mw_py_may_follow(struct mw_python *py);
 void mw_py_allow_links(struct mw_python *py); /* for one piece of work */
@@ -176,8 +176,8 @@ const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t ad
 int mw_py_add_pool(struct mw_python *py, struct mw_py_arena *arena, struct mw_py_pool pool);
 void mw_py_add_totals(struct mw_python *py, const struct mw_py_arena *arena);
 /*
- * Which of the pool's blocks are free, as a bit each into FREE (of MW_PY_POOL_BITS bits); PROBLEM is
- * set when their list is damaged.
+ * Which of the pool's blocks are free, as a bit each into FREE (of MW_PY_POOL_BITS bits); PROBLEM
+ * is set when their list is damaged.
  */
 enum { MW_PY_POOL_BITS = 65536 / 8 };
 void mw_py_pool_free(struct mw_python *py, const struct mw_py_pool *pool, uint64_t *free,
@@ -208,8 +208,10 @@ void mw_py_type_name(struct mw_python *py, struct mw_py_type *type);
 bool mw_py_text(struct mw_python *py, uint64_t addr, char *buf, size_t size);
 
 /* objects.c */
-/* Where a str has its characters: behind an ASCII or a compact head, 1, 2 or 4 bytes each, or
- * apart. */
+/*
+ * Where a str has its characters: behind an ASCII or a compact head, 1, 2 or 4 bytes each, or
+ * apart.
+ */
 enum mw_py_str {
 	MW_PY_STR_LEGACY = 0,
 	MW_PY_STR_1 = 1,

@@ -323,7 +323,8 @@ void mw_py_repr(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 	add_object(py, &t, addr, 0);
 }
 
-/* ---- referents ----------------------------------------------------------------------------------
+/*
+ * ---- referents ----------------------------------------------------------------------------------
  */
 
 struct referents {

@@ -71,10 +71,18 @@ static void fill_tasks(struct mw_py_walk *walk, struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
 	const int32_t needed[] = {
-		l->tstate_task, l->task_coro, l->task_is_task, l->task_awaited_by,
-		l->task_awaited_by_is_set, l->gen_iframe, l->gen_state, l->asend_gen,
+		l->tstate_task,
+		l->task_coro,
+		l->task_is_task,
+		l->task_awaited_by,
+		l->task_awaited_by_is_set,
+		l->gen_iframe,
+		l->gen_state,
+		l->asend_gen,
 		l->iframe_stacktop,
-		l->set_used, l->set_mask, l->set_table,
+		l->set_used,
+		l->set_mask,
+		l->set_table,
 	};
 
 	walk->tstate_task = MW_PY_NONE;

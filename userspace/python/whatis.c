@@ -121,8 +121,10 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 	return 0;
 }
 
-/* ---- all of them
- * --------------------------------------------------------------------------------- */
+/*
+ * ---- all of them
+ * ---------------------------------------------------------------------------------
+ */
 
 static void set_block(struct mw_python *py, struct mw_py_block *b, uint64_t start, uint64_t size,
 		      uint32_t label)

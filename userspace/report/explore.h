@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Documents for a person who explores Python's memory in a debugger: pools, the blocks of one, the
- * objects of a type, free lists, and all of it as lines of JSON. All write to OUT; 0, or -errno with
- * ERR set.
+ * objects of a type, free lists, and all of it as lines of JSON. All write to OUT; 0, or -errno
+ * with ERR set.
  */
 #ifndef MW_REPORT_EXPLORE_H
 #define MW_REPORT_EXPLORE_H
@@ -26,7 +26,9 @@ int mw_show_objects(FILE *out, struct mw_survey *survey, const char *name,
 /* Every arena, pool and block, each a line of JSON. */
 int mw_show_dump(FILE *out, struct mw_survey *survey, struct mw_err *err);
 
-/* One word: the address of the pool or of the arena that holds ADDR, the name of an object's type. */
+/*
+ * One word: the address of the pool or of the arena that holds ADDR, the name of an object's type.
+ */
 int mw_show_pool_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err);
 int mw_show_arena_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err);
 int mw_show_type_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err);

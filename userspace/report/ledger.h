@@ -17,8 +17,8 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 		       enum mw_residency residency, json_t *evidence);
 
 /*
- * The tree of owners, the largest first: three levels or SHOW's depth; what is under half a percent is
- * folded together unless it is verbose. 0 or -ENOMEM.
+ * The tree of owners, the largest first: three levels or SHOW's depth; what is under half a percent
+ * is folded together unless it is verbose. 0 or -ENOMEM.
  */
 int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
 		   enum mw_residency residency, const struct mw_show *show);

@@ -15,7 +15,7 @@
 struct mw_show {
 	bool json, color, utf8, verbose;
 	unsigned int depth; /* of the ledger's tree; 0: as it fits */
-	uint64_t held_ns; /* how long the target was stopped for this; 0: not at all */
+	uint64_t held_ns;   /* how long the target was stopped for this; 0: not at all */
 };
 
 /* All write to OUT. 0, or -errno with ERR set: there is nothing to show, or no memory. */

@@ -28,8 +28,8 @@ static const struct {
 };
 
 /*
- * The sites to show. A target that does not grow or keep anything, or not yet, has others: then those that
- * allocate most follow.
+ * The sites to show. A target that does not grow or keep anything, or not yet, has others: then
+ * those that allocate most follow.
  */
 static size_t collect(const struct mw_sites_view *view, const struct mw_site_stats **out,
 		      size_t *ranked)
@@ -164,16 +164,15 @@ static json_t *site(const struct mw_site_stats *s)
 			json_array_append_new(flags, json_string(flag_names[i].name));
 	}
 	object = json_pack(
-		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}", "id",
-		(int)s->id, "frames", frames, "incomplete", flags, "alloc", "calls",
+		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}",
+		"id", (int)s->id, "frames", frames, "incomplete", flags, "alloc", "calls",
 		rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
 		rounded(t->frees), "bytes", rounded(t->freed_bytes), "outstanding", "bytes",
 		rounded(mw_site_outstanding(s)), "error_bytes", rounded(mw_site_error(s)), "growth",
 		"calls", rounded(t->grown_calls), "bytes", rounded(t->grown_bytes),
 		"returned_bytes", rounded(t->returned_bytes), "fault_bytes",
-		rounded(t->fault_bytes), "temporaries", rounded(t->temporaries),
-		"mean_lifetime", mean_lifetime(s), "samples",
-		mw_json_u64(t->samples));
+		rounded(t->fault_bytes), "temporaries", rounded(t->temporaries), "mean_lifetime",
+		mean_lifetime(s), "samples", mw_json_u64(t->samples));
 	return object;
 }
 
@@ -190,13 +189,13 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 	for (size_t i = 0; i < n; i++) {
 		const struct mw_suspect *s = &found[i];
 
-		json_array_append_new(
-			suspects,
-			json_pack("{s:i,s:s,s:f,s:f,s:f,s:b,s:o,s:o,s:f}", "site", (int)s->site->id,
-				  "text", s->sentence, "bytes_per_second", s->slope, "error",
-				  s->slope_error, "confidence", s->confidence, "by_growth",
-				  s->by_growth, "born", rounded(s->born), "freed",
-				  rounded(s->freed), "age", s->age));
+		json_array_append_new(suspects,
+				      json_pack("{s:i,s:s,s:f,s:f,s:f,s:b,s:o,s:o,s:f}", "site",
+						(int)s->site->id, "text", s->sentence,
+						"bytes_per_second", s->slope, "error",
+						s->slope_error, "confidence", s->confidence,
+						"by_growth", s->by_growth, "born", rounded(s->born),
+						"freed", rounded(s->freed), "age", s->age));
 	}
 	return json_pack("{s:s,s:o,s:o,s:o}", "order", mw_site_order_name(view->order), "count",
 			 mw_json_u64(mw_sites__count(view->sites)), "top", sites, "suspects",

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sites for people and for programs: the top ones, their stacks, and which of them look like leaks. */
+/*
+ * Sites for people and for programs: the top ones, their stacks, and which of them look like leaks.
+ */
 #ifndef MW_REPORT_SITES_H
 #define MW_REPORT_SITES_H
 

@@ -15,9 +15,9 @@ struct mw_stat_report {
 	pid_t pid;
 	const char *name; /* clean */
 	enum mw_mode mode;
-	const struct mw_sample *interval; /* what happened in it */
-	const struct mw_sample *total;	  /* since the watch began */
-	int64_t rss_change;		  /* bytes, over the interval */
+	const struct mw_sample *interval;  /* what happened in it */
+	const struct mw_sample *total;	   /* since the watch began */
+	int64_t rss_change;		   /* bytes, over the interval */
 	const struct mw_happening *events; /* of the interval, oldest first */
 	size_t event_count, events_dropped;
 	struct mw_sites_view sites; /* its `sites` are NULL when there are none */

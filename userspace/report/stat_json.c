@@ -177,13 +177,13 @@ static json_t *governor(const struct mw_sample *now)
 		if (!(now->seen[c] > 0))
 			continue;
 		mw_class_bounds(c, &low, &high);
-		json_array_append_new(errors, json_pack("{s:o,s:o,s:f}", "low", integer(low), "high",
-							integer(high), "error",
+		json_array_append_new(errors, json_pack("{s:o,s:o,s:f}", "low", integer(low),
+							"high", integer(high), "error",
 							mw_sample__class_error(now, c)));
 	}
 	return json_pack("{s:f,s:f,s:f,s:i,s:b,s:f,s:o}", "budget_percent", 100 * now->budget,
-			 "cost_percent", 100 * now->cost, "duty_percent", 100 * now->duty, "windows",
-			 (int)now->windows, "always", now->always, "error",
+			 "cost_percent", 100 * now->cost, "duty_percent", 100 * now->duty,
+			 "windows", (int)now->windows, "always", now->always, "error",
 			 now->always ? 0.0 : now->error, "sizes", errors);
 }
 
@@ -194,10 +194,11 @@ int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
 	int ret;
 
 	doc = json_pack("{s:f,s:i,s:s,s:s,s:o,s:o,s:b,s:{s:o,s:o}}", "time", now->time, "pid",
-			(int)report->pid, "name", report->name, "mode", mw_mode_name(report->mode, now),
-			"rss_bytes", integer(now->rss), "processes", integer(now->processes),
-			"ended", now->ended, "outstanding", "count",
-			integer(now->outstanding_count), "bytes", integer(now->outstanding_bytes));
+			(int)report->pid, "name", report->name, "mode",
+			mw_mode_name(report->mode, now), "rss_bytes", integer(now->rss),
+			"processes", integer(now->processes), "ended", now->ended, "outstanding",
+			"count", integer(now->outstanding_count), "bytes",
+			integer(now->outstanding_bytes));
 	total = json_object();
 	events = json_array();
 	if (!doc || !total || !events)

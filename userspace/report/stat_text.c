@@ -243,7 +243,8 @@ int mw_stat_report__text(FILE *out, const struct mw_stat_report *r,
 		print_details(out, &s->counts);
 	print_lost(out, style, &s->counts);
 	if (r->total->governed) {
-		fprintf(out, "  cost       about %.1f %% of the target's time, of %.1f %% allowed; probes are in %.1f %% of the time\n",
+		fprintf(out,
+			"  cost       about %.1f %% of the target's time, of %.1f %% allowed; probes are in %.1f %% of the time\n",
 			100 * r->total->cost, 100 * r->total->budget, 100 * r->total->duty);
 	} else if (r->mode != MW_MODE_GROWTH && s->cpu_ns) {
 		double percent = 100 * (double)s->probe_ns / (double)s->cpu_ns;

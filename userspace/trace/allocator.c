@@ -65,11 +65,15 @@ static const struct {
 	const char *symbol;
 	enum mw_allocator_kind kind;
 } kind_table[] = {
-	{"mi_malloc", MW_ALLOC_MIMALLOC}, {"mallctl", MW_ALLOC_JEMALLOC},
-	{"je_mallctl", MW_ALLOC_JEMALLOC}, {"tc_malloc", MW_ALLOC_TCMALLOC},
+	{"mi_malloc", MW_ALLOC_MIMALLOC},
+	{"mallctl", MW_ALLOC_JEMALLOC},
+	{"je_mallctl", MW_ALLOC_JEMALLOC},
+	{"tc_malloc", MW_ALLOC_TCMALLOC},
 	{"TCMalloc_Internal_SetMaxPerCpuCacheSize", MW_ALLOC_TCMALLOC},
-	{"gnu_get_libc_version", MW_ALLOC_GLIBC}, {"_int_malloc", MW_ALLOC_GLIBC},
-	{"__malloc_donate", MW_ALLOC_MUSL}, {"__libc_malloc_impl", MW_ALLOC_MUSL},
+	{"gnu_get_libc_version", MW_ALLOC_GLIBC},
+	{"_int_malloc", MW_ALLOC_GLIBC},
+	{"__malloc_donate", MW_ALLOC_MUSL},
+	{"__libc_malloc_impl", MW_ALLOC_MUSL},
 };
 
 const char *mw_allocator_kind_name(enum mw_allocator_kind kind)
@@ -250,8 +254,8 @@ static int visit_module(struct mw_allocators *found, const struct mw_modules *mo
 		return 0;
 	is_libc = !mw_elffile__symbol(elf, "__libc_start_main", &symbol);
 	/* A library's local malloc binds nobody; the program's own code uses its own. */
-	if (!mw_elffile__symbol(elf, "malloc", &symbol) &&
-	    (symbol.dynamic || module->executable) && (!found->count || *after_libc))
+	if (!mw_elffile__symbol(elf, "malloc", &symbol) && (symbol.dynamic || module->executable) &&
+	    (!found->count || *after_libc))
 		ret = add_allocator(found, module, elf, file, returns, modules->is_static);
 	if (is_libc && found->count)
 		*after_libc = true;
@@ -279,9 +283,10 @@ int mw_allocators__find(struct mw_allocators *found, pid_t pid, bool returns, st
 				   strerror(-ret));
 	}
 	if (!ret && !found->count)
-		ret = mw_err_set(err, -ENOENT, "no-allocator", where,
-				 "no module of it has a symbol 'malloc'%s; --mode growth needs none",
-				 modules.is_static ? " (a stripped static program)" : "");
+		ret = mw_err_set(
+			err, -ENOENT, "no-allocator", where,
+			"no module of it has a symbol 'malloc'%s; --mode growth needs none",
+			modules.is_static ? " (a stripped static program)" : "");
 	mw_modules__free(&modules);
 	mw_maps__free(&maps);
 	if (ret)

@@ -33,18 +33,18 @@ enum { MW_FUNCTIONS_MAX = 48, MW_ALLOCATORS_MAX = 8 };
 /* One function of an allocator: where it is and how it is to be probed. */
 struct mw_function {
 	enum mw_func func;
-	const char *name; /* of the symbol */
-	uint64_t addr;	  /* in the process */
-	uint64_t size;	  /* bytes of code, 0 when the file doesn't say */
-	uint64_t offset;  /* in the file, of the entry */
-	struct mw_site entry;	/* where the entry probe goes in growth of cost */
-	bool probed;	  /* false: `reason` says why not */
+	const char *name;     /* of the symbol */
+	uint64_t addr;	      /* in the process */
+	uint64_t size;	      /* bytes of code, 0 when the file doesn't say */
+	uint64_t offset;      /* in the file, of the entry */
+	struct mw_site entry; /* where the entry probe goes in growth of cost */
+	bool probed;	      /* false: `reason` says why not */
 	const char *reason;
 };
 
 struct mw_allocator {
 	enum mw_allocator_kind kind;
-	char version[32]; /* "2.36", or "" */
+	char version[32];    /* "2.36", or "" */
 	char path[PATH_MAX]; /* the module, as the target names it, cleaned for printing */
 	char file[PATH_MAX]; /* by which this process can open it */
 	uint64_t inode;

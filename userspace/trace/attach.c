@@ -43,7 +43,7 @@ bool mw_probes_have_multi(void)
 	 */
 	struct link_create_uprobe_multi attr = {
 		.attach_type = TRACE_UPROBE_MULTI,
-		.path = (uintptr_t)"/",
+		.path = (uintptr_t) "/",
 		.offsets = (uintptr_t)&offset,
 		.cnt = 1,
 	};
@@ -108,8 +108,8 @@ static int attach_perf(struct mw_probes *probes, struct bpf_program *prog, pid_t
 		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = sites[i].cookie,
 			    .retprobe = at_return);
 
-		probes->links[i] =
-			bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, file, sites[i].offset, &opts);
+		probes->links[i] = bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, file,
+								   sites[i].offset, &opts);
 		if (!probes->links[i])
 			return -errno;
 		probes->count++;
@@ -126,8 +126,8 @@ int mw_probes__attach(struct mw_probes *probes, struct bpf_program *prog, bool m
 	*probes = (struct mw_probes){.fd = -1};
 	if (!count)
 		return 0;
-	ret = multi ? attach_multi(probes, prog, pid, file, at_return, sites, count) :
-		      attach_perf(probes, prog, pid, file, at_return, sites, count);
+	ret = multi ? attach_multi(probes, prog, pid, file, at_return, sites, count)
+		    : attach_perf(probes, prog, pid, file, at_return, sites, count);
 	if (ret)
 		mw_probes__detach(probes);
 	return ret;

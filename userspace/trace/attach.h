@@ -37,8 +37,8 @@ bool mw_probes_have_multi(void);
 int mw_probes_attach_type(bool multi);
 
 /*
- * Run PROG at all COUNT sites of FILE, in process PID only (0: in all that map FILE): at the sites, or when the functions
- * that begin there return. 0, or -errno; nothing stays attached on failure.
+ * Run PROG at all COUNT sites of FILE, in process PID only (0: in all that map FILE): at the sites,
+ * or when the functions that begin there return. 0, or -errno; nothing stays attached on failure.
  */
 int mw_probes__attach(struct mw_probes *probes, struct bpf_program *prog, bool multi, pid_t pid,
 		      const char *file, bool at_return, const struct mw_probe_site *sites,

@@ -17,16 +17,16 @@ struct mw_cost {
 	uint32_t entry_ns[MW_SITE_UNPROBEABLE]; /* by class, program included */
 	uint32_t return_ns;			/* what a return probe adds */
 	/*
-	 * The same while the kernel times programs (BPF_STATS_RUN_TIME), without what it tells that they
-	 * took: timing costs some 40 ns a run itself, which is not in what is told.
+	 * The same while the kernel times programs (BPF_STATS_RUN_TIME), without what it tells that
+	 * they took: timing costs some 40 ns a run itself, which is not in what is told.
 	 */
 	uint32_t timed_entry_ns[MW_SITE_UNPROBEABLE], timed_return_ns;
-	int measured;				/* 0: the published figures (mw_site_cost) */
+	int measured; /* 0: the published figures (mw_site_cost) */
 };
 
 /*
- * How long PROGRAM has run since it was loaded, while the kernel was timing programs, and how often. Both 0
- * where the kernel doesn't tell.
+ * How long PROGRAM has run since it was loaded, while the kernel was timing programs, and how
+ * often. Both 0 where the kernel doesn't tell.
  */
 void mw_program_ran(const struct bpf_program *program, uint64_t *ns, uint64_t *runs);
 

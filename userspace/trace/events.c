@@ -8,7 +8,10 @@
 #include "util/array.h"
 #include "util/log.h"
 
-/* Looked at every 20 ms this many times: a program's start, or a library's relocation, takes a while. */
+/*
+ * Looked at every 20 ms this many times: a program's start, or a library's relocation, takes a
+ * while.
+ */
 enum { RESCANS_AFTER_EXEC = 100, RESCANS_AFTER_MODULE = 10 };
 
 static void tell(struct mw_tracer *tracer, uint32_t slot, struct mw_happening *what, uint64_t time)
@@ -31,8 +34,8 @@ static void forget_blocks(struct mw_tracer *tracer, struct process *process, uin
 static void on_fork(struct mw_tracer *tracer, const struct mw_event *event)
 {
 	struct process *parent = process_find(tracer, (pid_t)event->tgid);
-	struct mw_happening what = {.kind = MW_HAPPENED_FORK, .pid = event->tgid,
-				    .new_value = event->fork.child};
+	struct mw_happening what = {
+		.kind = MW_HAPPENED_FORK, .pid = event->tgid, .new_value = event->fork.child};
 	size_t parent_index;
 	struct process *child;
 	uint32_t slot;
@@ -86,14 +89,14 @@ static void on_exec(struct mw_tracer *tracer, const struct mw_event *event)
 void events_process_ended(struct mw_tracer *tracer, struct process *process, uint64_t min_flt,
 			  uint64_t maj_flt, uint64_t status)
 {
-	struct mw_happening what = {.kind = MW_HAPPENED_EXIT, .pid = (uint32_t)process->pid,
-				    .size = status};
+	struct mw_happening what = {
+		.kind = MW_HAPPENED_EXIT, .pid = (uint32_t)process->pid, .size = status};
 	struct target *target = &tracer->targets[process->slot];
 
 	target->ended_min_flt += min_flt - process->first.min_flt;
 	target->ended_maj_flt += maj_flt - process->first.maj_flt;
-	target->ended_cpu_ns += mw_procstat__cpu_ns(&process->stat) -
-				mw_procstat__cpu_ns(&process->first);
+	target->ended_cpu_ns +=
+		mw_procstat__cpu_ns(&process->stat) - mw_procstat__cpu_ns(&process->first);
 	if (process->child)
 		forget_blocks(tracer, process, UINT64_MAX);
 	process_let_go(tracer, process);
@@ -122,8 +125,8 @@ static void on_threshold(struct mw_tracer *tracer, const struct mw_event *event)
 void events_settings_changed(struct mw_tracer *tracer, struct process *process)
 {
 	uint64_t old = process->settings.mmap_threshold;
-	struct mw_happening what = {.kind = MW_HAPPENED_THRESHOLD, .pid = (uint32_t)process->pid,
-				    .old_value = old};
+	struct mw_happening what = {
+		.kind = MW_HAPPENED_THRESHOLD, .pid = (uint32_t)process->pid, .old_value = old};
 
 	if (mw_glibc_settings__refresh(&process->settings, process->pid) ||
 	    process->settings.mmap_threshold == old)

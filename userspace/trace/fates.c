@@ -10,7 +10,8 @@
 
 enum {
 	BATCH = 512,
-	/* How much larger than asked for the program's part of a chunk may be; a mapping of its own: by a page. */
+	/* How much larger than asked for the program's part of a chunk may be; a mapping of its
+	   own: by a page. */
 	SLACK = 64,
 	SLACK_MMAPPED = 4096 + 64,
 };
@@ -23,8 +24,12 @@ struct mw_fates {
 	atomic_bool stop, known;
 };
 
-/* Of NEXT on, those that lie in or before BLOCK: their fate is known now. Returns the first behind it. */
-static struct mw_fate *judge(struct mw_fate *next, const struct mw_fate *end, const struct mw_block *block)
+/*
+ * Of NEXT on, those that lie in or before BLOCK: their fate is known now. Returns the first behind
+ * it.
+ */
+static struct mw_fate *judge(struct mw_fate *next, const struct mw_fate *end,
+			     const struct mw_block *block)
 {
 	/* A chunk lends the next one's first word to its program. */
 	uint64_t start = block->start + block->header, room = block->size - block->header + 8;
@@ -43,7 +48,10 @@ static struct mw_fate *judge(struct mw_fate *next, const struct mw_fate *end, co
 	return next;
 }
 
-/* Those of which no block tells: a mapping of its own was unmapped, or the walk has left out a place. */
+/*
+ * Those of which no block tells: a mapping of its own was unmapped, or the walk has left out a
+ * place.
+ */
 static void judge_unmapped(struct mw_image *image, struct mw_fate *fate)
 {
 	char byte;

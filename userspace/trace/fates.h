@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What became of blocks that were seen being made, by the heap's own marks: a thread walks the heaps of their
- * running processes, without stopping them. A heap of gigabytes takes its seconds.
+ * What became of blocks that were seen being made, by the heap's own marks: a thread walks the
+ * heaps of their running processes, without stopping them. A heap of gigabytes takes its seconds.
  */
 #ifndef MW_TRACE_FATES_H
 #define MW_TRACE_FATES_H
@@ -15,12 +15,16 @@ struct mw_fate {
 	pid_t pid;
 	uint64_t addr, size; /* as the program asked for it */
 	uint64_t key, time;  /* the caller's */
-	bool gone, there;    /* out: free, or another block is in its place; or not. Neither: not known */
+	bool gone,
+		there; /* out: free, or another block is in its place; or not. Neither: not known */
 };
 
 struct mw_fates;
 
-/* Begin to look for COUNT blocks, in the order of their PIDs and addresses; LIST is taken. NULL: it can't. */
+/*
+ * Begin to look for COUNT blocks, in the order of their PIDs and addresses; LIST is taken. NULL: it
+ * can't.
+ */
 struct mw_fates *mw_fates__begin(struct mw_fate *list, size_t count);
 
 bool mw_fates__are_known(struct mw_fates *fates);

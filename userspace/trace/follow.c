@@ -21,7 +21,10 @@ enum {
 	LOOK_SHARE = 100,  /* of the time at most one part in so many goes into looking */
 };
 
-/* Seconds: a block that was made just now stands for others that are older, and says nothing of them. */
+/*
+ * Seconds: a block that was made just now stands for others that are older, and says nothing of
+ * them.
+ */
 static const double AGE_MIN = 1;
 
 struct site {
@@ -121,7 +124,8 @@ static void read_sites(struct mw_follow *f, const double *scales)
 			return;
 		for (uint32_t i = 0; i < count; i++) {
 			const struct mw_site_counts *now = &f->counts[i];
-			struct site *site = now->kind == MW_KIND_ALLOC ? site_of(f, f->keys[i]) : NULL;
+			struct site *site =
+				now->kind == MW_KIND_ALLOC ? site_of(f, f->keys[i]) : NULL;
 
 			if (!site)
 				continue;
@@ -129,11 +133,13 @@ static void read_sites(struct mw_follow *f, const double *scales)
 				struct mw_follow_site *e = &site->estimates;
 				double scale = scales[now->slot];
 
-				e->allocs += scale * (double)(now->allocs - site->last.allocs) / unit;
+				e->allocs +=
+					scale * (double)(now->allocs - site->last.allocs) / unit;
 				e->alloc_bytes +=
 					scale * (double)(now->alloc_bytes - site->last.alloc_bytes);
 				e->temporaries +=
-					scale * (double)(now->temporaries - site->last.temporaries) / unit;
+					scale *
+					(double)(now->temporaries - site->last.temporaries) / unit;
 			}
 			site->last = *now;
 		}
@@ -161,8 +167,8 @@ static struct block *find(struct mw_follow *f, size_t old, uint64_t key)
 	return old ? bsearch(&wanted, f->blocks, old, sizeof(wanted), by_key) : NULL;
 }
 
-static void add_block(struct mw_follow *f, size_t old, uint64_t key, const struct mw_alloc_record *record,
-		      const double *scales)
+static void add_block(struct mw_follow *f, size_t old, uint64_t key,
+		      const struct mw_alloc_record *record, const double *scales)
 {
 	struct block *known = find(f, old, key);
 	struct site *site;
@@ -298,7 +304,9 @@ static int by_place(const void *a, const void *b)
 {
 	const struct mw_fate *x = a, *y = b;
 
-	return x->pid != y->pid ? (x->pid < y->pid ? -1 : 1) : x->addr < y->addr ? -1 : x->addr > y->addr;
+	return x->pid != y->pid	   ? (x->pid < y->pid ? -1 : 1)
+	       : x->addr < y->addr ? -1
+				   : x->addr > y->addr;
 }
 
 /* B is gone: the probes need not look out for it. */
@@ -307,7 +315,8 @@ static void forget(struct mw_follow *f, const struct block *b)
 	bpf_map_delete_elem(bpf_map__fd(f->bpf->maps.outstanding), &b->key);
 }
 
-static void begin_to_look(struct mw_follow *f, pid_t (*pid_of)(void *arg, uint32_t space), void *arg)
+static void begin_to_look(struct mw_follow *f, pid_t (*pid_of)(void *arg, uint32_t space),
+			  void *arg)
 {
 	struct mw_fate *list = calloc(f->count + 1, sizeof(*list));
 	double now = mw_monotonic();
@@ -380,8 +389,8 @@ void mw_follow__look(struct mw_follow *f, pid_t (*pid_of)(void *arg, uint32_t sp
 }
 
 /*
- * For how many B stands, when it can have died unseen as often as its site's blocks do in windows. Nothing
- * before it was met again.
+ * For how many B stands, when it can have died unseen as often as its site's blocks do in windows.
+ * Nothing before it was met again.
  */
 static double weight_now(const struct block *b, double now)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Blocks that were sampled while the probes were in for a window, followed on while they are not. A later
- * window sees them freed, or their place given out again; between windows the allocator's own marks in the
- * target's memory are looked at. What neither shows is estimated: a site whose blocks are seen to die in
- * windows loses some outside of them, too.
+ * Blocks that were sampled while the probes were in for a window, followed on while they are not. A
+ * later window sees them freed, or their place given out again; between windows the allocator's own
+ * marks in the target's memory are looked at. What neither shows is estimated: a site whose blocks
+ * are seen to die in windows loses some outside of them, too.
  */
 #ifndef MW_TRACE_FOLLOW_H
 #define MW_TRACE_FOLLOW_H
@@ -23,22 +23,26 @@ void mw_follow__free(struct mw_follow *follow);
 void mw_follow__begin(struct mw_follow *follow);
 
 /*
- * A window has closed that was open for SECONDS, and its probes are out. SCALES, by target: for how much of
- * the target's time one second of it stands. Empties the map of outstanding blocks but for those followed.
+ * A window has closed that was open for SECONDS, and its probes are out. SCALES, by target: for how
+ * much of the target's time one second of it stands. Empties the map of outstanding blocks but for
+ * those followed.
  */
 void mw_follow__window(struct mw_follow *follow, double seconds, const double *scales);
 
 /*
- * Go on looking for the blocks in the heaps of their processes, which takes no more than 1 % of a CPU: call it
- * after each window. PID_OF tells whose address space one is: 0: can't be looked at, -1: is gone.
+ * Go on looking for the blocks in the heaps of their processes, which takes no more than 1 % of a
+ * CPU: call it after each window. PID_OF tells whose address space one is: 0: can't be looked at,
+ * -1: is gone.
  */
-void mw_follow__look(struct mw_follow *follow, pid_t (*pid_of)(void *arg, uint32_t space), void *arg);
+void mw_follow__look(struct mw_follow *follow, pid_t (*pid_of)(void *arg, uint32_t space),
+		     void *arg);
 
 /* Estimates for one site, by its id in the kernel. */
 struct mw_follow_site {
 	double allocs, alloc_bytes, temporaries;
 	double alive, alive_bytes, alive_variance; /* of them; bytes squared */
-	double watched; /* seconds in windows, summed over blocks there: what did not die in so long */
+	double watched; /* seconds in windows, summed over blocks there: what did not die in so long
+			 */
 };
 
 /* Set the sites' estimates to now. */
@@ -47,7 +51,10 @@ void mw_follow__settle(struct mw_follow *follow);
 /* As of the last mw_follow__settle(); NULL: windows have not met it. */
 const struct mw_follow_site *mw_follow__site(const struct mw_follow *follow, uint64_t id);
 
-/* Every block that is followed: its site, when it was made (CLOCK_MONOTONIC ns), and for how many it stands. */
+/*
+ * Every block that is followed: its site, when it was made (CLOCK_MONOTONIC ns), and for how many
+ * it stands.
+ */
 typedef void (*mw_follow_fn)(uint64_t site, uint64_t time, uint64_t size, double weight, void *arg);
 void mw_follow__each(const struct mw_follow *follow, mw_follow_fn fn, void *arg);
 

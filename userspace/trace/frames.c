@@ -138,8 +138,8 @@ static uint32_t check_of(struct mw_frames *f, uint64_t addr)
 }
 
 /*
- * The code object of FRAME. It is right when its check is what it was at the event, before and after
- * its names were read: code that the program has freed since is said to be freed.
+ * The code object of FRAME. It is right when its check is what it was at the event, before and
+ * after its names were read: code that the program has freed since is said to be freed.
  */
 static const struct code *code_of(struct mw_frames *f, const struct mw_py_frame *frame)
 {
@@ -157,9 +157,10 @@ static const struct code *code_of(struct mw_frames *f, const struct mw_py_frame 
 			return NULL;
 		}
 	}
-	code->gone = check_of(f, frame->code) != check ||
-		     mw_py_code__read(&code->code, &f->python.layout, frame->code, read_target, f) ||
-		     check_of(f, frame->code) != check;
+	code->gone =
+		check_of(f, frame->code) != check ||
+		mw_py_code__read(&code->code, &f->python.layout, frame->code, read_target, f) ||
+		check_of(f, frame->code) != check;
 	if (code->gone)
 		mw_py_code__free(&code->code);
 	return code;
@@ -186,7 +187,8 @@ static void put_python(struct mw_frames *f, const struct mw_py_frame *frame, str
 /* Where native frames belong to: the interpreter's own, whose Python frames stand for them. */
 enum owner { OTHERS, EVALUATOR, INTERPRETERS };
 
-static enum owner owner_of(const struct mw_frames *f, uint64_t addr, const struct mw_symbol_place *place)
+static enum owner owner_of(const struct mw_frames *f, uint64_t addr,
+			   const struct mw_symbol_place *place)
 {
 	if (!f->has_python)
 		return OTHERS;
@@ -213,7 +215,9 @@ bool mw_frames__is_direct(struct mw_frames *f, const struct mw_stack *stack)
 	return !is_libc(place.module) && !(place.function && strstr(place.function, "malloc"));
 }
 
-/* How many of STACK's Python frames are the thread's own; beyond are those of tasks that await its. */
+/*
+ * How many of STACK's Python frames are the thread's own; beyond are those of tasks that await its.
+ */
 static uint32_t count_own(const struct mw_stack *stack)
 {
 	uint32_t n = 0;
@@ -231,8 +235,8 @@ static size_t put_awaiters(struct mw_frames *f, const struct mw_stack *stack, ui
 
 	for (uint32_t i = from; i < stack->python_count; i++) {
 		if (stack->python[i].check & MW_PY_AWAITER && tasks++ < MW_PY_TASKS)
-			out[n++] = (struct mw_frame){.kind = MW_FRAME_NOTE, .function = "awaited by",
-						     .file = ""};
+			out[n++] = (struct mw_frame){
+				.kind = MW_FRAME_NOTE, .function = "awaited by", .file = ""};
 		put_python(f, &stack->python[i], &out[n++], flags);
 	}
 	return n;
@@ -288,7 +292,7 @@ size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct
 		put_python(f, &stack->python[py++], &out[n++], flags);
 	n += put_awaiters(f, stack, own, out + n, flags);
 	if (!n)
-		out[n++] = (struct mw_frame){.kind = MW_FRAME_NOTE, .function = "no frame could be read",
-					     .file = ""};
+		out[n++] = (struct mw_frame){
+			.kind = MW_FRAME_NOTE, .function = "no frame could be read", .file = ""};
 	return n;
 }

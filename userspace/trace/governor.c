@@ -49,8 +49,8 @@ static struct sums sum(const struct mw_rates *r, size_t without)
 
 /*
  * With T seconds an allocation without probes and c seconds that a light window adds to each, a
- * light one sees T + c and a whole one T + k c, k being the ratio of the two costs. Where the target
- * waits for something else both see T, and c comes out as 0.
+ * light one sees T + c and a whole one T + k c, k being the ratio of the two costs. Where the
+ * target waits for something else both see T, and c comes out as 0.
  */
 static double undisturbed(const struct sums *s)
 {
@@ -70,8 +70,8 @@ static double undisturbed(const struct sums *s)
 		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
 	per = (k / light - 1 / whole) / (k - 1);
 	/*
-	 * Noise must not make it absurd: a hit takes no more than it costs, and what the target's caches and
-	 * predictors lose by it; and at least a tenth of the time is the target's own.
+	 * Noise must not make it absurd: a hit takes no more than it costs, and what the target's
+	 * caches and predictors lose by it; and at least a tenth of the time is the target's own.
 	 */
 	least = 1 / light - COST_MAX * s->cost[0] / s->allocs[0];
 	if (least < 0.1 / light)
@@ -101,7 +101,10 @@ double mw_rates__undisturbed(const struct mw_rates *r, double *error)
 		squares += one * one;
 	}
 	*error = sqrt(squares * (double)(n - 1) / (double)n) / rate;
-	/* What a hit costs is known that well only, and the more was corrected by it the more it matters. */
+	/*
+	 * What a hit costs is known that well only, and the more was corrected by it the more it
+	 * matters.
+	 */
 	if (all.seconds[0] > 0 && all.allocs[0] / all.seconds[0] < rate)
 		*error = hypot(*error, COST_ERROR * (1 - all.allocs[0] / all.seconds[0] / rate));
 	return rate;
@@ -129,7 +132,10 @@ void mw_governor__begin(struct mw_governor *g, double budget, double now)
 
 enum mw_window_kind mw_governor__kind(const struct mw_governor *g)
 {
-	/* A whole one early, then one in three: they are dear, and the rate hangs on the light ones. */
+	/*
+	 * A whole one early, then one in three: they are dear, and the rate hangs on the light
+	 * ones.
+	 */
 	return g->windows % 3 == 1 ? MW_WINDOW_WHOLE : MW_WINDOW_LIGHT;
 }
 
@@ -140,7 +146,9 @@ void mw_governor__closed(struct mw_governor *g, double now, double open, double 
 	g->windows++;
 	g->lost += loss;
 	g->opened += open;
-	/* When the time that has passed by then pays for what was lost, and for one more like it. */
+	/*
+	 * When the time that has passed by then pays for what was lost, and for one more like it.
+	 */
 	due = g->began - CREDIT + (g->lost + loss) / (PLANNED * g->budget);
 	/* The first two come at once, so that there is something to show. */
 	if (g->windows < 2)

@@ -4,9 +4,9 @@
  * windows only, and what they see is scaled to the whole time. Pure logic: no clock, no kernel.
  *
  * Probes slow the target, so a count over a window's time is not the target's rate. Windows are
- * therefore of two kinds, light (entry probes) and whole (with returns and frees), whose costs have a
- * known ratio: from the two rates follows the one without any probe. What the target does between two
- * hits is what matters, so this holds for targets that wait as well as for those that compute.
+ * therefore of two kinds, light (entry probes) and whole (with returns and frees), whose costs have
+ * a known ratio: from the two rates follows the one without any probe. What the target does between
+ * two hits is what matters, so this holds for targets that wait as well as for those that compute.
  */
 #ifndef MW_TRACE_GOVERNOR_H
 #define MW_TRACE_GOVERNOR_H
@@ -21,9 +21,9 @@ enum { MW_WINDOWS_KEPT = 24 };
 /* One window of one target. */
 struct mw_window {
 	enum mw_window_kind kind;
-	double seconds;	 /* during which was counted */
-	double allocs;	 /* counted */
-	double cost;	 /* seconds that its hits cost, as calibrated */
+	double seconds; /* during which was counted */
+	double allocs;	/* counted */
+	double cost;	/* seconds that its hits cost, as calibrated */
 };
 
 struct mw_rates {
@@ -39,13 +39,16 @@ void mw_rates__add(struct mw_rates *rates, const struct mw_window *window);
  */
 double mw_rates__undisturbed(const struct mw_rates *rates, double *error);
 
-/* What a window of KIND takes of the target's throughput while it is open, as far as that shows: 0 to 1. */
+/*
+ * What a window of KIND takes of the target's throughput while it is open, as far as that shows: 0
+ * to 1.
+ */
 double mw_rates__loss(const struct mw_rates *rates, enum mw_window_kind kind);
 
 struct mw_governor {
-	double budget;	       /* share of the target's time, 0 to 1 */
-	double lost, opened;   /* seconds: lost to probes, probes were in */
-	double began, next;    /* when the watch began, when the next window is due */
+	double budget;	     /* share of the target's time, 0 to 1 */
+	double lost, opened; /* seconds: lost to probes, probes were in */
+	double began, next;  /* when the watch began, when the next window is due */
 	size_t windows;
 };
 
@@ -55,8 +58,8 @@ void mw_governor__begin(struct mw_governor *governor, double budget, double now)
 enum mw_window_kind mw_governor__kind(const struct mw_governor *governor);
 
 /*
- * A window is over, NOW: probes were in for OPEN seconds in all (putting them in and taking them out
- * included), of which LOSS was lost. Sets when the next is due.
+ * A window is over, NOW: probes were in for OPEN seconds in all (putting them in and taking them
+ * out included), of which LOSS was lost. Sets when the next is due.
  */
 void mw_governor__closed(struct mw_governor *governor, double now, double open, double loss);
 

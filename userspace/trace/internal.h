@@ -49,12 +49,12 @@ struct process {
 struct window_slot {
 	struct mw_rates rates;
 	struct mw_counts before, reviewed;
-	double rate, error;	    /* allocations a second without probes */
+	double rate, error;	      /* allocations a second without probes */
 	double seen[MW_WINDOW_KINDS]; /* allocations behind `weight` */
 	double weight[MW_WINDOW_KINDS][sizeof(struct mw_counts) / 8];
 	double estimate[sizeof(struct mw_counts) / 8]; /* since the watch began */
 	bool known;
-	double whole_at; /* seconds: up to where whole windows have counted */
+	double whole_at;		 /* seconds: up to where whole windows have counted */
 	uint64_t kept_count, kept_bytes; /* blocks of windows that are not known to be freed */
 };
 
@@ -86,12 +86,12 @@ struct mw_tracer {
 	struct window_slot *slots; /* MW_SLOTS of them */
 	struct mw_follow *follow;  /* NULL: no sites */
 	uint64_t idle_before;
-	int stats_fd;		 /* while it is open the kernel times the programs */
-	double ran_before, ran;	 /* seconds that the programs ran, and within the window */
+	int stats_fd;		/* while it is open the kernel times the programs */
+	double ran_before, ran; /* seconds that the programs ran, and within the window */
 	double put_in_at, opened_at, closed_at, due_at, integrated_at, integrated_lost;
 	double busy, busy_at, busy_cpu;	 /* CPUs that the targets keep busy */
 	double reviewed_at, always_cost; /* with probes in for good */
-	struct probed shared; /* with --follow: in the files, for all processes */
+	struct probed shared;		 /* with --follow: in the files, for all processes */
 	struct target targets[MW_SLOTS];
 	size_t target_count;
 	struct process *processes;
@@ -100,13 +100,11 @@ struct mw_tracer {
 	struct dead_space {
 		uint32_t space, slot;
 		uint64_t before; /* CLOCK_MONOTONIC ns: later blocks belong to the new program */
-	} *dead;
+	} * dead;
 	size_t dead_count, dead_capacity;
 	mw_happening_fn happening;
 	void *happening_arg;
 };
-
-
 
 /* process.c: all return 0 or -errno. */
 int process_find_allocators(struct mw_tracer *tracer, struct process *process, struct mw_err *err);

@@ -55,15 +55,17 @@ int mw_privilege_check(bool uprobes, struct mw_err *err)
 		return mw_err_set(err, -ENOSYS, "no-bpf", NULL,
 				  "this kernel has no bpf system call (CONFIG_BPF_SYSCALL)");
 	if (uprobes && access("/sys/bus/event_source/devices/uprobe/type", F_OK))
-		return mw_err_set(err, -ENOSYS, "no-uprobes", NULL,
-				  "this kernel has no uprobes (CONFIG_UPROBE_EVENTS); --mode growth needs none");
+		return mw_err_set(
+			err, -ENOSYS, "no-uprobes", NULL,
+			"this kernel has no uprobes (CONFIG_UPROBE_EVENTS); --mode growth needs none");
 	return 0;
 }
 
 int mw_privilege_explain(struct mw_err *err, int code)
 {
-	return mw_err_set(err, code, "no-privilege", NULL,
-			  "the kernel refuses to load BPF programs (%s): lockdown, a security module "
-			  "or a container's seccomp filter may be in the way",
-			  strerror(-code));
+	return mw_err_set(
+		err, code, "no-privilege", NULL,
+		"the kernel refuses to load BPF programs (%s): lockdown, a security module "
+		"or a container's seccomp filter may be in the way",
+		strerror(-code));
 }

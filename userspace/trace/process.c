@@ -104,8 +104,8 @@ static void add_code_ranges(struct mw_proc *proc, const struct mw_allocator *all
 			continue;
 		if (alloc->kind == MW_ALLOC_GLIBC && fn->func != MW_FUNC_REALLOCARRAY) {
 			whole.start = fn->addr < whole.start ? fn->addr : whole.start;
-			whole.end = fn->addr + fn->size > whole.end ? fn->addr + fn->size :
-								      whole.end;
+			whole.end =
+				fn->addr + fn->size > whole.end ? fn->addr + fn->size : whole.end;
 		} else if (fn->func < MW_FUNC_FREE) {
 			proc->ranges[proc->ranges_count++] =
 				(struct mw_range){fn->addr, fn->addr + fn->size};
@@ -230,8 +230,7 @@ static void describe_allocator(const struct mw_tracer *tracer, const struct mw_a
 		if (fn->probed)
 			mw_detail("  %-18s +%-3u %-28s %s, about %" PRIu64 " ns a call%s%s",
 				  fn->name, fn->entry.offset, fn->entry.insn,
-				  mw_site_class_name(fn->entry.class),
-				  call_ns(tracer, fn),
+				  mw_site_class_name(fn->entry.class), call_ns(tracer, fn),
 				  fn->reason && fn->reason[0] ? "; " : "",
 				  fn->reason ? fn->reason : "");
 		else

@@ -13,8 +13,8 @@ struct bpf_program;
 struct mw_sdt;
 
 /*
- * Run PROG at those that PID has; with EVERYONE in all processes that use the same files. NULL: it has none,
- * or they can't be had (said by mw_detail()).
+ * Run PROG at those that PID has; with EVERYONE in all processes that use the same files. NULL: it
+ * has none, or they can't be had (said by mw_detail()).
  */
 struct mw_sdt *mw_sdt__attach(struct bpf_program *prog, pid_t pid, bool everyone);
 void mw_sdt__detach(struct mw_sdt *sdt);

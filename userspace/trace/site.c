@@ -254,15 +254,13 @@ static bool track_stack(const struct decoded *d, int64_t *shift)
 		return true;
 	case ZYDIS_MNEMONIC_POP:
 		*shift -= d->insn.operand_width / 8;
-		return a->type != ZYDIS_OPERAND_TYPE_REGISTER ||
-		       a->reg.value != ZYDIS_REGISTER_RSP;
+		return a->type != ZYDIS_OPERAND_TYPE_REGISTER || a->reg.value != ZYDIS_REGISTER_RSP;
 	case ZYDIS_MNEMONIC_SUB:
 	case ZYDIS_MNEMONIC_ADD:
 		if (a->type != ZYDIS_OPERAND_TYPE_REGISTER || a->reg.value != ZYDIS_REGISTER_RSP ||
 		    b->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
 			return false;
-		*shift += d->insn.mnemonic == ZYDIS_MNEMONIC_SUB ? b->imm.value.s :
-								   -b->imm.value.s;
+		*shift += d->insn.mnemonic == ZYDIS_MNEMONIC_SUB ? b->imm.value.s : -b->imm.value.s;
 		return true;
 	case ZYDIS_MNEMONIC_LEA:
 		if (a->reg.value != ZYDIS_REGISTER_RSP || b->mem.base != ZYDIS_REGISTER_RSP ||
@@ -345,8 +343,8 @@ void mw_site_choose(const struct mw_site_request *request, struct mw_site *site)
 		return;
 	}
 	fill(site, request, &d, 0, 0, classify(&d, request->code));
-	site->reason = site->class == MW_SITE_UNPROBEABLE ? "the kernel refuses this instruction" :
-							    "";
+	site->reason =
+		site->class == MW_SITE_UNPROBEABLE ? "the kernel refuses this instruction" : "";
 	collect_jumps(request, &jumps);
 	if (jumps.lowest_target == 0) {
 		site->entry_in_loop = true;

@@ -33,11 +33,11 @@ enum mw_site_class {
 };
 
 struct mw_site_request {
-	const uint8_t *code; /* from the entry on */
-	size_t size;	     /* bytes of it */
-	bool size_known;     /* it is the whole function; false: the end is not known */
-	uint64_t address;    /* of the entry */
-	uint32_t registers;  /* that must still hold their arguments */
+	const uint8_t *code;   /* from the entry on */
+	size_t size;	       /* bytes of it */
+	bool size_known;       /* it is the whole function; false: the end is not known */
+	uint64_t address;      /* of the entry */
+	uint32_t registers;    /* that must still hold their arguments */
 	bool need_entry_stack; /* a return probe will hang here */
 };
 
@@ -45,9 +45,9 @@ struct mw_site {
 	uint32_t offset;      /* bytes from the entry */
 	uint32_t stack_shift; /* bytes to add to rsp to get rsp at the entry */
 	enum mw_site_class class;
-	bool entry_in_loop;   /* the function jumps to its entry: a call may count more than once */
-	char insn[40];	      /* the instruction there, in Intel's notation */
-	const char *reason;   /* why no cheaper place was taken; "" when there is none to want */
+	bool entry_in_loop; /* the function jumps to its entry: a call may count more than once */
+	char insn[40];	    /* the instruction there, in Intel's notation */
+	const char *reason; /* why no cheaper place was taken; "" when there is none to want */
 };
 
 /* Always fills SITE; its class says whether it can be used. */

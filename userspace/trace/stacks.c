@@ -19,7 +19,7 @@
 
 enum {
 	BATCH = 4096,
-	SCAN_SHARE = 200,  /* of the time at most one part in so many goes into looking */
+	SCAN_SHARE = 200, /* of the time at most one part in so many goes into looking */
 };
 
 /* A stack as the kernel numbers it, and the site that it is one of. */
@@ -215,7 +215,8 @@ int mw_stacks__prepare(struct mw_stacks *s, pid_t pid, bool changed)
 	ret = mw_unwinding__add(s->unwinding, pid, &p->maps_first, &p->maps_count);
 	if (ret == -ENOSPC)
 		mw_warn("PID %d: no more room for executable mappings: its native frames are found "
-			"by frame pointers only", pid);
+			"by frame pointers only",
+			pid);
 	return publish(s, p);
 }
 
@@ -256,9 +257,10 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 	struct raw *raw;
 	size_t count;
 
-	if (len < offsetof(struct mw_stack, python) ||
-	    stack->native_count > MW_NATIVE_FRAMES || stack->python_count > MW_PY_FRAMES ||
-	    len < offsetof(struct mw_stack, python) + stack->python_count * sizeof(stack->python[0]))
+	if (len < offsetof(struct mw_stack, python) || stack->native_count > MW_NATIVE_FRAMES ||
+	    stack->python_count > MW_PY_FRAMES ||
+	    len < offsetof(struct mw_stack, python) +
+			    stack->python_count * sizeof(stack->python[0]))
 		return 0;
 	raw = mw_u64map__find(&s->raws, stack->id);
 	if (raw)
@@ -308,7 +310,8 @@ static void add_followed(const struct mw_stacks *s, struct mw_site_stats *site,
 	t->temporaries += seen->temporaries;
 }
 
-static void add_blocks(const struct mw_stacks *s, const struct raw *raw, const struct mw_site_counts *now)
+static void add_blocks(const struct mw_stacks *s, const struct raw *raw,
+		       const struct mw_site_counts *now)
 {
 	const struct mw_site_counts *base = &raw->base;
 	struct mw_site_totals *t = &raw->site->totals;
@@ -321,8 +324,8 @@ static void add_blocks(const struct mw_stacks *s, const struct raw *raw, const s
 	t->allocs += (double)(now->allocs - base->allocs) / unit;
 	t->alloc_bytes += (double)(now->alloc_bytes - base->alloc_bytes);
 	t->frees += (double)(now->frees - base->frees) / unit + weight * (double)raw->purged_count;
-	t->freed_bytes += (double)(now->freed_bytes - base->freed_bytes) +
-			  weight * (double)raw->purged_bytes;
+	t->freed_bytes +=
+		(double)(now->freed_bytes - base->freed_bytes) + weight * (double)raw->purged_bytes;
 	t->live_variance += kib2 * ((double)(now->alloc_variance - base->alloc_variance) -
 				    (double)(now->freed_variance - base->freed_variance)) -
 			    raw->purged_variance;
@@ -429,8 +432,8 @@ static void on_block(struct mw_stacks *s, uint64_t key, const void *value, void 
 	const struct mw_alloc_record *block = value;
 
 	(void)key;
-	add_survivor(block->site, block->time, block->size, mw_sample_weight(block->size, s->period),
-		     arg);
+	add_survivor(block->site, block->time, block->size,
+		     mw_sample_weight(block->size, s->period), arg);
 }
 
 /* How much SITE had allocated up to BEFORE, by its history. */
@@ -446,8 +449,9 @@ static void set_born(struct mw_site_stats *site, struct mw_site_cohort *cohort)
 			last = *p;
 			continue;
 		}
-		part = p->elapsed > last.elapsed ?
-			       (cohort->before - last.elapsed) / (p->elapsed - last.elapsed) : 1;
+		part = p->elapsed > last.elapsed
+			       ? (cohort->before - last.elapsed) / (p->elapsed - last.elapsed)
+			       : 1;
 		cohort->born = last.allocs + part * (p->allocs - last.allocs);
 		cohort->born_bytes = last.alloc_bytes + part * (p->alloc_bytes - last.alloc_bytes);
 		return;
@@ -462,8 +466,8 @@ static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
 }
 
 /*
- * Which blocks are still there, by when they were born. Cohorts end at a moment that the history has,
- * so that what was born up to then is known and not guessed.
+ * Which blocks are still there, by when they were born. Cohorts end at a moment that the history
+ * has, so that what was born up to then is known and not guessed.
  */
 static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t started_ns,
 			       const struct mw_follow *follow)
@@ -493,8 +497,8 @@ static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t sta
 	if (follow)
 		mw_follow__each(follow, add_survivor, &now);
 	else
-		each_entry(s, bpf_map__fd(s->bpf->maps.outstanding),
-			   sizeof(struct mw_alloc_record), on_block, &now);
+		each_entry(s, bpf_map__fd(s->bpf->maps.outstanding), sizeof(struct mw_alloc_record),
+			   on_block, &now);
 	took = mw_monotonic() - began;
 	s->next_scan = elapsed + took * SCAN_SHARE;
 }
@@ -516,8 +520,9 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns,
 		if (!site->totals.samples)
 			continue;
 		/*
-		 * The variance is itself an estimate, low where by chance few samples were drawn: one
-		 * more is allowed for. Without it 92 of 100 truths are within two standard deviations.
+		 * The variance is itself an estimate, low where by chance few samples were drawn:
+		 * one more is allowed for. Without it 92 of 100 truths are within two standard
+		 * deviations.
 		 */
 		if (site->totals.live_variance > 0)
 			site->totals.live_variance += (double)s->period * (double)s->period;

@@ -26,9 +26,9 @@ struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool
 void mw_stacks__free(struct mw_stacks *stacks);
 
 /*
- * Prepare PID, whose entry is in the map of processes: its executable mappings and its Python. Called
- * again after an exec or when code was loaded (CHANGED: also for its Python). Says in words what it
- * found through mw_detail().
+ * Prepare PID, whose entry is in the map of processes: its executable mappings and its Python.
+ * Called again after an exec or when code was loaded (CHANGED: also for its Python). Says in words
+ * what it found through mw_detail().
  */
 int mw_stacks__prepare(struct mw_stacks *stacks, pid_t pid, bool changed);
 
@@ -44,8 +44,8 @@ void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
 
 /*
  * Read the counters into the sites, ELAPSED seconds after the watch began, and every now and then
- * look which blocks survive. FOLLOW: probes were in for windows only, and what is known of allocations is
- * there; NULL: all were looked at.
+ * look which blocks survive. FOLLOW: probes were in for windows only, and what is known of
+ * allocations is there; NULL: all were looked at.
  */
 int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns,
 		    struct mw_follow *follow);

@@ -55,7 +55,8 @@ static void configure(struct mw_tracer *tracer)
 	bpf->rodata->mw_follow = options->follow;
 	if (options->sites != MW_SITES_NONE)
 		mw_stacks__configure(bpf, options->sites,
-				     options->sites == MW_SITES_SAMPLED ? options->sample_period : 0,
+				     options->sites == MW_SITES_SAMPLED ? options->sample_period
+									: 0,
 				     FAULT_PERIOD);
 	else
 		shrink_site_maps(bpf);
@@ -64,19 +65,20 @@ static void configure(struct mw_tracer *tracer)
 	while (ring < options->ring_size)
 		ring *= 2;
 	bpf_map__set_max_entries(bpf->maps.events, (uint32_t)ring);
-	bpf_map__set_max_entries(bpf->maps.outstanding,
-				 options->mode == MW_MODE_EXACT ?
-				 (uint32_t)options->max_outstanding : 1);
+	bpf_map__set_max_entries(bpf->maps.outstanding, options->mode == MW_MODE_EXACT
+								? (uint32_t)options->max_outstanding
+								: 1);
 
 	bpf_program__set_autoload(bpf->progs.alloc_entry, uprobes);
 	bpf_program__set_autoload(bpf->progs.alloc_return, options->mode == MW_MODE_EXACT);
 	bpf_program__set_autoload(bpf->progs.proc_fork, options->follow && tracer->has_btf);
 	bpf_program__set_autoload(bpf->progs.proc_exec, tracer->has_btf);
 	bpf_program__set_autoload(bpf->progs.proc_exit, tracer->has_btf);
-	bpf_program__set_expected_attach_type(bpf->progs.alloc_entry,
-					      (enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
-	bpf_program__set_expected_attach_type(bpf->progs.alloc_return,
-					      (enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
+	bpf_program__set_expected_attach_type(
+		bpf->progs.alloc_entry, (enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
+	bpf_program__set_expected_attach_type(
+		bpf->progs.alloc_return,
+		(enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
 }
 
 /* How much the verifier had to look at: what loading takes is mostly this. */
@@ -84,14 +86,15 @@ static void tell_programs(const struct mw_tracer *tracer)
 {
 	struct bpf_program *prog;
 
-	bpf_object__for_each_program(prog, tracer->bpf->obj) {
+	bpf_object__for_each_program(prog, tracer->bpf->obj)
+	{
 		struct bpf_prog_info info = {0};
 		uint32_t len = sizeof(info);
 
 		if (bpf_program__fd(prog) >= 0 &&
 		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
-			mw_detail("BPF program %s: %u instructions verified", bpf_program__name(prog),
-				  info.verified_insns);
+			mw_detail("BPF program %s: %u instructions verified",
+				  bpf_program__name(prog), info.verified_insns);
 	}
 }
 
@@ -112,8 +115,9 @@ static int load(struct mw_tracer *tracer, struct mw_err *err)
 				  "this kernel's verifier or loader refuses the BPF programs: %s "
 				  "(-v shows its reasons)%s",
 				  strerror(-ret),
-				  tracer->options.mode != MW_MODE_GROWTH ?
-				  "; --mode growth needs less of it" : "");
+				  tracer->options.mode != MW_MODE_GROWTH
+					  ? "; --mode growth needs less of it"
+					  : "");
 	tell_programs(tracer);
 	return 0;
 }
@@ -137,7 +141,8 @@ static int attach_system(struct mw_tracer *tracer, struct mw_err *err)
 			continue;
 		*rows[i].link = bpf_program__attach(rows[i].prog);
 		if (!*rows[i].link)
-			return mw_err_set(err, -errno, "bpf", bpf_program__section_name(rows[i].prog),
+			return mw_err_set(err, -errno, "bpf",
+					  bpf_program__section_name(rows[i].prog),
 					  "can't attach to this tracepoint: %s", strerror(errno));
 	}
 	return 0;
@@ -149,17 +154,17 @@ static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 
 	if (options->sites == MW_SITES_NONE)
 		return 0;
-	tracer->stacks = mw_stacks__new(tracer->bpf, options->sites == MW_SITES_SAMPLED ?
-						     options->sample_period : 0,
-					options->mode == MW_MODE_EXACT);
-	if (!tracer->stacks ||
-	    ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks), mw_stacks__handle,
-			     tracer->stacks))
+	tracer->stacks = mw_stacks__new(
+		tracer->bpf, options->sites == MW_SITES_SAMPLED ? options->sample_period : 0,
+		options->mode == MW_MODE_EXACT);
+	if (!tracer->stacks || ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks),
+						mw_stacks__handle, tracer->stacks))
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
 	if (tracer->governed) {
-		tracer->follow = mw_follow__new(tracer->bpf, options->sites == MW_SITES_SAMPLED ?
-								     options->sample_period : 0);
+		tracer->follow = mw_follow__new(tracer->bpf, options->sites == MW_SITES_SAMPLED
+								     ? options->sample_period
+								     : 0);
 		if (!tracer->follow)
 			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 	}
@@ -191,14 +196,16 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 	}
 	if (!tracer->has_btf) {
 		if (options->follow) {
-			ret = mw_err_set(err, -ENOTSUP, "bpf", NULL,
-					 "--follow needs a kernel with BTF (/sys/kernel/btf/vmlinux)");
+			ret = mw_err_set(
+				err, -ENOTSUP, "bpf", NULL,
+				"--follow needs a kernel with BTF (/sys/kernel/btf/vmlinux)");
 			goto cleanup;
 		}
 		mw_warn("this kernel has no BTF: an exec of the target is not noticed");
 	}
 	if (options->mode != MW_MODE_GROWTH && !tracer->multi)
-		mw_detail("kernel without uprobe_multi by process (Linux 6.10): one event a probe, slow to take out");
+		mw_detail(
+			"kernel without uprobe_multi by process (Linux 6.10): one event a probe, slow to take out");
 	ret = load(tracer, err);
 	if (!ret)
 		ret = attach_system(tracer, err);
@@ -206,11 +213,11 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 		goto cleanup;
 	if (options->mode != MW_MODE_GROWTH)
 		mw_cost__measure(&tracer->cost, tracer->bpf->progs.alloc_entry,
-				 options->mode == MW_MODE_EXACT ? tracer->bpf->progs.alloc_return :
-								  NULL,
+				 options->mode == MW_MODE_EXACT ? tracer->bpf->progs.alloc_return
+								: NULL,
 				 tracer->multi, tracer->reaper);
-	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), events_handle, tracer,
-					NULL);
+	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), events_handle,
+					tracer, NULL);
 	if (!tracer->ring) {
 		ret = mw_err_set(err, -errno, "bpf", NULL, "can't read the event ring: %s",
 				 strerror(errno));
@@ -330,8 +337,9 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	process = process_find(tracer, pid);
 	if (process)
 		return mw_err_set(err, -EEXIST, "usage", where,
-				  process->child ? "is a child of another target, and followed already" :
-						   "is named twice");
+				  process->child
+					  ? "is a child of another target, and followed already"
+					  : "is named twice");
 	process = process_add(tracer, pid, slot, next_space(tracer));
 	if (!process)
 		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
@@ -511,8 +519,8 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 		sample->rss += process->stat.rss;
 		sample->min_flt += process->stat.min_flt - process->first.min_flt;
 		sample->maj_flt += process->stat.maj_flt - process->first.maj_flt;
-		sample->cpu_ns += mw_procstat__cpu_ns(&process->stat) -
-				  mw_procstat__cpu_ns(&process->first);
+		sample->cpu_ns +=
+			mw_procstat__cpu_ns(&process->stat) - mw_procstat__cpu_ns(&process->first);
 		if (process->child || !process->settings.mp_addr)
 			continue;
 		events_settings_changed(tracer, process);
@@ -575,17 +583,17 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 		return -errno;
 	clock_gettime(CLOCK_REALTIME, &now);
 	sample->time = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-	sample->elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) -
-			  tracer->started_at;
+	sample->elapsed =
+		(tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
 	for (int cpu = 0; cpu < tracer->cpus; cpu++)
 		mw_counts__add(&sample->counts, &tracer->per_cpu[cpu]);
 	sample->counts.lost[MW_LOST_LATE] = tracer->targets[slot].late;
 	sample->counts.lost[MW_LOST_RECURSION] = recursion_misses(tracer);
 	freed = mw_counts__freed(&sample->counts);
-	sample->outstanding_count = sample->counts.kept.count - freed.count -
-				    tracer->targets[slot].purged_count;
-	sample->outstanding_bytes = sample->counts.kept.bytes - freed.bytes -
-				    tracer->targets[slot].purged_bytes;
+	sample->outstanding_count =
+		sample->counts.kept.count - freed.count - tracer->targets[slot].purged_count;
+	sample->outstanding_bytes =
+		sample->counts.kept.bytes - freed.bytes - tracer->targets[slot].purged_bytes;
 	read_processes(tracer, slot, sample);
 	estimate_cost(tracer, slot, sample);
 	if (tracer->governed)
@@ -603,7 +611,8 @@ int mw_tracer__read_sites(struct mw_tracer *tracer)
 	ring_buffer__consume(tracer->ring);
 	elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
 	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9),
-			       tracer->governed && tracer->window != WINDOW_ALWAYS ? tracer->follow : NULL);
+			       tracer->governed && tracer->window != WINDOW_ALWAYS ? tracer->follow
+										   : NULL);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)
@@ -676,7 +685,8 @@ uint64_t mw_tracer__map_bytes(const struct mw_tracer *tracer)
 	struct bpf_map *map;
 	uint64_t sum = 0;
 
-	bpf_object__for_each_map(map, tracer->bpf->obj) {
+	bpf_object__for_each_map(map, tracer->bpf->obj)
+	{
 		char path[64], line[128];
 		FILE *f;
 

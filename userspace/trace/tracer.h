@@ -57,8 +57,8 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until);
 int mw_tracer__read(struct mw_tracer *tracer, unsigned int target, struct mw_sample *sample);
 
 /*
- * Read the sites' counters, of all targets, and go on with their history. 0 or -errno. It takes its time after
- * they are read: to be of the same moment, mw_tracer__read() goes just before it.
+ * Read the sites' counters, of all targets, and go on with their history. 0 or -errno. It takes its
+ * time after they are read: to be of the same moment, mw_tracer__read() goes just before it.
  */
 int mw_tracer__read_sites(struct mw_tracer *tracer);
 

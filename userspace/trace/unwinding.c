@@ -58,7 +58,9 @@ void mw_unwinding__free(struct mw_unwinding *u)
 
 static const struct file *file_of(struct mw_unwinding *u, pid_t pid, const struct mw_map *map)
 {
-	struct file new = {.inode = map->inode, .major = map->major, .minor = map->minor,
+	struct file new = {.inode = map->inode,
+			   .major = map->major,
+			   .minor = map->minor,
 			   .first_row = u->row_count};
 	struct mw_unwind_table table = {0};
 	char path[PATH_MAX];
@@ -80,7 +82,8 @@ static const struct file *file_of(struct mw_unwinding *u, pid_t pid, const struc
 	if (table.count > MW_UNWIND_ROWS - u->row_count) {
 		if (!u->told_full)
 			mw_warn("the table of unwind rows is full: native frames in %s and what is "
-				"loaded after it are found by frame pointers only", map->path);
+				"loaded after it are found by frame pointers only",
+				map->path);
 		u->told_full = true;
 	} else if (table.count) {
 		memcpy(u->rows + u->row_count, table.rows, table.count * sizeof(*table.rows));
@@ -110,7 +113,8 @@ static bool is_same(const struct mw_unwinding *u, const struct mw_unwind_map *ne
 		struct mw_unwind_map old;
 		uint32_t key = first + i;
 
-		if (bpf_map_lookup_elem(u->maps_fd, &key, &old) || memcmp(&old, &new[i], sizeof(old)))
+		if (bpf_map_lookup_elem(u->maps_fd, &key, &old) ||
+		    memcmp(&old, &new[i], sizeof(old)))
 			return false;
 	}
 	return true;
@@ -126,9 +130,10 @@ int mw_unwinding__add(struct mw_unwinding *u, pid_t pid, uint32_t *first, uint32
 	if (ret)
 		return ret;
 	new = calloc(maps.count ? maps.count : 1, sizeof(*new));
-	for (size_t i = 0; new && i < maps.count; i++) {
+	for (size_t i = 0; new &&i < maps.count; i++) {
 		const struct mw_map *map = &maps.maps[i];
-		const struct file *file = map->executable && map->inode ? file_of(u, pid, map) : NULL;
+		const struct file *file =
+			map->executable && map->inode ? file_of(u, pid, map) : NULL;
 
 		if (!file || !file->row_count)
 			continue;

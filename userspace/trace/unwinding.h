@@ -11,14 +11,16 @@
 
 struct mw_unwinding;
 
-/* ROWS and MAPS are the descriptors of the BPF maps, which stay the caller's. NULL with errno set. */
+/*
+ * ROWS and MAPS are the descriptors of the BPF maps, which stay the caller's. NULL with errno set.
+ */
 struct mw_unwinding *mw_unwinding__new(int rows, int maps);
 void mw_unwinding__free(struct mw_unwinding *unwinding);
 
 /*
- * Write what PID's executable mappings need: where its entries begin and how many they are. FIRST and
- * COUNT are as the last call for this process left them (0 and 0 at first): what is still right is not
- * written again. 0 or -errno: -ENOSPC when a table is full.
+ * Write what PID's executable mappings need: where its entries begin and how many they are. FIRST
+ * and COUNT are as the last call for this process left them (0 and 0 at first): what is still right
+ * is not written again. 0 or -errno: -ENOSPC when a table is full.
  */
 int mw_unwinding__add(struct mw_unwinding *unwinding, pid_t pid, uint32_t *first, uint32_t *count);
 

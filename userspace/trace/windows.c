@@ -53,7 +53,10 @@ static double cpu_seconds(const struct mw_tracer *tracer)
 	return sum;
 }
 
-/* Seconds that the calls from BEFORE to AFTER cost beside their programs: entries only, or with returns. */
+/*
+ * Seconds that the calls from BEFORE to AFTER cost beside their programs: entries only, or with
+ * returns.
+ */
 static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_counts *before,
 		      const struct mw_counts *after, bool whole)
 {
@@ -81,8 +84,9 @@ static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_c
 }
 
 /*
- * Seconds that the programs themselves have run since they were loaded, by the kernel's own clock: what
- * they do hangs on the target's memory and can't be calibrated. 0 where the kernel doesn't tell (5.8).
+ * Seconds that the programs themselves have run since they were loaded, by the kernel's own clock:
+ * what they do hangs on the target's memory and can't be calibrated. 0 where the kernel doesn't
+ * tell (5.8).
  */
 static double program_seconds(const struct mw_tracer *tracer)
 {
@@ -169,8 +173,9 @@ static bool takes_stacks(const struct mw_tracer *tracer, enum mw_window_kind kin
 
 static void open_window(struct mw_tracer *tracer, double now)
 {
-	enum mw_window_kind kind = tracer->options.mode == MW_MODE_EXACT ?
-					   mw_governor__kind(&tracer->governor) : MW_WINDOW_LIGHT;
+	enum mw_window_kind kind = tracer->options.mode == MW_MODE_EXACT
+					   ? mw_governor__kind(&tracer->governor)
+					   : MW_WINDOW_LIGHT;
 
 	tracer->put_in_at = now;
 	tracer->bpf->bss->mw_window_began = (uint64_t)(now * 1e9);
@@ -202,7 +207,9 @@ static void close_window(struct mw_tracer *tracer)
 	tracer->due_at = tracer->closed_at + POLL;
 }
 
-/* Counters by window kind. Older windows fade, so that what the target does now is what is shown. */
+/*
+ * Counters by window kind. Older windows fade, so that what the target does now is what is shown.
+ */
 static void update_rates(struct mw_tracer *tracer, uint32_t slot, const struct mw_counts *after)
 {
 	struct window_slot *s = &tracer->slots[slot];
@@ -237,8 +244,8 @@ static pid_t pid_of_space(void *arg, uint32_t space)
 }
 
 /*
- * What a second of this window stands for: all the time since the last one that took stacks, and what
- * the target would have done in this one had the probes not slowed it.
+ * What a second of this window stands for: all the time since the last one that took stacks, and
+ * what the target would have done in this one had the probes not slowed it.
  */
 static void follow_blocks(struct mw_tracer *tracer)
 {
@@ -248,7 +255,8 @@ static void follow_blocks(struct mw_tracer *tracer)
 		struct window_slot *s = &tracer->slots[slot];
 		double loss = mw_rates__loss(&s->rates, tracer->kind);
 
-		scales[slot] = (tracer->closed_at - s->whole_at) / seconds / (1 - fmin(loss, LOSS_MAX));
+		scales[slot] =
+			(tracer->closed_at - s->whole_at) / seconds / (1 - fmin(loss, LOSS_MAX));
 		s->whole_at = tracer->closed_at;
 	}
 	mw_follow__window(tracer->follow, seconds, scales);
@@ -267,7 +275,10 @@ static void finish_window(struct mw_tracer *tracer, double now)
 		all += (double)(mw_counts__alloc(&after).count -
 				mw_counts__alloc(&tracer->slots[slot].before).count);
 	}
-	/* Probes go in and out one by one, and then their removal takes its time: hits tell how long. */
+	/*
+	 * Probes go in and out one by one, and then their removal takes its time: hits tell how
+	 * long.
+	 */
 	if (all > 0)
 		open *= 1 + (double)(tracer->bpf->bss->mw_idle_hits - tracer->idle_before) / all;
 	else
@@ -287,11 +298,15 @@ static void finish_window(struct mw_tracer *tracer, double now)
 			window.cost += tracer->ran * window.allocs / all;
 		mw_rates__add(&s->rates, &window);
 		update_rates(tracer, slot, &after);
-		mw_detail("%s window of %.0f ms (%.0f ms with probes): %.0f allocations, %.0f a second "
-			  "without probes by all windows (+-%.1f %%); cost %.0f ns each, programs %.0f ns",
-			  whole ? "whole" : "light", 1e3 * window.seconds, 1e3 * open, window.allocs,
-			  s->rate, 100 * s->error, 1e9 * window.cost / (window.allocs + 1), 1e9 * tracer->ran / (window.allocs + 1));
-		/* Whichever is more: what was measured, or what the hits cost by the calibration. */
+		mw_detail(
+			"%s window of %.0f ms (%.0f ms with probes): %.0f allocations, %.0f a second "
+			"without probes by all windows (+-%.1f %%); cost %.0f ns each, programs %.0f ns",
+			whole ? "whole" : "light", 1e3 * window.seconds, 1e3 * open, window.allocs,
+			s->rate, 100 * s->error, 1e9 * window.cost / (window.allocs + 1),
+			1e9 * tracer->ran / (window.allocs + 1));
+		/*
+		 * Whichever is more: what was measured, or what the hits cost by the calibration.
+		 */
 		share = mw_rates__loss(&s->rates, tracer->kind);
 		calibrated = window.cost / window.seconds / busy;
 		calibrated = calibrated < 0.95 ? calibrated : 0.95;
@@ -309,7 +324,10 @@ static void finish_window(struct mw_tracer *tracer, double now)
 	tracer->due_at = tracer->governor.next;
 }
 
-/* Seconds that an allocation, its return and free, costs by the whole windows, programs included. 0: none was seen. */
+/*
+ * Seconds that an allocation, its return and free, costs by the whole windows, programs included.
+ * 0: none was seen.
+ */
 static double whole_cost(const struct window_slot *s)
 {
 	double allocs = 0, seconds = 0;
@@ -374,8 +392,9 @@ static void stay_in(struct mw_tracer *tracer, double now)
 	tracer->window = WINDOW_ALWAYS;
 	tracer->reviewed_at = now;
 	tracer->opened_at = now;
-	mw_detail("all probes stay in: they cost about %.2f %% of the target's time, of %.2f %% allowed",
-		  100 * predicted_cost(tracer), 100 * tracer->options.max_overhead);
+	mw_detail(
+		"all probes stay in: they cost about %.2f %% of the target's time, of %.2f %% allowed",
+		100 * predicted_cost(tracer), 100 * tracer->options.max_overhead);
 }
 
 /* Is it still within the budget? */
@@ -466,7 +485,10 @@ double windows_step(struct mw_tracer *tracer, double until)
 /* Rate of the counter at WORD by the windows so far. */
 static double rate_of(const struct window_slot *s, size_t word)
 {
-	/* Placement, frees and lifetimes are seen by whole windows only; what was asked for by both. */
+	/*
+	 * Placement, frees and lifetimes are seen by whole windows only; what was asked for by
+	 * both.
+	 */
 	double weight = s->weight[MW_WINDOW_WHOLE][word], seen = s->seen[MW_WINDOW_WHOLE];
 
 	return seen > 0 ? s->rate * weight / seen : 0;
@@ -482,7 +504,7 @@ static void add_allocs(struct window_slot *s, double seconds)
 
 	if (seen <= 0)
 		return;
-	for (size_t class = 0; class < MW_CLASSES; class++) {
+	for (size_t class = 0; class < MW_CLASSES; class ++) {
 		for (size_t part = 0; part < 2; part++) {
 			double all = 0, whole = 0;
 			size_t at[MW_PLACES];
@@ -494,8 +516,10 @@ static void add_allocs(struct window_slot *s, double seconds)
 				       s->weight[MW_WINDOW_LIGHT][at[place]];
 			}
 			for (size_t place = 0; all > 0 && place < MW_PLACES; place++) {
-				double share = whole > 0 ? s->weight[MW_WINDOW_WHOLE][at[place]] / whole :
-					       place == MW_PLACE_OTHER ? 1 : 0;
+				double share =
+					whole > 0 ? s->weight[MW_WINDOW_WHOLE][at[place]] / whole
+					: place == MW_PLACE_OTHER ? 1
+								  : 0;
 
 				s->estimate[at[place]] += seconds * s->rate * all / seen * share;
 			}
@@ -506,7 +530,8 @@ static void add_allocs(struct window_slot *s, double seconds)
 /* Carry the estimates on to now, by the rates of the last windows. */
 void windows_integrate(struct mw_tracer *tracer)
 {
-	double now = mw_monotonic(), seconds, lost = tracer->governor.lost - tracer->integrated_lost;
+	double now = mw_monotonic(), seconds,
+	       lost = tracer->governor.lost - tracer->integrated_lost;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		struct window_slot *s = &tracer->slots[slot];
@@ -522,7 +547,9 @@ void windows_integrate(struct mw_tracer *tracer)
 			s->before = after;
 			continue;
 		}
-		/* Before the first window nothing is known: its rates are taken for that time, too. */
+		/*
+		 * Before the first window nothing is known: its rates are taken for that time, too.
+		 */
 		if (s->rate <= 0)
 			continue;
 		/* What windows took from the target in throughput it did not do. */
@@ -548,8 +575,8 @@ void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample 
 	sample->budget = tracer->options.max_overhead;
 	sample->always = tracer->window == WINDOW_ALWAYS;
 	sample->duty = sample->always ? 1 : mw_governor__duty(&tracer->governor, now);
-	sample->cost = sample->always ? tracer->always_cost :
-					mw_governor__cost(&tracer->governor, now);
+	sample->cost =
+		sample->always ? tracer->always_cost : mw_governor__cost(&tracer->governor, now);
 	sample->windows = tracer->governor.windows;
 	sample->error = s->error;
 	sample->outstanding_count -= sample->always ? s->kept_count : sample->outstanding_count;
@@ -558,7 +585,7 @@ void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample 
 	for (size_t i = 0; i < PROBE_WORDS; i++)
 		words[i] = (uint64_t)s->estimate[i];
 	/* How many allocations stand behind each class's estimate, for its error. */
-	for (size_t class = 0; class < MW_CLASSES; class++) {
+	for (size_t class = 0; class < MW_CLASSES; class ++) {
 		double seen = 0;
 
 		for (size_t place = 0; place < MW_PLACES; place++)

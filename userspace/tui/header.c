@@ -20,9 +20,9 @@ static double trend_of(const struct mw_tui_target *t, double seconds)
 	while (i && last->elapsed - t->points[i - 1].elapsed <= seconds)
 		i--;
 	first = &t->points[i];
-	return last->elapsed > first->elapsed ?
-		       (last->rss - first->rss) / (last->elapsed - first->elapsed) :
-		       0;
+	return last->elapsed > first->elapsed
+		       ? (last->rss - first->rss) / (last->elapsed - first->elapsed)
+		       : 0;
 }
 
 static void format_uptime(char *buf, size_t size, double seconds)
@@ -30,8 +30,8 @@ static void format_uptime(char *buf, size_t size, double seconds)
 	unsigned long s = seconds > 0 ? (unsigned long)seconds : 0;
 
 	if (s >= 86400)
-		snprintf(buf, size, "%lud %02lu:%02lu:%02lu", s / 86400, s / 3600 % 24,
-			 s / 60 % 60, s % 60);
+		snprintf(buf, size, "%lud %02lu:%02lu:%02lu", s / 86400, s / 3600 % 24, s / 60 % 60,
+			 s % 60);
 	else
 		snprintf(buf, size, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
 }
@@ -91,9 +91,9 @@ static void draw_rates(struct mw_tui *tui, const struct mw_canvas *c)
 
 	x = 1 + mw_draw(c, 1, 1, 24, MW_INK_BOLD, "RSS %s", mw_format_size(rss, t->now.rss));
 	x += 1 + mw_draw(c, 1, x + 1, 18, trend > 1024 ? MW_INK_WARN : MW_INK_PLAIN, "%s%s/s",
-			 trend > 1024	 ? c->theme->glyphs->arrow_up :
-			 trend < -1024 ? c->theme->glyphs->arrow_down :
-					   "",
+			 trend > 1024	 ? c->theme->glyphs->arrow_up
+			 : trend < -1024 ? c->theme->glyphs->arrow_down
+					 : "",
 			 mw_format_signed_size(change, (int64_t)trend));
 	if (x < 30)
 		x = 30;
@@ -101,9 +101,9 @@ static void draw_rates(struct mw_tui *tui, const struct mw_canvas *c)
 			 "faults %s/s minor, %s/s major   allocations %s/s",
 			 mw_format_count(minor, (uint64_t)(p ? p->minor : 0)),
 			 mw_format_count(major, (uint64_t)(p ? p->major : 0)),
-			 tui->state->mode == MW_MODE_GROWTH ?
-				 "-" :
-				 mw_format_count(allocs, (uint64_t)(p ? p->allocs : 0)));
+			 tui->state->mode == MW_MODE_GROWTH
+				 ? "-"
+				 : mw_format_count(allocs, (uint64_t)(p ? p->allocs : 0)));
 	draw_spark(c, 1, x + 2, c->cols - x - 3, t);
 }
 
@@ -128,18 +128,19 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 			     100 * duty);
 	x += 2;
 	if (lost)
-		x += mw_draw(c, 2, x, 30, MW_INK_BAD, "lost %s",
-			     mw_format_count(a, lost));
+		x += mw_draw(c, 2, x, 30, MW_INK_BAD, "lost %s", mw_format_count(a, lost));
 	else
 		x += mw_draw(c, 2, x, 30, MW_INK_PLAIN, "lost 0");
 	if (mw_tui_is_estimate(&t->now))
-		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "estimated from %zu windows, %s%.1f %%",
-			     t->now.windows, c->theme->utf8 ? "±" : "+-",
-			     fmin(100, 196 * t->now.error)) + 2;
+		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN,
+			     "estimated from %zu windows, %s%.1f %%", t->now.windows,
+			     c->theme->utf8 ? "±" : "+-", fmin(100, 196 * t->now.error)) +
+		     2;
 	else if (state->mode == MW_MODE_EXACT)
 		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "outstanding %s blocks, %s",
 			     mw_format_count(a, t->now.outstanding_count),
-			     mw_format_size(b, t->now.outstanding_bytes)) + 2;
+			     mw_format_size(b, t->now.outstanding_bytes)) +
+		     2;
 	if (t->now.processes > 1)
 		mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "%zu processes", t->now.processes);
 }
@@ -159,12 +160,13 @@ static void draw_tabs(struct mw_tui *tui, const struct mw_canvas *c)
 		tui->tab_x[i] = x;
 		x += mw_draw(c, 3, x, c->cols,
 			     i == (int)tui->view && !tui->help ? MW_INK_TAB : MW_INK_DIM, " %d %s ",
-			     i + 1, mw_views[i]->name) + 1;
+			     i + 1, mw_views[i]->name) +
+		     1;
 	}
 	tui->tab_x[MW_VIEWS] = x;
 	if (t->now.ended)
-		mw_draw_right(c, 3, x + 1, c->cols - x - 2, MW_INK_BAD,
-			      " ended after %.1f s ", t->ended_at);
+		mw_draw_right(c, 3, x + 1, c->cols - x - 2, MW_INK_BAD, " ended after %.1f s ",
+			      t->ended_at);
 	else
 		mw_draw_right(c, 3, x + 1, c->cols - x - 2, MW_INK_DIM, "%s",
 			      mw_tui_window_words(tui));

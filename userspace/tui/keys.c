@@ -17,7 +17,9 @@ struct binding {
 
 static struct mw_cursor *cursor_of(struct mw_tui *tui)
 {
-	return tui->help ? &tui->help_cursor : tui->list ? &tui->list_cursor : &tui->cursor[tui->view];
+	return tui->help   ? &tui->help_cursor
+	       : tui->list ? &tui->list_cursor
+			   : &tui->cursor[tui->view];
 }
 
 static unsigned int act_move(struct mw_tui *tui, int by)
@@ -118,9 +120,9 @@ static unsigned int act_pause(struct mw_tui *tui, int arg)
 {
 	(void)arg;
 	tui->state->paused = !tui->state->paused;
-	mw_tui__say(tui, tui->state->paused ?
-			    "paused: the picture stays, counting goes on; p goes on" :
-			    "goes on");
+	mw_tui__say(tui, tui->state->paused
+				 ? "paused: the picture stays, counting goes on; p goes on"
+				 : "goes on");
 	return MW_TUI_REDRAW;
 }
 
@@ -255,7 +257,10 @@ static unsigned int act_mouse(struct mw_tui *tui, int arg)
 
 		if (line >= c->lines || tui->help)
 			return 0;
-		/* What comes at once is one double click, else the second click is on the selection. */
+		/*
+		 * What comes at once is one double click, else the second click is on the
+		 * selection.
+		 */
 		if (line == c->selected || event.bstate & BUTTON1_DOUBLE_CLICKED) {
 			c->selected = line;
 			return act_enter(tui, 0);
@@ -266,7 +271,7 @@ static unsigned int act_mouse(struct mw_tui *tui, int arg)
 	return 0;
 }
 
-#define CTRL(c) ((c) & 0x1f)
+#define CTRL(c) ((c)&0x1f)
 
 static const struct binding bindings[] = {
 	{{KEY_UP, 'k'}, act_move, -1, "Up Down, k j", "move, scroll"},
@@ -275,10 +280,22 @@ static const struct binding bindings[] = {
 	{{KEY_NPAGE, CTRL('f')}, act_page, 1, NULL, NULL},
 	{{KEY_HOME, 'g'}, act_end, -1, "Home End, g G", "first, last line"},
 	{{KEY_END, 'G'}, act_end, 1, NULL, NULL},
-	{{KEY_RIGHT, 'l'}, act_enter, 1, "Right Left, l h", "open, close: a stack, a part of the tree"},
+	{{KEY_RIGHT, 'l'},
+	 act_enter,
+	 1,
+	 "Right Left, l h",
+	 "open, close: a stack, a part of the tree"},
 	{{KEY_LEFT, 'h'}, toggle, -1, NULL, NULL},
-	{{'\r', KEY_ENTER, ' '}, act_enter, 0, "Enter Space", "open or close; in the list: show the target"},
-	{{27, KEY_BACKSPACE, 127, 8}, act_back, 0, "Esc Backspace", "back: out of help, filter, target"},
+	{{'\r', KEY_ENTER, ' '},
+	 act_enter,
+	 0,
+	 "Enter Space",
+	 "open or close; in the list: show the target"},
+	{{27, KEY_BACKSPACE, 127, 8},
+	 act_back,
+	 0,
+	 "Esc Backspace",
+	 "back: out of help, filter, target"},
 	{{'\t'}, act_next_view, 1, "Tab, Shift-Tab", "next, previous view"},
 	{{KEY_BTAB}, act_next_view, -1, NULL, NULL},
 	{{'1'}, act_view, MW_VIEW_SIZES, "1", "Sizes: requests by size"},
@@ -302,7 +319,11 @@ static const struct binding bindings[] = {
 	{{CTRL('l')}, act_repaint, 0, "Ctrl-L", "paint the screen anew"},
 	{{'?', KEY_F(1)}, act_help, 0, "?", "this help"},
 	{{'q', KEY_F(10)}, act_quit, 0, "q, Ctrl-C", "quit"},
-	{{KEY_MOUSE}, act_mouse, 0, "mouse", "wheel scrolls, a click selects, opens, or takes a tab"},
+	{{KEY_MOUSE},
+	 act_mouse,
+	 0,
+	 "mouse",
+	 "wheel scrolls, a click selects, opens, or takes a tab"},
 	{{KEY_RESIZE}, act_resize, 0, NULL, NULL},
 };
 

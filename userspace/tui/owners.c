@@ -192,10 +192,11 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 	const struct mw_tui_target *t = mw_tui_shown(tui);
 	const struct mw_owner_line *line = &tui->owners[i];
 	const struct mw_glyphs *glyphs = c->theme->glyphs;
-	enum mw_ink ink = i == tui->cursor[MW_VIEW_LEDGER].selected ? MW_INK_SELECTED : MW_INK_PLAIN;
-	double share = t->look.ledger.resident ?
-			       (double)line->resident / (double)t->look.ledger.resident :
-			       0;
+	enum mw_ink ink =
+		i == tui->cursor[MW_VIEW_LEDGER].selected ? MW_INK_SELECTED : MW_INK_PLAIN;
+	double share = t->look.ledger.resident
+			       ? (double)line->resident / (double)t->look.ledger.resident
+			       : 0;
 	int64_t change = (int64_t)(line->resident - line->before);
 	bool known = (tui->since_baseline ? &t->baseline_look : &t->first_look)->known;
 	char size[MW_UNIT_BUF], number[MW_UNIT_BUF], delta[MW_UNIT_BUF];
@@ -206,7 +207,9 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 		100 * share, known && change ? mw_format_signed_size(delta, change) : "",
 		mw_format_count(number, line->count));
 	mw_draw(c, y, x, 1, ink, "%s",
-		line->whole ? glyphs->leaf : line->open ? glyphs->open : glyphs->closed);
+		line->whole  ? glyphs->leaf
+		: line->open ? glyphs->open
+			     : glyphs->closed);
 	mw_draw(c, y, x + 2, end - x - 3, ink, "%s", name_of(line, tui, i));
 	if (ink == MW_INK_PLAIN)
 		mw_draw_bar(c, y, end, c->cols - end - 1, share, MW_INK_BAR);
@@ -230,11 +233,13 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_cursor__fit(cursor, tui->owner_count, list.rows);
 	for (int y = 0; y < list.rows && cursor->top + (size_t)y < tui->owner_count; y++)
 		draw_line(tui, &list, y, cursor->top + (size_t)y);
-	mw_draw(c, c->rows - 1 < (int)tui->owner_count + 1 ? c->rows - 1 : (int)tui->owner_count + 1,
-		1, c->cols, MW_INK_DIM, "%11s resident at +%.1f s, %s in swap; a look takes %.2f s%s%s",
+	mw_draw(c,
+		c->rows - 1 < (int)tui->owner_count + 1 ? c->rows - 1 : (int)tui->owner_count + 1,
+		1, c->cols, MW_INK_DIM,
+		"%11s resident at +%.1f s, %s in swap; a look takes %.2f s%s%s",
 		mw_format_size(size, ledger->resident), t->look.elapsed,
-		mw_format_size(swapped, ledger->swapped), t->look.took,
-		t->look.note[0] ? "; " : "", t->look.note);
+		mw_format_size(swapped, ledger->swapped), t->look.took, t->look.note[0] ? "; " : "",
+		t->look.note);
 }
 
 static void toggle(struct mw_tui *tui, int how)
@@ -261,8 +266,8 @@ static void toggle(struct mw_tui *tui, int how)
 		tui->toggled[i] = tui->toggled[--tui->toggled_count];
 	else if (!mw_array_reserve(&tui->toggled, &tui->toggled_capacity, i + 1,
 				   sizeof(*tui->toggled)))
-		snprintf(tui->toggled[tui->toggled_count++].text, sizeof(tui->toggled[i].text), "%s",
-			 line->path);
+		snprintf(tui->toggled[tui->toggled_count++].text, sizeof(tui->toggled[i].text),
+			 "%s", line->path);
 }
 
 static json_t *json(struct mw_tui *tui)
@@ -274,15 +279,20 @@ static json_t *json(struct mw_tui *tui)
 
 	pairs = make_pairs(tui, &count);
 	for (size_t i = 0; pairs && i < count; i++)
-		json_array_append_new(list, json_pack("{s:s,s:I,s:I,s:I}", "owner", pairs[i].owner,
-						      "resident_bytes",
-						      (json_int_t)pairs[i].resident, "before_bytes",
-						      (json_int_t)pairs[i].before, "count",
-						      (json_int_t)pairs[i].count));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:I,s:I,s:I}", "owner", pairs[i].owner,
+						"resident_bytes", (json_int_t)pairs[i].resident,
+						"before_bytes", (json_int_t)pairs[i].before,
+						"count", (json_int_t)pairs[i].count));
 	return json_pack("{s:o,s:I,s:f}", "entries", list, "resident_bytes",
 			 (json_int_t)t->look.ledger.resident, "looked_at_seconds", t->look.elapsed);
 }
 
 const struct mw_view mw_view_ledger = {
-	.name = "Ledger", .sorts = sorts, .recalc = recalc, .draw = draw, .toggle = toggle, .json = json,
+	.name = "Ledger",
+	.sorts = sorts,
+	.recalc = recalc,
+	.draw = draw,
+	.toggle = toggle,
+	.json = json,
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Sites: the places that asked for memory, each with its stack to open; leak suspects are marked. */
+/*
+ * Sites: the places that asked for memory, each with its stack to open; leak suspects are marked.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,8 +143,8 @@ static void add_line(struct mw_tui *tui, const struct mw_tui_site *site, int fra
 enum { INDENT = 4, SENTENCE_LINES = 8 };
 
 /*
- * Where the line after the first of TEXT begins, broken at a space, for WIDTH columns; LEN bytes are
- * of the first line. Sentences are ASCII but for names: bytes are columns enough.
+ * Where the line after the first of TEXT begins, broken at a space, for WIDTH columns; LEN bytes
+ * are of the first line. Sentences are ASCII but for names: bytes are columns enough.
  */
 static const char *next_line(const char *text, int width, int *len)
 {
@@ -252,7 +254,7 @@ static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, in
 			 const struct mw_tui_site *site, enum mw_ink ink)
 {
 	struct shown v = shown_of(tui, site);
-		char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
 	const char *const columns[] = {a, b, g, d, f}; /* as SORTS has them */
 	bool change = tui->since_baseline;
 	char off[16] = "";
@@ -297,7 +299,9 @@ static void draw_frame(const struct mw_canvas *c, int y, const struct mw_tui_sit
 		       enum mw_ink ink)
 {
 	const struct mw_frame *f = &site->frames[frame];
-	const char *kind = f->kind == MW_FRAME_PYTHON ? "py" : f->kind == MW_FRAME_NATIVE ? "c " : "  ";
+	const char *kind = f->kind == MW_FRAME_PYTHON	? "py"
+			   : f->kind == MW_FRAME_NATIVE ? "c "
+							: "  ";
 	char name[512];
 
 	mw_draw_fill(c, y, ink);
@@ -340,11 +344,11 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	struct mw_tui_target *t = mw_tui_shown(tui);
 	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
 	struct mw_canvas list = mw_canvas_part(c, 1, 0, c->rows - 1, c->cols);
-	const struct mw_tui_suspect *first =
-		t->sites.suspect_count ? &t->sites.suspects[0] : NULL;
+	const struct mw_tui_suspect *first = t->sites.suspect_count ? &t->sites.suspects[0] : NULL;
 
 	if (!t->has_sites) {
-		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "No stacks are taken (--sites none), so there are no sites.");
+		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN,
+			"No stacks are taken (--sites none), so there are no sites.");
 		return;
 	}
 	/* The worst suspect's sentence is told without a key. */
@@ -358,8 +362,8 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 		mw_draw(&list, 0, 3, c->cols, MW_INK_DIM, "%s",
 			tui->filter[0] ? "no site matches the filter" : "no site yet");
 	if (first)
-		mw_draw(c, c->rows - 1, 1, c->cols - 1, MW_INK_WARN, "%s %s", c->theme->glyphs->suspect,
-			first->sentence);
+		mw_draw(c, c->rows - 1, 1, c->cols - 1, MW_INK_WARN, "%s %s",
+			c->theme->glyphs->suspect, first->sentence);
 }
 
 static void toggle(struct mw_tui *tui, int how)
@@ -376,7 +380,8 @@ static void toggle(struct mw_tui *tui, int how)
 	if (i < tui->open_count && how <= 0) {
 		tui->open_sites[i] = tui->open_sites[--tui->open_count];
 		/* From within a stack that closes to the site itself. */
-		while (cursor->selected && tui->site_lines[cursor->selected].frame != MW_SITE_NO_FRAME)
+		while (cursor->selected &&
+		       tui->site_lines[cursor->selected].frame != MW_SITE_NO_FRAME)
 			cursor->selected--;
 	} else if (i == tui->open_count && how >= 0 &&
 		   !mw_array_reserve(&tui->open_sites, &tui->open_capacity, i + 1,
@@ -399,22 +404,26 @@ static json_t *json(struct mw_tui *tui)
 		json_t *frames = json_array();
 
 		for (uint32_t f = 0; f < site->frame_count; f++)
-			json_array_append_new(frames, json_string(mw_frame_format(
-							      &site->frames[f], name,
-							      sizeof(name))));
-		json_array_append_new(
-			list,
-			json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:s*}", "id",
-				  (json_int_t)site->id, "outstanding_bytes",
-				  site->outstanding, "outstanding_error", site->error,
-				  "growth_bytes", site->growth, "allocs", site->allocs,
-				  "alloc_bytes", site->bytes, "fault_bytes", site->faults, "frames",
-				  frames,
-				  "suspect", suspect ? suspect->sentence : NULL));
+			json_array_append_new(
+				frames,
+				json_string(mw_frame_format(&site->frames[f], name, sizeof(name))));
+		json_array_append_new(list,
+				      json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:s*}", "id",
+						(json_int_t)site->id, "outstanding_bytes",
+						site->outstanding, "outstanding_error", site->error,
+						"growth_bytes", site->growth, "allocs",
+						site->allocs, "alloc_bytes", site->bytes,
+						"fault_bytes", site->faults, "frames", frames,
+						"suspect", suspect ? suspect->sentence : NULL));
 	}
 	return json_pack("{s:o}", "sites", list);
 }
 
 const struct mw_view mw_view_sites = {
-	.name = "Sites", .sorts = sorts, .recalc = recalc, .draw = draw, .toggle = toggle, .json = json,
+	.name = "Sites",
+	.sorts = sorts,
+	.recalc = recalc,
+	.draw = draw,
+	.toggle = toggle,
+	.json = json,
 };

@@ -12,21 +12,21 @@ static const char *const sorts[] = {"count", "bytes", "outstanding", "rate", NUL
 
 struct row {
 	char label[48];
-	uint64_t end;		 /* the largest request that it holds */
-	struct mw_cell all;	 /* in the window */
-	struct mw_cell live;	 /* now, of those seen from birth on */
-	uint64_t recent;	 /* in the last interval */
-	double seen;		 /* of them all; fewer where counts are estimates */
+	uint64_t end;	     /* the largest request that it holds */
+	struct mw_cell all;  /* in the window */
+	struct mw_cell live; /* now, of those seen from birth on */
+	uint64_t recent;     /* in the last interval */
+	double seen;	     /* of them all; fewer where counts are estimates */
 };
 
 enum { ROWS_MAX = MW_CLASSES };
 
 static double measure(const struct row *row, unsigned int by)
 {
-	return (double)(by == BY_BYTES	       ? row->all.bytes :
-			by == BY_OUTSTANDING ? row->live.bytes :
-			by == BY_RATE	       ? row->recent :
-						 row->all.count);
+	return (double)(by == BY_BYTES	       ? row->all.bytes
+			: by == BY_OUTSTANDING ? row->live.bytes
+			: by == BY_RATE	       ? row->recent
+					       : row->all.count);
 }
 
 /* Rows from the first to the last that has anything. Returns how many. */
@@ -109,8 +109,8 @@ static void draw_row(const struct mw_tui *tui, const struct mw_canvas *c, int y,
 		mw_draw(c, y, 52, c->cols, ink, "%12s",
 			row->live.count ? mw_format_size(live, row->live.bytes) : "-");
 	if (largest > 0)
-		mw_draw_bar(c, y, x, c->cols - x - 1, measure(row, tui->sort[MW_VIEW_SIZES]) / largest,
-			    MW_INK_BAR);
+		mw_draw_bar(c, y, x, c->cols - x - 1,
+			    measure(row, tui->sort[MW_VIEW_SIZES]) / largest, MW_INK_BAR);
 }
 
 static void threshold_text(const struct mw_tui_target *t, char *buf, size_t size)
@@ -132,7 +132,8 @@ static void threshold_text(const struct mw_tui_target *t, char *buf, size_t size
 		 t->now.threshold_dynamic ? "dynamic" : "fixed");
 }
 
-static void draw_rows(struct mw_tui *tui, const struct mw_canvas *c, const struct row *rows, size_t n)
+static void draw_rows(struct mw_tui *tui, const struct mw_canvas *c, const struct row *rows,
+		      size_t n)
 {
 	const struct mw_tui_target *t = mw_tui_shown(tui);
 	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SIZES];
@@ -191,13 +192,13 @@ static json_t *json(struct mw_tui *tui)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(
-			list, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "size", rows[i].label, "calls",
-					(json_int_t)rows[i].all.count, "bytes",
-					(json_int_t)rows[i].all.bytes, "recent_calls",
-					(json_int_t)rows[i].recent, "outstanding_count",
-					(json_int_t)rows[i].live.count, "outstanding_bytes",
-					(json_int_t)rows[i].live.bytes));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "size", rows[i].label,
+						"calls", (json_int_t)rows[i].all.count, "bytes",
+						(json_int_t)rows[i].all.bytes, "recent_calls",
+						(json_int_t)rows[i].recent, "outstanding_count",
+						(json_int_t)rows[i].live.count, "outstanding_bytes",
+						(json_int_t)rows[i].live.bytes));
 	return json_pack("{s:o,s:I,s:b}", "sizes", list, "mmap_threshold",
 			 (json_int_t)t->now.mmap_threshold, "threshold_dynamic",
 			 t->now.threshold_dynamic);

@@ -43,7 +43,8 @@ static void draw_placement(struct mw_tui *tui, const struct mw_canvas *c, int y)
 	mw_tui_window(tui, &window);
 	all = mw_counts__alloc(&window.counts);
 	mw_draw_rule(c, y++, MW_INK_DIM, "where requests were placed");
-	mw_draw(c, y++, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %10s", "", "bytes", "", "requests");
+	mw_draw(c, y++, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %10s", "", "bytes", "",
+		"requests");
 	for (unsigned int p = 0; p < MW_PLACES; p++) {
 		struct mw_cell at = mw_counts__alloc_at(&window.counts, p);
 		double share = all.bytes ? (double)at.bytes / (double)all.bytes : 0;
@@ -78,17 +79,17 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, looked at +%.1f s%s%s",
 		mw_format_size(size, sum), look->elapsed, look->note[0] ? "; " : "", look->note);
 	mw_draw_stack(c, 1, 1, c->cols - 2, values, letters, MW_SPLIT_PARTS);
-	mw_draw(c, 3, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %12s  %s", "", "resident", "", "change",
-		"history");
+	mw_draw(c, 3, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %12s  %s", "", "resident", "",
+		"change", "history");
 	for (unsigned int i = 0; i < MW_SPLIT_PARTS; i++, y++) {
 		mw_draw(c, y, 1, 2, MW_INK_PART + i, "%s",
 			c->theme->color && c->theme->utf8 ? "█" : (char[2]){letters[i]});
 		mw_draw(c, y, 3, c->cols, MW_INK_PLAIN, "%-16s %11s %5.1f %% %12s",
 			mw_split_name(i), mw_format_size(size, look->parts[i]),
 			sum ? 100 * values[i] / (double)sum : 0,
-			base->known ? mw_format_signed_size(change, (int64_t)(look->parts[i] -
-									      base->parts[i])) :
-				      "");
+			base->known ? mw_format_signed_size(
+					      change, (int64_t)(look->parts[i] - base->parts[i]))
+				    : "");
 		draw_history(c, y, 53, c->cols - 54, t, i);
 	}
 	draw_placement(tui, c, y + 1);
@@ -100,9 +101,9 @@ static json_t *json(struct mw_tui *tui)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; t->look.known && i < MW_SPLIT_PARTS; i++)
-		json_array_append_new(list, json_pack("{s:s,s:I}", "part", mw_split_name(i),
-						      "resident_bytes",
-						      (json_int_t)t->look.parts[i]));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:I}", "part", mw_split_name(i),
+						"resident_bytes", (json_int_t)t->look.parts[i]));
 	return json_pack("{s:o,s:f}", "split", list, "looked_at_seconds", t->look.elapsed);
 }
 

@@ -94,9 +94,9 @@ static double rate_of(const struct mw_site_stats *site)
 		return 0;
 	last = &site->points[site->point_count - 1];
 	before = last - 1;
-	return last->elapsed > before->elapsed && last->allocs > before->allocs ?
-		       (last->allocs - before->allocs) / (last->elapsed - before->elapsed) :
-		       0;
+	return last->elapsed > before->elapsed && last->allocs > before->allocs
+		       ? (last->allocs - before->allocs) / (last->elapsed - before->elapsed)
+		       : 0;
 }
 
 int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target)

@@ -20,11 +20,11 @@
 
 /* One moment of the timeline. */
 struct mw_tui_point {
-	double elapsed;	      /* seconds since the watch began */
-	double rss;	      /* bytes */
-	double brk, mmapped;  /* bytes that the kernel gave and did not get back since then */
-	double minor, major;  /* faults a second */
-	double allocs;	      /* a second */
+	double elapsed;	     /* seconds since the watch began */
+	double rss;	     /* bytes */
+	double brk, mmapped; /* bytes that the kernel gave and did not get back since then */
+	double minor, major; /* faults a second */
+	double allocs;	     /* a second */
 };
 
 struct mw_tui_split_point {
@@ -56,7 +56,7 @@ struct mw_tui_site {
 	const struct mw_frame *frames, *leaf; /* the tracer's, which stay; LEAF may be NULL */
 	bool rates_only; /* what is outstanding is not known: frees were not seen */
 	double outstanding, error, growth, bytes, faults; /* bytes */
-	double allocs, rate;			   /* since attach; a second, lately */
+	double allocs, rate;				  /* since attach; a second, lately */
 };
 
 struct mw_tui_suspect {
@@ -75,21 +75,21 @@ struct mw_tui_sites {
 struct mw_tui_target {
 	pid_t pid;
 	char name[64];
-	double uptime;			/* seconds since the process began */
-	double ended_at;		/* seconds since the watch began, when now.ended */
-	double cost;			/* probes' share of its CPU time, percent; below 0: none */
-	struct mw_sample last, now;	/* the two latest */
-	struct mw_sample baseline;	/* what `d` compares with; zeros: the watch's begin */
+	double uptime;		    /* seconds since the process began */
+	double ended_at;	    /* seconds since the watch began, when now.ended */
+	double cost;		    /* probes' share of its CPU time, percent; below 0: none */
+	struct mw_sample last, now; /* the two latest */
+	struct mw_sample baseline;  /* what `d` compares with; zeros: the watch's begin */
 	uint64_t rss_first, rss_baseline; /* bytes */
 	struct mw_tui_look look, first_look, baseline_look;
-	char look_problem[200]; /* why there is none, clean; "" */
+	char look_problem[200];			   /* why there is none, clean; "" */
 	struct mw_tui_point points[MW_TUI_POINTS]; /* oldest first */
 	size_t point_count;
 	struct mw_tui_split_point splits[MW_TUI_SPLITS];
 	size_t split_count;
 	struct mw_happening events[MW_TUI_EVENTS]; /* oldest first */
 	size_t event_count;
-	bool has_sites;			/* false: stacks are not taken */
+	bool has_sites; /* false: stacks are not taken */
 	struct mw_tui_sites sites;
 };
 
@@ -118,8 +118,9 @@ struct mw_tui_state {
 };
 
 /* Append to the histories; the oldest go when they are full. */
-void mw_tui_target__add_point(struct mw_tui_target *target);	/* of last and now */
-void mw_tui_target__add_look(struct mw_tui_target *target, struct mw_tui_look *look); /* takes it over */
+void mw_tui_target__add_point(struct mw_tui_target *target); /* of last and now */
+void mw_tui_target__add_look(struct mw_tui_target *target,
+			     struct mw_tui_look *look); /* takes it over */
 void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_happening *what);
 void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line);
 

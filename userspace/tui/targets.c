@@ -15,7 +15,8 @@ void mw_targets__draw(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_cursor__fit(cursor, state->target_count, c->rows - 1);
 	for (size_t i = cursor->top; i < state->target_count; i++) {
 		const struct mw_tui_target *t = &state->targets[i];
-		const struct mw_tui_point *p = t->point_count ? &t->points[t->point_count - 1] : NULL;
+		const struct mw_tui_point *p =
+			t->point_count ? &t->points[t->point_count - 1] : NULL;
 		char rss[MW_UNIT_BUF], grown[MW_UNIT_BUF], rate[MW_UNIT_BUF], live[MW_UNIT_BUF];
 		int y = (int)(i - cursor->top) + 1;
 		enum mw_ink ink = i == cursor->selected ? MW_INK_SELECTED : MW_INK_PLAIN;
@@ -29,7 +30,9 @@ void mw_targets__draw(struct mw_tui *tui, const struct mw_canvas *c)
 			mw_format_size(rss, t->now.rss),
 			mw_format_signed_size(grown, (int64_t)(t->now.rss - t->rss_first)),
 			mw_format_count(rate, (uint64_t)(p ? p->allocs : 0)),
-			mw_tui_is_estimate(&t->now) ? "-" : mw_format_size(live, t->now.outstanding_bytes),
+			mw_tui_is_estimate(&t->now)
+				? "-"
+				: mw_format_size(live, t->now.outstanding_bytes),
 			t->now.ended ? "ended" : "");
 	}
 }
@@ -42,11 +45,11 @@ json_t *mw_targets__json(struct mw_tui *tui)
 		const struct mw_tui_target *t = &tui->state->targets[i];
 
 		json_array_append_new(
-			list, json_pack("{s:i,s:s,s:I,s:I,s:I,s:b}", "pid", (int)t->pid, "name",
-					t->name, "rss_bytes", (json_int_t)t->now.rss,
-					"rss_change_bytes", (json_int_t)(t->now.rss - t->rss_first),
-					"outstanding_bytes", (json_int_t)t->now.outstanding_bytes,
-					"ended", t->now.ended));
+			list,
+			json_pack("{s:i,s:s,s:I,s:I,s:I,s:b}", "pid", (int)t->pid, "name", t->name,
+				  "rss_bytes", (json_int_t)t->now.rss, "rss_change_bytes",
+				  (json_int_t)(t->now.rss - t->rss_first), "outstanding_bytes",
+				  (json_int_t)t->now.outstanding_bytes, "ended", t->now.ended));
 	}
 	return json_pack("{s:o}", "targets", list);
 }

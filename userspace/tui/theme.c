@@ -7,12 +7,30 @@
 #include "tui/theme.h"
 
 static const struct mw_glyphs unicode = {
-	.open = "▾", .closed = "▸", .leaf = " ", .suspect = "▲", .mark = "│", .arrow_up = "↑",
-	.arrow_down = "↓", .rule = "─", .ellipsis = "…", .baseline = "Δ", .separator = "│",
+	.open = "▾",
+	.closed = "▸",
+	.leaf = " ",
+	.suspect = "▲",
+	.mark = "│",
+	.arrow_up = "↑",
+	.arrow_down = "↓",
+	.rule = "─",
+	.ellipsis = "…",
+	.baseline = "Δ",
+	.separator = "│",
 };
 static const struct mw_glyphs ascii = {
-	.open = "-", .closed = "+", .leaf = " ", .suspect = "!", .mark = "|", .arrow_up = "^",
-	.arrow_down = "v", .rule = "-", .ellipsis = "...", .baseline = "d", .separator = "|",
+	.open = "-",
+	.closed = "+",
+	.leaf = " ",
+	.suspect = "!",
+	.mark = "|",
+	.arrow_up = "^",
+	.arrow_down = "v",
+	.rule = "-",
+	.ellipsis = "...",
+	.baseline = "d",
+	.separator = "|",
 };
 
 /*

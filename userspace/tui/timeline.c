@@ -53,7 +53,9 @@ static void format_value(const struct track *track, char *buf, double value)
 		mw_format_count(buf, value > 0 ? (uint64_t)(value + 0.5) : 0);
 }
 
-/* The time that the graphs cover: all that is kept, but at least 10 s, so that it begins to move. */
+/*
+ * The time that the graphs cover: all that is kept, but at least 10 s, so that it begins to move.
+ */
 static void span_of(const struct mw_tui_target *t, double *from, double *to)
 {
 	*to = t->point_count ? t->points[t->point_count - 1].elapsed : 0;
@@ -169,8 +171,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_draw_right(c, y++, c->cols - 31, 30, MW_INK_DIM, "+%.0f s", to);
 	mw_draw(c, y - 1, 1, LABELS - 2, MW_INK_DIM, "%s",
 		mw_format_duration(span, (uint64_t)((to - from) * 1e9)));
-	mw_draw_rule(c, y++, MW_INK_DIM,
-		     "T threshold, F fork, X exec, E exit, A allocator loaded");
+	mw_draw_rule(c, y++, MW_INK_DIM, "T threshold, F fork, X exec, E exit, A allocator loaded");
 	list = mw_canvas_part(c, y, 0, c->rows - y, c->cols);
 	mw_events__draw(tui, &list);
 }
@@ -184,12 +185,12 @@ static json_t *json(struct mw_tui *tui)
 	for (size_t i = 0; i < t->point_count; i++) {
 		const struct mw_tui_point *p = &t->points[i];
 
-		json_array_append_new(points,
-				      json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "elapsed_seconds",
-						p->elapsed, "rss_bytes", p->rss, "brk_bytes", p->brk,
-						"mmapped_bytes", p->mmapped, "minor_faults_per_second",
-						p->minor, "major_faults_per_second", p->major,
-						"allocs_per_second", p->allocs));
+		json_array_append_new(
+			points, json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "elapsed_seconds",
+					  p->elapsed, "rss_bytes", p->rss, "brk_bytes", p->brk,
+					  "mmapped_bytes", p->mmapped, "minor_faults_per_second",
+					  p->minor, "major_faults_per_second", p->major,
+					  "allocs_per_second", p->allocs));
 	}
 	for (size_t i = 0; i < t->event_count; i++)
 		json_array_append_new(

@@ -10,8 +10,8 @@
 #include "tui/view.h"
 
 const struct mw_view *const mw_views[MW_VIEWS] = {
-	[MW_VIEW_SIZES] = &mw_view_sizes,   [MW_VIEW_SPLIT] = &mw_view_split,
-	[MW_VIEW_SITES] = &mw_view_sites,   [MW_VIEW_LEDGER] = &mw_view_ledger,
+	[MW_VIEW_SIZES] = &mw_view_sizes,	[MW_VIEW_SPLIT] = &mw_view_split,
+	[MW_VIEW_SITES] = &mw_view_sites,	[MW_VIEW_LEDGER] = &mw_view_ledger,
 	[MW_VIEW_TIMELINE] = &mw_view_timeline,
 };
 
@@ -134,7 +134,8 @@ static void draw_bottom(struct mw_tui *tui, const struct mw_canvas *screen)
 		mw_draw(screen, y, 0, screen->cols, MW_INK_TITLE, " %s", tui->message);
 		return;
 	}
-	x = mw_draw(screen, y, 0, screen->cols, MW_INK_DIM, " q quit  ? help  p pause  r baseline  d %s",
+	x = mw_draw(screen, y, 0, screen->cols, MW_INK_DIM,
+		    " q quit  ? help  p pause  r baseline  d %s",
 		    tui->since_baseline ? "since attach" : "since baseline");
 	if (tui->list)
 		x += mw_draw(screen, y, x, screen->cols, MW_INK_DIM, "  Enter show");
@@ -179,7 +180,8 @@ static int log_rows(const struct mw_tui *tui, int rows)
 
 void mw_tui__compose(struct mw_tui *tui)
 {
-	struct mw_canvas screen = {.win = stdscr, .theme = &tui->theme, .rows = LINES, .cols = COLS};
+	struct mw_canvas screen = {
+		.win = stdscr, .theme = &tui->theme, .rows = LINES, .cols = COLS};
 	struct mw_canvas part;
 	int log;
 

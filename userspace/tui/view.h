@@ -35,7 +35,7 @@ enum { MW_SITE_NO_FRAME = -1, MW_SITE_SENTENCE = -2 };
 
 /* A line of the ledger's tree. */
 struct mw_owner_line {
-	char path[80];	/* "glibc/free/bin" */
+	char path[80]; /* "glibc/free/bin" */
 	unsigned int level;
 	bool whole; /* nothing below it */
 	bool open;
@@ -52,14 +52,14 @@ struct mw_tui {
 	void *screen, *input; /* of curses: SCREEN and the pad that keys are read through */
 	enum mw_view_id view;
 	size_t target;
-	bool list;	/* the list of targets is shown */
+	bool list; /* the list of targets is shown */
 	bool help;
 	bool since_baseline;
-	bool fine;	/* Sizes: a row for each class */
+	bool fine; /* Sizes: a row for each class */
 	unsigned int sort[MW_VIEWS];
 	struct mw_cursor cursor[MW_VIEWS], list_cursor, help_cursor;
 	char filter[64];
-	bool typing; /* the filter is being typed */
+	bool typing;  /* the filter is being typed */
 	int log_rows; /* of the log's panel; -1: as it fits */
 	size_t log_seen;
 	char message[200];
@@ -88,8 +88,8 @@ struct mw_site_base {
 };
 
 struct mw_view {
-	const char *name; /* on its tab */
-	const char *const *sorts; /* words, up to a NULL; may be NULL */
+	const char *name;		    /* on its tab */
+	const char *const *sorts;	    /* words, up to a NULL; may be NULL */
 	void (*recalc)(struct mw_tui *tui); /* may be NULL */
 	void (*draw)(struct mw_tui *tui, const struct mw_canvas *canvas);
 	void (*toggle)(struct mw_tui *tui, int how); /* 1 open, -1 close, 0 either; may be NULL */

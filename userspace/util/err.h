@@ -7,9 +7,9 @@
 #define MW_UTIL_ERR_H
 
 struct mw_err {
-	int code;	  /* -errno, 0 when nothing failed */
-	char name[32];	  /* stable word for scripts: "no-such-process"; in JSON the "code" */
-	char where[192];  /* file, offset, address or PID; may be empty */
+	int code;	   /* -errno, 0 when nothing failed */
+	char name[32];	   /* stable word for scripts: "no-such-process"; in JSON the "code" */
+	char where[192];   /* file, offset, address or PID; may be empty */
 	char message[512]; /* what failed and what to do about it, one line */
 };
 

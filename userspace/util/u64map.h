@@ -10,7 +10,7 @@ struct mw_u64map {
 	struct mw_u64map_slot {
 		uint64_t key;
 		void *value; /* NULL: free */
-	} *slots;
+	} * slots;
 	size_t count, mask;
 };
 

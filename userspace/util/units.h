@@ -18,9 +18,9 @@ int mw_parse_seconds(const char *text, double *seconds);
 int mw_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
 /* All write at most MW_UNIT_BUF bytes into BUF and return it. */
-char *mw_format_size(char *buf, uint64_t bytes);		 /* "4.2 MiB" */
-char *mw_format_signed_size(char *buf, int64_t bytes);		 /* "+4.2 MiB" */
-char *mw_format_count(char *buf, uint64_t n);			 /* "12.3k", exact below 10,000 */
-char *mw_format_duration(char *buf, uint64_t nanoseconds);	 /* "1.5 ms" */
+char *mw_format_size(char *buf, uint64_t bytes);	   /* "4.2 MiB" */
+char *mw_format_signed_size(char *buf, int64_t bytes);	   /* "+4.2 MiB" */
+char *mw_format_count(char *buf, uint64_t n);		   /* "12.3k", exact below 10,000 */
+char *mw_format_duration(char *buf, uint64_t nanoseconds); /* "1.5 ms" */
 
 #endif
