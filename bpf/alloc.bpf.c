@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The allocator's functions. `alloc_entry` runs at the entry of each of them (or a few cheap
- * instructions later, see trace/site.h), `alloc_return` when one that gives memory returns.
+ * instructions later, see probe/prologue.h), `alloc_return` when one that gives memory returns.
  *
  * Only the outermost call counts: calloc may call malloc, realloc may call malloc and free. A
  * thread's open call is known by the stack pointer at its entry: a probe hit at the same or a
@@ -18,7 +18,7 @@ static __always_inline __u32 place_of(struct mw_counts *c, __u64 addr, __u32 fla
 {
 	__u64 header;
 
-	if (!(flags & MW_SITE_CHUNKS))
+	if (!(flags & MW_COOKIE_CHUNKS))
 		return MW_PLACE_OTHER;
 	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header)))) {
 		MW_ADD(c->lost[MW_LOST_HEADER], 1);
@@ -86,7 +86,7 @@ static __always_inline void count_freed(struct mw_counts *c, const struct mw_all
 	}
 	if (block->site)
 		mw_site_count(block->site, block->size, now - block->time,
-			      at_once ? MW_SITE_DIED_AT_ONCE : MW_SITE_DIED);
+			      at_once ? MW_COUNT_TEMPORARY : MW_COUNT_FREE);
 }
 
 /* Where a function was called that was entered with the stack pointer SP. */
@@ -129,14 +129,14 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 		return;
 	}
 	/* The address was given out before and never seen freed: that free was missed. */
-	if (old->time >= mw_window_began) {
+	if (old->time >= mw_tracking_since) {
 		MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
 		class = class_of(old->size);
 		if (class < MW_CLASSES)
 			mw_add_cell(&c->freed[class], old->size);
 	}
 	if (old->site)
-		mw_site_count(old->site, old->size, block->time - old->time, MW_SITE_DIED);
+		mw_site_count(old->site, old->size, block->time - old->time, MW_COUNT_FREE);
 	*old = *block;
 	mw_add_cell(&c->kept, block->size);
 }
@@ -150,7 +150,7 @@ static __always_inline bool find_owner(__u64 cookie, __u32 *slot, __u32 *space)
 	struct mw_proc *proc;
 	__u32 tgid;
 
-	if (!mw_follow) {
+	if (!mw_with_children) {
 		*slot = MW_COOKIE_SLOT(cookie);
 		*space = MW_COOKIE_SPACE(cookie);
 		return true;
@@ -245,7 +245,7 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 	if (!mw_counting)
 		return;
 	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block) &&
-	    block.time >= mw_window_began) {
+	    block.time >= mw_tracking_since) {
 		count_freed(c, &block, bpf_ktime_get_ns(), at_once);
 	} else if (is_called_by_allocator(sp)) {
 		/*
@@ -290,7 +290,7 @@ static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_coun
 		return;
 	count_alloc(c, func, MW_PLACE_OTHER, size);
 	if (mw_sampling && mw_is_sample(call, size))
-		mw_site_count(take_site(ctx, sp, slot), size, 0, MW_SITE_BORN);
+		mw_site_count(take_site(ctx, sp, slot), size, 0, MW_COUNT_ALLOC);
 }
 
 SEC("uprobe")
@@ -312,8 +312,8 @@ int alloc_entry(struct pt_regs *ctx)
 	if (!mw_counting && func < MW_FUNC_FREE)
 		__sync_fetch_and_add(&mw_idle_hits, 1);
 	call = call_of_thread();
-	if (call && call->window != mw_window) {
-		call->window = mw_window;
+	if (call && call->window != mw_window_id) {
+		call->window = mw_window_id;
 		call->func = MW_FUNC_NONE;
 		call->result = call->freed = 0;
 	}
@@ -375,7 +375,7 @@ static __always_inline void settle_old_block(struct mw_counts *c, struct mw_call
 		}
 		return;
 	}
-	if (call->old.time && call->old.time >= mw_window_began) {
+	if (call->old.time && call->old.time >= mw_tracking_since) {
 		count_freed(c, &call->old, now, false);
 		MW_ADD(c->freed_by_realloc, 1);
 	} else if (mw_counting) {
@@ -395,7 +395,7 @@ int alloc_return(struct pt_regs *ctx)
 	__u32 func, slot, space;
 
 	/* Without a record the entry was before the watch, or has been counted as lost. */
-	if (!call || call->window != mw_window || !find_owner(cookie, &slot, &space))
+	if (!call || call->window != mw_window_id || !find_owner(cookie, &slot, &space))
 		return 0;
 	c = mw_counts_of(slot);
 	if (!c)
@@ -435,7 +435,7 @@ int alloc_return(struct pt_regs *ctx)
 	}
 	count_alloc(c, func, place_of(c, addr, MW_COOKIE_FLAGS(cookie)), block.size);
 	if (block.site)
-		mw_site_count(block.site, block.size, 0, MW_SITE_BORN);
+		mw_site_count(block.site, block.size, 0, MW_COUNT_ALLOC);
 	keep_block(c, space, addr, &block);
 	return 0;
 }

@@ -365,7 +365,7 @@ static inline __attribute__((always_inline)) uint64_t mw_block_key(uint32_t spac
 #define MW_COOKIE_SLOT(cookie)	((uint32_t)((cookie) >> 24 & 0xff))
 #define MW_COOKIE_SPACE(cookie) ((uint32_t)((cookie) >> 32))
 enum {
-	MW_SITE_CHUNKS = 1, /* blocks have glibc's chunk header */
+	MW_COOKIE_CHUNKS = 1, /* blocks have glibc's chunk header */
 };
 
 static inline uint64_t mw_cookie(uint32_t func, uint32_t shift, uint32_t flags, uint32_t slot,
@@ -377,15 +377,15 @@ static inline uint64_t mw_cookie(uint32_t func, uint32_t shift, uint32_t flags, 
 
 /* ---- events -------------------------------------------------------------------------------- */
 
-enum mw_event_type {
-	MW_EVENT_FORK = 1,
-	MW_EVENT_EXEC,
-	MW_EVENT_EXIT,
-	MW_EVENT_THRESHOLD,
-	MW_EVENT_MODULE, /* code was mapped: dlopen, perhaps of an allocator */
+enum mw_bpf_event_type {
+	MW_BPF_EVENT_FORK = 1,
+	MW_BPF_EVENT_EXEC,
+	MW_BPF_EVENT_EXIT,
+	MW_BPF_EVENT_THRESHOLD,
+	MW_BPF_EVENT_MODULE, /* code was mapped: dlopen, perhaps of an allocator */
 };
 
-struct mw_event {
+struct mw_bpf_event {
 	uint32_t type;
 	uint32_t tgid;
 	uint64_t time;

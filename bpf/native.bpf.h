@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Native frames. Libraries are built without frame pointers, so callers are found by the rows that
- * userspace made of each file's .eh_frame (image/unwind.h); where there is no row (code made at run
- * time) by frame pointers. Also compiled as ordinary code by the unit tests.
+ * userspace made of each file's .eh_frame (symbol/unwind.h); where there is no row (code made at
+ * run time) by frame pointers. Also compiled as ordinary code by the unit tests.
  */
 #ifndef MW_NATIVE_BPF_H
 #define MW_NATIVE_BPF_H

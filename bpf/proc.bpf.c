@@ -8,11 +8,11 @@ SEC("raw_tp/sched_process_fork")
 int proc_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
-	struct mw_event event = {.type = MW_EVENT_FORK};
+	struct mw_bpf_event event = {.type = MW_BPF_EVENT_FORK};
 	__u32 parent_tgid = BPF_CORE_READ(parent, tgid), child_tgid = BPF_CORE_READ(child, tgid);
 	struct mw_proc *proc;
 
-	if (!mw_follow || !mw_active || parent_tgid == child_tgid)
+	if (!mw_with_children || !mw_active || parent_tgid == child_tgid)
 		return 0;
 	proc = bpf_map_lookup_elem(&procs, &parent_tgid);
 	if (!proc)
@@ -35,7 +35,7 @@ SEC("raw_tp/sched_process_exec")
 int proc_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
-	struct mw_event event = {.type = MW_EVENT_EXEC};
+	struct mw_bpf_event event = {.type = MW_BPF_EVENT_EXEC};
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
@@ -58,7 +58,7 @@ SEC("raw_tp/sched_process_exit")
 int proc_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
-	struct mw_event event = {.type = MW_EVENT_EXIT};
+	struct mw_bpf_event event = {.type = MW_BPF_EVENT_EXIT};
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);

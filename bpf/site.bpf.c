@@ -77,7 +77,7 @@ __noinline int mw_site_count(__u64 id, __u64 size, __u64 lifetime_ns, __u32 how)
 	bytes = weigh(size);
 	count = size ? (bytes << MW_COUNT_SHIFT) / size : 1 << MW_COUNT_SHIFT;
 	variance = (bytes >> 10) * ((bytes - size) >> 10);
-	if (how == MW_SITE_BORN) {
+	if (how == MW_COUNT_ALLOC) {
 		MW_ADD(site->samples, 1);
 		MW_ADD(site->allocs, count);
 		MW_ADD(site->alloc_bytes, bytes);
@@ -88,7 +88,7 @@ __noinline int mw_site_count(__u64 id, __u64 size, __u64 lifetime_ns, __u32 how)
 	MW_ADD(site->freed_bytes, bytes);
 	MW_ADD(site->freed_variance, variance);
 	MW_ADD(site->lifetime_us, lifetime_ns / 1000 * count >> MW_COUNT_SHIFT);
-	if (how == MW_SITE_DIED_AT_ONCE)
+	if (how == MW_COUNT_TEMPORARY)
 		MW_ADD(site->temporaries, count);
 	return 0;
 }

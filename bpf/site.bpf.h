@@ -55,7 +55,7 @@ static __always_inline __u32 mw_fault_weight(struct mw_proc *proc)
 
 /* Add or take off one block of SIZE bytes, with the weight that its sample stands for. */
 int mw_site_count(__u64 site, __u64 size, __u64 lifetime_ns, __u32 how);
-enum { MW_SITE_BORN, MW_SITE_DIED, MW_SITE_DIED_AT_ONCE };
+enum { MW_COUNT_ALLOC, MW_COUNT_FREE, MW_COUNT_TEMPORARY };
 
 /* A thread has ended. */
 int mw_site_forget_thread(__u32 tid);

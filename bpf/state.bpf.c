@@ -3,7 +3,7 @@
 #include "bpf/state.bpf.h"
 
 const volatile __u64 mw_min_size, mw_max_size = ~0ULL;
-const volatile __u8 mw_follow;
+const volatile __u8 mw_with_children;
 const volatile __u32 mw_sites_mode;
 const volatile __u64 mw_sample_period = 512 << 10;
 const volatile __u32 mw_weights[MW_WEIGHTS];
@@ -11,8 +11,8 @@ const volatile __u32 mw_fault_period;
 const volatile __u32 mw_fsbase_offset;
 
 volatile __u32 mw_active;
-volatile __u32 mw_mode, mw_counting, mw_window;
-volatile __u64 mw_window_began;
+volatile __u32 mw_mode, mw_counting, mw_window_id;
+volatile __u64 mw_tracking_since;
 volatile __u32 mw_sampling = 1;
 __u64 mw_idle_hits;
 __u32 mw_next_space;

@@ -13,7 +13,7 @@
 
 /* Set before loading. The defaults let the object load on its own. */
 extern const volatile __u64 mw_min_size, mw_max_size;
-extern const volatile __u8 mw_follow;
+extern const volatile __u8 mw_with_children;
 extern const volatile __u32 mw_sites_mode;	    /* enum mw_sites_mode */
 extern const volatile __u64 mw_sample_period;	    /* bytes between two samples, on average */
 extern const volatile __u32 mw_weights[MW_WEIGHTS]; /* f(x), see memwhere.h */
@@ -24,14 +24,14 @@ extern const volatile __u32 mw_fsbase_offset;	    /* in struct task_struct; 0: n
 extern volatile __u32 mw_active;
 
 /* Which probes are in (enum mw_mode), whether they count now, and which window of them it is. */
-extern volatile __u32 mw_mode, mw_counting, mw_window;
+extern volatile __u32 mw_mode, mw_counting, mw_window_id;
 
 /*
  * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Blocks from
  * before it are known because their site follows them; for the counters they are as unknown as the
  * others of their time.
  */
-extern volatile __u64 mw_window_began;
+extern volatile __u64 mw_tracking_since;
 
 /* Are stacks of allocations taken? Not in windows that don't see what becomes of them. */
 extern volatile __u32 mw_sampling;
@@ -168,7 +168,7 @@ static __always_inline struct mw_counts *mw_counts_of(__u32 slot)
 	return bpf_map_lookup_elem(&counts, &slot);
 }
 
-static __always_inline void mw_tell(struct mw_counts *c, const struct mw_event *event)
+static __always_inline void mw_tell(struct mw_counts *c, const struct mw_bpf_event *event)
 {
 	if (bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0) && c)
 		MW_ADD(c->lost[MW_LOST_RING], 1);

@@ -48,7 +48,7 @@ static __always_inline __u64 pages(__u64 bytes)
 static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc, __u32 tgid,
 				       __u64 unmapped)
 {
-	struct mw_event event = {.type = MW_EVENT_THRESHOLD, .tgid = tgid};
+	struct mw_bpf_event event = {.type = MW_BPF_EVENT_THRESHOLD, .tgid = tgid};
 	struct malloc_par_head mp;
 
 	if (!proc->mp_addr || bpf_probe_read_user(&mp, sizeof(mp), (void *)proc->mp_addr) ||
@@ -210,7 +210,7 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 
 static __noinline void tell_module(struct mw_counts *c, __u32 tgid)
 {
-	struct mw_event event = {.type = MW_EVENT_MODULE, .tgid = tgid};
+	struct mw_bpf_event event = {.type = MW_BPF_EVENT_MODULE, .tgid = tgid};
 
 	event.time = bpf_ktime_get_ns();
 	mw_tell(c, &event);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What watching costs, as ratios from one run. Each mode is measured between two bare stretches of
+# What watching costs, as ratios from one run. Each mode is measured between two bare runs of
 # the same process, so that a machine whose speed drifts drifts for both. Peers are measured where
 # they are installed: bpftrace, and memleak of bcc's libbpf-tools (or MEMLEAK=path).
 set -eu
@@ -16,7 +16,7 @@ libc=$(ldd "$MW" | awk '/libc\.so/ {print $3}')
 median() { sort -n | awk '{v[NR] = $1} END {if (NR) print v[int((NR + 1) / 2)]}'; }
 
 # Median of the next 8 quarters (2 s) that the target prints.
-stretch() {
+run() {
 	skip=$(wc -l <"$dir/out")
 	while [ "$(wc -l <"$dir/out")" -lt $((skip + 10)) ]; do sleep 0.1; done
 	tail -n +$((skip + 2)) "$dir/out" | head -n 8 | median
@@ -32,18 +32,18 @@ start() {
 row() { # NAME COMMAND...
 	name=$1
 	shift
-	before=$(stretch)
+	before=$(run)
 	"$@" >"$dir/watcher" 2>&1 &
 	watcher=$!
 	sleep "${SETTLE:-1}"
-	with=$(stretch)
+	with=$(run)
 	if ! kill -0 $watcher 2>/dev/null; then
 		echo "  $name: did not run: $(tail -n 1 "$dir/watcher")"
 		return
 	fi
 	kill -INT $watcher
 	wait $watcher 2>/dev/null || true
-	after=$(stretch)
+	after=$(run)
 	echo "$name $before $with $after" >>"$dir/rows"
 	awk -v n="$name" -v b="$before" -v w="$with" -v a="$after" 'BEGIN {
 		bare = (a + b) / 2

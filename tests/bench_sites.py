@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What sites and the budget cost, as ratios from one run: bench_sites.py. Pairs of stretches, without and
+"""What sites and the budget cost, as ratios from one run: bench_sites.py. Pairs of runs, without and
 with the watch, so that a machine whose speed drifts drifts for both."""
 import http.client
 import json
@@ -50,7 +50,7 @@ class Printer:
         self.pid = self.process.pid
         time.sleep(1)
 
-    def stretch(self, seconds):
+    def run(self, seconds):
         skip = len(open(self.path).readlines()) + 1
         time.sleep(seconds)
         return statistics.median(float(x) for x in open(self.path).read().splitlines()[skip:])
@@ -73,7 +73,7 @@ def stop(watcher):
 def with_watch(target, seconds, *options):
     w = watch(target.pid, *options)
     time.sleep(1.5)
-    took = target.stretch(seconds)
+    took = target.run(seconds)
     stop(w)
     return took
 

@@ -14,8 +14,8 @@ sanitize=address,undefined
 rm -f "$out"/rooms/*.o
 jobs=0
 for source in userspace/util/*.c userspace/image/*.c userspace/model/*.c userspace/heap/*.c \
-	userspace/python/[!g]*.c userspace/python/gc.c userspace/ledger/*.c userspace/trace/site.c \
-	userspace/trace/calibrate.c; do
+	userspace/python/[!g]*.c userspace/python/gc.c userspace/ledger/*.c userspace/probe/prologue.c \
+	userspace/probe/calibrate.c; do
 	# shellcheck disable=SC2086 # lists of words
 	clang $flags -fsanitize=fuzzer-no-link,$sanitize -c -o "$out/rooms/$(echo "$source" | tr / _).o" "$source" &
 	jobs=$((jobs + 1))

@@ -13,14 +13,16 @@ complain() {
 # docs/architecture.md: a room may use only rooms below it. bpf/memwhere.h is on the lowest floor.
 floor_of() {
 	case $1 in
-	main) echo 8 ;;
-	cmd | engine) echo 7 ;;
-	report | tui) echo 6 ;;
-	ledger | graph | trace) echo 5 ;;
-	python) echo 4 ;;
-	heap | record) echo 3 ;;
-	image | model) echo 2 ;;
-	util | bpf) echo 1 ;;
+	main) echo 10 ;;
+	cmd | engine) echo 9 ;;
+	report | tui | http) echo 8 ;;
+	watch | diagnosis) echo 7 ;;
+	trace | ledger | graph) echo 6 ;;
+	python) echo 5 ;;
+	heap | probe | capture) echo 4 ;;
+	symbol | model) echo 3 ;;
+	image) echo 2 ;;
+	util | arch | bpf) echo 1 ;;
 	*) echo 0 ;;
 	esac
 }

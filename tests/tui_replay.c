@@ -194,14 +194,14 @@ static void step(struct mw_tui_target *t, unsigned int i)
 
 static void fill(struct mw_tui_target *t, pid_t pid, const char *name)
 {
-	const struct mw_happening moved = {.kind = MW_HAPPENED_THRESHOLD,
-					   .elapsed = 50.25,
-					   .pid = (uint32_t)pid,
-					   .old_value = 128 * KIB,
-					   .new_value = 304 * KIB,
-					   .size = 304 * KIB};
-	const struct mw_happening forked = {
-		.kind = MW_HAPPENED_FORK, .elapsed = 90.5, .pid = (uint32_t)pid, .new_value = 4243};
+	const struct mw_event moved = {.kind = MW_EVENT_THRESHOLD,
+				       .elapsed = 50.25,
+				       .pid = (uint32_t)pid,
+				       .old_value = 128 * KIB,
+				       .new_value = 304 * KIB,
+				       .size = 304 * KIB};
+	const struct mw_event forked = {
+		.kind = MW_EVENT_FORK, .elapsed = 90.5, .pid = (uint32_t)pid, .new_value = 4243};
 
 	t->pid = pid;
 	snprintf(t->name, sizeof(t->name), "%s", name);

@@ -6,8 +6,8 @@
 
 #include "engine/engine.h"
 #include "ledger/survey.h"
-#include "report/explore.h"
-#include "report/show.h"
+#include "report/python_documents.h"
+#include "report/documents.h"
 #include "util/log.h"
 
 enum { WRITE_BUFFER = 32 << 10 };

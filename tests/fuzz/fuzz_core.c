@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (image) {
 		struct mw_ptmalloc *pt = mw_ptmalloc__open(image, &err);
 
-		sources[0] = mw_ledger_claims(image);
+		sources[0] = mw_image_owners(image);
 		sources[1] = pt ? mw_ptmalloc__blocks(pt) : NULL;
 		if (sources[0] && !mw_ledger__build(&ledger, image, sources, 2, &err)) {
 			uint64_t sum = 0;

@@ -7,35 +7,35 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image/demangle.h"
-#include "image/namer.h"
-#include "image/unwind.h"
+#include "symbol/demangle.h"
+#include "symbol/elf_symbols.h"
+#include "symbol/unwind.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void name_places(int fd)
 {
 	struct mw_map map = {.start = 0x7f0000000000, .end = 0x7f0000001000};
-	struct mw_namer *namer = mw_namer__open(fd, &map, NULL, NULL);
+	struct mw_elf_symbols *elf_symbols = mw_elf_symbols__open(fd, &map, NULL, NULL);
 	uint64_t start, end, offset, budget = 16 << 20;
 	const char *file;
 	char text[160];
 
-	if (!namer)
+	if (!elf_symbols)
 		return;
-	mw_namer__range(namer, &start, &end);
+	mw_elf_symbols__range(elf_symbols, &start, &end);
 	if (start >= end)
 		abort();
 	for (uint64_t i = 0; i < 64; i++) {
 		uint64_t addr = start + (end - start) / 64 * i + i * 5;
-		const char *name = mw_namer__symbol(namer, addr, &offset);
+		const char *name = mw_elf_symbols__symbol(elf_symbols, addr, &offset);
 
 		if (name)
 			mw_demangle(text, sizeof(text), name);
-		mw_namer__line(namer, addr, &file, &budget);
+		mw_elf_symbols__line(elf_symbols, addr, &file, &budget);
 	}
-	mw_namer__build_id(namer, text, sizeof(text));
-	mw_namer__close(namer);
+	mw_elf_symbols__build_id(elf_symbols, text, sizeof(text));
+	mw_elf_symbols__close(elf_symbols);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

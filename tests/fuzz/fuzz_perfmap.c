@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/demangle.h"
-#include "image/perfmap.h"
+#include "symbol/demangle.h"
+#include "symbol/perfmap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

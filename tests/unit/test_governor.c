@@ -23,19 +23,19 @@ static double normal(void)
  */
 struct target {
 	double own, bound;
-	double light, whole;	       /* seconds that an allocation costs in windows */
-	double told_light, told_whole; /* the same, as calibrated */
-	double noise;		       /* one standard deviation of a window's speed */
+	double light, whole;	      /* seconds that an allocation costs in windows */
+	double told_entry, told_full; /* the same, as calibrated */
+	double noise;		      /* one standard deviation of a window's speed */
 };
 
 static void add_window(struct mw_rates *rates, const struct target *t, enum mw_window_kind kind)
 {
-	double cost = kind == MW_WINDOW_WHOLE ? t->whole : t->light;
+	double cost = kind == MW_WINDOW_FULL ? t->whole : t->light;
 	double each = t->own + cost > t->bound ? t->own + cost : t->bound;
 	struct mw_window w = {.kind = kind, .seconds = 0.05};
 
 	w.allocs = floor(w.seconds / each * (1 + t->noise * normal()));
-	w.cost = w.allocs * (kind == MW_WINDOW_WHOLE ? t->told_whole : t->told_light);
+	w.cost = w.allocs * (kind == MW_WINDOW_FULL ? t->told_full : t->told_entry);
 	mw_rates__add(rates, &w);
 }
 

@@ -43,11 +43,11 @@ TEST(log2_is_exact)
 
 TEST(cookie_keeps_its_parts)
 {
-	uint64_t cookie = mw_cookie(MW_FUNC_DELETE, 2040, MW_SITE_CHUNKS, 63, MW_SPACES - 1);
+	uint64_t cookie = mw_cookie(MW_FUNC_DELETE, 2040, MW_COOKIE_CHUNKS, 63, MW_SPACES - 1);
 
 	CHECK_INT(MW_COOKIE_FUNC(cookie), MW_FUNC_DELETE);
 	CHECK_INT(MW_COOKIE_SHIFT(cookie), 2040);
-	CHECK_INT(MW_COOKIE_FLAGS(cookie), MW_SITE_CHUNKS);
+	CHECK_INT(MW_COOKIE_FLAGS(cookie), MW_COOKIE_CHUNKS);
 	CHECK_INT(MW_COOKIE_SLOT(cookie), 63);
 	CHECK_INT(MW_COOKIE_SPACE(cookie), MW_SPACES - 1);
 }

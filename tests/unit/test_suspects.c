@@ -472,9 +472,9 @@ static size_t by_windows(double kept, double grown, double watched)
 				     grows = {MW_FRAME_PYTHON, 2, "grows", "/srv/app.py", 0};
 	struct mw_sites *sites = mw_sites__new();
 	struct mw_site_stats *a =
-		mw_sites__intern(sites, 1, &keeps, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
+		mw_sites__intern(sites, 1, &keeps, 1, MW_SITE_TRACKED | MW_SITE_WINDOWS);
 	struct mw_site_stats *b =
-		mw_sites__intern(sites, 1, &grows, 1, MW_SITE_FOLLOWED | MW_SITE_WINDOWS);
+		mw_sites__intern(sites, 1, &grows, 1, MW_SITE_TRACKED | MW_SITE_WINDOWS);
 	struct mw_suspect out[2];
 	size_t n;
 

@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "image/demangle.h"
-#include "image/perfmap.h"
-#include "image/symbolizer.h"
-#include "image/symbols.h"
+#include "symbol/demangle.h"
+#include "symbol/perfmap.h"
+#include "symbol/symbolizer.h"
+#include "symbol/symbols.h"
 #include "tests/unit/program.h"
 #include "tests/unit/test.h"
 

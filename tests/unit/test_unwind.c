@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image/unwind.h"
+#include "symbol/unwind.h"
 #include "tests/unit/program.h"
 #include "tests/unit/test.h"
 

@@ -7,7 +7,7 @@
 #include "cmd/progress.h"
 #include "image/freeze.h"
 #include "ledger/survey.h"
-#include "report/show.h"
+#include "report/documents.h"
 
 struct mw_cmd_heap {
 	struct mw_survey survey;

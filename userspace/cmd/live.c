@@ -16,17 +16,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cmd/look.h"
+#include "cmd/ledger_child.h"
 #include "cmd/watch.h"
 #include "image/procstat.h"
 #include "trace/privilege.h"
 #include "tui/tui.h"
+#include "util/clock.h"
 #include "util/text.h"
 
 enum { PENDING = 256, FRAMES = 10 };
 
 struct pending {
-	struct mw_happening what;
+	struct mw_event what;
 	unsigned int target;
 };
 
@@ -95,7 +96,7 @@ static void log_to_panel(enum mw_log_level level, const char *line, void *arg)
 
 /* ---- sampling ------------------------------------------------------------------------------ */
 
-static void on_happening(const struct mw_happening *what, unsigned int target, void *arg)
+static void on_event(const struct mw_event *what, unsigned int target, void *arg)
 {
 	struct live *live = arg;
 
@@ -240,7 +241,7 @@ static int take_samples(struct live *live)
 		struct mw_tui_target *t = &live->state.targets[p->target];
 
 		mw_tui_target__add_event(t, &p->what);
-		if (p->what.kind == MW_HAPPENED_EXEC && (pid_t)p->what.pid == t->pid)
+		if (p->what.kind == MW_EVENT_EXEC && (pid_t)p->what.pid == t->pid)
 			mw_cmd_process_name(t->pid, t->name, sizeof(t->name));
 	}
 	if (!paused) {
@@ -291,7 +292,7 @@ static int attach(struct live *live, struct mw_err *err)
 		if (ret < 0)
 			return ret;
 	}
-	return mw_tracer__start(live->tracer, on_happening, live, err);
+	return mw_tracer__start(live->tracer, on_event, live, err);
 }
 
 static void sampler_failed(struct live *live, int ret)
@@ -363,7 +364,7 @@ static void start_look(struct live *live)
 	live->look_target = choose_look(live);
 	t = &live->state.targets[live->look_target];
 	live->look_begun = t->now.elapsed;
-	if (t->now.ended || mw_cmd_look__start(&live->look, t->pid))
+	if (t->now.ended || mw_ledger_child__start(&live->look, t->pid))
 		live->next_look = mw_monotonic() + 10;
 }
 
@@ -372,9 +373,9 @@ static void finish_look(struct live *live)
 {
 	struct mw_tui_target *t = &live->state.targets[live->look_target];
 	struct mw_tui_look look = {.elapsed = live->look_begun};
-	struct mw_cmd_look found;
+	struct mw_ledger_child found;
 	struct mw_err err = {0};
-	int ret = mw_cmd_look__result(&live->look, &found, &err);
+	int ret = mw_ledger_child__result(&live->look, &found, &err);
 
 	if (!ret) {
 		look.ledger = found.ledger;

@@ -11,8 +11,9 @@
 
 #include "cmd/cmd.h"
 #include "cmd/watch.h"
-#include "report/stat.h"
+#include "report/stat_report.h"
 #include "trace/privilege.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -22,7 +23,7 @@ struct watched {
 	pid_t pid;
 	char name[64];
 	struct mw_sample last, now;
-	struct mw_happening events[EVENTS_KEPT];
+	struct mw_event events[EVENTS_KEPT];
 	size_t event_count, events_dropped;
 };
 
@@ -64,7 +65,7 @@ static enum mw_site_order parse_order(const char *word, enum mw_mode mode)
 				       : MW_SITES_BY_GROWTH;
 }
 
-static void on_happening(const struct mw_happening *what, unsigned int index, void *arg)
+static void on_event(const struct mw_event *what, unsigned int index, void *arg)
 {
 	struct watch *watch = arg;
 	struct watched *target = &watch->targets[index];
@@ -73,7 +74,7 @@ static void on_happening(const struct mw_happening *what, unsigned int index, vo
 		target->events[target->event_count++] = *what;
 	else
 		target->events_dropped++;
-	if (what->kind == MW_HAPPENED_EXEC && (pid_t)what->pid == target->pid)
+	if (what->kind == MW_EVENT_EXEC && (pid_t)what->pid == target->pid)
 		mw_cmd_process_name(target->pid, target->name, sizeof(target->name));
 }
 
@@ -196,7 +197,7 @@ static int watch_targets(struct watch *watch, struct mw_err *err)
 		mw_cmd_process_name(watch->targets[i].pid, watch->targets[i].name,
 				    sizeof(watch->targets[i].name));
 	}
-	ret = mw_tracer__start(watch->tracer, on_happening, watch, err);
+	ret = mw_tracer__start(watch->tracer, on_event, watch, err);
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < watch->count; i++) {

@@ -6,7 +6,7 @@
 #include "heap/ptmalloc_impl.h"
 #include "util/array.h"
 
-enum { BATCH = 512, STRETCHES_MAX = 1 << 24 };
+enum { BATCH = 512, RUNS_MAX = 1 << 24 };
 
 void mw_ptmalloc__problem(struct mw_ptmalloc *pt, uint64_t addr, const char *what)
 {
@@ -28,24 +28,23 @@ void mw_ptmalloc__evidence(struct mw_ptmalloc *pt, const char *what)
 	}
 }
 
-int mw_ptmalloc__add_stretch(struct mw_ptmalloc *pt, const struct mw_stretch *stretch)
+int mw_ptmalloc__add_run(struct mw_ptmalloc *pt, const struct mw_run *run)
 {
 	int ret;
 
-	if (stretch->start >= stretch->end || stretch->first >= stretch->end)
+	if (run->start >= run->end || run->first >= run->end)
 		return 0;
-	if (pt->stretch_count >= STRETCHES_MAX)
+	if (pt->run_count >= RUNS_MAX)
 		return -E2BIG;
-	ret = mw_array_reserve(&pt->stretches, &pt->stretch_capacity, pt->stretch_count + 1,
-			       sizeof(*pt->stretches));
+	ret = mw_array_reserve(&pt->runs, &pt->run_capacity, pt->run_count + 1, sizeof(*pt->runs));
 	if (!ret)
-		pt->stretches[pt->stretch_count++] = *stretch;
+		pt->runs[pt->run_count++] = *run;
 	return ret;
 }
 
 static int by_start(const void *a, const void *b)
 {
-	const struct mw_stretch *x = a, *y = b;
+	const struct mw_run *x = a, *y = b;
 
 	return x->start < y->start ? -1 : x->start > y->start;
 }
@@ -58,21 +57,20 @@ static int by_value(const void *a, const void *b)
 }
 
 /* In address order and apart from each other; of two that overlap the first one counts. */
-static void sort_stretches(struct mw_ptmalloc *pt)
+static void sort_runs(struct mw_ptmalloc *pt)
 {
 	size_t out = 0;
 
-	if (pt->stretch_count)
-		qsort(pt->stretches, pt->stretch_count, sizeof(*pt->stretches), by_start);
-	for (size_t i = 0; i < pt->stretch_count; i++) {
-		if (out && pt->stretches[i].start < pt->stretches[out - 1].end) {
-			mw_ptmalloc__problem(pt, pt->stretches[i].start,
-					     "memory claimed by two arenas");
+	if (pt->run_count)
+		qsort(pt->runs, pt->run_count, sizeof(*pt->runs), by_start);
+	for (size_t i = 0; i < pt->run_count; i++) {
+		if (out && pt->runs[i].start < pt->runs[out - 1].end) {
+			mw_ptmalloc__problem(pt, pt->runs[i].start, "memory claimed by two arenas");
 			continue;
 		}
-		pt->stretches[out++] = pt->stretches[i];
+		pt->runs[out++] = pt->runs[i];
 	}
-	pt->stretch_count = out;
+	pt->run_count = out;
 }
 
 static void add(struct mw_ptmalloc_cell *cell, uint64_t bytes)
@@ -115,25 +113,24 @@ static int measure(struct mw_ptmalloc *pt)
 	return 0;
 }
 
-const struct mw_stretch *mw_ptmalloc__stretch_at(const struct mw_ptmalloc *pt, uint64_t addr)
+const struct mw_run *mw_ptmalloc__run_at(const struct mw_ptmalloc *pt, uint64_t addr)
 {
-	size_t low = 0, high = pt->stretch_count;
+	size_t low = 0, high = pt->run_count;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (pt->stretches[mid].end <= addr)
+		if (pt->runs[mid].end <= addr)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < pt->stretch_count && pt->stretches[low].start <= addr ? &pt->stretches[low]
-									   : NULL;
+	return low < pt->run_count && pt->runs[low].start <= addr ? &pt->runs[low] : NULL;
 }
 
 static struct mw_ptmalloc_arena *arena_at(struct mw_ptmalloc *pt, uint64_t addr)
 {
-	const struct mw_stretch *s = mw_ptmalloc__stretch_at(pt, addr);
+	const struct mw_run *s = mw_ptmalloc__run_at(pt, addr);
 
 	return s && s->arena < pt->arena_count ? &pt->arenas[s->arena] : NULL;
 }
@@ -211,11 +208,11 @@ struct mw_ptmalloc *mw_ptmalloc__open(struct mw_image *image, struct mw_err *err
 		goto cleanup;
 	ret = mw_ptmalloc__read_arenas(pt);
 	if (!ret) {
-		sort_stretches(pt);
+		sort_runs(pt);
 		ret = mw_ptmalloc__find_mmapped(pt);
 	}
 	if (!ret) {
-		sort_stretches(pt);
+		sort_runs(pt);
 		ret = measure(pt);
 	}
 	if (!ret)
@@ -243,7 +240,7 @@ void mw_ptmalloc__close(struct mw_ptmalloc *pt)
 		return;
 	free(pt->bins);
 	free(pt->arenas);
-	free(pt->stretches);
+	free(pt->runs);
 	free(pt->cached);
 	free(pt->tcache_chunks);
 	free(pt);

@@ -27,7 +27,7 @@ struct mw_ptmalloc_arena {
 	bool main;
 	uint64_t system_bytes;	 /* obtained from the kernel: malloc_info's system current */
 	uint64_t top, top_bytes; /* the last chunk, free */
-	uint64_t heaps;		 /* thread arenas: heaps; main arena: stretches of memory */
+	uint64_t heaps;		 /* thread arenas: heaps; main arena: runs of memory */
 	/* Chunks, with their headers. In glibc's own words tcache's chunks are in use. */
 	struct mw_ptmalloc_cell live, tcache, fastbin, bin;
 	uint64_t overhead_bytes; /* headers of heaps and arenas, fence posts, tcache structs */
@@ -94,7 +94,7 @@ int mw_ptmalloc__read_bins(struct mw_ptmalloc *pt);
 /* All its memory as blocks in address order. NULL when out of memory. */
 struct mw_blocks *mw_ptmalloc__blocks(struct mw_ptmalloc *pt);
 
-/* The blocks of the one stretch (heap, brk, mapping) that holds ADDR, or NULL with errno ENOENT. */
+/* The blocks of the one run (heap, brk, mapping) that holds ADDR, or NULL with errno ENOENT. */
 struct mw_blocks *mw_ptmalloc__blocks_at(struct mw_ptmalloc *pt, uint64_t addr);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The ring of arenas and the stretches of memory that each has: brk, heaps, mmapped instead. */
+/* The ring of arenas and the runs of memory that each has: brk, heaps, mmapped instead. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +32,15 @@ static void run_around(struct mw_image *image, uint64_t addr, uint64_t *start, u
  * The end of the piece of the main arena whose first chunk is at P, in memory that ends at LIMIT:
  * its chunks lead to the top or to the fence posts that end what was once a top. 0: there is none.
  */
-static uint64_t piece_end(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t p, uint64_t limit,
-			  uint64_t top)
+static uint64_t piece_end(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t p,
+			  uint64_t limit, uint64_t top)
 {
-	const struct mw_stretch s = {.end = limit};
+	const struct mw_run s = {.end = limit};
 	uint64_t first = p, head[2];
 	int fences = 0;
 
 	for (;;) {
-		const uint8_t *at = mw_window__at(w, p, CHUNK_HEADER);
+		const uint8_t *at = mw_read_buffer__at(w, p, CHUNK_HEADER);
 		uint64_t size;
 
 		if (!at)
@@ -66,9 +66,9 @@ static uint64_t piece_end(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t 
 }
 
 static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena,
-			 struct mw_window *w, uint64_t start, uint64_t limit, uint64_t *sum)
+			 struct mw_read_buffer *w, uint64_t start, uint64_t limit, uint64_t *sum)
 {
-	struct mw_stretch s = {.kind = MW_STRETCH_HEAP};
+	struct mw_run s = {.kind = MW_RUN_HEAP};
 	uint64_t base = pt->info.settings.sbrk_base;
 	int ret = 0;
 
@@ -81,7 +81,7 @@ static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena
 		if (!s.end)
 			continue;
 		s.top = arena->top >= s.start && arena->top < s.end ? arena->top : 0;
-		ret = mw_ptmalloc__add_stretch(pt, &s);
+		ret = mw_ptmalloc__add_run(pt, &s);
 		arena->heaps++;
 		*sum += s.end - s.start;
 		start = (s.end + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
@@ -97,10 +97,10 @@ static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena
 static int find_pieces(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
 {
 	const struct mw_regions *regions = mw_image__regions(pt->image);
-	size_t before = pt->stretch_count;
+	size_t before = pt->run_count;
 	uint64_t sum = 0;
-	struct mw_window w;
-	int ret = mw_window__init(&w, pt->image);
+	struct mw_read_buffer w;
+	int ret = mw_read_buffer__init(&w, pt->image);
 
 	if (ret)
 		return ret;
@@ -111,10 +111,10 @@ static int find_pieces(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
 		    r->resident + r->swapped)
 			ret = pieces_of_run(pt, arena, &w, r->map.start, r->map.end, &sum);
 	}
-	mw_window__free(&w);
+	mw_read_buffer__free(&w);
 	if (!ret && sum == arena->system_bytes)
 		return 1;
-	pt->stretch_count = before;
+	pt->run_count = before;
 	arena->heaps = 0;
 	return ret;
 }
@@ -123,9 +123,9 @@ static int find_pieces(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
  * The main arena: from sbrk_base to the end of top. When brk failed at some time, memory came from
  * mmap instead (sysmalloc()), and top and older parts lie anywhere in other runs.
  */
-static int main_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
+static int main_runs(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
 {
-	struct mw_stretch s = {.kind = MW_STRETCH_HEAP, .top = arena->top};
+	struct mw_run s = {.kind = MW_RUN_HEAP, .top = arena->top};
 	uint64_t base = pt->info.settings.sbrk_base, start, end, top_end = 0;
 	int ret;
 
@@ -143,7 +143,7 @@ static int main_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *aren
 		s.end = top_end;
 		s.first = (base + 15) & ~15ULL;
 		arena->heaps = 1;
-		return mw_ptmalloc__add_stretch(pt, &s);
+		return mw_ptmalloc__add_run(pt, &s);
 	}
 	ret = find_pieces(pt, arena);
 	if (ret)
@@ -160,7 +160,7 @@ static int main_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *aren
 		s.end = top_end;
 		s.patchy = false;
 	}
-	ret = mw_ptmalloc__add_stretch(pt, &s);
+	ret = mw_ptmalloc__add_run(pt, &s);
 	run_around(pt->image, base, &start, &end);
 	if (ret || !base || !end)
 		return ret;
@@ -169,7 +169,7 @@ static int main_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *aren
 	s.first = (base + 15) & ~15ULL;
 	s.end = end;
 	s.top = 0;
-	return mw_ptmalloc__add_stretch(pt, &s);
+	return mw_ptmalloc__add_run(pt, &s);
 }
 
 struct heap_info {
@@ -195,7 +195,7 @@ static uint64_t heap_of(struct mw_ptmalloc *pt, uint64_t addr, uint64_t arena, u
 	return 0;
 }
 
-static int thread_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena, uint32_t index)
+static int thread_runs(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena, uint32_t index)
 {
 	uint64_t max = 0, heap = heap_of(pt, arena->top, arena->addr, &max), size = 0;
 	int ret = 0;
@@ -203,7 +203,7 @@ static int thread_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *ar
 	if (!heap)
 		mw_ptmalloc__problem(pt, arena->top, "arena's top is in none of its heaps");
 	while (heap && !ret) {
-		struct mw_stretch s = {.kind = MW_STRETCH_HEAP, .arena = index};
+		struct mw_run s = {.kind = MW_RUN_HEAP, .arena = index};
 		struct heap_info info;
 
 		if (!mw_image__read_all(pt->image, heap, &info, sizeof(info)) ||
@@ -222,16 +222,16 @@ static int thread_stretches(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *ar
 		s.first = (s.first + 15) & ~15ULL;
 		if (arena->top >= heap && arena->top < s.end)
 			s.top = arena->top;
-		ret = mw_ptmalloc__add_stretch(pt, &s);
+		ret = mw_ptmalloc__add_run(pt, &s);
 		if (!ret && s.end < heap + max) {
 			/* Address space that the heap may grow into, as a rule without pages. */
-			const struct mw_stretch reserve = {.start = s.end,
-							   .end = heap + max,
-							   .first = s.end,
-							   .arena = MW_BLOCK_NO_ARENA,
-							   .kind = MW_STRETCH_RESERVE};
+			const struct mw_run reserve = {.start = s.end,
+						       .end = heap + max,
+						       .first = s.end,
+						       .arena = MW_BLOCK_NO_ARENA,
+						       .kind = MW_RUN_RESERVE};
 
-			ret = mw_ptmalloc__add_stretch(pt, &reserve);
+			ret = mw_ptmalloc__add_run(pt, &reserve);
 		}
 		size += info.size;
 		heap = info.prev;
@@ -272,8 +272,8 @@ static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
 		arena->top_bytes = 0;
 	}
 	if (arena->main)
-		return main_stretches(pt, arena);
-	return thread_stretches(pt, arena, (uint32_t)(pt->arena_count - 1));
+		return main_runs(pt, arena);
+	return thread_runs(pt, arena, (uint32_t)(pt->arena_count - 1));
 }
 
 int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)

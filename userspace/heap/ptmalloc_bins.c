@@ -56,7 +56,7 @@ static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena
 	while (chunk && chunk != head) {
 		uint64_t size;
 
-		if (chunk & 15 || !mw_ptmalloc__stretch_at(pt, chunk) || bin.free.count >= limit) {
+		if (chunk & 15 || !mw_ptmalloc__run_at(pt, chunk) || bin.free.count >= limit) {
 			mw_ptmalloc__problem(pt, before, "a bin's list leads astray from here");
 			break;
 		}

@@ -102,9 +102,9 @@ static bool looks_right(const struct mw_ptmalloc_layout *l, const struct tcache 
 	return any;
 }
 
-bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t chunk)
+bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t chunk)
 {
-	const uint8_t *at = mw_window__at(w, chunk + CHUNK_HEADER, pt->layout.tcache_size);
+	const uint8_t *at = mw_read_buffer__at(w, chunk + CHUNK_HEADER, pt->layout.tcache_size);
 	struct tcache t = {0};
 
 	if (!at)

@@ -17,10 +17,10 @@ enum {
 	HEAPS_MAX = 1 << 20,
 };
 
-enum mw_stretch_kind { MW_STRETCH_HEAP, MW_STRETCH_MMAPPED, MW_STRETCH_RESERVE };
+enum mw_run_kind { MW_RUN_HEAP, MW_RUN_MMAPPED, MW_RUN_RESERVE };
 
-/* A stretch of memory that belongs to malloc. */
-struct mw_stretch {
+/* A run of memory that belongs to malloc. */
+struct mw_run {
 	uint64_t start, end;
 	uint64_t first; /* its first chunk; of a mmapped chunk: the chunk */
 	uint64_t top;	/* the arena's top if it is in here, else 0 */
@@ -39,8 +39,8 @@ struct mw_ptmalloc {
 	uint64_t main_arena;
 	struct mw_ptmalloc_arena *arenas;
 	size_t arena_count, arena_capacity;
-	struct mw_stretch *stretches; /* in address order once open */
-	size_t stretch_count, stretch_capacity;
+	struct mw_run *runs; /* in address order once open */
+	size_t run_count, run_capacity;
 	uint64_t *cached;
 	size_t cached_count, cached_capacity;
 	uint64_t *tcache_chunks; /* candidates: chunks of the tcache's size with its looks */
@@ -60,9 +60,9 @@ static inline uint64_t mw_reveal(const struct mw_ptmalloc *pt, uint64_t place, u
 
 void mw_ptmalloc__problem(struct mw_ptmalloc *pt, uint64_t addr, const char *what);
 void mw_ptmalloc__evidence(struct mw_ptmalloc *pt, const char *what);
-int mw_ptmalloc__add_stretch(struct mw_ptmalloc *pt, const struct mw_stretch *stretch);
-/* The stretch that holds ADDR, once they are in order; NULL: none. */
-const struct mw_stretch *mw_ptmalloc__stretch_at(const struct mw_ptmalloc *pt, uint64_t addr);
+int mw_ptmalloc__add_run(struct mw_ptmalloc *pt, const struct mw_run *run);
+/* The run that holds ADDR, once they are in order; NULL: none. */
+const struct mw_run *mw_ptmalloc__run_at(const struct mw_ptmalloc *pt, uint64_t addr);
 int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, unsigned int kind);
 
 /* ptmalloc_find.c: main_arena, the layout's row and mp_. 0 or -ENOENT, -ENOMEM with ERR set. */
@@ -81,17 +81,17 @@ void mw_ptmalloc__read_debug(struct mw_image *image, uint64_t base,
 			     const struct mw_ptmalloc_layout *start,
 			     struct mw_ptmalloc_debug *debug);
 
-/* ptmalloc_arenas.c: the ring of arenas and their stretches. */
+/* ptmalloc_arenas.c: the ring of arenas and their runs. */
 int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt);
 
-/* ptmalloc_walk.c: may a chunk with the size field HEAD be at P in stretch S? */
-bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_stretch *s, uint64_t p,
+/* ptmalloc_walk.c: may a chunk with the size field HEAD be at P in run S? */
+bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s, uint64_t p,
 			    uint64_t head);
 
 /* ptmalloc_cache.c */
 int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena);
 /* Does the chunk at CHUNK (window W) hold a tcache struct? */
-bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t chunk);
+bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t chunk);
 int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt);
 unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk);
 

@@ -25,9 +25,9 @@ static uint64_t mapping_of(const struct mw_ptmalloc *pt, uint64_t chunk, const u
 	return total;
 }
 
-static bool read_head(struct mw_window *w, uint64_t chunk, uint64_t head[2])
+static bool read_head(struct mw_read_buffer *w, uint64_t chunk, uint64_t head[2])
 {
-	const uint8_t *at = mw_window__at(w, chunk, CHUNK_HEADER);
+	const uint8_t *at = mw_read_buffer__at(w, chunk, CHUNK_HEADER);
 
 	if (at)
 		memcpy(head, at, CHUNK_HEADER);
@@ -38,8 +38,8 @@ static bool read_head(struct mw_window *w, uint64_t chunk, uint64_t head[2])
  * The chunk of the mapping that may begin at PAGE, in memory that ends at END. An aligned chunk
  * begins further in, where its lead says so; before 2.43 the first header stays behind, too.
  */
-static uint64_t chunk_in(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t page, uint64_t end,
-			 uint64_t *chunk)
+static uint64_t chunk_in(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t page,
+			 uint64_t end, uint64_t *chunk)
 {
 	uint64_t head[2], start, total = 0, first = 0;
 
@@ -80,17 +80,17 @@ bool mw_ptmalloc__mmapped_agrees(const struct mw_ptmalloc *pt)
 	return pt->info.mmapped.bytes == s->mmapped_bytes;
 }
 
-static int search_region(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t page, uint64_t end,
-			 bool everywhere)
+static int search_region(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t page,
+			 uint64_t end, bool everywhere)
 {
 	while (page < end && !mw_ptmalloc__mmapped_agrees(pt)) {
 		uint64_t chunk = 0, total = chunk_in(pt, w, page, end, &chunk);
 
 		if (total) {
-			struct mw_stretch s = {page, page + total,	chunk,
-					       0,    MW_BLOCK_NO_ARENA, MW_STRETCH_MMAPPED,
-					       false};
-			int ret = mw_ptmalloc__add_stretch(pt, &s);
+			struct mw_run s = {page, page + total,	    chunk,
+					   0,	 MW_BLOCK_NO_ARENA, MW_RUN_MMAPPED,
+					   false};
+			int ret = mw_ptmalloc__add_run(pt, &s);
 
 			if (ret)
 				return ret;
@@ -104,15 +104,15 @@ static int search_region(struct mw_ptmalloc *pt, struct mw_window *w, uint64_t p
 	return 0;
 }
 
-/* What of region R the HEAPS first stretches leave: the kernel joins neighbouring mappings. */
-static int search_gaps(struct mw_ptmalloc *pt, struct mw_window *w, const struct mw_region *r,
+/* What of region R the HEAPS first runs leave: the kernel joins neighbouring mappings. */
+static int search_gaps(struct mw_ptmalloc *pt, struct mw_read_buffer *w, const struct mw_region *r,
 		       size_t heaps, bool everywhere)
 {
 	uint64_t page = r->map.start;
 	int ret = 0;
 
 	for (size_t i = 0; i < heaps && !ret && page < r->map.end; i++) {
-		const struct mw_stretch heap = pt->stretches[i];
+		const struct mw_run heap = pt->runs[i];
 
 		if (heap.end <= page || heap.start >= r->map.end)
 			continue;
@@ -128,9 +128,9 @@ static int search_gaps(struct mw_ptmalloc *pt, struct mw_window *w, const struct
 int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 {
 	const struct mw_regions *regions = mw_image__regions(pt->image);
-	size_t heaps = pt->stretch_count;
-	struct mw_window w;
-	int ret = mw_window__init(&w, pt->image);
+	size_t heaps = pt->run_count;
+	struct mw_read_buffer w;
+	int ret = mw_read_buffer__init(&w, pt->image);
 
 	if (ret)
 		return ret;
@@ -139,7 +139,7 @@ int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 	     everywhere++) {
 		if (everywhere && !pt->info.settings.addr)
 			break; /* nothing to check what chance may show */
-		pt->stretch_count = heaps;
+		pt->run_count = heaps;
 		memset(&pt->info.mmapped, 0, sizeof(pt->info.mmapped));
 		for (size_t i = 0; i < regions->count && !ret; i++) {
 			const struct mw_region *r = &regions->regions[i];
@@ -150,6 +150,6 @@ int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 			ret = search_gaps(pt, &w, r, heaps, everywhere);
 		}
 	}
-	mw_window__free(&w);
+	mw_read_buffer__free(&w);
 	return ret;
 }

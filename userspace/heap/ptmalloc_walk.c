@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The linear walk: from the first chunk of a stretch to its top, as a stream of blocks. */
+/* The linear walk: from the first chunk of a run to its top, as a stream of blocks. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +18,18 @@ enum { CHAIN_PROOF = 8 };
 struct walker {
 	struct mw_blocks base;
 	struct mw_ptmalloc *pt;
-	struct mw_window window;
-	size_t stretch, last; /* the present one, one past the last */
-	size_t cached;	      /* first cached chunk not yet passed */
-	uint64_t p;	      /* next chunk; 0: the stretch has not begun */
-	uint64_t head;	      /* its size field, when have_head */
+	struct mw_read_buffer window;
+	size_t run, last; /* the present one, one past the last */
+	size_t cached;	  /* first cached chunk not yet passed */
+	uint64_t p;	  /* next chunk; 0: the run has not begun */
+	uint64_t head;	  /* its size field, when have_head */
 	bool have_head;
 	bool fenced; /* fence posts came last: behind them there may be somebody else's sbrk */
 };
 
 static bool read_head(struct walker *w, uint64_t p, uint64_t *head)
 {
-	const uint8_t *at = mw_window__at(&w->window, p, CHUNK_HEADER);
+	const uint8_t *at = mw_read_buffer__at(&w->window, p, CHUNK_HEADER);
 
 	if (!at)
 		return false;
@@ -37,7 +37,7 @@ static bool read_head(struct walker *w, uint64_t p, uint64_t *head)
 	return true;
 }
 
-bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_stretch *s, uint64_t p,
+bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s, uint64_t p,
 			    uint64_t head)
 {
 	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS;
@@ -48,7 +48,7 @@ bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_stretc
 }
 
 /* Does a chain of chunks begin at P that reaches the top, a fence post, or is long enough? */
-static bool is_chain(struct walker *w, const struct mw_stretch *s, uint64_t p)
+static bool is_chain(struct walker *w, const struct mw_run *s, uint64_t p)
 {
 	for (int i = 0; i < CHAIN_PROOF; i++) {
 		uint64_t head;
@@ -64,8 +64,8 @@ static bool is_chain(struct walker *w, const struct mw_stretch *s, uint64_t p)
 	return true;
 }
 
-/* The next place from P on where the walk can go on; the stretch's end when there is none. */
-static uint64_t resync(struct walker *w, const struct mw_stretch *s, uint64_t p)
+/* The next place from P on where the walk can go on; the run's end when there is none. */
+static uint64_t resync(struct walker *w, const struct mw_run *s, uint64_t p)
 {
 	while (p < s->end) {
 		uint64_t head;
@@ -82,7 +82,7 @@ static uint64_t resync(struct walker *w, const struct mw_stretch *s, uint64_t p)
 }
 
 static void set_block(struct mw_block *b, uint64_t start, uint64_t size, const char *owner,
-		      enum mw_block_state state, const struct mw_stretch *s)
+		      enum mw_block_state state, const struct mw_run *s)
 {
 	*b = (struct mw_block){
 		start,	       size, owner, s->arena, state == MW_BLOCK_LIVE ? CHUNK_HEADER : 0,
@@ -101,7 +101,7 @@ static unsigned int cache_of(struct walker *w, uint64_t p)
 	return 0;
 }
 
-static void classify(struct walker *w, const struct mw_stretch *s, struct mw_block *b, uint64_t p,
+static void classify(struct walker *w, const struct mw_run *s, struct mw_block *b, uint64_t p,
 		     uint64_t size, bool in_use)
 {
 	struct mw_ptmalloc *pt = w->pt;
@@ -133,8 +133,7 @@ static void classify(struct walker *w, const struct mw_stretch *s, struct mw_blo
 }
 
 /* What lies at P is no chunk: skip to where chunks go on. */
-static void skip_gap(struct walker *w, const struct mw_stretch *s, struct mw_block *b,
-		     const char *what)
+static void skip_gap(struct walker *w, const struct mw_run *s, struct mw_block *b, const char *what)
 {
 	uint64_t next = resync(w, s, w->p + 16);
 
@@ -146,7 +145,7 @@ static void skip_gap(struct walker *w, const struct mw_stretch *s, struct mw_blo
 }
 
 /* One block of a heap from w->p on. */
-static void heap_block(struct walker *w, const struct mw_stretch *s, struct mw_block *b)
+static void heap_block(struct walker *w, const struct mw_run *s, struct mw_block *b)
 {
 	uint64_t p = w->p, size, next_head = 0;
 	bool fenced = w->fenced;
@@ -209,8 +208,8 @@ static size_t walk_fill(struct mw_blocks *blocks, struct mw_block *out, size_t m
 	struct walker *w = (struct walker *)blocks;
 	size_t n = 0;
 
-	while (n < max && w->stretch < w->last) {
-		const struct mw_stretch *s = &w->pt->stretches[w->stretch];
+	while (n < max && w->run < w->last) {
+		const struct mw_run *s = &w->pt->runs[w->run];
 
 		if (!w->p) {
 			w->p = s->start;
@@ -218,17 +217,17 @@ static size_t walk_fill(struct mw_blocks *blocks, struct mw_block *out, size_t m
 		}
 		if (w->p >= s->end) {
 			w->p = 0;
-			w->stretch++;
+			w->run++;
 			continue;
 		}
 		if (w->p < s->first) {
 			set_block(&out[n++], w->p, s->first - w->p, own_overhead, MW_BLOCK_OVERHEAD,
 				  s);
 			w->p = s->first;
-		} else if (s->kind == MW_STRETCH_MMAPPED) {
+		} else if (s->kind == MW_RUN_MMAPPED) {
 			set_block(&out[n++], w->p, s->end - w->p, own_mmapped, MW_BLOCK_LIVE, s);
 			w->p = s->end;
-		} else if (s->kind == MW_STRETCH_RESERVE) {
+		} else if (s->kind == MW_RUN_RESERVE) {
 			set_block(&out[n++], w->p, s->end - w->p, own_reserve, MW_BLOCK_OVERHEAD,
 				  s);
 			w->p = s->end;
@@ -243,7 +242,7 @@ static void walk_close(struct mw_blocks *blocks)
 {
 	struct walker *w = (struct walker *)blocks;
 
-	mw_window__free(&w->window);
+	mw_read_buffer__free(&w->window);
 	free(w);
 }
 
@@ -251,28 +250,28 @@ static struct mw_blocks *walk(struct mw_ptmalloc *pt, size_t first, size_t last)
 {
 	struct walker *w = calloc(1, sizeof(*w));
 
-	if (!w || mw_window__init(&w->window, pt->image)) {
+	if (!w || mw_read_buffer__init(&w->window, pt->image)) {
 		free(w);
 		return NULL;
 	}
 	w->base = (struct mw_blocks){walk_fill, walk_close};
 	w->pt = pt;
-	w->stretch = first;
+	w->run = first;
 	w->last = last;
 	return &w->base;
 }
 
 struct mw_blocks *mw_ptmalloc__blocks(struct mw_ptmalloc *pt)
 {
-	return walk(pt, 0, pt->stretch_count);
+	return walk(pt, 0, pt->run_count);
 }
 
 struct mw_blocks *mw_ptmalloc__blocks_at(struct mw_ptmalloc *pt, uint64_t addr)
 {
-	const struct mw_stretch *s = mw_ptmalloc__stretch_at(pt, addr);
+	const struct mw_run *s = mw_ptmalloc__run_at(pt, addr);
 
 	if (s)
-		return walk(pt, (size_t)(s - pt->stretches), (size_t)(s - pt->stretches) + 1);
+		return walk(pt, (size_t)(s - pt->runs), (size_t)(s - pt->runs) + 1);
 	errno = ENOENT;
 	return NULL;
 }

@@ -258,15 +258,15 @@ uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base)
 	return base + ((end - first + 4095) & ~(4095ULL));
 }
 
-int mw_window__init(struct mw_window *window, struct mw_image *image)
+int mw_read_buffer__init(struct mw_read_buffer *window, struct mw_image *image)
 {
 	memset(window, 0, sizeof(*window));
 	window->image = image;
-	window->buf = malloc(MW_WINDOW_SIZE);
+	window->buf = malloc(MW_READ_BUFFER_SIZE);
 	return window->buf ? 0 : -ENOMEM;
 }
 
-void mw_window__free(struct mw_window *window)
+void mw_read_buffer__free(struct mw_read_buffer *window)
 {
 	free(window->buf);
 	memset(window, 0, sizeof(*window));
@@ -276,16 +276,16 @@ void mw_window__free(struct mw_window *window)
  * A jump reads a page or two, going on from there reads whole windows: so a heap of small chunks
  * costs few calls, and one of large chunks does not cost its whole size.
  */
-const uint8_t *mw_window__refill(struct mw_window *window, uint64_t addr, size_t need)
+const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *window, uint64_t addr, size_t need)
 {
 	uint64_t start = addr & ~4095ULL;
-	size_t want = 2 * MW_WINDOW_NEED;
+	size_t want = 2 * MW_READ_BUFFER_NEED;
 	ssize_t n;
 
-	if (need > MW_WINDOW_NEED)
+	if (need > MW_READ_BUFFER_NEED)
 		return NULL;
 	if (addr >= window->start && addr - window->start < window->len + (64 << 10))
-		want = MW_WINDOW_SIZE;
+		want = MW_READ_BUFFER_SIZE;
 	n = mw_image__read(window->image, start, window->buf, want);
 	window->start = start;
 	window->len = n > 0 ? (size_t)n : 0;

@@ -187,10 +187,10 @@ uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base);
 
 /*
  * A window: sequential reading in large batches with a small constant amount of memory. _at()
- * gives a pointer to NEED (at most MW_WINDOW_NEED) bytes at ADDR that is good until the next
+ * gives a pointer to NEED (at most MW_READ_BUFFER_NEED) bytes at ADDR that is good until the next
  * _at(), or NULL when they can't be read.
  */
-struct mw_window {
+struct mw_read_buffer {
 	struct mw_image *image;
 	uint8_t *buf;
 	uint64_t start; /* of what BUF holds */
@@ -198,19 +198,20 @@ struct mw_window {
 	uint64_t next; /* where sequential reading would go on */
 };
 
-enum { MW_WINDOW_SIZE = 256 << 10, MW_WINDOW_NEED = 4096 };
+enum { MW_READ_BUFFER_SIZE = 256 << 10, MW_READ_BUFFER_NEED = 4096 };
 
-int mw_window__init(struct mw_window *window, struct mw_image *image);
-void mw_window__free(struct mw_window *window);
-const uint8_t *mw_window__refill(struct mw_window *window, uint64_t addr, size_t need);
+int mw_read_buffer__init(struct mw_read_buffer *window, struct mw_image *image);
+void mw_read_buffer__free(struct mw_read_buffer *window);
+const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *window, uint64_t addr, size_t need);
 
-static inline const uint8_t *mw_window__at(struct mw_window *window, uint64_t addr, size_t need)
+static inline const uint8_t *mw_read_buffer__at(struct mw_read_buffer *window, uint64_t addr,
+						size_t need)
 {
 	uint64_t off = addr - window->start;
 
 	if (addr >= window->start && off <= window->len && need <= window->len - off)
 		return window->buf + off;
-	return mw_window__refill(window, addr, need);
+	return mw_read_buffer__refill(window, addr, need);
 }
 
 #endif

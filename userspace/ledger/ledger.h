@@ -41,7 +41,7 @@ int mw_ledger__build(struct mw_ledger *ledger, struct mw_image *image, struct mw
 void mw_ledger__free(struct mw_ledger *ledger);
 
 /* What the image itself shows: thread stacks, thread-local storage, .bss, vdso. NULL: no memory. */
-struct mw_blocks *mw_ledger_claims(struct mw_image *image);
+struct mw_blocks *mw_image_owners(struct mw_image *image);
 
 /* The owner of what nobody claims in REGION; into BUF of SIZE bytes, which it returns. */
 const char *mw_ledger_region_owner(const struct mw_region *region, char *buf, size_t size);

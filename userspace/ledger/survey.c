@@ -49,7 +49,7 @@ void mw_survey__close(struct mw_survey *survey)
 
 int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct mw_err *err)
 {
-	struct mw_blocks *sources[3] = {mw_ledger_claims(survey->image)};
+	struct mw_blocks *sources[3] = {mw_image_owners(survey->image)};
 	struct mw_py_census census;
 	bool complete = sources[0];
 	int ret = 0;

@@ -65,7 +65,7 @@ int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, s
 	if (!what->region)
 		return 0;
 	what->has_symbol = mw_image__symbol_name(survey->image, addr, &what->symbol);
-	claims = mw_ledger_claims(survey->image);
+	claims = mw_image_owners(survey->image);
 	if (!claims)
 		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
 				  "out of memory");

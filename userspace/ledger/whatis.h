@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "image/symbols.h"
+#include "symbol/symbols.h"
 #include "ledger/survey.h"
 #include "util/err.h"
 

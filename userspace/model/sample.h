@@ -36,13 +36,13 @@ struct mw_sample {
 };
 
 /* A moment worth a line of its own. */
-struct mw_happening {
-	enum mw_happening_kind {
-		MW_HAPPENED_THRESHOLD,
-		MW_HAPPENED_FORK,
-		MW_HAPPENED_EXEC,
-		MW_HAPPENED_EXIT,
-		MW_HAPPENED_ALLOCATOR,
+struct mw_event {
+	enum mw_event_kind {
+		MW_EVENT_THRESHOLD,
+		MW_EVENT_FORK,
+		MW_EVENT_EXEC,
+		MW_EVENT_EXIT,
+		MW_EVENT_ALLOCATOR,
 	} kind;
 	double elapsed; /* seconds since the watch began */
 	uint32_t pid;

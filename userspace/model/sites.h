@@ -34,7 +34,7 @@ enum {
 	MW_SITE_PARTIAL = 2,	 /* a frame could not be read */
 	MW_SITE_FREED_CODE = 4,	 /* a code object was gone before it was looked at */
 	MW_SITE_NATIVE_CUT = 8,	 /* native frames end early: no unwind rule for a place */
-	MW_SITE_FOLLOWED = 64,	 /* every allocation, or sample of them, is followed to its free */
+	MW_SITE_TRACKED = 64,	 /* every allocation, or sample of them, is followed to its free */
 	MW_SITE_RATES_ONLY = 32, /* of allocations only the rate is known: frees were not seen */
 	MW_SITE_WINDOWS = 128,	 /* followed by windows: a free between two is not always seen */
 	MW_SITE_UNMATCHED = 16,	 /* where native frames belong among Python's is not known */

@@ -101,7 +101,7 @@ static double level(const struct mw_site_stats *site, const struct mw_site_point
 	 * more. What was not asked for through malloc (Python's arenas) only shows in what was
 	 * mapped.
 	 */
-	if (site->flags & MW_SITE_FOLLOWED)
+	if (site->flags & MW_SITE_TRACKED)
 		return p->grown_bytes - p->returned_bytes - p->malloc_bytes;
 	return p->grown_bytes > 0 ? p->grown_bytes - p->returned_bytes : p->fault_bytes;
 }
@@ -121,7 +121,7 @@ static bool judged_by_growth(const struct mw_site_stats *site)
 
 	if (site->flags & MW_SITE_RATES_ONLY)
 		return true;
-	if (site->flags & MW_SITE_FOLLOWED)
+	if (site->flags & MW_SITE_TRACKED)
 		return !(t->alloc_bytes > 0);
 	return !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
 }

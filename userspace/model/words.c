@@ -46,14 +46,14 @@ const char *mw_place_label(enum mw_place place)
 	return place < MW_PLACES ? labels[place] : "?";
 }
 
-char *mw_happening_format(char *buf, size_t size, const struct mw_happening *what)
+char *mw_event_format(char *buf, size_t size, const struct mw_event *what)
 {
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
 	int status = (int)what->size, n;
 
 	buf[0] = '\0';
 	switch (what->kind) {
-	case MW_HAPPENED_THRESHOLD:
+	case MW_EVENT_THRESHOLD:
 		n = snprintf(buf, size, "mmap threshold %s -> %s",
 			     mw_format_size(a, what->old_value),
 			     mw_format_size(b, what->new_value));
@@ -61,14 +61,14 @@ char *mw_happening_format(char *buf, size_t size, const struct mw_happening *wha
 			snprintf(buf + n, size - (size_t)n, ", by the free of a mapping of %s",
 				 mw_format_size(c, what->size));
 		break;
-	case MW_HAPPENED_FORK:
+	case MW_EVENT_FORK:
 		snprintf(buf, size, "PID %" PRIu32 " forked PID %" PRIu64, what->pid,
 			 what->new_value);
 		break;
-	case MW_HAPPENED_EXEC:
+	case MW_EVENT_EXEC:
 		snprintf(buf, size, "PID %" PRIu32 " runs a new program", what->pid);
 		break;
-	case MW_HAPPENED_EXIT:
+	case MW_EVENT_EXIT:
 		if (WIFSIGNALED(status))
 			snprintf(buf, size, "PID %" PRIu32 " ended by signal %d", what->pid,
 				 WTERMSIG(status));
@@ -76,7 +76,7 @@ char *mw_happening_format(char *buf, size_t size, const struct mw_happening *wha
 			snprintf(buf, size, "PID %" PRIu32 " ended with status %d", what->pid,
 				 WEXITSTATUS(status));
 		break;
-	case MW_HAPPENED_ALLOCATOR:
+	case MW_EVENT_ALLOCATOR:
 		snprintf(buf, size, "PID %" PRIu32 " loaded the allocator %s", what->pid,
 			 what->text);
 		break;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What reports and the screen call things: rows of sizes, happenings. Pure text, no output. */
+/* What reports and the screen call things: rows of sizes, events. Pure text, no output. */
 #ifndef MW_MODEL_WORDS_H
 #define MW_MODEL_WORDS_H
 
@@ -23,6 +23,6 @@ char *mw_size_row_label(char *buf, size_t size, unsigned int row);
 const char *mw_place_label(enum mw_place place);
 
 /* "mmap threshold 128.0 KiB -> 1.0 MiB, by the free of …" into BUF of SIZE bytes; returns BUF. */
-char *mw_happening_format(char *buf, size_t size, const struct mw_happening *what);
+char *mw_event_format(char *buf, size_t size, const struct mw_event *what);
 
 #endif

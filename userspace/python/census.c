@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/ahead.h"
+#include "image/readahead.h"
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/bytes.h"
@@ -414,7 +414,7 @@ static int sweep_pools(struct mw_python *py)
 {
 	/* A block's last bytes may be looked at up to LOOK beyond. */
 	uint8_t *bufs = py->arena_count ? calloc(2, SWEEP + LOOK) : NULL, *buf = bufs;
-	struct mw_ahead *ahead = bufs ? mw_ahead__start(py->image) : NULL;
+	struct mw_readahead *ahead = bufs ? mw_readahead__start(py->image) : NULL;
 	struct step step, next;
 	uint32_t pool = 0;
 	size_t arena = 0;
@@ -425,22 +425,22 @@ static int sweep_pools(struct mw_python *py)
 	}
 	step = next_step(py, &arena, &pool);
 	if (step.count && step.size <= SWEEP)
-		mw_ahead__ask(ahead, step.pools[0].addr, buf, step.size);
+		mw_readahead__ask(ahead, step.pools[0].addr, buf, step.size);
 	for (; step.count; step = next) {
 		uint8_t *other = buf == bufs ? bufs + SWEEP + LOOK : bufs;
-		ssize_t got = step.size <= SWEEP ? mw_ahead__take(ahead) : 0;
+		ssize_t got = step.size <= SWEEP ? mw_readahead__take(ahead) : 0;
 
 		/* While this one is looked at, the next one is read. */
 		next = next_step(py, &arena, &pool);
 		if (next.count && next.size <= SWEEP)
-			mw_ahead__ask(ahead, next.pools[0].addr, other, next.size);
+			mw_readahead__ask(ahead, next.pools[0].addr, other, next.size);
 		if (step.size <= SWEEP)
 			sweep_step(py, &step, buf, got);
 		else if (step.pools[0].state <= MW_PY_POOL_FULL)
 			sweep_pool(py, &step.pools[0], NULL, buf);
 		buf = other;
 	}
-	mw_ahead__end(ahead);
+	mw_readahead__end(ahead);
 	free(bufs);
 	return 0;
 }
@@ -474,13 +474,13 @@ static int list_chunks(struct mw_python *py)
 
 static int sweep_chunks(struct mw_python *py)
 {
-	struct mw_window w;
-	int ret = py->chunk_count ? mw_window__init(&w, py->image) : 0;
+	struct mw_read_buffer w;
+	int ret = py->chunk_count ? mw_read_buffer__init(&w, py->image) : 0;
 
 	if (ret || !py->chunk_count)
 		return ret;
 	for (size_t i = 0; i < py->chunk_count; i++) {
-		const uint8_t *head = mw_window__at(&w, py->chunks[i], MW_PY_CHUNK_HEADER);
+		const uint8_t *head = mw_read_buffer__at(&w, py->chunks[i], MW_PY_CHUNK_HEADER);
 		uint64_t size = head ? mw_u64_at(head + 8) & ~7ULL : 0, look;
 		uint32_t debug;
 
@@ -488,7 +488,7 @@ static int sweep_chunks(struct mw_python *py)
 		size = size > 8 ? size - 8 : 0;
 		look = size < LOOK ? size : LOOK;
 		head = size < 16 ? NULL
-				 : mw_window__at(&w, py->chunks[i] + MW_PY_CHUNK_HEADER, look);
+				 : mw_read_buffer__at(&w, py->chunks[i] + MW_PY_CHUNK_HEADER, look);
 		if (!head)
 			continue;
 		py->pages.hand = w.buf;
@@ -500,7 +500,7 @@ static int sweep_chunks(struct mw_python *py)
 				py->chunks[i] + MW_PY_CHUNK_HEADER + debug, size - debug);
 		py->pages.hand_size = 0;
 	}
-	mw_window__free(&w);
+	mw_read_buffer__free(&w);
 	return 0;
 }
 
@@ -655,7 +655,7 @@ static int count(struct mw_python *py)
 	if (ret)
 		return ret;
 	if (py->known) {
-		mw_py_cells(py);
+		mw_py2_numbers(py);
 		mw_py_freelists(py);
 		mark_system(py);
 		mw_py_gc(py);

@@ -264,7 +264,7 @@ int mw_py_generation(struct mw_python *py, uint64_t addr);
 void mw_py_gc(struct mw_python *py);
 
 /* cells.c: Python 2's blocks of int and float objects. */
-void mw_py_cells(struct mw_python *py);
+void mw_py2_numbers(struct mw_python *py);
 bool mw_py_cell_is_live(struct mw_python *py, uint64_t cell, uint32_t type);
 /* The cell that holds ADDR, of the block whose own bytes begin at START; 0: none. */
 uint64_t mw_py_cell_of(uint64_t start, uint64_t addr);

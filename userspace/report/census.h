@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "python/python.h"
-#include "report/show.h"
+#include "report/documents.h"
 
 /* A new reference, NULL: no memory. */
 json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census *census,

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "ledger/ledger.h"
-#include "report/show.h"
+#include "report/documents.h"
 
 /* What the resident bytes are, in words: "rss", "recorded-rss", "held-by-core". */
 const char *mw_residency_name(enum mw_residency residency);

@@ -3,8 +3,8 @@
 #include <jansson.h>
 #include <math.h>
 
-#include "report/stat.h"
-#include "trace/allocator.h"
+#include "report/stat_report.h"
+#include "probe/allocator.h"
 
 static json_t *integer(uint64_t n)
 {
@@ -139,28 +139,28 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 	return ret ? -ENOMEM : 0;
 }
 
-static json_t *event(const struct mw_happening *what)
+static json_t *event(const struct mw_event *what)
 {
 	static const char *const kinds[] = {"threshold", "fork", "exec", "exit", "allocator"};
 	json_t *object = json_pack("{s:s,s:f,s:i}", "kind", kinds[what->kind], "elapsed",
 				   what->elapsed, "pid", (int)what->pid);
 
 	switch (what->kind) {
-	case MW_HAPPENED_THRESHOLD:
+	case MW_EVENT_THRESHOLD:
 		json_object_set_new(object, "old", integer(what->old_value));
 		json_object_set_new(object, "new", integer(what->new_value));
 		json_object_set_new(object, "size", integer(what->size));
 		break;
-	case MW_HAPPENED_FORK:
+	case MW_EVENT_FORK:
 		json_object_set_new(object, "child", integer(what->new_value));
 		break;
-	case MW_HAPPENED_EXIT:
+	case MW_EVENT_EXIT:
 		json_object_set_new(object, "status", integer(what->size));
 		break;
-	case MW_HAPPENED_ALLOCATOR:
+	case MW_EVENT_ALLOCATOR:
 		json_object_set_new(object, "path", json_string(what->text));
 		break;
-	case MW_HAPPENED_EXEC:
+	case MW_EVENT_EXEC:
 		break;
 	}
 	return object;

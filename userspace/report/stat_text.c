@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "model/words.h"
-#include "report/stat.h"
-#include "trace/allocator.h"
+#include "report/stat_report.h"
+#include "probe/allocator.h"
 #include "util/bar.h"
 #include "util/units.h"
 
@@ -155,12 +155,12 @@ static void print_thresholds(FILE *out, const struct mw_sample *now)
 			now->threshold_dynamic ? "dynamic" : "fixed");
 }
 
-static void print_event(FILE *out, const struct mw_happening *what)
+static void print_event(FILE *out, const struct mw_event *what)
 {
 	char text[256];
 
 	fprintf(out, "  event      +%.3f s  %s\n", what->elapsed,
-		mw_happening_format(text, sizeof(text), what));
+		mw_event_format(text, sizeof(text), what));
 }
 
 static void print_lost(FILE *out, const struct mw_stat_style *style, const struct mw_counts *c)

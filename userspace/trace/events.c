@@ -6,6 +6,7 @@
 
 #include "trace/internal.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /*
@@ -14,11 +15,11 @@
  */
 enum { RESCANS_AFTER_EXEC = 100, RESCANS_AFTER_MODULE = 10 };
 
-static void tell(struct mw_tracer *tracer, uint32_t slot, struct mw_happening *what, uint64_t time)
+static void tell(struct mw_tracer *tracer, uint32_t slot, struct mw_event *what, uint64_t time)
 {
 	what->elapsed = (double)time / 1e9 - tracer->started_at;
-	if (tracer->happening)
-		tracer->happening(what, slot, tracer->happening_arg);
+	if (tracer->event)
+		tracer->event(what, slot, tracer->event_arg);
 }
 
 static void forget_blocks(struct mw_tracer *tracer, struct process *process, uint64_t before)
@@ -31,11 +32,11 @@ static void forget_blocks(struct mw_tracer *tracer, struct process *process, uin
 		(struct dead_space){process->space, process->slot, before};
 }
 
-static void on_fork(struct mw_tracer *tracer, const struct mw_event *event)
+static void on_fork(struct mw_tracer *tracer, const struct mw_bpf_event *event)
 {
-	struct process *parent = process_find(tracer, (pid_t)event->tgid);
-	struct mw_happening what = {
-		.kind = MW_HAPPENED_FORK, .pid = event->tgid, .new_value = event->fork.child};
+	struct process *parent = mw_process__find(tracer, (pid_t)event->tgid);
+	struct mw_event what = {
+		.kind = MW_EVENT_FORK, .pid = event->tgid, .new_value = event->fork.child};
 	size_t parent_index;
 	struct process *child;
 	uint32_t slot;
@@ -44,7 +45,7 @@ static void on_fork(struct mw_tracer *tracer, const struct mw_event *event)
 		return;
 	slot = parent->slot;
 	parent_index = (size_t)(parent - tracer->processes);
-	child = process_add(tracer, (pid_t)event->fork.child, slot, event->fork.space);
+	child = mw_process__add(tracer, (pid_t)event->fork.child, slot, event->fork.space);
 	if (!child)
 		return;
 	parent = &tracer->processes[parent_index]; /* the array may have moved */
@@ -68,10 +69,10 @@ static void on_fork(struct mw_tracer *tracer, const struct mw_event *event)
 	tell(tracer, slot, &what, event->time);
 }
 
-static void on_exec(struct mw_tracer *tracer, const struct mw_event *event)
+static void on_exec(struct mw_tracer *tracer, const struct mw_bpf_event *event)
 {
-	struct process *process = process_find(tracer, (pid_t)event->tgid);
-	struct mw_happening what = {.kind = MW_HAPPENED_EXEC, .pid = event->tgid};
+	struct process *process = mw_process__find(tracer, (pid_t)event->tgid);
+	struct mw_event what = {.kind = MW_EVENT_EXEC, .pid = event->tgid};
 
 	if (!process)
 		return;
@@ -86,11 +87,11 @@ static void on_exec(struct mw_tracer *tracer, const struct mw_event *event)
 	tell(tracer, process->slot, &what, event->time);
 }
 
-void events_process_ended(struct mw_tracer *tracer, struct process *process, uint64_t min_flt,
-			  uint64_t maj_flt, uint64_t status)
+void mw_events__process_ended(struct mw_tracer *tracer, struct process *process, uint64_t min_flt,
+			      uint64_t maj_flt, uint64_t status)
 {
-	struct mw_happening what = {
-		.kind = MW_HAPPENED_EXIT, .pid = (uint32_t)process->pid, .size = status};
+	struct mw_event what = {
+		.kind = MW_EVENT_EXIT, .pid = (uint32_t)process->pid, .size = status};
 	struct target *target = &tracer->targets[process->slot];
 
 	target->ended_min_flt += min_flt - process->first.min_flt;
@@ -99,15 +100,15 @@ void events_process_ended(struct mw_tracer *tracer, struct process *process, uin
 		mw_procstat__cpu_ns(&process->stat) - mw_procstat__cpu_ns(&process->first);
 	if (process->child)
 		forget_blocks(tracer, process, UINT64_MAX);
-	process_let_go(tracer, process);
+	mw_process__drop(tracer, process);
 	tell(tracer, process->slot, &what, (uint64_t)(mw_monotonic() * 1e9));
 }
 
-static void on_threshold(struct mw_tracer *tracer, const struct mw_event *event)
+static void on_threshold(struct mw_tracer *tracer, const struct mw_bpf_event *event)
 {
-	struct process *process = process_find(tracer, (pid_t)event->tgid);
-	struct mw_happening what = {
-		.kind = MW_HAPPENED_THRESHOLD,
+	struct process *process = mw_process__find(tracer, (pid_t)event->tgid);
+	struct mw_event what = {
+		.kind = MW_EVENT_THRESHOLD,
 		.pid = event->tgid,
 		.old_value = event->threshold.old_mmap_threshold,
 		.new_value = event->threshold.mmap_threshold,
@@ -122,46 +123,46 @@ static void on_threshold(struct mw_tracer *tracer, const struct mw_event *event)
 }
 
 /* mallopt, or a change that no munmap announced. */
-void events_settings_changed(struct mw_tracer *tracer, struct process *process)
+void mw_events__settings_changed(struct mw_tracer *tracer, struct process *process)
 {
 	uint64_t old = process->settings.mmap_threshold;
-	struct mw_happening what = {
-		.kind = MW_HAPPENED_THRESHOLD, .pid = (uint32_t)process->pid, .old_value = old};
+	struct mw_event what = {
+		.kind = MW_EVENT_THRESHOLD, .pid = (uint32_t)process->pid, .old_value = old};
 
 	if (mw_glibc_settings__refresh(&process->settings, process->pid) ||
 	    process->settings.mmap_threshold == old)
 		return;
 	what.new_value = process->settings.mmap_threshold;
-	process_publish(tracer, process);
+	mw_process__publish(tracer, process);
 	tell(tracer, process->slot, &what, (uint64_t)(mw_monotonic() * 1e9));
 }
 
-int events_handle(void *arg, void *data, size_t len)
+int mw_events__handle(void *arg, void *data, size_t len)
 {
 	struct mw_tracer *tracer = arg;
-	const struct mw_event *event = data;
+	const struct mw_bpf_event *event = data;
 	struct process *process;
 
 	if (len < sizeof(*event))
 		return 0;
 	switch (event->type) {
-	case MW_EVENT_FORK:
+	case MW_BPF_EVENT_FORK:
 		on_fork(tracer, event);
 		break;
-	case MW_EVENT_EXEC:
+	case MW_BPF_EVENT_EXEC:
 		on_exec(tracer, event);
 		break;
-	case MW_EVENT_EXIT:
-		process = process_find(tracer, (pid_t)event->tgid);
+	case MW_BPF_EVENT_EXIT:
+		process = mw_process__find(tracer, (pid_t)event->tgid);
 		if (process)
-			events_process_ended(tracer, process, event->exit.min_flt,
-					     event->exit.maj_flt, event->exit.status);
+			mw_events__process_ended(tracer, process, event->exit.min_flt,
+						 event->exit.maj_flt, event->exit.status);
 		break;
-	case MW_EVENT_THRESHOLD:
+	case MW_BPF_EVENT_THRESHOLD:
 		on_threshold(tracer, event);
 		break;
-	case MW_EVENT_MODULE:
-		process = process_find(tracer, (pid_t)event->tgid);
+	case MW_BPF_EVENT_MODULE:
+		process = mw_process__find(tracer, (pid_t)event->tgid);
 		if (process && !process->rescans_left) {
 			process->rescans_left = RESCANS_AFTER_MODULE;
 			process->rescan_at = mw_monotonic() + 0.002;

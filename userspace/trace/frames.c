@@ -6,7 +6,7 @@
 
 #include "image/maps.h"
 #include "image/readmem.h"
-#include "image/symbolizer.h"
+#include "symbol/symbolizer.h"
 #include "python/lines.h"
 #include "python/walk.h"
 #include "trace/frames.h"

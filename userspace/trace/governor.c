@@ -48,34 +48,34 @@ static struct sums sum(const struct mw_rates *r, size_t without)
 }
 
 /*
- * With T seconds an allocation without probes and c seconds that a light window adds to each, a
- * light one sees T + c and a whole one T + k c, k being the ratio of the two costs. Where the
+ * With T seconds an allocation without probes and c seconds that a entry window adds to each, a
+ * entry one sees T + c and a full one T + k c, k being the ratio of the two costs. Where the
  * target waits for something else both see T, and c comes out as 0.
  */
 static double undisturbed(const struct sums *s)
 {
-	double light = s->seconds[0] > 0 ? s->allocs[0] / s->seconds[0] : 0;
-	double whole = s->seconds[1] > 0 ? s->allocs[1] / s->seconds[1] : 0;
+	double entry = s->seconds[0] > 0 ? s->allocs[0] / s->seconds[0] : 0;
+	double full = s->seconds[1] > 0 ? s->allocs[1] / s->seconds[1] : 0;
 	double k, per, least;
 
-	if (light <= 0)
-		return whole;
-	if (whole <= 0 || s->cost[0] <= 0 || s->cost[1] <= 0)
-		return light;
+	if (entry <= 0)
+		return full;
+	if (full <= 0 || s->cost[0] <= 0 || s->cost[1] <= 0)
+		return entry;
 	/* So few of them don't slow anything, and don't tell two rates apart. */
 	if (s->allocs[0] < FEW || s->allocs[1] < FEW)
 		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
 	k = s->cost[1] / s->allocs[1] / (s->cost[0] / s->allocs[0]);
-	if (k < 1.2 || light <= whole)
+	if (k < 1.2 || entry <= full)
 		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
-	per = (k / light - 1 / whole) / (k - 1);
+	per = (k / entry - 1 / full) / (k - 1);
 	/*
 	 * Noise must not make it absurd: a hit takes no more than it costs, and what the target's
 	 * caches and predictors lose by it; and at least a tenth of the time is the target's own.
 	 */
-	least = 1 / light - COST_MAX * s->cost[0] / s->allocs[0];
-	if (least < 0.1 / light)
-		least = 0.1 / light;
+	least = 1 / entry - COST_MAX * s->cost[0] / s->allocs[0];
+	if (least < 0.1 / entry)
+		least = 0.1 / entry;
 	return 1 / (per > least ? per : least);
 }
 
@@ -133,10 +133,10 @@ void mw_governor__begin(struct mw_governor *g, double budget, double now)
 enum mw_window_kind mw_governor__kind(const struct mw_governor *g)
 {
 	/*
-	 * A whole one early, then one in three: they are dear, and the rate hangs on the light
+	 * A full one early, then one in three: they are dear, and the rate hangs on the entry
 	 * ones.
 	 */
-	return g->windows % 3 == 1 ? MW_WINDOW_WHOLE : MW_WINDOW_LIGHT;
+	return g->windows % 3 == 1 ? MW_WINDOW_FULL : MW_WINDOW_ENTRY;
 }
 
 void mw_governor__closed(struct mw_governor *g, double now, double open, double loss)

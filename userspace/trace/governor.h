@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Keeping the probes' cost within a budget. Probes that cost more than it are put in for short
- * windows only, and what they see is scaled to the whole time. Pure logic: no clock, no kernel.
+ * windows only, and what they see is scaled to the full time. Pure logic: no clock, no kernel.
  *
  * Probes slow the target, so a count over a window's time is not the target's rate. Windows are
- * therefore of two kinds, light (entry probes) and whole (with returns and frees), whose costs have
+ * therefore of two kinds, entry (entry probes) and full (with returns and frees), whose costs have
  * a known ratio: from the two rates follows the one without any probe. What the target does between
  * two hits is what matters, so this holds for targets that wait as well as for those that compute.
  */
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum mw_window_kind { MW_WINDOW_LIGHT, MW_WINDOW_WHOLE, MW_WINDOW_KINDS };
+enum mw_window_kind { MW_WINDOW_ENTRY, MW_WINDOW_FULL, MW_WINDOW_KINDS };
 
 enum { MW_WINDOWS_KEPT = 24 };
 

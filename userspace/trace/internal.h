@@ -9,12 +9,12 @@
 #include "bpf/memwhere.skel.h"
 #include "heap/glibc_settings.h"
 #include "image/procstat.h"
-#include "trace/attach.h"
-#include "trace/calibrate.h"
-#include "trace/follow.h"
+#include "probe/attach.h"
+#include "probe/calibrate.h"
+#include "trace/tracked.h"
 #include "trace/governor.h"
-#include "trace/reaper.h"
-#include "trace/sdt.h"
+#include "probe/detach.h"
+#include "probe/sdt.h"
 #include "trace/stacks.h"
 #include "trace/tracer.h"
 
@@ -54,7 +54,7 @@ struct window_slot {
 	double weight[MW_WINDOW_KINDS][sizeof(struct mw_counts) / 8];
 	double estimate[sizeof(struct mw_counts) / 8]; /* since the watch began */
 	bool known;
-	double whole_at;		 /* seconds: up to where whole windows have counted */
+	double full_at;			 /* seconds: up to where whole windows have counted */
 	uint64_t kept_count, kept_bytes; /* blocks of windows that are not known to be freed */
 };
 
@@ -70,7 +70,7 @@ struct mw_tracer {
 	struct mw_tracer_options options;
 	struct memwhere_bpf *bpf;
 	struct ring_buffer *ring;
-	struct mw_reaper *reaper;
+	struct mw_detacher *detacher;
 	struct mw_stacks *stacks; /* NULL: no sites */
 	bool multi, has_btf, started, stopped;
 	int cpus;
@@ -83,8 +83,8 @@ struct mw_tracer {
 	bool governed, was_always, described;
 	enum mw_window_kind kind; /* of probes that are in */
 	struct mw_governor governor;
-	struct window_slot *slots; /* MW_SLOTS of them */
-	struct mw_follow *follow;  /* NULL: no sites */
+	struct window_slot *slots;  /* MW_SLOTS of them */
+	struct mw_tracked *tracked; /* NULL: no sites */
 	uint64_t idle_before;
 	int stats_fd;		/* while it is open the kernel times the programs */
 	double ran_before, ran; /* seconds that the programs ran, and within the window */
@@ -102,35 +102,36 @@ struct mw_tracer {
 		uint64_t before; /* CLOCK_MONOTONIC ns: later blocks belong to the new program */
 	} * dead;
 	size_t dead_count, dead_capacity;
-	mw_happening_fn happening;
-	void *happening_arg;
+	mw_event_fn event;
+	void *event_arg;
 };
 
 /* process.c: all return 0 or -errno. */
-int process_find_allocators(struct mw_tracer *tracer, struct process *process, struct mw_err *err);
-int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_err *err);
-int process_publish(struct mw_tracer *tracer, struct process *process);
-void process_rescan(struct mw_tracer *tracer, struct process *process);
-void process_detach(struct mw_tracer *tracer, struct probed *probed);
-void process_free(struct process *process);
+int mw_process__find_allocators(struct mw_tracer *tracer, struct process *process,
+				struct mw_err *err);
+int mw_process__attach(struct mw_tracer *tracer, struct process *process, struct mw_err *err);
+int mw_process__publish(struct mw_tracer *tracer, struct process *process);
+void mw_process__rescan(struct mw_tracer *tracer, struct process *process);
+void mw_process__detach(struct mw_tracer *tracer, struct probed *probed);
+void mw_process__free(struct process *process);
 /* It has ended, or can't be watched: nothing of it stays. */
-void process_let_go(struct mw_tracer *tracer, struct process *process);
-struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
-uint64_t call_ns(const struct mw_tracer *tracer, const struct mw_function *fn);
-struct process *process_find(struct mw_tracer *tracer, pid_t pid);
+void mw_process__drop(struct mw_tracer *tracer, struct process *process);
+struct process *mw_process__add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
+uint64_t mw_process_call_ns(const struct mw_tracer *tracer, const struct mw_function *fn);
+struct process *mw_process__find(struct mw_tracer *tracer, pid_t pid);
 
 /* windows.c: only for a tracer that is governed. */
-void windows_begin(struct mw_tracer *tracer);
+void mw_windows__begin(struct mw_tracer *tracer);
 /* Do what is due; when to be called again, at most UNTIL. */
-double windows_step(struct mw_tracer *tracer, double until);
-void windows_integrate(struct mw_tracer *tracer);
+double mw_windows__step(struct mw_tracer *tracer, double until);
+void mw_windows__integrate(struct mw_tracer *tracer);
 /* Replace what windows saw by estimates for the whole time. */
-void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample);
+void mw_windows__estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample);
 
 /* events.c */
-int events_handle(void *tracer, void *data, size_t len); /* a ring_buffer_sample_fn */
-void events_process_ended(struct mw_tracer *tracer, struct process *process, uint64_t min_flt,
-			  uint64_t maj_flt, uint64_t status);
-void events_settings_changed(struct mw_tracer *tracer, struct process *process);
+int mw_events__handle(void *tracer, void *data, size_t len); /* a ring_buffer_sample_fn */
+void mw_events__process_ended(struct mw_tracer *tracer, struct process *process, uint64_t min_flt,
+			      uint64_t maj_flt, uint64_t status);
+void mw_events__settings_changed(struct mw_tracer *tracer, struct process *process);
 
 #endif

@@ -11,9 +11,10 @@
 
 #include "trace/internal.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/log.h"
 
-struct process *process_find(struct mw_tracer *tracer, pid_t pid)
+struct process *mw_process__find(struct mw_tracer *tracer, pid_t pid)
 {
 	for (size_t i = 0; i < tracer->process_count; i++) {
 		if (tracer->processes[i].pid == pid && !tracer->processes[i].ended)
@@ -22,7 +23,7 @@ struct process *process_find(struct mw_tracer *tracer, pid_t pid)
 	return NULL;
 }
 
-struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space)
+struct process *mw_process__add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space)
 {
 	struct process *process = NULL;
 
@@ -45,7 +46,7 @@ struct process *process_add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, 
 	return process;
 }
 
-void process_free(struct process *process)
+void mw_process__free(struct process *process)
 {
 	if (process->pidfd >= 0)
 		close(process->pidfd);
@@ -73,7 +74,8 @@ static void find_settings(struct process *process)
 	}
 }
 
-int process_find_allocators(struct mw_tracer *tracer, struct process *process, struct mw_err *err)
+int mw_process__find_allocators(struct mw_tracer *tracer, struct process *process,
+				struct mw_err *err)
 {
 	struct mw_allocators found;
 	int ret;
@@ -117,7 +119,7 @@ static void add_code_ranges(struct mw_proc *proc, const struct mw_allocator *all
 }
 
 /* Tell the programs what they must know about PROCESS. Values that they keep stay as they are. */
-int process_publish(struct mw_tracer *tracer, struct process *process)
+int mw_process__publish(struct mw_tracer *tracer, struct process *process)
 {
 	int fd = bpf_map__fd(tracer->bpf->maps.procs);
 	uint32_t key = (uint32_t)process->pid;
@@ -163,11 +165,11 @@ static bool is_probed(const struct probed *probed, const struct mw_allocator *al
 static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 			    const struct mw_allocator *alloc)
 {
-	struct mw_probe_site entries[MW_FUNCTIONS_MAX], returns[MW_FUNCTIONS_MAX];
+	struct mw_probe_place entries[MW_FUNCTIONS_MAX], returns[MW_FUNCTIONS_MAX];
 	struct probed *all = probed_of(tracer, process);
 	struct probed_allocator *probed = &all->list[all->count];
 	pid_t pid = tracer->options.follow ? 0 : process->pid;
-	uint32_t flags = alloc->kind == MW_ALLOC_GLIBC ? MW_SITE_CHUNKS : 0;
+	uint32_t flags = alloc->kind == MW_ALLOC_GLIBC ? MW_COOKIE_CHUNKS : 0;
 	size_t entry_count = 0, return_count = 0;
 	int ret;
 
@@ -176,11 +178,11 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 		uint64_t cookie = mw_cookie(fn->func, fn->entry.stack_shift, flags, process->slot,
 					    process->space);
 
-		if (!fn->probed || (tracer->governed && tracer->kind == MW_WINDOW_LIGHT &&
+		if (!fn->probed || (tracer->governed && tracer->kind == MW_WINDOW_ENTRY &&
 				    fn->func >= MW_FUNC_FREE))
 			continue;
 		entries[entry_count++] =
-			(struct mw_probe_site){fn->offset + fn->entry.offset, cookie};
+			(struct mw_probe_place){fn->offset + fn->entry.offset, cookie};
 		/* At the same place, so that one trap serves both. */
 		if (fn->func < MW_FUNC_FREE)
 			returns[return_count++] = entries[entry_count - 1];
@@ -193,7 +195,7 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 		.returns.fd = -1,
 	};
 	/* Returns first: an entry whose return can't be seen would look like an open call. */
-	if (tracer->kind == MW_WINDOW_WHOLE) {
+	if (tracer->kind == MW_WINDOW_FULL) {
 		ret = mw_probes__attach(&probed->returns, tracer->bpf->progs.alloc_return,
 					tracer->multi, pid, alloc->file, true, returns,
 					return_count);
@@ -211,7 +213,7 @@ static int attach_allocator(struct mw_tracer *tracer, struct process *process,
 }
 
 /* What a call of FN costs the target: a hit at its entry and, in exact mode, one at its return. */
-uint64_t call_ns(const struct mw_tracer *tracer, const struct mw_function *fn)
+uint64_t mw_process_call_ns(const struct mw_tracer *tracer, const struct mw_function *fn)
 {
 	uint64_t ns = fn->probed ? tracer->cost.entry_ns[fn->entry.class] : 0;
 
@@ -230,7 +232,8 @@ static void describe_allocator(const struct mw_tracer *tracer, const struct mw_a
 		if (fn->probed)
 			mw_detail("  %-18s +%-3u %-28s %s, about %" PRIu64 " ns a call%s%s",
 				  fn->name, fn->entry.offset, fn->entry.insn,
-				  mw_site_class_name(fn->entry.class), call_ns(tracer, fn),
+				  mw_probe_class_name(fn->entry.class),
+				  mw_process_call_ns(tracer, fn),
 				  fn->reason && fn->reason[0] ? "; " : "",
 				  fn->reason ? fn->reason : "");
 		else
@@ -239,7 +242,7 @@ static void describe_allocator(const struct mw_tracer *tracer, const struct mw_a
 	}
 }
 
-int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_err *err)
+int mw_process__attach(struct mw_tracer *tracer, struct process *process, struct mw_err *err)
 {
 	char where[32];
 
@@ -266,7 +269,7 @@ int process_attach(struct mw_tracer *tracer, struct process *process, struct mw_
 }
 
 /* After an exec or a dlopen: is there an allocator that has no probes yet? */
-void process_rescan(struct mw_tracer *tracer, struct process *process)
+void mw_process__rescan(struct mw_tracer *tracer, struct process *process)
 {
 	struct probed *probed = probed_of(tracer, process);
 	size_t before = probed->count;
@@ -275,20 +278,20 @@ void process_rescan(struct mw_tracer *tracer, struct process *process)
 
 	process->rescans_left--;
 	process->rescan_at = mw_monotonic() + 0.02;
-	ret = process_find_allocators(tracer, process, &err);
+	ret = mw_process__find_allocators(tracer, process, &err);
 	/* Under a budget the next window has it. */
 	if (!ret && tracer->options.mode != MW_MODE_GROWTH &&
 	    (!tracer->governed || tracer->window == WINDOW_ALWAYS))
-		ret = process_attach(tracer, process, &err);
+		ret = mw_process__attach(tracer, process, &err);
 	if (!ret)
-		ret = process_publish(tracer, process);
+		ret = mw_process__publish(tracer, process);
 	if (!ret && tracer->stacks)
 		mw_stacks__prepare(tracer->stacks, process->pid, true);
 	if (ret && !process->rescans_left && ret != -ESRCH)
 		mw_warn("PID %d: %s", process->pid, err.message);
 	for (size_t i = before; !ret && i < probed->count; i++) {
-		struct mw_happening what = {
-			.kind = MW_HAPPENED_ALLOCATOR,
+		struct mw_event what = {
+			.kind = MW_EVENT_ALLOCATOR,
 			.elapsed = mw_monotonic() - tracer->started_at,
 			.pid = (uint32_t)process->pid,
 		};
@@ -299,28 +302,28 @@ void process_rescan(struct mw_tracer *tracer, struct process *process)
 					 process->allocators.list[a].path);
 		}
 		tracer->targets[process->slot].late++;
-		if (tracer->happening)
-			tracer->happening(&what, process->slot, tracer->happening_arg);
+		if (tracer->event)
+			tracer->event(&what, process->slot, tracer->event_arg);
 	}
 }
 
-void process_detach(struct mw_tracer *tracer, struct probed *probed)
+void mw_process__detach(struct mw_tracer *tracer, struct probed *probed)
 {
 	for (size_t i = 0; i < probed->count; i++) {
-		mw_reaper__detach(tracer->reaper, &probed->list[i].entries);
-		mw_reaper__detach(tracer->reaper, &probed->list[i].returns);
+		mw_detacher__take(tracer->detacher, &probed->list[i].entries);
+		mw_detacher__take(tracer->detacher, &probed->list[i].returns);
 	}
 	probed->count = 0;
 }
 
-void process_let_go(struct mw_tracer *tracer, struct process *process)
+void mw_process__drop(struct mw_tracer *tracer, struct process *process)
 {
 	uint32_t key = (uint32_t)process->pid;
 
 	process->ended = true;
-	process_detach(tracer, &process->probed);
+	mw_process__detach(tracer, &process->probed);
 	if (tracer->stacks)
 		mw_stacks__ended(tracer->stacks, process->pid);
-	process_free(process);
+	mw_process__free(process);
 	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
 }

@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "bpf/memwhere.skel.h"
-#include "trace/follow.h"
+#include "trace/tracked.h"
 #include "trace/frames.h"
 #include "trace/stacks.h"
 #include "trace/tracer.h"
-#include "trace/unwinding.h"
+#include "trace/unwind_maps.h"
 #include "util/array.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/u64map.h"
 
@@ -41,7 +42,7 @@ struct prepared {
 
 struct mw_stacks {
 	struct memwhere_bpf *bpf;
-	struct mw_unwinding *unwinding;
+	struct mw_unwind_maps *unwinding;
 	struct mw_sites *sites;
 	struct mw_u64map raws;
 	struct prepared *list;
@@ -117,8 +118,8 @@ struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool
 	s->sites = mw_sites__new();
 	s->keys = calloc(BATCH, sizeof(*s->keys));
 	s->values = calloc(BATCH, sizeof(struct mw_site_counts));
-	s->unwinding = mw_unwinding__new(bpf_map__fd(bpf->maps.unwind_rows),
-					 bpf_map__fd(bpf->maps.unwind_maps));
+	s->unwinding = mw_unwind_maps__new(bpf_map__fd(bpf->maps.unwind_rows),
+					   bpf_map__fd(bpf->maps.unwind_maps));
 	if (!s->sites || !s->unwinding || !s->keys || !s->values) {
 		mw_stacks__free(s);
 		errno = ENOMEM;
@@ -136,7 +137,7 @@ void mw_stacks__free(struct mw_stacks *s)
 	for (size_t i = 0; s->raws.slots && i <= s->raws.mask; i++)
 		free(s->raws.slots[i].value);
 	mw_u64map__free(&s->raws);
-	mw_unwinding__free(s->unwinding);
+	mw_unwind_maps__free(s->unwinding);
 	mw_sites__free(s->sites);
 	free(s->list);
 	free(s->keys);
@@ -212,7 +213,7 @@ int mw_stacks__prepare(struct mw_stacks *s, pid_t pid, bool changed)
 		mw_frames__refresh(p->frames);
 	}
 	publish_python(s, p);
-	ret = mw_unwinding__add(s->unwinding, pid, &p->maps_first, &p->maps_count);
+	ret = mw_unwind_maps__add(s->unwinding, pid, &p->maps_first, &p->maps_count);
 	if (ret == -ENOSPC)
 		mw_warn("PID %d: no more room for executable mappings: its native frames are found "
 			"by frame pointers only",
@@ -291,13 +292,13 @@ void mw_stacks__purged(struct mw_stacks *s, uint64_t site, uint64_t size)
 }
 
 /* Allocations that windows have seen, and what became of them. */
-static void add_followed(const struct mw_stacks *s, struct mw_site_stats *site,
-			 const struct mw_follow_site *seen)
+static void add_tracked(const struct mw_stacks *s, struct mw_site_stats *site,
+			const struct mw_tracked_site *seen)
 {
 	struct mw_site_totals *t = &site->totals;
 
-	site->flags &= ~(uint32_t)(MW_SITE_FOLLOWED | MW_SITE_RATES_ONLY);
-	site->flags |= s->follows ? MW_SITE_FOLLOWED | MW_SITE_WINDOWS : MW_SITE_RATES_ONLY;
+	site->flags &= ~(uint32_t)(MW_SITE_TRACKED | MW_SITE_RATES_ONLY);
+	site->flags |= s->follows ? MW_SITE_TRACKED | MW_SITE_WINDOWS : MW_SITE_RATES_ONLY;
 	if (!seen)
 		return;
 	t->watched_seconds += seen->watched;
@@ -320,7 +321,7 @@ static void add_blocks(const struct mw_stacks *s, const struct raw *raw,
 	double weight = mw_sample_weight((uint64_t)mean, s->period);
 
 	raw->site->flags &= ~(uint32_t)(MW_SITE_RATES_ONLY | MW_SITE_WINDOWS);
-	raw->site->flags |= s->follows ? MW_SITE_FOLLOWED : MW_SITE_RATES_ONLY;
+	raw->site->flags |= s->follows ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
 	t->allocs += (double)(now->allocs - base->allocs) / unit;
 	t->alloc_bytes += (double)(now->alloc_bytes - base->alloc_bytes);
 	t->frees += (double)(now->frees - base->frees) / unit + weight * (double)raw->purged_count;
@@ -373,18 +374,18 @@ static int each_entry(struct mw_stacks *s, int fd, size_t value_size, entry_fn f
 static void on_site(struct mw_stacks *s, uint64_t id, const void *value, void *arg)
 {
 	const struct raw *raw = mw_u64map__find(&s->raws, id);
-	const struct mw_follow *follow = arg;
+	const struct mw_tracked *tracked = arg;
 
 	if (!raw || !raw->site)
 		return;
-	if (follow)
-		add_followed(s, raw->site, mw_follow__site(follow, id));
+	if (tracked)
+		add_tracked(s, raw->site, mw_tracked__site(tracked, id));
 	else
 		add_blocks(s, raw, value);
 	add_growth(raw, value);
 }
 
-void mw_stacks__follow(struct mw_stacks *s)
+void mw_stacks__set_frees_known(struct mw_stacks *s)
 {
 	s->follows = true;
 }
@@ -470,7 +471,7 @@ static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
  * has, so that what was born up to then is known and not guessed.
  */
 static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t started_ns,
-			       const struct mw_follow *follow)
+			       const struct mw_tracked *tracked)
 {
 	static const double parts[MW_SITE_COHORTS] = {1, 0.5, 0.25};
 	struct survivors now = {s, started_ns};
@@ -494,8 +495,8 @@ static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t sta
 			set_born(site, &site->cohorts[k]);
 		}
 	}
-	if (follow)
-		mw_follow__each(follow, add_survivor, &now);
+	if (tracked)
+		mw_tracked__each(tracked, add_survivor, &now);
 	else
 		each_entry(s, bpf_map__fd(s->bpf->maps.outstanding), sizeof(struct mw_alloc_record),
 			   on_block, &now);
@@ -504,16 +505,16 @@ static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t sta
 }
 
 int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns,
-		    struct mw_follow *follow)
+		    struct mw_tracked *tracked)
 {
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
 		memset(&site_at(s, i)->totals, 0, sizeof(struct mw_site_totals));
-	if (follow)
-		mw_follow__settle(follow);
+	if (tracked)
+		mw_tracked__settle(tracked);
 	ret = each_entry(s, bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), on_site,
-			 follow);
+			 tracked);
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
 		struct mw_site_stats *site = site_at(s, i);
 
@@ -531,7 +532,7 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns,
 		site->last_seen = elapsed;
 	}
 	mw_sites__tick(s->sites, elapsed);
-	look_for_survivors(s, elapsed, started_ns, follow);
+	look_for_survivors(s, elapsed, started_ns, tracked);
 	return ret;
 }
 

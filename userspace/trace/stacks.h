@@ -14,7 +14,7 @@
 #include "util/err.h"
 
 struct memwhere_bpf;
-struct mw_follow;
+struct mw_tracked;
 struct mw_stacks;
 
 /* Set what the programs must know of sampling before they are loaded. PERIOD: bytes, 0: all. */
@@ -48,10 +48,10 @@ void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
  * allocations is there; NULL: all were looked at.
  */
 int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns,
-		    struct mw_follow *follow);
+		    struct mw_tracked *tracked);
 
 /* The target samples its own allocations and tells their frees, whatever the mode. */
-void mw_stacks__follow(struct mw_stacks *stacks);
+void mw_stacks__set_frees_known(struct mw_stacks *stacks);
 
 /* From now on all allocations are looked at: what windows saw before is left out. */
 void mw_stacks__rebase(struct mw_stacks *stacks);

@@ -9,17 +9,10 @@
 #include "trace/internal.h"
 #include "trace/privilege.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 enum { PURGE_BATCH = 4096, FAULT_PERIOD = 64 };
-
-double mw_monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* libbpf's own words, the verifier's log among them, are details: a line each. */
 static int on_libbpf_output(enum libbpf_print_level level, const char *format, va_list args)
@@ -52,7 +45,7 @@ static void configure(struct mw_tracer *tracer)
 	bpf->bss->mw_mode = options->mode;
 	bpf->rodata->mw_min_size = options->min_size;
 	bpf->rodata->mw_max_size = options->max_size;
-	bpf->rodata->mw_follow = options->follow;
+	bpf->rodata->mw_with_children = options->follow;
 	if (options->sites != MW_SITES_NONE)
 		mw_stacks__configure(bpf, options->sites,
 				     options->sites == MW_SITES_SAMPLED ? options->sample_period
@@ -162,10 +155,10 @@ static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
 	if (tracer->governed) {
-		tracer->follow = mw_follow__new(tracer->bpf, options->sites == MW_SITES_SAMPLED
-								     ? options->sample_period
-								     : 0);
-		if (!tracer->follow)
+		tracer->tracked = mw_tracked__new(tracer->bpf, options->sites == MW_SITES_SAMPLED
+								       ? options->sample_period
+								       : 0);
+		if (!tracer->tracked)
 			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 	}
 	return 0;
@@ -185,12 +178,12 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 	tracer->multi = options->mode != MW_MODE_GROWTH && mw_probes_have_multi();
 	tracer->cpus = libbpf_num_possible_cpus();
 	tracer->governed = options->max_overhead > 0 && options->mode != MW_MODE_GROWTH;
-	tracer->kind = options->mode == MW_MODE_SIZES ? MW_WINDOW_LIGHT : MW_WINDOW_WHOLE;
+	tracer->kind = options->mode == MW_MODE_SIZES ? MW_WINDOW_ENTRY : MW_WINDOW_FULL;
 	tracer->slots = tracer->governed ? calloc(MW_SLOTS, sizeof(*tracer->slots)) : NULL;
-	tracer->reaper = mw_reaper__new();
+	tracer->detacher = mw_detacher__new();
 	if (tracer->cpus > 0)
 		tracer->per_cpu = calloc((size_t)tracer->cpus, sizeof(*tracer->per_cpu));
-	if (!tracer->per_cpu || !tracer->reaper || (tracer->governed && !tracer->slots)) {
+	if (!tracer->per_cpu || !tracer->detacher || (tracer->governed && !tracer->slots)) {
 		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 		goto cleanup;
 	}
@@ -215,8 +208,8 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 		mw_cost__measure(&tracer->cost, tracer->bpf->progs.alloc_entry,
 				 options->mode == MW_MODE_EXACT ? tracer->bpf->progs.alloc_return
 								: NULL,
-				 tracer->multi, tracer->reaper);
-	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), events_handle,
+				 tracer->multi, tracer->detacher);
+	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), mw_events__handle,
 					tracer, NULL);
 	if (!tracer->ring) {
 		ret = mw_err_set(err, -errno, "bpf", NULL, "can't read the event ring: %s",
@@ -272,12 +265,12 @@ static int watch(struct mw_tracer *tracer, struct process *process, struct mw_er
 	if (mw_procstat__read(&process->stat, pid))
 		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
 	process->first = process->stat;
-	ret = process_find_allocators(tracer, process, err);
+	ret = mw_process__find_allocators(tracer, process, err);
 	/* Nothing of theirs will be probed; a child may be about to start another program. */
 	if (ret && ret != -ESRCH && (process->child || tracer->options.mode == MW_MODE_GROWTH))
 		ret = 0;
 	if (!ret)
-		ret = process_publish(tracer, process);
+		ret = mw_process__publish(tracer, process);
 	if (ret)
 		return ret;
 	seed_brk(tracer, process);
@@ -288,10 +281,10 @@ static int watch(struct mw_tracer *tracer, struct process *process, struct mw_er
 			process->sdt = mw_sdt__attach(tracer->bpf->progs.sdt_hit, pid,
 						      tracer->options.follow);
 		if (mw_sdt__has_samples(process->sdt))
-			mw_stacks__follow(tracer->stacks);
+			mw_stacks__set_frees_known(tracer->stacks);
 	}
 	if (tracer->options.mode != MW_MODE_GROWTH && !tracer->governed)
-		return process_attach(tracer, process, err);
+		return mw_process__attach(tracer, process, err);
 	return 0;
 }
 
@@ -308,16 +301,16 @@ static void add_descendants(struct mw_tracer *tracer, uint32_t slot)
 		struct mw_proc known;
 
 		/* One that was born since counting began is told by its fork. */
-		if (list[i] == getpid() || process_find(tracer, list[i]) ||
+		if (list[i] == getpid() || mw_process__find(tracer, list[i]) ||
 		    !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.procs), &key, &known))
 			continue;
-		process = process_add(tracer, list[i], slot, next_space(tracer));
+		process = mw_process__add(tracer, list[i], slot, next_space(tracer));
 		if (!process)
 			return;
 		process->child = true;
 		if (watch(tracer, process, &err)) {
 			mw_detail("child %d is left out: %s", list[i], err.message);
-			process_let_go(tracer, process);
+			mw_process__drop(tracer, process);
 		}
 	}
 }
@@ -334,13 +327,13 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	if (slot >= MW_SLOTS)
 		return mw_err_set(err, -E2BIG, "usage", NULL, "at most %d targets at a time",
 				  MW_SLOTS);
-	process = process_find(tracer, pid);
+	process = mw_process__find(tracer, pid);
 	if (process)
 		return mw_err_set(err, -EEXIST, "usage", where,
 				  process->child
 					  ? "is a child of another target, and followed already"
 					  : "is named twice");
-	process = process_add(tracer, pid, slot, next_space(tracer));
+	process = mw_process__add(tracer, pid, slot, next_space(tracer));
 	if (!process)
 		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
 	ret = watch(tracer, process, err);
@@ -356,11 +349,10 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	return (int)slot;
 }
 
-int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *arg,
-		     struct mw_err *err)
+int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, struct mw_err *err)
 {
-	tracer->happening = happening;
-	tracer->happening_arg = arg;
+	tracer->event = event;
+	tracer->event_arg = arg;
 	for (size_t i = 0; i < tracer->process_count; i++) {
 		struct process *process = &tracer->processes[i];
 		char where[32];
@@ -371,7 +363,7 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *
 		if (!mw_procstat__read(&process->stat, process->pid))
 			process->first = process->stat;
 		else if (process->child)
-			process_let_go(tracer, process);
+			mw_process__drop(tracer, process);
 		else
 			return mw_err_set(err, -ESRCH, "no-such-process", where,
 					  "it ended while probes were being put in");
@@ -379,7 +371,7 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *
 	tracer->started_at = mw_monotonic();
 	tracer->started = true;
 	if (tracer->governed)
-		windows_begin(tracer);
+		mw_windows__begin(tracer);
 	else
 		__atomic_store_n(&tracer->bpf->bss->mw_counting, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
@@ -404,9 +396,9 @@ static void check_alive(struct mw_tracer *tracer)
 		/* Its event may be in the ring already: it knows the faults to the last. */
 		ring_buffer__consume(tracer->ring);
 		if (!tracer->processes[i].ended)
-			events_process_ended(tracer, &tracer->processes[i],
-					     tracer->processes[i].stat.min_flt,
-					     tracer->processes[i].stat.maj_flt, 0);
+			mw_events__process_ended(tracer, &tracer->processes[i],
+						 tracer->processes[i].stat.min_flt,
+						 tracer->processes[i].stat.maj_flt, 0);
 	}
 }
 
@@ -420,7 +412,7 @@ static double do_rescans(struct mw_tracer *tracer, double until)
 		if (process->ended || !process->rescans_left)
 			continue;
 		if (process->rescan_at <= now)
-			process_rescan(tracer, process);
+			mw_process__rescan(tracer, process);
 		if (process->rescans_left && process->rescan_at < until)
 			until = process->rescan_at;
 	}
@@ -443,7 +435,7 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until)
 		int ms, ret;
 
 		if (tracer->governed)
-			next = windows_step(tracer, next);
+			next = mw_windows__step(tracer, next);
 		left = next - mw_monotonic();
 		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
 		ret = ring_buffer__poll(tracer->ring, ms);
@@ -523,7 +515,7 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 			mw_procstat__cpu_ns(&process->stat) - mw_procstat__cpu_ns(&process->first);
 		if (process->child || !process->settings.mp_addr)
 			continue;
-		events_settings_changed(tracer, process);
+		mw_events__settings_changed(tracer, process);
 		sample->threshold_known = true;
 		sample->threshold_dynamic = process->settings.dynamic;
 		sample->mmap_threshold = process->settings.mmap_threshold;
@@ -545,7 +537,8 @@ static void estimate_cost(struct mw_tracer *tracer, unsigned int slot, struct mw
 			if (counted[fn->func])
 				continue;
 			counted[fn->func] = true;
-			sample->probe_ns += sample->counts.calls[fn->func] * call_ns(tracer, fn);
+			sample->probe_ns +=
+				sample->counts.calls[fn->func] * mw_process_call_ns(tracer, fn);
 		}
 	}
 }
@@ -597,7 +590,7 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 	read_processes(tracer, slot, sample);
 	estimate_cost(tracer, slot, sample);
 	if (tracer->governed)
-		windows_estimate(tracer, slot, sample);
+		mw_windows__estimate(tracer, slot, sample);
 	return 0;
 }
 
@@ -611,7 +604,7 @@ int mw_tracer__read_sites(struct mw_tracer *tracer)
 	ring_buffer__consume(tracer->ring);
 	elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
 	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9),
-			       tracer->governed && tracer->window != WINDOW_ALWAYS ? tracer->follow
+			       tracer->governed && tracer->window != WINDOW_ALWAYS ? tracer->tracked
 										   : NULL);
 }
 
@@ -633,7 +626,7 @@ const struct mw_allocators *mw_tracer__allocators(const struct mw_tracer *tracer
 static void stop_counting(struct mw_tracer *tracer)
 {
 	if (tracer->governed && tracer->started)
-		windows_integrate(tracer);
+		mw_windows__integrate(tracer);
 	__atomic_store_n(&tracer->bpf->bss->mw_counting, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
 }
@@ -649,13 +642,13 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 	if (tracer->bpf && tracer->bpf->bss)
 		stop_counting(tracer);
 	for (size_t i = 0; i < tracer->process_count; i++) {
-		process_detach(tracer, &tracer->processes[i].probed);
+		mw_process__detach(tracer, &tracer->processes[i].probed);
 		mw_sdt__detach(tracer->processes[i].sdt);
 		tracer->processes[i].sdt = NULL;
 	}
-	process_detach(tracer, &tracer->shared);
-	mw_reaper__free(tracer->reaper);
-	tracer->reaper = NULL;
+	mw_process__detach(tracer, &tracer->shared);
+	mw_detacher__free(tracer->detacher);
+	tracer->detacher = NULL;
 	if (tracer->bpf)
 		memwhere_bpf__detach(tracer->bpf);
 	tracer->detach_seconds = mw_monotonic() - began;
@@ -665,14 +658,14 @@ void mw_tracer__close(struct mw_tracer *tracer)
 {
 	if (!tracer)
 		return;
-	if (tracer->reaper)
+	if (tracer->detacher)
 		mw_tracer__stop(tracer);
 	for (size_t i = 0; i < tracer->process_count; i++)
-		process_free(&tracer->processes[i]);
+		mw_process__free(&tracer->processes[i]);
 	free(tracer->processes);
 	free(tracer->dead);
 	ring_buffer__free(tracer->ring);
-	mw_follow__free(tracer->follow);
+	mw_tracked__free(tracer->tracked);
 	mw_stacks__free(tracer->stacks);
 	memwhere_bpf__destroy(tracer->bpf);
 	free(tracer->per_cpu);

@@ -13,13 +13,10 @@
 
 #include "model/sample.h"
 #include "model/sites.h"
-#include "trace/allocator.h"
+#include "probe/allocator.h"
 #include "util/err.h"
 
 struct mw_tracer; /* opaque */
-
-/* Seconds of CLOCK_MONOTONIC. */
-double mw_monotonic(void);
 
 struct mw_tracer_options {
 	enum mw_mode mode;
@@ -32,7 +29,7 @@ struct mw_tracer_options {
 	uint64_t sample_period;	     /* bytes between two samples; for MW_SITES_SAMPLED */
 };
 
-typedef void (*mw_happening_fn)(const struct mw_happening *what, unsigned int target, void *arg);
+typedef void (*mw_event_fn)(const struct mw_event *what, unsigned int target, void *arg);
 
 /*
  * Load the programs; no target is attached yet. NULL with errno and ERR set. A caller wants
@@ -43,9 +40,8 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 /* Put probes into PID. Its number, from 0 on, in the order of the calls; or -errno with ERR set. */
 int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err);
 
-/* Begin to count, everywhere at once. HAPPENING is called from mw_tracer__wait(). */
-int mw_tracer__start(struct mw_tracer *tracer, mw_happening_fn happening, void *arg,
-		     struct mw_err *err);
+/* Begin to count, everywhere at once. EVENT is called from mw_tracer__wait(). */
+int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, struct mw_err *err);
 
 /*
  * Handle what the programs report until UNTIL (seconds of CLOCK_MONOTONIC), until all targets

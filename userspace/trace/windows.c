@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "trace/internal.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* Seconds. */
@@ -58,7 +59,7 @@ static double cpu_seconds(const struct mw_tracer *tracer)
  * returns.
  */
 static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_counts *before,
-		      const struct mw_counts *after, bool whole)
+		      const struct mw_counts *after, bool full)
 {
 	const struct mw_allocators *found = mw_tracer__allocators(tracer, slot);
 	bool counted[MW_FUNCS] = {false};
@@ -76,7 +77,7 @@ static double cost_of(struct mw_tracer *tracer, uint32_t slot, const struct mw_c
 				continue;
 			counted[fn->func] = true;
 			ns += calls * tracer->cost.timed_entry_ns[fn->entry.class];
-			if (whole && fn->func < MW_FUNC_FREE)
+			if (full && fn->func < MW_FUNC_FREE)
 				ns += calls * tracer->cost.timed_return_ns;
 		}
 	}
@@ -114,15 +115,15 @@ static int put_in(struct mw_tracer *tracer, enum mw_window_kind kind)
 	int ret = 0, any = 0;
 
 	tracer->kind = kind;
-	tracer->bpf->bss->mw_mode = kind == MW_WINDOW_WHOLE ? MW_MODE_EXACT : MW_MODE_SIZES;
+	tracer->bpf->bss->mw_mode = kind == MW_WINDOW_FULL ? MW_MODE_EXACT : MW_MODE_SIZES;
 	/* What threads remember of calls is of the last window. */
-	__atomic_add_fetch(&tracer->bpf->bss->mw_window, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&tracer->bpf->bss->mw_window_id, 1, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < tracer->process_count; i++) {
 		struct process *process = &tracer->processes[i];
 
 		if (process->ended)
 			continue;
-		ret = process_attach(tracer, process, &err);
+		ret = mw_process__attach(tracer, process, &err);
 		any |= !ret;
 	}
 	return any ? 0 : ret;
@@ -132,8 +133,8 @@ static void take_out(struct mw_tracer *tracer)
 {
 	switch_counting(tracer, false);
 	for (size_t i = 0; i < tracer->process_count; i++)
-		process_detach(tracer, &tracer->processes[i].probed);
-	process_detach(tracer, &tracer->shared);
+		mw_process__detach(tracer, &tracer->processes[i].probed);
+	mw_process__detach(tracer, &tracer->shared);
 }
 
 /* Blocks whose frees won't be seen are not outstanding: they are not known. */
@@ -156,29 +157,29 @@ static void forget_blocks(struct mw_tracer *tracer)
 	free(keys);
 }
 
-void windows_begin(struct mw_tracer *tracer)
+void mw_windows__begin(struct mw_tracer *tracer)
 {
 	tracer->window = WINDOW_NONE;
 	mw_governor__begin(&tracer->governor, tracer->options.max_overhead, mw_monotonic());
 	tracer->integrated_at = mw_monotonic();
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++)
-		tracer->slots[slot].whole_at = tracer->started_at;
+		tracer->slots[slot].full_at = tracer->started_at;
 }
 
 /* Does a window of KIND take stacks? Where frees can be seen only one that sees them. */
 static bool takes_stacks(const struct mw_tracer *tracer, enum mw_window_kind kind)
 {
-	return kind == MW_WINDOW_WHOLE || tracer->options.mode != MW_MODE_EXACT;
+	return kind == MW_WINDOW_FULL || tracer->options.mode != MW_MODE_EXACT;
 }
 
 static void open_window(struct mw_tracer *tracer, double now)
 {
 	enum mw_window_kind kind = tracer->options.mode == MW_MODE_EXACT
 					   ? mw_governor__kind(&tracer->governor)
-					   : MW_WINDOW_LIGHT;
+					   : MW_WINDOW_ENTRY;
 
 	tracer->put_in_at = now;
-	tracer->bpf->bss->mw_window_began = (uint64_t)(now * 1e9);
+	tracer->bpf->bss->mw_tracking_since = (uint64_t)(now * 1e9);
 	tracer->bpf->data->mw_sampling = takes_stacks(tracer, kind);
 	tracer->idle_before = tracer->bpf->bss->mw_idle_hits;
 	if (put_in(tracer, kind)) {
@@ -224,7 +225,7 @@ static void update_rates(struct mw_tracer *tracer, uint32_t slot, const struct m
 	s->rate = mw_rates__undisturbed(&s->rates, &s->error);
 }
 
-/* Whose address space is SPACE, as far as its blocks can be looked at? See mw_follow__look(). */
+/* Whose address space is SPACE, as far as its blocks can be looked at? See mw_tracked__look(). */
 static pid_t pid_of_space(void *arg, uint32_t space)
 {
 	const struct mw_tracer *tracer = arg;
@@ -247,7 +248,7 @@ static pid_t pid_of_space(void *arg, uint32_t space)
  * What a second of this window stands for: all the time since the last one that took stacks, and
  * what the target would have done in this one had the probes not slowed it.
  */
-static void follow_blocks(struct mw_tracer *tracer)
+static void track_blocks(struct mw_tracer *tracer)
 {
 	double scales[MW_SLOTS] = {0}, seconds = tracer->closed_at - tracer->opened_at;
 
@@ -256,16 +257,16 @@ static void follow_blocks(struct mw_tracer *tracer)
 		double loss = mw_rates__loss(&s->rates, tracer->kind);
 
 		scales[slot] =
-			(tracer->closed_at - s->whole_at) / seconds / (1 - fmin(loss, LOSS_MAX));
-		s->whole_at = tracer->closed_at;
+			(tracer->closed_at - s->full_at) / seconds / (1 - fmin(loss, LOSS_MAX));
+		s->full_at = tracer->closed_at;
 	}
-	mw_follow__window(tracer->follow, seconds, scales);
+	mw_tracked__window(tracer->tracked, seconds, scales);
 }
 
 static void finish_window(struct mw_tracer *tracer, double now)
 {
 	double open = tracer->closed_at - tracer->opened_at, loss = 0;
-	bool whole = tracer->kind == MW_WINDOW_WHOLE;
+	bool full = tracer->kind == MW_WINDOW_FULL;
 	double all = 0, busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
@@ -293,7 +294,7 @@ static void finish_window(struct mw_tracer *tracer, double now)
 		read_counts(tracer, slot, &after);
 		window.allocs = (double)(mw_counts__alloc(&after).count -
 					 mw_counts__alloc(&s->before).count);
-		window.cost = cost_of(tracer, slot, &s->before, &after, whole);
+		window.cost = cost_of(tracer, slot, &s->before, &after, full);
 		if (all > 0)
 			window.cost += tracer->ran * window.allocs / all;
 		mw_rates__add(&s->rates, &window);
@@ -301,7 +302,7 @@ static void finish_window(struct mw_tracer *tracer, double now)
 		mw_detail(
 			"%s window of %.0f ms (%.0f ms with probes): %.0f allocations, %.0f a second "
 			"without probes by all windows (+-%.1f %%); cost %.0f ns each, programs %.0f ns",
-			whole ? "whole" : "light", 1e3 * window.seconds, 1e3 * open, window.allocs,
+			full ? "full" : "entry", 1e3 * window.seconds, 1e3 * open, window.allocs,
 			s->rate, 100 * s->error, 1e9 * window.cost / (window.allocs + 1),
 			1e9 * tracer->ran / (window.allocs + 1));
 		/*
@@ -312,12 +313,12 @@ static void finish_window(struct mw_tracer *tracer, double now)
 		calibrated = calibrated < 0.95 ? calibrated : 0.95;
 		loss += open * (share > calibrated ? share : calibrated);
 	}
-	if (tracer->follow && takes_stacks(tracer, tracer->kind))
-		follow_blocks(tracer);
-	else if (whole)
+	if (tracer->tracked && takes_stacks(tracer, tracer->kind))
+		track_blocks(tracer);
+	else if (full)
 		forget_blocks(tracer);
-	if (tracer->follow)
-		mw_follow__look(tracer->follow, pid_of_space, tracer);
+	if (tracer->tracked)
+		mw_tracked__look(tracer->tracked, pid_of_space, tracer);
 	mw_governor__closed(&tracer->governor, now, open,
 			    loss / (double)(tracer->target_count ? tracer->target_count : 1));
 	tracer->window = WINDOW_NONE;
@@ -325,17 +326,17 @@ static void finish_window(struct mw_tracer *tracer, double now)
 }
 
 /*
- * Seconds that an allocation, its return and free, costs by the whole windows, programs included.
+ * Seconds that an allocation, its return and free, costs by the full windows, programs included.
  * 0: none was seen.
  */
-static double whole_cost(const struct window_slot *s)
+static double full_cost(const struct window_slot *s)
 {
 	double allocs = 0, seconds = 0;
 
 	for (size_t i = 0; i < MW_WINDOWS_KEPT && i < s->rates.count; i++) {
 		const struct mw_window *w = &s->rates.windows[i];
 
-		if (w->kind == MW_WINDOW_WHOLE) {
+		if (w->kind == MW_WINDOW_FULL) {
 			allocs += w->allocs;
 			seconds += w->cost;
 		}
@@ -343,14 +344,14 @@ static double whole_cost(const struct window_slot *s)
 	return allocs > 0 ? seconds / allocs : 0;
 }
 
-/* What whole probing would cost, as a share of the CPU time that the targets use. */
+/* What full probing would cost, as a share of the CPU time that the targets use. */
 static double predicted_cost(struct mw_tracer *tracer)
 {
 	double cost = 0, busy = tracer->busy > IDLE ? tracer->busy : IDLE;
 
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++) {
 		const struct window_slot *s = &tracer->slots[slot];
-		double each = whole_cost(s);
+		double each = full_cost(s);
 
 		if (s->rate > 0)
 			cost += s->rate * (each > 0 ? each : DEAREST);
@@ -370,7 +371,7 @@ static void measure_busy(struct mw_tracer *tracer, double now)
 
 static void stay_in(struct mw_tracer *tracer, double now)
 {
-	if (put_in(tracer, MW_WINDOW_WHOLE))
+	if (put_in(tracer, MW_WINDOW_FULL))
 		return;
 	for (uint32_t slot = 0; slot < tracer->target_count; slot++)
 		read_counts(tracer, slot, &tracer->slots[slot].before);
@@ -384,9 +385,9 @@ static void stay_in(struct mw_tracer *tracer, double now)
 	}
 	if (tracer->stacks)
 		mw_stacks__rebase(tracer->stacks);
-	if (tracer->follow)
-		mw_follow__begin(tracer->follow);
-	tracer->bpf->bss->mw_window_began = 0;
+	if (tracer->tracked)
+		mw_tracked__begin(tracer->tracked);
+	tracer->bpf->bss->mw_tracking_since = 0;
 	tracer->bpf->data->mw_sampling = 1;
 	switch_counting(tracer, true);
 	tracer->window = WINDOW_ALWAYS;
@@ -412,8 +413,8 @@ static void review(struct mw_tracer *tracer, double now)
 		read_counts(tracer, slot, &after);
 		hits = cost_of(tracer, slot, &s->reviewed, &after, true);
 		/* Programs are timed in windows only. */
-		all = whole_cost(s) * (double)(mw_counts__alloc(&after).count -
-					       mw_counts__alloc(&s->reviewed).count);
+		all = full_cost(s) * (double)(mw_counts__alloc(&after).count -
+					      mw_counts__alloc(&s->reviewed).count);
 		cost += all > hits ? all : hits;
 		s->reviewed = after;
 	}
@@ -424,7 +425,7 @@ static void review(struct mw_tracer *tracer, double now)
 	tracer->reviewed_at = now;
 	if (tracer->always_cost > LEAVE * tracer->options.max_overhead) {
 		mw_detail("probes cost %.1f %% now: back to windows", 100 * tracer->always_cost);
-		windows_integrate(tracer);
+		mw_windows__integrate(tracer);
 		take_out(tracer);
 		tracer->window = WINDOW_CLOSING;
 		tracer->was_always = true;
@@ -432,7 +433,7 @@ static void review(struct mw_tracer *tracer, double now)
 	}
 }
 
-double windows_step(struct mw_tracer *tracer, double until)
+double mw_windows__step(struct mw_tracer *tracer, double until)
 {
 	double now = mw_monotonic();
 
@@ -441,7 +442,7 @@ double windows_step(struct mw_tracer *tracer, double until)
 		if (now < tracer->governor.next)
 			break;
 		measure_busy(tracer, now);
-		windows_integrate(tracer);
+		mw_windows__integrate(tracer);
 		if (tracer->governor.windows >= 2 &&
 		    predicted_cost(tracer) < ENTER * tracer->options.max_overhead)
 			stay_in(tracer, now);
@@ -453,21 +454,21 @@ double windows_step(struct mw_tracer *tracer, double until)
 			close_window(tracer);
 		break;
 	case WINDOW_CLOSING:
-		if (mw_reaper__is_busy(tracer->reaper)) {
+		if (mw_detacher__is_busy(tracer->detacher)) {
 			tracer->due_at = now + POLL;
 		} else if (tracer->was_always) {
 			tracer->was_always = false;
-			if (tracer->follow)
-				mw_follow__begin(tracer->follow);
+			if (tracer->tracked)
+				mw_tracked__begin(tracer->tracked);
 			else
 				forget_blocks(tracer);
 			for (uint32_t slot = 0; slot < tracer->target_count; slot++)
-				tracer->slots[slot].whole_at = now;
+				tracer->slots[slot].full_at = now;
 			mw_governor__begin(&tracer->governor, tracer->options.max_overhead, now);
 			tracer->integrated_lost = 0;
 			tracer->window = WINDOW_NONE;
 		} else {
-			windows_integrate(tracer);
+			mw_windows__integrate(tracer);
 			finish_window(tracer, now);
 		}
 		break;
@@ -486,17 +487,17 @@ double windows_step(struct mw_tracer *tracer, double until)
 static double rate_of(const struct window_slot *s, size_t word)
 {
 	/*
-	 * Placement, frees and lifetimes are seen by whole windows only; what was asked for by
+	 * Placement, frees and lifetimes are seen by full windows only; what was asked for by
 	 * both.
 	 */
-	double weight = s->weight[MW_WINDOW_WHOLE][word], seen = s->seen[MW_WINDOW_WHOLE];
+	double weight = s->weight[MW_WINDOW_FULL][word], seen = s->seen[MW_WINDOW_FULL];
 
 	return seen > 0 ? s->rate * weight / seen : 0;
 }
 
 /*
  * The number of allocations of a class, from both kinds of windows together; where they lie, by the
- * whole ones.
+ * full ones.
  */
 static void add_allocs(struct window_slot *s, double seconds)
 {
@@ -506,20 +507,20 @@ static void add_allocs(struct window_slot *s, double seconds)
 		return;
 	for (size_t class = 0; class < MW_CLASSES; class ++) {
 		for (size_t part = 0; part < 2; part++) {
-			double all = 0, whole = 0;
+			double all = 0, full = 0;
 			size_t at[MW_PLACES];
 
 			for (size_t place = 0; place < MW_PLACES; place++) {
 				at[place] = 2 * (place * MW_CLASSES + class) + part;
-				whole += s->weight[MW_WINDOW_WHOLE][at[place]];
-				all += s->weight[MW_WINDOW_WHOLE][at[place]] +
-				       s->weight[MW_WINDOW_LIGHT][at[place]];
+				full += s->weight[MW_WINDOW_FULL][at[place]];
+				all += s->weight[MW_WINDOW_FULL][at[place]] +
+				       s->weight[MW_WINDOW_ENTRY][at[place]];
 			}
 			for (size_t place = 0; all > 0 && place < MW_PLACES; place++) {
-				double share =
-					whole > 0 ? s->weight[MW_WINDOW_WHOLE][at[place]] / whole
-					: place == MW_PLACE_OTHER ? 1
-								  : 0;
+				double share = full > 0
+						       ? s->weight[MW_WINDOW_FULL][at[place]] / full
+					       : place == MW_PLACE_OTHER ? 1
+									 : 0;
 
 				s->estimate[at[place]] += seconds * s->rate * all / seen * share;
 			}
@@ -528,7 +529,7 @@ static void add_allocs(struct window_slot *s, double seconds)
 }
 
 /* Carry the estimates on to now, by the rates of the last windows. */
-void windows_integrate(struct mw_tracer *tracer)
+void mw_windows__integrate(struct mw_tracer *tracer)
 {
 	double now = mw_monotonic(), seconds,
 	       lost = tracer->governor.lost - tracer->integrated_lost;
@@ -565,7 +566,7 @@ void windows_integrate(struct mw_tracer *tracer)
 	tracer->integrated_lost = tracer->governor.lost;
 }
 
-void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample)
+void mw_windows__estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample *sample)
 {
 	const struct window_slot *s = &tracer->slots[slot];
 	uint64_t *words = (uint64_t *)&sample->counts;
@@ -581,7 +582,7 @@ void windows_estimate(struct mw_tracer *tracer, uint32_t slot, struct mw_sample 
 	sample->error = s->error;
 	sample->outstanding_count -= sample->always ? s->kept_count : sample->outstanding_count;
 	sample->outstanding_bytes -= sample->always ? s->kept_bytes : sample->outstanding_bytes;
-	windows_integrate(tracer);
+	mw_windows__integrate(tracer);
 	for (size_t i = 0; i < PROBE_WORDS; i++)
 		words[i] = (uint64_t)s->estimate[i];
 	/* How many allocations stand behind each class's estimate, for its error. */

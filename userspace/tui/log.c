@@ -27,6 +27,5 @@ void mw_events__draw(struct mw_tui *tui, const struct mw_canvas *canvas)
 	first = t->event_count > rows ? t->event_count - rows : 0;
 	for (size_t i = first; i < t->event_count; i++)
 		mw_draw(canvas, (int)(i - first), 1, canvas->cols - 1, MW_INK_PLAIN, "+%.3f s  %s",
-			t->events[i].elapsed,
-			mw_happening_format(text, sizeof(text), &t->events[i]));
+			t->events[i].elapsed, mw_event_format(text, sizeof(text), &t->events[i]));
 }

@@ -164,7 +164,7 @@ static void add_sentence(struct mw_tui *tui, const struct mw_tui_site *site, con
 	int len;
 
 	for (int i = 0; *text && i < SENTENCE_LINES; i++) {
-		add_line(tui, site, MW_SITE_SENTENCE - i);
+		add_line(tui, site, MW_LINE_SENTENCE - i);
 		text = next_line(text, tui->cols - INDENT - 1, &len);
 	}
 }
@@ -177,7 +177,7 @@ static void make_lines(struct mw_tui *tui)
 	for (size_t i = 0; i < tui->site_count; i++) {
 		const struct mw_tui_site *site = tui->site_list[i];
 
-		add_line(tui, site, MW_SITE_NO_FRAME);
+		add_line(tui, site, MW_LINE_SITE);
 		if (!is_open(tui, site->id))
 			continue;
 		suspect = suspect_of(tui, site->id);
@@ -318,7 +318,7 @@ static void draw_sentence(const struct mw_tui *tui, const struct mw_canvas *c, i
 	int len = 0;
 
 	next = next_line(text, tui->cols - INDENT - 1, &len);
-	for (int i = MW_SITE_SENTENCE; i > line->frame; i--) {
+	for (int i = MW_LINE_SENTENCE; i > line->frame; i--) {
 		text = next;
 		next = next_line(text, tui->cols - INDENT - 1, &len);
 	}
@@ -331,9 +331,9 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 	const struct mw_site_line *line = &tui->site_lines[i];
 	enum mw_ink ink = i == tui->cursor[MW_VIEW_SITES].selected ? MW_INK_SELECTED : MW_INK_PLAIN;
 
-	if (line->frame == MW_SITE_NO_FRAME)
+	if (line->frame == MW_LINE_SITE)
 		draw_site(tui, c, y, line->site, ink);
-	else if (line->frame <= MW_SITE_SENTENCE)
+	else if (line->frame <= MW_LINE_SENTENCE)
 		draw_sentence(tui, c, y, line, ink);
 	else
 		draw_frame(c, y, line->site, line->frame, ink);
@@ -380,8 +380,7 @@ static void toggle(struct mw_tui *tui, int how)
 	if (i < tui->open_count && how <= 0) {
 		tui->open_sites[i] = tui->open_sites[--tui->open_count];
 		/* From within a stack that closes to the site itself. */
-		while (cursor->selected &&
-		       tui->site_lines[cursor->selected].frame != MW_SITE_NO_FRAME)
+		while (cursor->selected && tui->site_lines[cursor->selected].frame != MW_LINE_SITE)
 			cursor->selected--;
 	} else if (i == tui->open_count && how >= 0 &&
 		   !mw_array_reserve(&tui->open_sites, &tui->open_capacity, i + 1,

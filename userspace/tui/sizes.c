@@ -119,9 +119,9 @@ static void threshold_text(const struct mw_tui_target *t, char *buf, size_t size
 
 	mw_format_size(now, t->now.mmap_threshold);
 	for (size_t i = t->event_count; i--;) {
-		const struct mw_happening *e = &t->events[i];
+		const struct mw_event *e = &t->events[i];
 
-		if (e->kind != MW_HAPPENED_THRESHOLD)
+		if (e->kind != MW_EVENT_THRESHOLD)
 			continue;
 		snprintf(buf, size, "mmap threshold %s, at +%.1f s from %s by a free of %s", now,
 			 e->elapsed, mw_format_size(old, e->old_value),

@@ -78,9 +78,9 @@ void mw_tui_target__add_look(struct mw_tui_target *t, struct mw_tui_look *look)
 	memcpy(p->parts, t->look.parts, sizeof(p->parts));
 }
 
-void mw_tui_target__add_event(struct mw_tui_target *t, const struct mw_happening *what)
+void mw_tui_target__add_event(struct mw_tui_target *t, const struct mw_event *what)
 {
-	struct mw_happening *p = next_of(t->events, &t->event_count, MW_TUI_EVENTS, sizeof(*p));
+	struct mw_event *p = next_of(t->events, &t->event_count, MW_TUI_EVENTS, sizeof(*p));
 
 	*p = *what;
 }

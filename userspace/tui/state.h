@@ -87,7 +87,7 @@ struct mw_tui_target {
 	size_t point_count;
 	struct mw_tui_split_point splits[MW_TUI_SPLITS];
 	size_t split_count;
-	struct mw_happening events[MW_TUI_EVENTS]; /* oldest first */
+	struct mw_event events[MW_TUI_EVENTS]; /* oldest first */
 	size_t event_count;
 	bool has_sites; /* false: stacks are not taken */
 	struct mw_tui_sites sites;
@@ -121,7 +121,7 @@ struct mw_tui_state {
 void mw_tui_target__add_point(struct mw_tui_target *target); /* of last and now */
 void mw_tui_target__add_look(struct mw_tui_target *target,
 			     struct mw_tui_look *look); /* takes it over */
-void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_happening *what);
+void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_event *what);
 void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line);
 
 /* Copy those of TARGET; a list that OUT has is reused. 0 or -ENOMEM. */

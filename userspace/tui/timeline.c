@@ -133,7 +133,7 @@ static void draw_marks(const struct mw_tui_target *t, const struct mw_canvas *c,
 
 	mw_draw(c, y, 1, LABELS - 2, MW_INK_BOLD, "events");
 	for (size_t i = 0; i < t->event_count; i++) {
-		const struct mw_happening *e = &t->events[i];
+		const struct mw_event *e = &t->events[i];
 		int x = (int)((e->elapsed - from) / (to - from) * width);
 
 		if (e->elapsed < from || x >= width)
@@ -196,7 +196,7 @@ static json_t *json(struct mw_tui *tui)
 		json_array_append_new(
 			events,
 			json_pack("{s:f,s:s}", "elapsed_seconds", t->events[i].elapsed, "text",
-				  mw_happening_format(text, sizeof(text), &t->events[i])));
+				  mw_event_format(text, sizeof(text), &t->events[i])));
 	return json_pack("{s:o,s:o}", "points", points, "events", events);
 }
 

@@ -30,8 +30,8 @@ struct mw_site_line {
 	int frame; /* from 0 on; below, one of these: */
 };
 
-/* The site itself; a suspect's sentence, whose further lines are MW_SITE_SENTENCE - 1, - 2, … */
-enum { MW_SITE_NO_FRAME = -1, MW_SITE_SENTENCE = -2 };
+/* The site itself; a suspect's sentence, whose further lines are MW_LINE_SENTENCE - 1, - 2, … */
+enum { MW_LINE_SITE = -1, MW_LINE_SENTENCE = -2 };
 
 /* A line of the ledger's tree. */
 struct mw_owner_line {

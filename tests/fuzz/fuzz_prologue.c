@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/prologue.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mw_prologue_request request = {
+		.code = data, .size = size, .size_known = true, .address = 0x1000};
+	struct mw_prologue_call calls[4];
+	struct mw_probe_point site;
+	bool complete;
+
+	if (size) {
+		request.registers = data[0] & 15;
+		request.need_entry_stack = data[0] & 16;
+		request.size_known = data[0] & 32;
+		request.code++;
+		request.size--;
+	}
+	mw_prologue_choose(&request, &site);
+	if (site.class != MW_PROBE_UNPROBEABLE && site.offset >= request.size)
+		abort();
+	if (request.need_entry_stack && site.stack_shift)
+		abort();
+	if (site.offset && (site.entry_in_loop || !request.size_known))
+		abort();
+	if (!memchr(site.insn, 0, sizeof(site.insn)) || !site.reason)
+		abort();
+	mw_prologue_scan_calls(&request, calls, 4, &complete);
+	if (complete && !request.size_known)
+		abort();
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a stack walk needs of an ELF file: its .eh_frame as a sorted table of rows, small enough
+ * to be searched by a BPF program. Read with elfutils' libdw.
+ */
+#ifndef MW_SYMBOL_UNWIND_H
+#define MW_SYMBOL_UNWIND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/memwhere.h"
+
+struct mw_unwind_table {
+	struct mw_unwind_row *rows; /* by pc, no two alike in a row */
+	size_t count, capacity;
+	size_t unknown; /* of them: places whose rule is not one that rows can say */
+};
+
+/*
+ * Make the table of the ELF file open at FD, which stays the caller's. 0, -ENOENT when it has no
+ * .eh_frame, -EINVAL when it is no ELF file of x86-64, or -ENOMEM. A damaged table gives the rows
+ * that can be read.
+ */
+int mw_unwind_table__read(struct mw_unwind_table *table, int fd);
+void mw_unwind_table__free(struct mw_unwind_table *table);
+
+/* The row for PC (as in its field), or NULL before the first. */
+const struct mw_unwind_row *mw_unwind_table__find(const struct mw_unwind_table *table, uint32_t pc);
+
+#endif
