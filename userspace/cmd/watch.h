@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the commands that watch have in common: options for the tracer, names of processes. */
+/* What the commands that watch have in common: from the words of the command line to a session. */
 #ifndef MW_CMD_WATCH_H
 #define MW_CMD_WATCH_H
 
 #include "cmd/cmd.h"
-#include "trace/tracer.h"
+#include "watch/watch.h"
 
-/* As OPT says. 0, or -EINVAL with ERR set (a usage error). */
-int mw_cmd_tracer_options(const struct mw_options *opt, struct mw_tracer_options *options,
-			  struct mw_err *err);
+/* As OPT says, without the targets. 0, or -EINVAL with ERR set (a usage error). */
+int mw_cmd_watch_options(const struct mw_options *opt, struct mw_watch_options *options,
+			 struct mw_err *err);
 
-/* The process's present name, clean, into NAME of SIZE bytes, which stays when there is none. */
-void mw_cmd_process_name(pid_t pid, char *name, size_t size);
+/*
+ * Find the processes that OPT names and open a watch of them with OPTIONS. NULL with ERR set: no
+ * privilege, no such process.
+ */
+struct mw_watch *mw_cmd_watch_open(const struct mw_options *opt,
+				   const struct mw_watch_options *options, struct mw_err *err);
+
+/* A watch ended with RET: fail as mw_cmd_fail() does, with words for an ERR that has none. */
+int mw_cmd_watch_fail(const struct mw_options *opt, int ret, struct mw_err *err);
 
 #endif

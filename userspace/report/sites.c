@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "model/suspects.h"
 #include "report/json.h"
 #include "report/sites.h"
 #include "util/units.h"
@@ -107,7 +106,6 @@ static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site
 void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool color)
 {
 	const struct mw_site_stats *top[TOP_MAX];
-	struct mw_suspect suspects[SUSPECTS_MAX];
 	size_t ranked, n = collect(view, top, &ranked);
 
 	for (size_t i = 0; i < n; i++) {
@@ -119,10 +117,9 @@ void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool col
 			fprintf(out, "  %-11s", mw_site_order_name(order));
 		print_site(out, view, order, top[i], color);
 	}
-	n = mw_suspects__find(view->sites, view->target, view->elapsed, suspects, SUSPECTS_MAX);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < view->suspect_count && i < SUSPECTS_MAX; i++)
 		fprintf(out, "  %-11s%s%s%s\n", i ? "" : "suspect", color ? "\033[31;1m" : "",
-			suspects[i].sentence, color ? "\033[0m" : "");
+			view->suspects[i].sentence, color ? "\033[0m" : "");
 }
 
 static json_t *frame(const struct mw_frame *f)
@@ -179,15 +176,13 @@ static json_t *site(const struct mw_site_stats *s)
 json_t *mw_sites_report__json(const struct mw_sites_view *view)
 {
 	const struct mw_site_stats *top[TOP_MAX];
-	struct mw_suspect found[SUSPECTS_MAX];
 	json_t *sites = json_array(), *suspects = json_array();
 	size_t ranked, n = collect(view, top, &ranked);
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(sites, site(top[i]));
-	n = mw_suspects__find(view->sites, view->target, view->elapsed, found, SUSPECTS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		const struct mw_suspect *s = &found[i];
+	for (size_t i = 0; i < view->suspect_count && i < SUSPECTS_MAX; i++) {
+		const struct mw_suspect *s = &view->suspects[i];
 
 		json_array_append_new(suspects,
 				      json_pack("{s:i,s:s,s:f,s:f,s:f,s:b,s:o,s:o,s:f}", "site",

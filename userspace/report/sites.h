@@ -10,15 +10,17 @@
 #include <stdio.h>
 
 #include "model/sites.h"
+#include "model/suspects.h"
 
+/* Whose sites, and how to show them. */
 struct mw_sites_view {
 	const struct mw_sites *sites;
 	uint32_t target;
-	double elapsed;		  /* seconds since the watch began */
+	const struct mw_suspect *suspects; /* of TARGET, fastest first */
+	size_t suspect_count;
 	enum mw_site_order order; /* what is ranked by */
 	size_t top;		  /* how many */
 	bool stacks;		  /* all frames, not only the one that names the site */
-	bool exact;		  /* every allocation was looked at: no errors to tell */
 };
 
 /* Lines of a report, each beginning with two spaces. COLOR: with escape sequences. */

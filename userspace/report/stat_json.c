@@ -3,22 +3,30 @@
 #include <jansson.h>
 #include <math.h>
 
-#include "report/stat_report.h"
 #include "probe/allocator.h"
+#include "report/json.h"
+#include "report/stat_report.h"
 
-static json_t *integer(uint64_t n)
+/* VALUE, or NULL when a part of it FAILED to be made: a document is whole or there is none. */
+static json_t *whole(json_t *value, int failed)
 {
-	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+	if (failed) {
+		json_decref(value);
+		return NULL;
+	}
+	return value;
 }
 
 static json_t *cell(const char *count, struct mw_cell value)
 {
-	return json_pack("{s:o,s:o}", count, integer(value.count), "bytes", integer(value.bytes));
+	return json_pack("{s:o,s:o}", count, mw_json_u64(value.count), "bytes",
+			 mw_json_u64(value.bytes));
 }
 
 static json_t *sizes(const struct mw_counts *counts)
 {
 	json_t *list = json_array();
+	int failed = 0;
 
 	for (unsigned int c = 0; c < MW_CLASSES; c++) {
 		struct mw_cell sum = mw_counts__alloc_class(counts, c);
@@ -27,69 +35,78 @@ static json_t *sizes(const struct mw_counts *counts)
 		if (!sum.count && !counts->freed[c].count)
 			continue;
 		mw_class_bounds(c, &low, &high);
-		json_array_append_new(list,
-				      json_pack("{s:o,s:o,s:o,s:o,s:o}", "low", integer(low),
-						"high", integer(high), "count", integer(sum.count),
-						"bytes", integer(sum.bytes), "freed",
-						integer(counts->freed[c].count)));
+		failed |= json_array_append_new(
+			list, json_pack("{s:o,s:o,s:o,s:o,s:o}", "low", mw_json_u64(low), "high",
+					mw_json_u64(high), "count", mw_json_u64(sum.count), "bytes",
+					mw_json_u64(sum.bytes), "freed",
+					mw_json_u64(counts->freed[c].count)));
 	}
-	return list;
+	return whole(list, failed);
 }
 
 static json_t *placement(const struct mw_counts *counts)
 {
 	json_t *object = json_object();
+	int failed = 0;
 
 	for (unsigned int p = 0; p < MW_PLACES; p++)
-		json_object_set_new(object, mw_place_name(p),
-				    cell("calls", mw_counts__alloc_at(counts, p)));
-	return object;
+		failed |= json_object_set_new(object, mw_place_name(p),
+					      cell("calls", mw_counts__alloc_at(counts, p)));
+	return whole(object, failed);
 }
 
 static json_t *functions(const struct mw_counts *counts)
 {
 	json_t *object = json_object();
+	int failed = 0;
 
 	for (unsigned int f = 1; f < MW_FUNCS; f++) {
 		if (counts->calls[f])
-			json_object_set_new(object, mw_func_name(f), integer(counts->calls[f]));
+			failed |= json_object_set_new(object, mw_func_name(f),
+						      mw_json_u64(counts->calls[f]));
 	}
-	return object;
+	return whole(object, failed);
 }
 
 static json_t *lifetimes(const struct mw_counts *counts)
 {
 	json_t *list = json_array();
+	int failed = 0;
 
 	for (unsigned int i = 0; i < 64; i++) {
 		if (counts->lifetime[i])
-			json_array_append_new(list, json_pack("{s:f,s:f,s:o}", "low",
-							      i ? ldexp(1e-9, (int)i) : 0.0, "high",
-							      ldexp(1e-9, (int)i + 1), "count",
-							      integer(counts->lifetime[i])));
+			failed |= json_array_append_new(
+				list,
+				json_pack("{s:f,s:f,s:o}", "low", i ? ldexp(1e-9, (int)i) : 0.0,
+					  "high", ldexp(1e-9, (int)i + 1), "count",
+					  mw_json_u64(counts->lifetime[i])));
 	}
-	return list;
+	return whole(list, failed);
 }
 
 static json_t *lost(const struct mw_counts *counts)
 {
 	json_t *object = json_object();
+	int failed = 0;
 
 	for (unsigned int i = 0; i < MW_LOSTS; i++)
-		json_object_set_new(object, mw_lost_name(i), integer(counts->lost[i]));
-	return object;
+		failed |=
+			json_object_set_new(object, mw_lost_name(i), mw_json_u64(counts->lost[i]));
+	return whole(object, failed);
 }
 
 /* Those that the target has in itself and that were hit. */
 static json_t *probes(const struct mw_counts *counts)
 {
 	json_t *object = json_object();
+	int failed = 0;
 
 	for (unsigned int i = 0; i < MW_SDTS; i++) {
 		if (counts->sdt[i].count)
-			json_object_set_new(object, mw_sdt_name(i), cell("hits", counts->sdt[i]));
+			failed |= json_object_set_new(object, mw_sdt_name(i),
+						      cell("hits", counts->sdt[i]));
 	}
-	return object;
+	return whole(object, failed);
 }
 
 static double overhead_percent(const struct mw_sample *sample)
@@ -102,7 +119,7 @@ static double overhead_percent(const struct mw_sample *sample)
 	return percent > 100 ? 100 : percent;
 }
 
-/* What can be counted over a span of time, be it an interval or the whole watch. */
+/* Adds what is counted over a span of time: an interval or the whole watch. 0 or not. */
 static int put_counts(json_t *object, const struct mw_sample *sample)
 {
 	const struct mw_counts *c = &sample->counts;
@@ -111,32 +128,27 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 	json_t *part = json_pack(
 		"{s:{s:o,s:o,s:o}, s:{s:o,s:o,s:o,s:o,s:o,s:o}, s:o, s:o, s:o, s:o, s:o,"
 		" s:{s:o,s:o,s:o}, s:o, s:o, s:{s:o,s:o,s:o}, s:{s:o,s:o}, s:{s:o,s:o}}",
-		"alloc", "calls", integer(alloc.count), "bytes", integer(alloc.bytes), "failed",
-		integer(c->failed), "free", "calls", integer(mw_counts__free_calls(c)), "bytes",
-		integer(freed.bytes), "null", integer(c->free_null), "unknown",
-		integer(c->free_unknown), "internal", integer(c->free_internal), "by_realloc",
-		integer(c->freed_by_realloc), "sizes", sizes(c), "placement", placement(c),
-		"functions", functions(c), "lifetimes", lifetimes(c), "lost", lost(c), "brk",
-		"calls", integer(vm->brk_calls), "grown_bytes", integer(vm->brk_grown),
-		"shrunk_bytes", integer(vm->brk_shrunk), "mmap", cell("calls", vm->mmap), "munmap",
-		cell("calls", vm->munmap), "mremap", "calls", integer(vm->mremap_calls),
-		"grown_bytes", integer(vm->mremap_grown), "shrunk_bytes",
-		integer(vm->mremap_shrunk), "madvise", "calls", integer(vm->madvise_calls),
-		"freed_bytes", integer(vm->madvise_freed), "faults", "minor",
-		integer(sample->min_flt), "major", integer(sample->maj_flt));
-	int ret;
+		"alloc", "calls", mw_json_u64(alloc.count), "bytes", mw_json_u64(alloc.bytes),
+		"failed", mw_json_u64(c->failed), "free", "calls",
+		mw_json_u64(mw_counts__free_calls(c)), "bytes", mw_json_u64(freed.bytes), "null",
+		mw_json_u64(c->free_null), "unknown", mw_json_u64(c->free_unknown), "internal",
+		mw_json_u64(c->free_internal), "by_realloc", mw_json_u64(c->freed_by_realloc),
+		"sizes", sizes(c), "placement", placement(c), "functions", functions(c),
+		"lifetimes", lifetimes(c), "lost", lost(c), "brk", "calls",
+		mw_json_u64(vm->brk_calls), "grown_bytes", mw_json_u64(vm->brk_grown),
+		"shrunk_bytes", mw_json_u64(vm->brk_shrunk), "mmap", cell("calls", vm->mmap),
+		"munmap", cell("calls", vm->munmap), "mremap", "calls",
+		mw_json_u64(vm->mremap_calls), "grown_bytes", mw_json_u64(vm->mremap_grown),
+		"shrunk_bytes", mw_json_u64(vm->mremap_shrunk), "madvise", "calls",
+		mw_json_u64(vm->madvise_calls), "freed_bytes", mw_json_u64(vm->madvise_freed),
+		"faults", "minor", mw_json_u64(sample->min_flt), "major",
+		mw_json_u64(sample->maj_flt));
+	int failed = json_object_update(object, part);
 
-	if (!part)
-		return -ENOMEM;
-	ret = json_object_update(object, part);
 	json_decref(part);
-	if (!ret)
-		ret = json_object_set_new(object, "probes", probes(c));
-	if (!ret)
-		ret = json_object_set_new(object, "interval", json_real(sample->elapsed)) |
-		      json_object_set_new(object, "overhead_percent",
-					  json_real(overhead_percent(sample)));
-	return ret ? -ENOMEM : 0;
+	return failed | json_object_set_new(object, "probes", probes(c)) |
+	       json_object_set_new(object, "interval", json_real(sample->elapsed)) |
+	       json_object_set_new(object, "overhead_percent", json_real(overhead_percent(sample)));
 }
 
 static json_t *event(const struct mw_event *what)
@@ -144,32 +156,44 @@ static json_t *event(const struct mw_event *what)
 	static const char *const kinds[] = {"threshold", "fork", "exec", "exit", "allocator"};
 	json_t *object = json_pack("{s:s,s:f,s:i}", "kind", kinds[what->kind], "elapsed",
 				   what->elapsed, "pid", (int)what->pid);
+	int failed = 0;
 
 	switch (what->kind) {
 	case MW_EVENT_THRESHOLD:
-		json_object_set_new(object, "old", integer(what->old_value));
-		json_object_set_new(object, "new", integer(what->new_value));
-		json_object_set_new(object, "size", integer(what->size));
+		failed = json_object_set_new(object, "old", mw_json_u64(what->old_value)) |
+			 json_object_set_new(object, "new", mw_json_u64(what->new_value)) |
+			 json_object_set_new(object, "size", mw_json_u64(what->size));
 		break;
 	case MW_EVENT_FORK:
-		json_object_set_new(object, "child", integer(what->new_value));
+		failed = json_object_set_new(object, "child", mw_json_u64(what->new_value));
 		break;
 	case MW_EVENT_EXIT:
-		json_object_set_new(object, "status", integer(what->size));
+		failed = json_object_set_new(object, "status", mw_json_u64(what->size));
 		break;
 	case MW_EVENT_ALLOCATOR:
-		json_object_set_new(object, "path", json_string(what->text));
+		failed = json_object_set_new(object, "path", json_string(what->text));
 		break;
 	case MW_EVENT_EXEC:
 		break;
 	}
-	return object;
+	return whole(object, failed);
+}
+
+static json_t *events(const struct mw_event *list, size_t count)
+{
+	json_t *array = json_array();
+	int failed = 0;
+
+	for (size_t i = 0; i < count; i++)
+		failed |= json_array_append_new(array, event(&list[i]));
+	return whole(array, failed);
 }
 
 /* What --max-overhead allowed, and what came of it. */
 static json_t *governor(const struct mw_sample *now)
 {
 	json_t *errors = json_array();
+	int failed = 0;
 
 	for (unsigned int c = 0; c < MW_CLASSES && !now->always; c++) {
 		uint64_t low, high;
@@ -177,56 +201,79 @@ static json_t *governor(const struct mw_sample *now)
 		if (!(now->seen[c] > 0))
 			continue;
 		mw_class_bounds(c, &low, &high);
-		json_array_append_new(errors, json_pack("{s:o,s:o,s:f}", "low", integer(low),
-							"high", integer(high), "error",
-							mw_sample__class_error(now, c)));
+		failed |= json_array_append_new(errors,
+						json_pack("{s:o,s:o,s:f}", "low", mw_json_u64(low),
+							  "high", mw_json_u64(high), "error",
+							  mw_sample__class_error(now, c)));
 	}
 	return json_pack("{s:f,s:f,s:f,s:i,s:b,s:f,s:o}", "budget_percent", 100 * now->budget,
 			 "cost_percent", 100 * now->cost, "duty_percent", 100 * now->duty,
 			 "windows", (int)now->windows, "always", now->always, "error",
-			 now->always ? 0.0 : now->error, "sizes", errors);
+			 now->always ? 0.0 : now->error, "sizes", whole(errors, failed));
 }
 
-int mw_stat_report__json(FILE *out, const struct mw_stat_report *report)
+/* With a budget: what it allowed; what is outstanding is known only when probes are always in. */
+static int put_governed(json_t *doc, const struct mw_sample *now)
 {
-	const struct mw_sample *now = report->total;
-	json_t *doc, *total, *events;
-	int ret;
+	int failed = 0;
+
+	if (now->governed)
+		failed |= json_object_set_new(doc, "governor", governor(now));
+	if (now->governed && !now->always)
+		failed |= json_object_set_new(doc, "outstanding", json_null());
+	return failed;
+}
+
+static int put_thresholds(json_t *doc, const struct mw_sample *now)
+{
+	bool known = now->threshold_known;
+
+	return json_object_set_new(doc, "mmap_threshold",
+				   known ? mw_json_u64(now->mmap_threshold) : json_null()) |
+	       json_object_set_new(doc, "trim_threshold",
+				   known ? mw_json_u64(now->trim_threshold) : json_null()) |
+	       json_object_set_new(doc, "threshold_dynamic",
+				   known ? json_boolean(now->threshold_dynamic) : json_null());
+}
+
+static json_t *document(const struct mw_stat_report *report, const struct mw_watch_target *target)
+{
+	const struct mw_sites_view sites = mw_stat_report__sites(report, target);
+	const struct mw_sample *now = &target->now;
+	json_t *doc, *total = json_object();
+	struct mw_sample interval;
+	size_t more, shown = mw_stat_report__events(target, &more);
+	int failed;
 
 	doc = json_pack("{s:f,s:i,s:s,s:s,s:o,s:o,s:b,s:{s:o,s:o}}", "time", now->time, "pid",
-			(int)report->pid, "name", report->name, "mode",
-			mw_mode_name(report->mode, now), "rss_bytes", integer(now->rss),
-			"processes", integer(now->processes), "ended", now->ended, "outstanding",
-			"count", integer(now->outstanding_count), "bytes",
-			integer(now->outstanding_bytes));
-	total = json_object();
-	events = json_array();
-	if (!doc || !total || !events)
+			(int)target->pid, "name", target->name, "mode",
+			mw_mode_name(report->mode, now), "rss_bytes", mw_json_u64(now->rss),
+			"processes", mw_json_u64(now->processes), "ended", now->ended,
+			"outstanding", "count", mw_json_u64(now->outstanding_count), "bytes",
+			mw_json_u64(now->outstanding_bytes));
+	mw_sample__difference(&interval, now, &target->last);
+	failed = put_thresholds(doc, now) | put_counts(doc, &interval) |
+		 json_object_set_new(doc, "events", events(target->events, shown)) |
+		 json_object_set_new(doc, "events_dropped", mw_json_u64(more)) |
+		 put_counts(total, now) | json_object_set_new(doc, "total", total) |
+		 put_governed(doc, now);
+	if (sites.sites)
+		failed |= json_object_set_new(doc, "sites", mw_sites_report__json(&sites));
+	return whole(doc, failed);
+}
+
+static int print_document(void *arg, const struct mw_watch_target *target)
+{
+	const struct mw_stat_report *report = arg;
+	json_t *doc = document(report, target);
+
+	if (!doc)
 		return -ENOMEM;
-	json_object_set_new(doc, "mmap_threshold",
-			    now->threshold_known ? integer(now->mmap_threshold) : json_null());
-	json_object_set_new(doc, "trim_threshold",
-			    now->threshold_known ? integer(now->trim_threshold) : json_null());
-	json_object_set_new(doc, "threshold_dynamic",
-			    now->threshold_known ? json_boolean(now->threshold_dynamic)
-						 : json_null());
-	ret = put_counts(doc, report->interval);
-	if (!ret)
-		ret = put_counts(total, now);
-	for (size_t i = 0; i < report->event_count; i++)
-		json_array_append_new(events, event(&report->events[i]));
-	json_object_set_new(doc, "events", events);
-	json_object_set_new(doc, "events_dropped", integer(report->events_dropped));
-	json_object_set_new(doc, "total", total);
-	if (now->governed)
-		json_object_set_new(doc, "governor", governor(now));
-	if (now->governed && !now->always)
-		json_object_set_new(doc, "outstanding", json_null());
-	if (report->sites.sites)
-		json_object_set_new(doc, "sites", mw_sites_report__json(&report->sites));
-	if (!ret && (json_dumpf(doc, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) ||
-		     fputc('\n', out) == EOF || fflush(out)))
-		ret = -EIO;
-	json_decref(doc);
-	return ret;
+	return mw_json_line(report->out, doc) || fflush(report->out) || ferror(report->out) ? -EIO
+											    : 0;
+}
+
+struct mw_watch_sink mw_stat_report__json(struct mw_stat_report *report)
+{
+	return (struct mw_watch_sink){.sample = print_document, .arg = report};
 }

@@ -1,41 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One interval of a watch, for people and for programs. Reads models, measures nothing. */
+/* A watch, interval by interval, for people and for programs: two sinks (watch/watch.h). */
 #ifndef MW_REPORT_STAT_REPORT_H
 #define MW_REPORT_STAT_REPORT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <sys/types.h>
 
-#include "model/sample.h"
 #include "report/sites.h"
+#include "watch/watch.h"
 
+/* Where it goes and how it looks; outlives the watch. */
 struct mw_stat_report {
-	pid_t pid;
-	const char *name; /* clean */
-	enum mw_mode mode;
-	const struct mw_sample *interval; /* what happened in it */
-	const struct mw_sample *total;	  /* since the watch began */
-	int64_t rss_change;		  /* bytes, over the interval */
-	const struct mw_event *events;	  /* of the interval, oldest first */
-	size_t event_count, events_dropped;
-	struct mw_sites_view sites; /* its `sites` are NULL when there are none */
-};
-
-/* For one of the two below, how to draw. */
-struct mw_stat_style {
+	FILE *out;
+	enum mw_mode mode;	  /* of the watch */
+	enum mw_site_order order; /* what sites are ranked by */
+	size_t top;		  /* sites shown */
+	bool stacks;		  /* all frames of each */
+	/* Text only: */
 	bool color;
 	bool utf8;    /* block characters for bars, else '#' */
 	bool verbose; /* functions, lifetimes */
-	bool total;   /* show `total` instead of `interval` */
 };
 
-/* 0, or -EIO when OUT failed, or -ENOMEM. */
-int mw_stat_report__text(FILE *out, const struct mw_stat_report *report,
-			 const struct mw_stat_style *style);
+/* Events of one interval that a report shows; further ones are counted. */
+enum { MW_STAT_EVENTS = 64 };
 
-/* One JSON object on one line, flushed (docs/json.md). */
-int mw_stat_report__json(FILE *out, const struct mw_stat_report *report);
+/*
+ * Both flush after each interval of a target. Their calls fail with -EIO when OUT failed, with
+ * -ENOMEM when there is no memory.
+ */
+
+/* Blocks of lines; after more than one interval, a last block for each target's whole time. */
+struct mw_watch_sink mw_stat_report__text(struct mw_stat_report *report);
+
+/* One JSON object on one line (docs/json.md). */
+struct mw_watch_sink mw_stat_report__json(struct mw_stat_report *report);
+
+/* What both make of TARGET's sites. */
+static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_report *report,
+							 const struct mw_watch_target *target)
+{
+	return (struct mw_sites_view){
+		.sites = target->sites,
+		.target = target->index,
+		.suspects = target->suspects,
+		.suspect_count = target->suspect_count,
+		.order = report->order,
+		.top = report->top,
+		.stacks = report->stacks,
+	};
+}
+
+/* How many of its interval's events are shown; the others add to what was dropped. */
+static inline size_t mw_stat_report__events(const struct mw_watch_target *target, size_t *more)
+{
+	size_t n = target->event_count < MW_STAT_EVENTS ? target->event_count : MW_STAT_EVENTS;
+
+	*more = target->event_count - n + target->events_dropped;
+	return n;
+}
 
 #endif

@@ -13,65 +13,78 @@
 
 enum { BAR_WIDTH = 32 };
 
-static const char *paint(const struct mw_stat_style *style, const char *code)
+static const char *paint(const struct mw_stat_report *r, const char *code)
 {
-	return style->color ? code : "";
+	return r->color ? code : "";
 }
 
-#define BOLD(s)	 paint(s, "\033[1m")
-#define DIM(s)	 paint(s, "\033[2m")
-#define RED(s)	 paint(s, "\033[31;1m")
-#define BLUE(s)	 paint(s, "\033[34m")
-#define PLAIN(s) paint(s, "\033[0m")
+#define BOLD(r)	 paint(r, "\033[1m")
+#define DIM(r)	 paint(r, "\033[2m")
+#define RED(r)	 paint(r, "\033[31;1m")
+#define BLUE(r)	 paint(r, "\033[34m")
+#define PLAIN(r) paint(r, "\033[0m")
 
-static void print_head(FILE *out, const struct mw_stat_report *r, const struct mw_stat_style *style,
-		       const struct mw_sample *s)
+/* What one block of lines shows: COUNTS of an interval, or of all time when TOTAL. */
+struct block {
+	const struct mw_stat_report *report;
+	const struct mw_watch_target *target;
+	const struct mw_sample *now, *counts;
+	bool total;
+};
+
+static void print_head(const struct block *b)
 {
 	char clock[16] = "", rss[MW_UNIT_BUF], change[MW_UNIT_BUF], span[MW_UNIT_BUF];
-	time_t now = (time_t)r->total->time;
+	const struct mw_sample *s = b->counts, *total = b->now;
+	const struct mw_stat_report *r = b->report;
+	time_t now = (time_t)total->time;
 	struct tm tm;
 
 	if (localtime_r(&now, &tm))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 	mw_format_duration(span, (uint64_t)(s->elapsed * 1e9));
-	fprintf(out, "%s%s  %s (PID %d)  %s%s, %s%s\n", BOLD(style), clock, r->name, r->pid,
-		mw_mode_name(r->mode, r->total), style->total ? ", all" : "", span, PLAIN(style));
-	fprintf(out, "  memory     RSS %s", mw_format_size(rss, r->total->rss));
-	if (!style->total)
-		fprintf(out, " (%s)", mw_format_signed_size(change, r->rss_change));
-	fprintf(out, ", page faults %" PRIu64 " minor, %" PRIu64 " major", s->min_flt, s->maj_flt);
-	if (r->total->processes > 1)
-		fprintf(out, ", %zu processes", r->total->processes);
-	if (r->total->ended)
-		fprintf(out, ", %sended%s", RED(style), PLAIN(style));
-	fputc('\n', out);
+	fprintf(r->out, "%s%s  %s (PID %d)  %s%s, %s%s\n", BOLD(r), clock, b->target->name,
+		b->target->pid, mw_mode_name(r->mode, total), b->total ? ", all" : "", span,
+		PLAIN(r));
+	fprintf(r->out, "  memory     RSS %s", mw_format_size(rss, total->rss));
+	if (!b->total)
+		fprintf(r->out, " (%s)",
+			mw_format_signed_size(change, (int64_t)(total->rss - b->target->last.rss)));
+	fprintf(r->out, ", page faults %" PRIu64 " minor, %" PRIu64 " major", s->min_flt,
+		s->maj_flt);
+	if (total->processes > 1)
+		fprintf(r->out, ", %zu processes", total->processes);
+	if (total->ended)
+		fprintf(r->out, ", %sended%s", RED(r), PLAIN(r));
+	fputc('\n', r->out);
 }
 
-static void print_calls(FILE *out, const struct mw_stat_report *r,
-			const struct mw_stat_style *style, const struct mw_sample *s)
+static void print_calls(const struct block *b)
 {
+	const struct mw_sample *s = b->counts, *total = b->now;
 	struct mw_cell alloc = mw_counts__alloc(&s->counts);
+	const struct mw_stat_report *r = b->report;
 	double span = s->elapsed > 0 ? s->elapsed : 1;
 	char count[MW_UNIT_BUF], size[MW_UNIT_BUF], rate[MW_UNIT_BUF];
+	FILE *out = r->out;
 
 	fprintf(out, "  requests   %" PRIu64 " (%s/s), %s", alloc.count,
 		mw_format_count(rate, (uint64_t)((double)alloc.count / span)),
 		mw_format_size(size, alloc.bytes));
 	if (s->counts.failed)
-		fprintf(out, ", %s%" PRIu64 " failed%s", RED(style), s->counts.failed,
-			PLAIN(style));
+		fprintf(out, ", %s%" PRIu64 " failed%s", RED(r), s->counts.failed, PLAIN(r));
 	fprintf(out, "; frees %s", mw_format_count(count, mw_counts__free_calls(&s->counts)));
-	if (r->total->governed && !r->total->always)
-		fprintf(out, "; estimated from %zu windows, ±%.1f %%", r->total->windows,
-			196 * r->total->error > 100 ? 100 : 196 * r->total->error);
+	if (total->governed && !total->always)
+		fprintf(out, "; estimated from %zu windows, ±%.1f %%", total->windows,
+			196 * total->error > 100 ? 100 : 196 * total->error);
 	else if (r->mode == MW_MODE_EXACT)
 		fprintf(out, "; outstanding %s blocks, %s",
-			mw_format_count(count, r->total->outstanding_count),
-			mw_format_size(size, r->total->outstanding_bytes));
+			mw_format_count(count, total->outstanding_count),
+			mw_format_size(size, total->outstanding_bytes));
 	fputc('\n', out);
 }
 
-static void print_sizes(FILE *out, const struct mw_stat_style *style, const struct mw_counts *c)
+static void print_sizes(const struct mw_stat_report *r, const struct mw_counts *c)
 {
 	struct mw_cell rows[MW_SIZE_ROWS] = {{0}}, largest = {0};
 	unsigned int first = MW_SIZE_ROWS, last = 0;
@@ -95,19 +108,19 @@ static void print_sizes(FILE *out, const struct mw_stat_style *style, const stru
 	}
 	if (!largest.count)
 		return;
-	fprintf(out, "  %s%20s %10s %11s%s\n", DIM(style), "size", "count", "bytes", PLAIN(style));
+	fprintf(r->out, "  %s%20s %10s %11s%s\n", DIM(r), "size", "count", "bytes", PLAIN(r));
 	for (unsigned int row = first; row <= last; row++) {
 		char label[64], count[MW_UNIT_BUF], bytes[MW_UNIT_BUF], bar[MW_BAR_BUF];
 
 		mw_size_row_label(label, sizeof(label), row);
-		fprintf(out, "  %20s %10s %11s", label, mw_format_count(count, rows[row].count),
+		fprintf(r->out, "  %20s %10s %11s", label, mw_format_count(count, rows[row].count),
 			mw_format_size(bytes, rows[row].bytes));
 		if (rows[row].count)
-			fprintf(out, "  %s%s%s", BLUE(style),
+			fprintf(r->out, "  %s%s%s", BLUE(r),
 				mw_bar(bar, (double)rows[row].count / (double)largest.count,
-				       BAR_WIDTH, style->utf8),
-				PLAIN(style));
-		fputc('\n', out);
+				       BAR_WIDTH, r->utf8),
+				PLAIN(r));
+		fputc('\n', r->out);
 	}
 }
 
@@ -163,19 +176,19 @@ static void print_event(FILE *out, const struct mw_event *what)
 		mw_event_format(text, sizeof(text), what));
 }
 
-static void print_lost(FILE *out, const struct mw_stat_style *style, const struct mw_counts *c)
+static void print_lost(const struct mw_stat_report *r, const struct mw_counts *c)
 {
 	bool any = false;
 
 	for (unsigned int i = 0; i < MW_LOSTS; i++) {
 		if (!c->lost[i])
 			continue;
-		fprintf(out, "%s%s%s %" PRIu64, any ? "" : RED(style), any ? ", " : "  lost       ",
+		fprintf(r->out, "%s%s%s %" PRIu64, any ? "" : RED(r), any ? ", " : "  lost       ",
 			mw_lost_name(i), c->lost[i]);
 		any = true;
 	}
 	if (any)
-		fprintf(out, "%s\n", PLAIN(style));
+		fprintf(r->out, "%s\n", PLAIN(r));
 }
 
 static void print_details(FILE *out, const struct mw_counts *c)
@@ -211,48 +224,100 @@ static void print_details(FILE *out, const struct mw_counts *c)
 		fputc('\n', out);
 }
 
-int mw_stat_report__text(FILE *out, const struct mw_stat_report *r,
-			 const struct mw_stat_style *style)
+static void print_sdt(FILE *out, const struct mw_counts *c)
 {
-	const struct mw_sample *s = style->total ? r->total : r->interval;
-
-	print_head(out, r, style, s);
-	if (r->mode != MW_MODE_GROWTH) {
-		print_calls(out, r, style, s);
-		print_sizes(out, style, &s->counts);
-		if (r->mode == MW_MODE_EXACT)
-			print_placement(out, &s->counts);
-	}
-	print_kernel(out, &s->counts.vm);
 	for (unsigned int i = 0; i < MW_SDTS; i++) {
 		char size[MW_UNIT_BUF];
 
-		if (s->counts.sdt[i].count)
+		if (c->sdt[i].count)
 			fprintf(out, "  its own    %s %" PRIu64 " (%s)\n", mw_sdt_name(i),
-				(uint64_t)s->counts.sdt[i].count,
-				mw_format_size(size, s->counts.sdt[i].bytes));
+				(uint64_t)c->sdt[i].count, mw_format_size(size, c->sdt[i].bytes));
 	}
-	print_thresholds(out, r->total);
-	if (r->sites.sites)
-		mw_sites_report__text(out, &r->sites, style->color);
-	for (size_t i = 0; !style->total && i < r->event_count; i++)
-		print_event(out, &r->events[i]);
-	if (!style->total && r->events_dropped)
-		fprintf(out, "  event      and %zu more\n", r->events_dropped);
-	if (style->verbose)
-		print_details(out, &s->counts);
-	print_lost(out, style, &s->counts);
-	if (r->total->governed) {
+}
+
+static void print_events(FILE *out, const struct mw_watch_target *target)
+{
+	size_t more, n = mw_stat_report__events(target, &more);
+
+	for (size_t i = 0; i < n; i++)
+		print_event(out, &target->events[i]);
+	if (more)
+		fprintf(out, "  event      and %zu more\n", more);
+}
+
+static void print_cost(const struct block *b)
+{
+	const struct mw_sample *now = b->now, *s = b->counts;
+	FILE *out = b->report->out;
+
+	if (now->governed) {
 		fprintf(out,
 			"  cost       about %.1f %% of the target's time, of %.1f %% allowed; probes are in %.1f %% of the time\n",
-			100 * r->total->cost, 100 * r->total->budget, 100 * r->total->duty);
-	} else if (r->mode != MW_MODE_GROWTH && s->cpu_ns) {
+			100 * now->cost, 100 * now->budget, 100 * now->duty);
+	} else if (b->report->mode != MW_MODE_GROWTH && s->cpu_ns) {
 		double percent = 100 * (double)s->probe_ns / (double)s->cpu_ns;
 
 		fprintf(out,
 			"  cost       about %.1f %% of the target's CPU time is probes (estimated)\n",
 			percent > 100 ? 100 : percent);
 	}
-	fputc('\n', out);
-	return fflush(out) || ferror(out) ? -EIO : 0;
+}
+
+static int print_block(const struct block *b)
+{
+	const struct mw_sites_view sites = mw_stat_report__sites(b->report, b->target);
+	const struct mw_counts *c = &b->counts->counts;
+	const struct mw_stat_report *r = b->report;
+
+	print_head(b);
+	if (r->mode != MW_MODE_GROWTH) {
+		print_calls(b);
+		print_sizes(r, c);
+		if (r->mode == MW_MODE_EXACT)
+			print_placement(r->out, c);
+	}
+	print_kernel(r->out, &c->vm);
+	print_sdt(r->out, c);
+	print_thresholds(r->out, b->now);
+	if (sites.sites)
+		mw_sites_report__text(r->out, &sites, r->color);
+	if (!b->total)
+		print_events(r->out, b->target);
+	if (r->verbose)
+		print_details(r->out, c);
+	print_lost(r, c);
+	print_cost(b);
+	fputc('\n', r->out);
+	return fflush(r->out) || ferror(r->out) ? -EIO : 0;
+}
+
+static int print_interval(void *arg, const struct mw_watch_target *target)
+{
+	struct mw_sample interval;
+	const struct block block = {
+		.report = arg, .target = target, .now = &target->now, .counts = &interval};
+
+	mw_sample__difference(&interval, &target->now, &target->last);
+	return print_block(&block);
+}
+
+static int print_totals(void *arg, const struct mw_watch *watch, int ret)
+{
+	for (size_t i = 0; !ret && mw_watch__samples(watch) > 1 && i < mw_watch__count(watch);
+	     i++) {
+		const struct mw_watch_target *target = mw_watch__target(watch, i);
+		const struct block block = {.report = arg,
+					    .target = target,
+					    .now = &target->now,
+					    .counts = &target->now,
+					    .total = true};
+
+		ret = print_block(&block);
+	}
+	return ret;
+}
+
+struct mw_watch_sink mw_stat_report__text(struct mw_stat_report *report)
+{
+	return (struct mw_watch_sink){.sample = print_interval, .end = print_totals, .arg = report};
 }

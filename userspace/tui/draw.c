@@ -121,17 +121,6 @@ void mw_draw_right(const struct mw_canvas *canvas, int y, int x, int width, enum
 	put(canvas, y, x, width, ink, clean, true);
 }
 
-int mw_text_width(const struct mw_theme *theme, const char *text)
-{
-	char clean[TEXT_MAX];
-	wchar_t cells[TEXT_MAX];
-	int used;
-
-	mw_text_clean(clean, sizeof(clean), text, strlen(text));
-	to_cells(theme, clean, TEXT_MAX, cells, TEXT_MAX, &used);
-	return used;
-}
-
 void mw_draw_fill(const struct mw_canvas *c, int y, enum mw_ink ink)
 {
 	int width = c->cols;

@@ -28,9 +28,6 @@ int mw_draw(const struct mw_canvas *canvas, int y, int x, int width, enum mw_ink
 void mw_draw_right(const struct mw_canvas *canvas, int y, int x, int width, enum mw_ink ink,
 		   const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-/* Columns that TEXT takes on the screen once it is cleaned. */
-int mw_text_width(const struct mw_theme *theme, const char *text);
-
 /* A whole row in one ink: what is behind a title or a selection. */
 void mw_draw_fill(const struct mw_canvas *canvas, int y, enum mw_ink ink);
 

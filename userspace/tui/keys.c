@@ -160,7 +160,7 @@ static unsigned int act_interval(struct mw_tui *tui, int by)
 	i = i < 0 ? 0 : i > n - 1 ? n - 1 : i;
 	tui->state->interval = steps[i];
 	mw_tui__say(tui, "a sample every %g s", steps[i]);
-	return MW_TUI_INTERVAL | MW_TUI_REDRAW;
+	return MW_TUI_REDRAW;
 }
 
 static unsigned int act_export(struct mw_tui *tui, int arg)

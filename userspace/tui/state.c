@@ -42,6 +42,43 @@ void mw_tui_target__add_point(struct mw_tui_target *t)
 	};
 }
 
+/* Percent of the target's CPU time between the two latest samples. */
+static double cost_of(const struct mw_tui_target *t, enum mw_mode mode)
+{
+	uint64_t cpu = t->now.cpu_ns - t->last.cpu_ns;
+	uint64_t probes = t->now.probe_ns - t->last.probe_ns;
+
+	if (mode == MW_MODE_GROWTH)
+		return -1;
+	if (t->now.governed)
+		return 100 * t->now.cost;
+	if (!cpu)
+		return 0;
+	return probes > cpu ? 100 : 100.0 * (double)probes / (double)cpu;
+}
+
+void mw_tui_target__add_sample(struct mw_tui_target *t, const struct mw_watch_target *from,
+			       enum mw_mode mode)
+{
+	bool first = !t->point_count;
+
+	t->last = first ? from->now : t->now;
+	t->now = from->now;
+	if (first)
+		t->rss_first = t->rss_baseline = t->now.rss;
+	t->uptime = from->uptime;
+	/* The last picture of a process that has ended is that of when it lived. */
+	if (t->now.ended) {
+		t->ended_at = t->now.elapsed;
+		t->now.rss = t->last.rss;
+	}
+	t->cost = cost_of(t, mode);
+	mw_tui_target__add_point(t);
+	snprintf(t->name, sizeof(t->name), "%s", from->name);
+	for (size_t i = 0; i < from->event_count; i++)
+		mw_tui_target__add_event(t, &from->events[i]);
+}
+
 static int copy_ledger(struct mw_ledger *to, const struct mw_ledger *from)
 {
 	*to = *from;
@@ -131,21 +168,16 @@ int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, u
 	return 0;
 }
 
-void mw_tui_sites__judge(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target,
-			 double now)
+void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_suspect *suspects,
+				 size_t count)
 {
-	struct mw_suspect *found = calloc(MW_TUI_SUSPECTS, sizeof(*found));
-
-	out->suspect_count = 0;
-	if (found)
-		out->suspect_count = mw_suspects__find(sites, target, now, found, MW_TUI_SUSPECTS);
+	out->suspect_count = count < MW_WATCH_SUSPECTS ? count : MW_WATCH_SUSPECTS;
 	for (size_t i = 0; i < out->suspect_count; i++) {
-		out->suspects[i].site = found[i].site->id;
-		out->suspects[i].first_seen = found[i].site->first_seen;
+		out->suspects[i].site = suspects[i].site->id;
+		out->suspects[i].first_seen = suspects[i].site->first_seen;
 		snprintf(out->suspects[i].sentence, sizeof(out->suspects[i].sentence), "%s",
-			 found[i].sentence);
+			 suspects[i].sentence);
 	}
-	free(found);
 }
 
 void mw_tui_target__set_baseline(struct mw_tui_target *t)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a picture of the screen is made from. Its owner (cmd/live.c, or a test with a recorded
- * session) fills it; tui/ reads it, and writes only what a key changes: baselines, interval, pause.
+ * What a picture of the screen is made from. A watch fills it (tui/sink.h), or a test with a
+ * recorded session; the views read it, and keys change baselines, interval and pause.
  */
 #ifndef MW_TUI_STATE_H
 #define MW_TUI_STATE_H
@@ -15,8 +15,8 @@
 #include "ledger/split.h"
 #include "model/sample.h"
 #include "model/sites.h"
-#include "model/suspects.h"
 #include "util/log.h"
+#include "watch/watch.h"
 
 /* One moment of the timeline. */
 struct mw_tui_point {
@@ -32,12 +32,12 @@ struct mw_tui_split_point {
 	uint64_t parts[MW_SPLIT_PARTS]; /* bytes */
 };
 
-/* What one look into the target's memory found. */
+/* The ledger and the split of the target's memory at one time. */
 struct mw_tui_look {
 	bool known;
 	double elapsed; /* seconds since the watch began, when it was taken */
 	double took;	/* seconds */
-	char note[160]; /* what could not be told apart and why, clean; "" */
+	char note[160]; /* what could not be separated and why, clean; "" */
 	struct mw_ledger ledger;
 	uint64_t parts[MW_SPLIT_PARTS];
 };
@@ -46,15 +46,14 @@ enum {
 	MW_TUI_POINTS = 2400,
 	MW_TUI_SPLITS = 600,
 	MW_TUI_EVENTS = 200,
-	MW_TUI_SUSPECTS = 64,
 	MW_TUI_LOG_LINES = 100,
 };
 
-/* A site as it was at the last sample: the tracer goes on with its own. */
+/* A copy of a site: the watch goes on to change its own. */
 struct mw_tui_site {
 	uint32_t id, frame_count;
-	const struct mw_frame *frames, *leaf; /* the tracer's, which stay; LEAF may be NULL */
-	bool rates_only; /* what is outstanding is not known: frees were not seen */
+	const struct mw_frame *frames, *leaf; /* the watch's, which stay; LEAF may be NULL */
+	bool rates_only; /* frees were not seen: what is outstanding is not known */
 	double outstanding, error, growth, bytes, faults; /* bytes */
 	double allocs, rate;				  /* since attach; a second, lately */
 };
@@ -68,7 +67,7 @@ struct mw_tui_suspect {
 struct mw_tui_sites {
 	struct mw_tui_site *list;
 	size_t count, capacity;
-	struct mw_tui_suspect suspects[MW_TUI_SUSPECTS];
+	struct mw_tui_suspect suspects[MW_WATCH_SUSPECTS];
 	size_t suspect_count;
 };
 
@@ -108,7 +107,7 @@ struct mw_tui_state {
 	enum mw_mode mode;
 	double interval; /* seconds between two samples */
 	bool attaching;	 /* no probe is in yet */
-	bool paused;	 /* the owner leaves the targets as they are */
+	bool paused;	 /* no samples come */
 	double clock;	 /* seconds of a clock that only goes forward: for messages that fade */
 	double time;	 /* seconds since 1970 */
 	struct mw_tui_target *targets;
@@ -116,6 +115,10 @@ struct mw_tui_state {
 	struct mw_tui_log_line log[MW_TUI_LOG_LINES]; /* oldest first */
 	size_t log_count, log_total;
 };
+
+/* A new sample becomes what is shown, with the interval's events. MODE is the watch's. */
+void mw_tui_target__add_sample(struct mw_tui_target *target, const struct mw_watch_target *from,
+			       enum mw_mode mode);
 
 /* Append to the histories; the oldest go when they are full. */
 void mw_tui_target__add_point(struct mw_tui_target *target); /* of last and now */
@@ -126,11 +129,10 @@ void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, 
 
 /* Copy those of TARGET; a list that OUT has is reused. 0 or -ENOMEM. */
 int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target);
-/* Judge TARGET's sites, NOW seconds after the watch began. */
-void mw_tui_sites__judge(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target,
-			 double now);
+void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_suspect *suspects,
+				 size_t count);
 
-/* From now on changes are told since this moment. */
+/* From now on changes are shown since this moment. */
 void mw_tui_target__set_baseline(struct mw_tui_target *target);
 
 /* Free what the targets own. */

@@ -19,8 +19,7 @@ enum {
 	MW_TUI_REDRAW = 1,
 	MW_TUI_RECALC = 2, /* what is shown has to be put in order again */
 	MW_TUI_QUIT = 4,
-	MW_TUI_SNAPSHOT = 8,  /* of mw_tui__target() */
-	MW_TUI_INTERVAL = 16, /* state->interval has changed */
+	MW_TUI_SNAPSHOT = 8, /* of mw_tui__target() */
 };
 
 struct mw_tui_options {
