@@ -117,8 +117,8 @@ static void add_sites(struct mw_tui_target *t)
 	copy_sites(t);
 }
 
-/* One process that grows, with a look into it at two times. */
-static void add_look(struct mw_tui_target *t, double elapsed, uint64_t live, uint64_t freed)
+/* One process that grows, surveyed every ten seconds. */
+static void add_survey(struct mw_tui_target *t, double elapsed, uint64_t live, uint64_t freed)
 {
 	const struct {
 		const char *owner;
@@ -136,24 +136,25 @@ static void add_look(struct mw_tui_target *t, double elapsed, uint64_t live, uin
 		{"anon/unknown", 256 * KIB, 2},
 	};
 	const size_t n = sizeof(owners) / sizeof(owners[0]);
-	struct mw_tui_look look = {.known = true, .elapsed = elapsed, .took = 0.25};
+	struct mw_tui_survey survey = {.known = true, .elapsed = elapsed, .took = 0.25};
 
-	look.ledger.entries = calloc(n, sizeof(*look.ledger.entries));
-	if (!look.ledger.entries)
+	survey.ledger.entries = calloc(n, sizeof(*survey.ledger.entries));
+	if (!survey.ledger.entries)
 		exit(3);
-	look.ledger.count = look.ledger.capacity = n;
+	survey.ledger.count = survey.ledger.capacity = n;
 	for (size_t i = 0; i < n; i++) {
-		struct mw_ledger_entry *e = &look.ledger.entries[i];
+		struct mw_ledger_entry *e = &survey.ledger.entries[i];
 
 		strcpy(e->owner, owners[i].owner);
 		e->resident = e->bytes = owners[i].resident;
 		e->count = owners[i].count;
-		look.ledger.resident += e->resident;
+		survey.ledger.resident += e->resident;
 	}
-	look.parts[MW_SPLIT_BRK] = live + freed + 37 * KIB;
-	look.parts[MW_SPLIT_PYTHON] = 21 * MIB;
-	look.parts[MW_SPLIT_OTHER] = look.ledger.resident - look.parts[MW_SPLIT_BRK] - 21 * MIB;
-	mw_tui_target__add_look(t, &look);
+	survey.parts[MW_SPLIT_BRK] = live + freed + 37 * KIB;
+	survey.parts[MW_SPLIT_PYTHON] = 21 * MIB;
+	survey.parts[MW_SPLIT_OTHER] =
+		survey.ledger.resident - survey.parts[MW_SPLIT_BRK] - 21 * MIB;
+	mw_tui_target__add_survey(t, &survey);
 }
 
 static void step(struct mw_tui_target *t, unsigned int i)
@@ -189,7 +190,7 @@ static void step(struct mw_tui_target *t, unsigned int i)
 	}
 	mw_tui_target__add_point(t);
 	if (i % 20 == 0)
-		add_look(t, i / 2.0, 9 * MIB + i * 20000, 2 * MIB + noise(i) % 100 * 1000);
+		add_survey(t, i / 2.0, 9 * MIB + i * 20000, 2 * MIB + noise(i) % 100 * 1000);
 }
 
 static void fill(struct mw_tui_target *t, pid_t pid, const char *name)

@@ -114,23 +114,23 @@ TEST(a_baseline_copies_the_ledger)
 {
 	struct mw_tui_state state = {.target_count = 1,
 				     .targets = calloc(1, sizeof(*state.targets))};
-	struct mw_tui_look look = {.elapsed = 1};
+	struct mw_tui_survey survey = {.elapsed = 1};
 	struct mw_tui_target *t = state.targets;
 
 	CHECK(t);
 	for (int i = 1; i <= 3; i++) {
-		look.ledger.entries = calloc(1, sizeof(*look.ledger.entries));
-		CHECK(look.ledger.entries);
-		look.ledger.count = look.ledger.capacity = 1;
-		look.ledger.entries[0].resident = (uint64_t)i * 100;
-		look.parts[MW_SPLIT_BRK] = (uint64_t)i * 100;
-		mw_tui_target__add_look(t, &look);
+		survey.ledger.entries = calloc(1, sizeof(*survey.ledger.entries));
+		CHECK(survey.ledger.entries);
+		survey.ledger.count = survey.ledger.capacity = 1;
+		survey.ledger.entries[0].resident = (uint64_t)i * 100;
+		survey.parts[MW_SPLIT_BRK] = (uint64_t)i * 100;
+		mw_tui_target__add_survey(t, &survey);
 		if (i == 2)
 			mw_tui_target__set_baseline(t);
 	}
-	CHECK_INT(t->first_look.ledger.entries[0].resident, 100);
-	CHECK_INT(t->baseline_look.ledger.entries[0].resident, 200);
-	CHECK_INT(t->look.ledger.entries[0].resident, 300);
+	CHECK_INT(t->first_survey.ledger.entries[0].resident, 100);
+	CHECK_INT(t->baseline_survey.ledger.entries[0].resident, 200);
+	CHECK_INT(t->survey.ledger.entries[0].resident, 300);
 	CHECK_INT(t->split_count, 3);
 	CHECK_INT(t->splits[1].parts[MW_SPLIT_BRK], 200);
 	mw_tui_state__clear(&state);

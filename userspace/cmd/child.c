@@ -16,7 +16,7 @@
 
 enum { CHILD_FD = 3, OUT_MAX = 64 << 20 };
 
-/* Nothing of the screen's, of the tracer's or of the terminal's is left to the child. */
+/* The child keeps no descriptor, handler or log of the screen, the tracer or the terminal. */
 static void become_child(int fd, pid_t parent)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -30,7 +30,7 @@ static void become_child(int fd, pid_t parent)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Ctrl-C is the screen's to answer: it ends the child when it wants to. */
+	/* The terminal sends Ctrl-C to the child, too; the screen decides whether to end it. */
 	signal(SIGINT, SIG_IGN);
 	for (int i = 0; i < CHILD_FD; i++)
 		dup2(null, i);

@@ -5,17 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd/ledger_child.h"
 #include "ledger/survey.h"
+#include "util/clock.h"
 
-/* What comes through the pipe; the ledger's entries follow. */
+/* Written to the pipe, followed by the ledger's entries. */
 struct answer {
 	int ret;
 	struct mw_err err;
-	struct mw_ledger_child look;
+	struct mw_ledger_child made;
 };
 
 static int write_all(int fd, const void *data, size_t len)
@@ -33,43 +33,35 @@ static int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static int look(int fd, void *arg)
+static int make_ledger(int fd, void *arg)
 {
 	struct answer answer;
 	struct mw_survey survey;
 	struct mw_image *image;
-	double begin = seconds();
+	double begin = mw_monotonic();
 
 	memset(&answer, 0, sizeof(answer));
 	image = mw_image__open_live(*(const pid_t *)arg, &answer.err);
 	answer.ret = image ? mw_survey__open(&survey, image, &answer.err) : answer.err.code;
 	if (!answer.ret) {
-		answer.ret = mw_survey__ledger(&survey, &answer.look.ledger, &answer.err);
+		answer.ret = mw_survey__ledger(&survey, &answer.made.ledger, &answer.err);
 		if (!answer.ret)
-			answer.ret = mw_survey__split(&survey, answer.look.parts, &answer.err);
+			answer.ret = mw_survey__split(&survey, answer.made.parts, &answer.err);
 		if (!survey.pt)
-			snprintf(answer.look.note, sizeof(answer.look.note), "%.159s",
+			snprintf(answer.made.note, sizeof(answer.made.note), "%.159s",
 				 survey.pt_err.message);
 		mw_survey__close(&survey);
 	}
-	answer.look.took = seconds() - begin;
+	answer.made.took = mw_monotonic() - begin;
 	return write_all(fd, &answer, sizeof(answer)) ||
 	       (!answer.ret &&
-		write_all(fd, answer.look.ledger.entries,
-			  answer.look.ledger.count * sizeof(*answer.look.ledger.entries)));
+		write_all(fd, answer.made.ledger.entries,
+			  answer.made.ledger.count * sizeof(*answer.made.ledger.entries)));
 }
 
 int mw_ledger_child__start(struct mw_cmd_child *child, pid_t pid)
 {
-	return mw_cmd_child__start(child, look, &pid);
+	return mw_cmd_child__start(child, make_ledger, &pid);
 }
 
 int mw_ledger_child__result(const struct mw_cmd_child *child, struct mw_ledger_child *out,
@@ -79,10 +71,10 @@ int mw_ledger_child__result(const struct mw_cmd_child *child, struct mw_ledger_c
 	struct answer answer;
 
 	if (child->len < sizeof(answer))
-		return mw_err_set(err, -EIO, "look", NULL,
+		return mw_err_set(err, -EIO, "unreadable", NULL,
 				  WIFSIGNALED(child->status)
-					  ? "the look into the process was ended by signal %d"
-					  : "the look into the process ended with status %d",
+					  ? "reading its memory was ended by signal %d"
+					  : "reading its memory ended with status %d",
 				  WIFSIGNALED(child->status) ? WTERMSIG(child->status)
 							     : WEXITSTATUS(child->status));
 	memcpy(&answer, child->out, sizeof(answer));
@@ -90,11 +82,11 @@ int mw_ledger_child__result(const struct mw_cmd_child *child, struct mw_ledger_c
 		*err = answer.err;
 		return answer.ret;
 	}
-	*out = answer.look;
+	*out = answer.made;
 	out->ledger.entries = NULL;
 	if (bytes != out->ledger.count * sizeof(*out->ledger.entries))
-		return mw_err_set(err, -EIO, "look", NULL,
-				  "the look into the process was cut short");
+		return mw_err_set(err, -EIO, "unreadable", NULL,
+				  "reading its memory was cut short");
 	out->ledger.capacity = out->ledger.count;
 	out->ledger.entries = malloc(bytes + 1);
 	if (!out->ledger.entries)

@@ -70,7 +70,7 @@ static size_t choose_ledger_target(const struct live *live)
 	for (size_t i = 0; i < live->state.target_count; i++) {
 		const struct mw_tui_target *t = &live->state.targets[i];
 
-		if (!t->first_look.known && !t->look_problem[0] && !t->now.ended)
+		if (!t->first_survey.known && !t->survey_problem[0] && !t->now.ended)
 			return i;
 	}
 	return mw_tui__target(live->tui);
@@ -98,22 +98,22 @@ static void start_ledger(struct live *live)
 static void finish_ledger(struct live *live)
 {
 	struct mw_tui_target *t = &live->state.targets[live->ledger_target];
-	struct mw_tui_look look = {.elapsed = live->ledger_begun};
+	struct mw_tui_survey survey = {.elapsed = live->ledger_begun};
 	struct mw_ledger_child found = {0};
 	struct mw_err err = {0};
 	int ret = mw_ledger_child__result(&live->ledger, &found, &err);
 
 	if (!ret) {
-		look.ledger = found.ledger;
-		look.took = found.took;
-		memcpy(look.parts, found.parts, sizeof(look.parts));
-		mw_text_clean(look.note, sizeof(look.note), found.note, strlen(found.note));
+		survey.ledger = found.ledger;
+		survey.took = found.took;
+		memcpy(survey.parts, found.parts, sizeof(survey.parts));
+		mw_text_clean(survey.note, sizeof(survey.note), found.note, strlen(found.note));
 	}
 	lock(live);
 	if (!ret)
-		mw_tui_target__add_look(t, &look);
+		mw_tui_target__add_survey(t, &survey);
 	else if (!t->now.ended)
-		mw_text_clean(t->look_problem, sizeof(t->look_problem), err.message,
+		mw_text_clean(t->survey_problem, sizeof(t->survey_problem), err.message,
 			      strlen(err.message));
 	mw_tui__recalc(live->tui);
 	unlock(live);

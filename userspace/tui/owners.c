@@ -30,8 +30,9 @@ static int by_owner(const void *a, const void *b)
 static struct pair *make_pairs(const struct mw_tui *tui, size_t *count)
 {
 	const struct mw_tui_target *t = mw_tui_shown(tui);
-	const struct mw_tui_look *base = tui->since_baseline ? &t->baseline_look : &t->first_look;
-	const struct mw_ledger *now = &t->look.ledger, *then = &base->ledger;
+	const struct mw_tui_survey *base =
+		tui->since_baseline ? &t->baseline_survey : &t->first_survey;
+	const struct mw_ledger *now = &t->survey.ledger, *then = &base->ledger;
 	size_t n = 0, merged = 0;
 	struct pair *pairs = calloc(now->count + then->count + 1, sizeof(*pairs));
 
@@ -194,11 +195,11 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 	const struct mw_glyphs *glyphs = c->theme->glyphs;
 	enum mw_ink ink =
 		i == tui->cursor[MW_VIEW_LEDGER].selected ? MW_INK_SELECTED : MW_INK_PLAIN;
-	double share = t->look.ledger.resident
-			       ? (double)line->resident / (double)t->look.ledger.resident
+	double share = t->survey.ledger.resident
+			       ? (double)line->resident / (double)t->survey.ledger.resident
 			       : 0;
 	int64_t change = (int64_t)(line->resident - line->before);
-	bool known = (tui->since_baseline ? &t->baseline_look : &t->first_look)->known;
+	bool known = (tui->since_baseline ? &t->baseline_survey : &t->first_survey)->known;
 	char size[MW_UNIT_BUF], number[MW_UNIT_BUF], delta[MW_UNIT_BUF];
 	int x = 43 + 2 * (int)line->level, end = c->cols > 110 ? c->cols - 26 : c->cols;
 
@@ -218,14 +219,14 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 {
 	const struct mw_tui_target *t = mw_tui_shown(tui);
-	const struct mw_ledger *ledger = &t->look.ledger;
+	const struct mw_ledger *ledger = &t->survey.ledger;
 	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_LEDGER];
 	struct mw_canvas list = mw_canvas_part(c, 1, 0, c->rows - 2, c->cols);
 	char size[MW_UNIT_BUF], swapped[MW_UNIT_BUF];
 
-	if (!t->look.known) {
+	if (!t->survey.known) {
 		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "%s",
-			t->look_problem[0] ? t->look_problem : "looking into the process ...");
+			t->survey_problem[0] ? t->survey_problem : "looking into the process ...");
 		return;
 	}
 	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "%11s %7s %12s %8s   %s", "resident", "", "change",
@@ -237,9 +238,9 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 		c->rows - 1 < (int)tui->owner_count + 1 ? c->rows - 1 : (int)tui->owner_count + 1,
 		1, c->cols, MW_INK_DIM,
 		"%11s resident at +%.1f s, %s in swap; a look takes %.2f s%s%s",
-		mw_format_size(size, ledger->resident), t->look.elapsed,
-		mw_format_size(swapped, ledger->swapped), t->look.took, t->look.note[0] ? "; " : "",
-		t->look.note);
+		mw_format_size(size, ledger->resident), t->survey.elapsed,
+		mw_format_size(swapped, ledger->swapped), t->survey.took,
+		t->survey.note[0] ? "; " : "", t->survey.note);
 }
 
 static void toggle(struct mw_tui *tui, int how)
@@ -285,7 +286,8 @@ static json_t *json(struct mw_tui *tui)
 						"before_bytes", (json_int_t)pairs[i].before,
 						"count", (json_int_t)pairs[i].count));
 	return json_pack("{s:o,s:I,s:f}", "entries", list, "resident_bytes",
-			 (json_int_t)t->look.ledger.resident, "looked_at_seconds", t->look.elapsed);
+			 (json_int_t)t->survey.ledger.resident, "looked_at_seconds",
+			 t->survey.elapsed);
 }
 
 const struct mw_view mw_view_ledger = {

@@ -61,23 +61,25 @@ static void draw_placement(struct mw_tui *tui, const struct mw_canvas *c, int y)
 static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 {
 	const struct mw_tui_target *t = mw_tui_shown(tui);
-	const struct mw_tui_look *look = &t->look;
-	const struct mw_tui_look *base = tui->since_baseline ? &t->baseline_look : &t->first_look;
+	const struct mw_tui_survey *survey = &t->survey;
+	const struct mw_tui_survey *base =
+		tui->since_baseline ? &t->baseline_survey : &t->first_survey;
 	double values[MW_SPLIT_PARTS];
-	uint64_t sum = sum_of(look->parts);
+	uint64_t sum = sum_of(survey->parts);
 	char size[MW_UNIT_BUF], change[MW_UNIT_BUF];
 	int y = 4;
 
-	if (!look->known) {
+	if (!survey->known) {
 		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "%s",
-			t->look_problem[0] ? t->look_problem : "looking into the process ...");
+			t->survey_problem[0] ? t->survey_problem : "looking into the process ...");
 		draw_placement(tui, c, 3);
 		return;
 	}
 	for (int i = 0; i < MW_SPLIT_PARTS; i++)
-		values[i] = (double)look->parts[i];
+		values[i] = (double)survey->parts[i];
 	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, looked at +%.1f s%s%s",
-		mw_format_size(size, sum), look->elapsed, look->note[0] ? "; " : "", look->note);
+		mw_format_size(size, sum), survey->elapsed, survey->note[0] ? "; " : "",
+		survey->note);
 	mw_draw_stack(c, 1, 1, c->cols - 2, values, letters, MW_SPLIT_PARTS);
 	mw_draw(c, 3, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %12s  %s", "", "resident", "",
 		"change", "history");
@@ -85,10 +87,10 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 		mw_draw(c, y, 1, 2, MW_INK_PART + i, "%s",
 			c->theme->color && c->theme->utf8 ? "█" : (char[2]){letters[i]});
 		mw_draw(c, y, 3, c->cols, MW_INK_PLAIN, "%-16s %11s %5.1f %% %12s",
-			mw_split_name(i), mw_format_size(size, look->parts[i]),
+			mw_split_name(i), mw_format_size(size, survey->parts[i]),
 			sum ? 100 * values[i] / (double)sum : 0,
 			base->known ? mw_format_signed_size(
-					      change, (int64_t)(look->parts[i] - base->parts[i]))
+					      change, (int64_t)(survey->parts[i] - base->parts[i]))
 				    : "");
 		draw_history(c, y, 53, c->cols - 54, t, i);
 	}
@@ -100,11 +102,11 @@ static json_t *json(struct mw_tui *tui)
 	const struct mw_tui_target *t = mw_tui_shown(tui);
 	json_t *list = json_array();
 
-	for (unsigned int i = 0; t->look.known && i < MW_SPLIT_PARTS; i++)
+	for (unsigned int i = 0; t->survey.known && i < MW_SPLIT_PARTS; i++)
 		json_array_append_new(list,
 				      json_pack("{s:s,s:I}", "part", mw_split_name(i),
-						"resident_bytes", (json_int_t)t->look.parts[i]));
-	return json_pack("{s:o,s:f}", "split", list, "looked_at_seconds", t->look.elapsed);
+						"resident_bytes", (json_int_t)t->survey.parts[i]));
+	return json_pack("{s:o,s:f}", "split", list, "looked_at_seconds", t->survey.elapsed);
 }
 
 const struct mw_view mw_view_split = {.name = "Split", .draw = draw, .json = json};

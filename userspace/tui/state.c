@@ -92,7 +92,7 @@ static int copy_ledger(struct mw_ledger *to, const struct mw_ledger *from)
 	return 0;
 }
 
-static void copy_look(struct mw_tui_look *to, const struct mw_tui_look *from)
+static void copy_survey(struct mw_tui_survey *to, const struct mw_tui_survey *from)
 {
 	mw_ledger__free(&to->ledger);
 	*to = *from;
@@ -100,19 +100,19 @@ static void copy_look(struct mw_tui_look *to, const struct mw_tui_look *from)
 		to->known = false;
 }
 
-void mw_tui_target__add_look(struct mw_tui_target *t, struct mw_tui_look *look)
+void mw_tui_target__add_survey(struct mw_tui_target *t, struct mw_tui_survey *survey)
 {
 	struct mw_tui_split_point *p;
 
-	mw_ledger__free(&t->look.ledger);
-	t->look = *look;
-	t->look.known = true;
-	memset(look, 0, sizeof(*look));
-	if (!t->first_look.known)
-		copy_look(&t->first_look, &t->look);
+	mw_ledger__free(&t->survey.ledger);
+	t->survey = *survey;
+	t->survey.known = true;
+	memset(survey, 0, sizeof(*survey));
+	if (!t->first_survey.known)
+		copy_survey(&t->first_survey, &t->survey);
 	p = next_of(t->splits, &t->split_count, MW_TUI_SPLITS, sizeof(*p));
-	p->elapsed = t->look.elapsed;
-	memcpy(p->parts, t->look.parts, sizeof(p->parts));
+	p->elapsed = t->survey.elapsed;
+	memcpy(p->parts, t->survey.parts, sizeof(p->parts));
 }
 
 void mw_tui_target__add_event(struct mw_tui_target *t, const struct mw_event *what)
@@ -184,8 +184,8 @@ void mw_tui_target__set_baseline(struct mw_tui_target *t)
 {
 	t->baseline = t->now;
 	t->rss_baseline = t->now.rss;
-	if (t->look.known)
-		copy_look(&t->baseline_look, &t->look);
+	if (t->survey.known)
+		copy_survey(&t->baseline_survey, &t->survey);
 }
 
 void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line)
@@ -202,9 +202,9 @@ void mw_tui_state__clear(struct mw_tui_state *state)
 {
 	for (size_t i = 0; i < state->target_count; i++) {
 		free(state->targets[i].sites.list);
-		mw_ledger__free(&state->targets[i].look.ledger);
-		mw_ledger__free(&state->targets[i].first_look.ledger);
-		mw_ledger__free(&state->targets[i].baseline_look.ledger);
+		mw_ledger__free(&state->targets[i].survey.ledger);
+		mw_ledger__free(&state->targets[i].first_survey.ledger);
+		mw_ledger__free(&state->targets[i].baseline_survey.ledger);
 	}
 	free(state->targets);
 	state->targets = NULL;

@@ -33,7 +33,7 @@ struct mw_tui_split_point {
 };
 
 /* The ledger and the split of the target's memory at one time. */
-struct mw_tui_look {
+struct mw_tui_survey {
 	bool known;
 	double elapsed; /* seconds since the watch began, when it was taken */
 	double took;	/* seconds */
@@ -80,8 +80,8 @@ struct mw_tui_target {
 	struct mw_sample last, now; /* the two latest */
 	struct mw_sample baseline;  /* what `d` compares with; zeros: the watch's begin */
 	uint64_t rss_first, rss_baseline; /* bytes */
-	struct mw_tui_look look, first_look, baseline_look;
-	char look_problem[200];			   /* why there is none, clean; "" */
+	struct mw_tui_survey survey, first_survey, baseline_survey;
+	char survey_problem[200];		   /* why there is none, clean; "" */
 	struct mw_tui_point points[MW_TUI_POINTS]; /* oldest first */
 	size_t point_count;
 	struct mw_tui_split_point splits[MW_TUI_SPLITS];
@@ -122,8 +122,8 @@ void mw_tui_target__add_sample(struct mw_tui_target *target, const struct mw_wat
 
 /* Append to the histories; the oldest go when they are full. */
 void mw_tui_target__add_point(struct mw_tui_target *target); /* of last and now */
-void mw_tui_target__add_look(struct mw_tui_target *target,
-			     struct mw_tui_look *look); /* takes it over */
+void mw_tui_target__add_survey(struct mw_tui_target *target,
+			       struct mw_tui_survey *survey); /* takes it over */
 void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_event *what);
 void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line);
 
