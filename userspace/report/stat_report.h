@@ -37,7 +37,7 @@ struct mw_watch_sink mw_stat_report__text(struct mw_stat_report *report);
 /* One JSON object on one line (docs/json.md). */
 struct mw_watch_sink mw_stat_report__json(struct mw_stat_report *report);
 
-/* What both make of TARGET's sites. */
+/* TARGET's sites as both show them. */
 static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_report *report,
 							 const struct mw_watch_target *target)
 {
@@ -52,7 +52,7 @@ static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_re
 	};
 }
 
-/* How many of its interval's events are shown; the others add to what was dropped. */
+/* How many of the interval's events are shown. MORE: how many are not, dropped ones included. */
 static inline size_t mw_stat_report__events(const struct mw_watch_target *target, size_t *more)
 {
 	size_t n = target->event_count < MW_STAT_EVENTS ? target->event_count : MW_STAT_EVENTS;

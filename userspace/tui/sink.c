@@ -72,7 +72,7 @@ static int on_sites(void *arg, const struct mw_watch_target *target)
 	return ret;
 }
 
-/* Targets that have ended leave their last picture; any other end is the program's, too. */
+/* When all targets have ended, their last picture stays; any other end closes the screen. */
 static int on_end(void *arg, const struct mw_watch *watch, int ret)
 {
 	struct mw_tui_sink *sink = arg;

@@ -351,7 +351,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 			"No stacks are taken (--sites none), so there are no sites.");
 		return;
 	}
-	/* The worst suspect's sentence is told without a key. */
+	/* The worst suspect's sentence is always shown, below the list. */
 	if (first)
 		list.rows--;
 	draw_head(tui, c);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The screen: opens the terminal, draws the state's picture, answers keys. One at a time, since
- * curses is; whoever else writes the state holds a lock around mw_tui__handle() and
- * mw_tui__compose(), which never wait. Only mw_tui__flush() may: a terminal can be slow.
+ * The screen: opens the terminal, draws the state, answers keys. A process has at most one, because
+ * curses does.
+ *
+ * When another thread writes the state, both hold a lock: the writer, and the caller of
+ * mw_tui__handle(), mw_tui__recalc() and mw_tui__compose(). None of these waits for the terminal;
+ * mw_tui__flush() does, and needs no lock.
  */
 #ifndef MW_TUI_TUI_H
 #define MW_TUI_TUI_H
@@ -17,7 +20,7 @@ struct mw_tui; /* opaque */
 /* What a key asks of the caller. */
 enum {
 	MW_TUI_REDRAW = 1,
-	MW_TUI_RECALC = 2, /* what is shown has to be put in order again */
+	MW_TUI_RECALC = 2, /* lists must be sorted again */
 	MW_TUI_QUIT = 4,
 	MW_TUI_SNAPSHOT = 8, /* of mw_tui__target() */
 };
@@ -27,20 +30,20 @@ struct mw_tui_options {
 };
 
 /*
- * Take over the terminal. However the process ends, it is given back, but for SIGKILL: the signals
- * of a crash write what resets it and go on as before. NULL with errno and ERR set.
+ * Take over the terminal. Handlers for crash signals restore it and then let the signal do what it
+ * did before; only SIGKILL leaves the terminal as it is. NULL with errno and ERR set.
  */
 struct mw_tui *mw_tui__open(struct mw_tui_state *state, const struct mw_tui_options *options,
 			    struct mw_err *err);
 void mw_tui__close(struct mw_tui *tui);
 
-/* The next key that is waiting, false when there is none. To be asked when stdin is readable. */
+/* Read a key without waiting; false when there is none. */
 bool mw_tui__read_key(struct mw_tui *tui, int *key);
 
-/* Answer KEY; MW_TUI_… */
+/* Answer KEY; returns MW_TUI_… flags. */
 unsigned int mw_tui__handle(struct mw_tui *tui, int key);
 
-/* The state has new numbers: order lists anew. */
+/* Sort the lists again, after the state has changed. */
 void mw_tui__recalc(struct mw_tui *tui);
 
 /* Draw into memory, then send what has changed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How often work recurs that has a pace of its own: as often as its cost allows. The session reads
- * sites and looks for suspects this way, the screen has ledgers made.
+ * Work that recurs as often as its cost allows: reading sites, finding suspects, making ledgers for
+ * the screen.
  */
 #ifndef MW_WATCH_PACE_H
 #define MW_WATCH_PACE_H

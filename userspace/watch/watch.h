@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A watch: one session over one or many running processes. It puts the probes in, takes a sample
- * of every target each interval, gathers their events, reads sites and finds suspects at their
- * pace, and takes the probes out before the last sample. What is shown or stored of it is the
- * business of sinks: text, JSON and the screen are some.
+ * A watch: one session over one or many running processes. It puts the probes in, samples every
+ * target once an interval, gathers events, reads sites and finds suspects as often as their cost
+ * allows, and takes the probes out before the last sample. Sinks show or store the results: text,
+ * JSON, the screen.
  *
- * One thread does all of this, the one that calls mw_watch__run() or the one that mw_watch__start()
- * makes; it calls the sinks, too. A sink that takes long delays the next sample. Work that takes
- * longer than that belongs beside this thread, at a pace of its own (watch/pace.h), and hands over
- * its result at a sample.
+ * One thread does all of this: the caller of mw_watch__run(), or the one that mw_watch__start()
+ * makes. It also calls the sinks, so a slow sink delays the next sample.
+ *
+ * A periodic job has one of two places. A short one that needs the tracer, such as finding
+ * suspects, runs in this thread between reading samples and giving them to the sinks, at its own
+ * pace (watch/pace.h). A long one, such as reading the target's memory, needs a thread beside this
+ * one, from begin to end of the watch; this thread takes its results over at the same point.
  */
 #ifndef MW_WATCH_WATCH_H
 #define MW_WATCH_WATCH_H
@@ -42,7 +45,7 @@ struct mw_watch_options {
 	double sites_share;
 };
 
-/* A process that the user named, with its children when they are watched, too. */
+/* A process that the user named; with --follow, together with its children. */
 struct mw_watch_target {
 	uint32_t index; /* in the order of PIDS; in struct mw_site_stats its `target` */
 	pid_t pid;
@@ -63,16 +66,16 @@ struct mw_watch_target {
 };
 
 /*
- * Where the watch goes. Any of the calls may be NULL. They return 0, or -errno, which ends the
- * watch. What they are given is theirs to read until they return; sites, their frames and what
- * suspects point to live as long as the watch.
+ * Who receives the results. Any of the calls may be NULL. They return 0, or -errno, which ends the
+ * watch. They may read what they get until they return; sites and their frames live as long as the
+ * watch. There is no call for single events: a target has those of its interval.
  */
 struct mw_watch_sink {
 	/* All probes are in; every target has its first sample. */
 	int (*begin)(void *arg, const struct mw_watch *watch);
-	/* An interval of TARGET is over. Of one that has ended this is called once more. */
+	/* An interval of TARGET is over; the last one is that in which its process ended. */
 	int (*sample)(void *arg, const struct mw_watch_target *target);
-	/* TARGET's sites have been read; comes after the samples of the same time. */
+	/* TARGET's sites have been read. Follows the samples of the same time. */
 	int (*sites)(void *arg, const struct mw_watch_target *target);
 	/* All probes are out; RET as mw_watch__run() returns it. Called however the watch ends. */
 	int (*end)(void *arg, const struct mw_watch *watch, int ret);
@@ -84,7 +87,7 @@ struct mw_watch_sink {
  * The caller finds out before whether it may trace (mw_privilege_check()).
  */
 struct mw_watch *mw_watch__open(const struct mw_watch_options *options, struct mw_err *err);
-/* Only once it has ended. What sinks keep of its sites is gone then. */
+/* After the watch has ended. Frees its sites, too: sinks may not use them any more. */
 void mw_watch__close(struct mw_watch *watch);
 
 /*
@@ -96,17 +99,17 @@ int mw_watch__run(struct mw_watch *watch, const struct mw_watch_sink *sinks, siz
 		  struct mw_err *err);
 
 /*
- * The same in a thread of its own, which no signal interrupts, and its end: ask it to stop, wait
- * for it, return what mw_watch__run() did.
+ * Run it in a new thread, which blocks the signals of watch/signals.h. mw_watch__finish() stops the
+ * watch, waits for the thread and returns the result of mw_watch__run().
  */
 int mw_watch__start(struct mw_watch *watch, const struct mw_watch_sink *sinks, size_t count,
 		    struct mw_err *err);
 int mw_watch__finish(struct mw_watch *watch, struct mw_err *err);
 
-/* From any thread: what a key asks for. */
+/* From any thread. */
 void mw_watch__stop(struct mw_watch *watch);
 void mw_watch__set_interval(struct mw_watch *watch, double seconds);
-/* While PAUSED the probes count on, but no sample is taken; events wait for the next one. */
+/* While PAUSED, probes still count but no sample is taken; events wait for the next sample. */
 void mw_watch__pause(struct mw_watch *watch, bool paused);
 
 /* Before it runs, from its sinks, and after it has ended. */
