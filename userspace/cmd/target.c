@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "image/pidns.h"
 #include "image/procstat.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -105,8 +106,10 @@ static int find_by_name(const char *name, pid_t *pid, struct mw_err *err)
 int mw_cmd_find_process(const char *text, pid_t *pid, struct mw_err *err)
 {
 	uint64_t n;
-	int ret;
+	int ret = mw_pidns_check_proc(err);
 
+	if (ret)
+		return ret;
 	if (isdigit((unsigned char)text[0])) {
 		ret = mw_parse_uint(text, 1, INT32_MAX, &n);
 		if (ret)

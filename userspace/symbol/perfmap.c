@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "image/pidns.h"
 #include "symbol/perfmap.h"
 #include "util/array.h"
 #include "util/cleanup.h"
@@ -64,26 +65,6 @@ int mw_perfmap__parse(struct mw_perfmap *map, char *text, size_t len)
 	return ret;
 }
 
-/* The number that PID has in its own, innermost PID namespace. */
-static pid_t inner_pid(pid_t pid)
-{
-	_cleanup_free_ char *text = NULL;
-	const char *line, *end;
-	char path[64];
-	size_t len;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (mw_file_read(path, 1 << 16, &text, &len))
-		return pid;
-	line = strstr(text, "\nNSpid:");
-	end = line ? strchr(line + 1, '\n') : NULL;
-	if (!end)
-		return pid;
-	while (end > line && end[-1] >= '0' && end[-1] <= '9')
-		end--;
-	return (pid_t)strtol(end, NULL, 10);
-}
-
 int mw_perfmap__read(struct mw_perfmap *map, pid_t pid)
 {
 	_cleanup_close_ int fd = -1;
@@ -95,7 +76,7 @@ int mw_perfmap__read(struct mw_perfmap *map, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (stat(path, &process))
 		return -errno;
-	snprintf(path, sizeof(path), "/proc/%d/root/tmp/perf-%d.map", pid, inner_pid(pid));
+	snprintf(path, sizeof(path), "/proc/%d/root/tmp/perf-%d.map", pid, mw_pidns_innermost(pid));
 	/* Anyone may have put anything there. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st))

@@ -4,25 +4,22 @@
 #include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "trace/privilege.h"
-#include "util/cleanup.h"
-#include "util/file.h"
 
+/* By the system call (capget(2)): /proc may be another PID namespace's, which has no entry for us.
+ */
 static uint64_t effective_capabilities(void)
 {
-	_cleanup_free_ char *text = NULL;
-	const char *line;
-	size_t len;
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
 
-	if (mw_file_read("/proc/self/status", 1 << 16, &text, &len))
+	if (syscall(SYS_capget, &header, data))
 		return 0;
-	line = strstr(text, "\nCapEff:");
-	return line ? strtoull(line + 8, NULL, 16) : 0;
+	return (uint64_t)data[1].effective << 32 | data[0].effective;
 }
 
 int mw_privilege_check(bool uprobes, struct mw_err *err)
