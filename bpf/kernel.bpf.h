@@ -2,7 +2,7 @@
 /*
  * The few kernel types that the programs look into. Only the members used are declared; CO-RE
  * finds their real offsets when the object is loaded (include/linux/sched.h, sched/signal.h,
- * mm_types.h).
+ * mm_types.h, pid.h, bpf.h).
  */
 #ifndef MW_KERNEL_BPF_H
 #define MW_KERNEL_BPF_H
@@ -22,12 +22,33 @@ struct signal_struct {
 	unsigned long min_flt, maj_flt;
 };
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
 struct task_struct {
 	int pid, tgid;
+	struct pid *thread_pid;
 	unsigned int exit_code;
 	unsigned long min_flt, maj_flt;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 #pragma clang attribute pop

@@ -297,6 +297,15 @@ enum { MW_WEIGHT_STEPS = 64, MW_WEIGHT_MAX = 8, MW_WEIGHTS = MW_WEIGHT_STEPS * M
 
 enum { MW_LOG2_STEPS = 64 };
 
+/* ---- processes ----------------------------------------------------------------------------- */
+
+/* The numbers of one process. Where userspace runs in the initial PID namespace they are equal. */
+struct mw_pid {
+	uint32_t tgid;	/* in the initial PID namespace: by it the programs know a process */
+	uint32_t pid;	/* in that of userspace */
+	uint32_t level; /* of the latter: how many namespaces are around it */
+};
+
 /* ---- maps' keys and values ----------------------------------------------------------------- */
 
 enum {
@@ -314,7 +323,7 @@ struct mw_walk_budget {
 	uint64_t since, walks;
 };
 
-/* One watched process, by thread group id. */
+/* One watched process, by its tgid (struct mw_pid). */
 struct mw_proc {
 	uint32_t slot;	  /* whose counters it adds to */
 	uint32_t space;	  /* number of its address space, part of the outstanding map's key */
@@ -387,11 +396,13 @@ enum mw_bpf_event_type {
 
 struct mw_bpf_event {
 	uint32_t type;
-	uint32_t tgid;
+	uint32_t tgid; /* as of struct mw_pid */
 	uint64_t time;
 	union {
 		struct {
-			uint32_t child, space;
+			uint32_t child; /* its tgid */
+			uint32_t pid;	/* and its number in userspace's PID namespace */
+			uint32_t space;
 		} fork;
 		struct {
 			uint64_t min_flt, maj_flt; /* of the whole process, since its start */

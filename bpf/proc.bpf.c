@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Births, new programs and deaths of the processes watched. */
-#include "bpf/kernel.bpf.h"
+#include "bpf/pids.bpf.h"
 #include "bpf/site.bpf.h"
-#include <bpf/bpf_core_read.h>
 
 SEC("raw_tp/sched_process_fork")
 int proc_fork(struct bpf_raw_tracepoint_args *ctx)
@@ -20,6 +19,7 @@ int proc_fork(struct bpf_raw_tracepoint_args *ctx)
 	event.fork.space = __sync_fetch_and_add(&mw_next_space, 1) % MW_SPACES;
 	event.tgid = parent_tgid;
 	event.fork.child = child_tgid;
+	event.fork.pid = mw_pid_at(child, mw_pid_level);
 	event.time = bpf_ktime_get_ns();
 	bpf_map_update_elem(&procs, &child_tgid, proc, BPF_ANY);
 	proc = bpf_map_lookup_elem(&procs, &child_tgid);

@@ -34,18 +34,19 @@ static void forget_blocks(struct mw_tracer *tracer, struct process *process, uin
 
 static void on_fork(struct mw_tracer *tracer, const struct mw_bpf_event *event)
 {
-	struct process *parent = mw_process__find(tracer, (pid_t)event->tgid);
-	struct mw_event what = {
-		.kind = MW_EVENT_FORK, .pid = event->tgid, .new_value = event->fork.child};
+	struct process *parent = mw_process__find(tracer, event->tgid);
+	struct mw_event what = {.kind = MW_EVENT_FORK, .new_value = event->fork.pid};
 	size_t parent_index;
 	struct process *child;
 	uint32_t slot;
 
 	if (!parent)
 		return;
+	what.pid = (uint32_t)parent->pid;
 	slot = parent->slot;
 	parent_index = (size_t)(parent - tracer->processes);
-	child = mw_process__add(tracer, (pid_t)event->fork.child, slot, event->fork.space);
+	child = mw_process__add(tracer, (pid_t)event->fork.pid, event->fork.child, slot,
+				event->fork.space);
 	if (!child)
 		return;
 	parent = &tracer->processes[parent_index]; /* the array may have moved */
@@ -65,17 +66,18 @@ static void on_fork(struct mw_tracer *tracer, const struct mw_bpf_event *event)
 			child->allocators.count = 0;
 	}
 	if (tracer->stacks)
-		mw_stacks__forked(tracer->stacks, parent->pid, child->pid);
+		mw_stacks__forked(tracer->stacks, parent->tgid, child->tgid, child->pid);
 	tell(tracer, slot, &what, event->time);
 }
 
 static void on_exec(struct mw_tracer *tracer, const struct mw_bpf_event *event)
 {
-	struct process *process = mw_process__find(tracer, (pid_t)event->tgid);
-	struct mw_event what = {.kind = MW_EVENT_EXEC, .pid = event->tgid};
+	struct process *process = mw_process__find(tracer, event->tgid);
+	struct mw_event what = {.kind = MW_EVENT_EXEC};
 
 	if (!process)
 		return;
+	what.pid = (uint32_t)process->pid;
 	/*
 	 * The probes stay with the process and reach into the new program where that uses the
 	 * same files; others are looked for when the dynamic linker has mapped them.
@@ -106,10 +108,9 @@ void mw_events__process_ended(struct mw_tracer *tracer, struct process *process,
 
 static void on_threshold(struct mw_tracer *tracer, const struct mw_bpf_event *event)
 {
-	struct process *process = mw_process__find(tracer, (pid_t)event->tgid);
+	struct process *process = mw_process__find(tracer, event->tgid);
 	struct mw_event what = {
 		.kind = MW_EVENT_THRESHOLD,
-		.pid = event->tgid,
 		.old_value = event->threshold.old_mmap_threshold,
 		.new_value = event->threshold.mmap_threshold,
 		.size = event->threshold.size,
@@ -117,6 +118,7 @@ static void on_threshold(struct mw_tracer *tracer, const struct mw_bpf_event *ev
 
 	if (!process)
 		return;
+	what.pid = (uint32_t)process->pid;
 	process->settings.mmap_threshold = event->threshold.mmap_threshold;
 	process->settings.trim_threshold = event->threshold.trim_threshold;
 	tell(tracer, process->slot, &what, event->time);
@@ -153,7 +155,7 @@ int mw_events__handle(void *arg, void *data, size_t len)
 		on_exec(tracer, event);
 		break;
 	case MW_BPF_EVENT_EXIT:
-		process = mw_process__find(tracer, (pid_t)event->tgid);
+		process = mw_process__find(tracer, event->tgid);
 		if (process)
 			mw_events__process_ended(tracer, process, event->exit.min_flt,
 						 event->exit.maj_flt, event->exit.status);
@@ -162,7 +164,7 @@ int mw_events__handle(void *arg, void *data, size_t len)
 		on_threshold(tracer, event);
 		break;
 	case MW_BPF_EVENT_MODULE:
-		process = mw_process__find(tracer, (pid_t)event->tgid);
+		process = mw_process__find(tracer, event->tgid);
 		if (process && !process->rescans_left) {
 			process->rescans_left = RESCANS_AFTER_MODULE;
 			process->rescan_at = mw_monotonic() + 0.002;

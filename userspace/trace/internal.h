@@ -15,6 +15,7 @@
 #include "trace/governor.h"
 #include "probe/detach.h"
 #include "probe/sdt.h"
+#include "trace/pids.h"
 #include "trace/stacks.h"
 #include "trace/tracer.h"
 
@@ -32,6 +33,7 @@ struct probed {
 
 struct process {
 	pid_t pid;
+	uint32_t tgid; /* the same process for the programs: trace/pids.h */
 	int pidfd;
 	uint32_t slot, space;
 	bool child, ended;
@@ -69,6 +71,7 @@ struct target {
 struct mw_tracer {
 	struct mw_tracer_options options;
 	struct memwhere_bpf *bpf;
+	struct mw_pids pids;
 	struct ring_buffer *ring;
 	struct mw_detacher *detacher;
 	struct mw_stacks *stacks; /* NULL: no sites */
@@ -116,9 +119,10 @@ void mw_process__detach(struct mw_tracer *tracer, struct probed *probed);
 void mw_process__free(struct process *process);
 /* It has ended, or can't be watched: nothing of it stays. */
 void mw_process__drop(struct mw_tracer *tracer, struct process *process);
-struct process *mw_process__add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space);
+struct process *mw_process__add(struct mw_tracer *tracer, pid_t pid, uint32_t tgid, uint32_t slot,
+				uint32_t space);
 uint64_t mw_process_call_ns(const struct mw_tracer *tracer, const struct mw_function *fn);
-struct process *mw_process__find(struct mw_tracer *tracer, pid_t pid);
+struct process *mw_process__find(struct mw_tracer *tracer, uint32_t tgid);
 
 /* windows.c: only for a tracer that is governed. */
 void mw_windows__begin(struct mw_tracer *tracer);

@@ -14,16 +14,17 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-struct process *mw_process__find(struct mw_tracer *tracer, pid_t pid)
+struct process *mw_process__find(struct mw_tracer *tracer, uint32_t tgid)
 {
 	for (size_t i = 0; i < tracer->process_count; i++) {
-		if (tracer->processes[i].pid == pid && !tracer->processes[i].ended)
+		if (tracer->processes[i].tgid == tgid && !tracer->processes[i].ended)
 			return &tracer->processes[i];
 	}
 	return NULL;
 }
 
-struct process *mw_process__add(struct mw_tracer *tracer, pid_t pid, uint32_t slot, uint32_t space)
+struct process *mw_process__add(struct mw_tracer *tracer, pid_t pid, uint32_t tgid, uint32_t slot,
+				uint32_t space)
 {
 	struct process *process = NULL;
 
@@ -40,6 +41,7 @@ struct process *mw_process__add(struct mw_tracer *tracer, pid_t pid, uint32_t sl
 	}
 	memset(process, 0, sizeof(*process));
 	process->pid = pid;
+	process->tgid = tgid;
 	process->slot = slot;
 	process->space = space;
 	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -122,7 +124,7 @@ static void add_code_ranges(struct mw_proc *proc, const struct mw_allocator *all
 int mw_process__publish(struct mw_tracer *tracer, struct process *process)
 {
 	int fd = bpf_map__fd(tracer->bpf->maps.procs);
-	uint32_t key = (uint32_t)process->pid;
+	uint32_t key = process->tgid;
 	struct mw_proc proc = {0};
 
 	bpf_map_lookup_elem(fd, &key, &proc);
@@ -286,7 +288,7 @@ void mw_process__rescan(struct mw_tracer *tracer, struct process *process)
 	if (!ret)
 		ret = mw_process__publish(tracer, process);
 	if (!ret && tracer->stacks)
-		mw_stacks__prepare(tracer->stacks, process->pid, true);
+		mw_stacks__prepare(tracer->stacks, process->tgid, process->pid, true);
 	if (ret && !process->rescans_left && ret != -ESRCH)
 		mw_warn("PID %d: %s", process->pid, err.message);
 	for (size_t i = before; !ret && i < probed->count; i++) {
@@ -318,12 +320,12 @@ void mw_process__detach(struct mw_tracer *tracer, struct probed *probed)
 
 void mw_process__drop(struct mw_tracer *tracer, struct process *process)
 {
-	uint32_t key = (uint32_t)process->pid;
+	uint32_t key = process->tgid;
 
 	process->ended = true;
 	mw_process__detach(tracer, &process->probed);
 	if (tracer->stacks)
-		mw_stacks__ended(tracer->stacks, process->pid);
+		mw_stacks__ended(tracer->stacks, process->tgid);
 	mw_process__free(process);
 	bpf_map_delete_elem(bpf_map__fd(tracer->bpf->maps.procs), &key);
 }

@@ -34,7 +34,7 @@ struct raw {
 };
 
 struct prepared {
-	pid_t pid;
+	uint32_t tgid;
 	uint32_t python; /* index in the map of interpreters, 0: none */
 	uint32_t maps_first, maps_count;
 	struct mw_frames *frames;
@@ -145,18 +145,18 @@ void mw_stacks__free(struct mw_stacks *s)
 	free(s);
 }
 
-static struct prepared *find(struct mw_stacks *s, pid_t pid)
+static struct prepared *find(struct mw_stacks *s, uint32_t tgid)
 {
 	for (size_t i = 0; i < s->count; i++) {
-		if (s->list[i].pid == pid)
+		if (s->list[i].tgid == tgid)
 			return &s->list[i];
 	}
 	return NULL;
 }
 
-static struct prepared *add(struct mw_stacks *s, pid_t pid)
+static struct prepared *add(struct mw_stacks *s, uint32_t tgid)
 {
-	struct prepared *p = find(s, pid);
+	struct prepared *p = find(s, tgid);
 
 	if (p)
 		return p;
@@ -167,7 +167,7 @@ static struct prepared *add(struct mw_stacks *s, pid_t pid)
 			return NULL;
 		p = &s->list[s->count++];
 	}
-	*p = (struct prepared){.pid = pid};
+	*p = (struct prepared){.tgid = tgid};
 	return p;
 }
 
@@ -187,7 +187,7 @@ static void publish_python(struct mw_stacks *s, struct prepared *p)
 static int publish(struct mw_stacks *s, const struct prepared *p)
 {
 	int fd = bpf_map__fd(s->bpf->maps.procs);
-	uint32_t key = (uint32_t)p->pid;
+	uint32_t key = p->tgid;
 	struct mw_proc proc;
 
 	if (bpf_map_lookup_elem(fd, &key, &proc))
@@ -198,9 +198,9 @@ static int publish(struct mw_stacks *s, const struct prepared *p)
 	return bpf_map_update_elem(fd, &key, &proc, BPF_EXIST) ? -errno : 0;
 }
 
-int mw_stacks__prepare(struct mw_stacks *s, pid_t pid, bool changed)
+int mw_stacks__prepare(struct mw_stacks *s, uint32_t tgid, pid_t pid, bool changed)
 {
-	struct prepared *p = add(s, pid);
+	struct prepared *p = add(s, tgid);
 	int ret;
 
 	if (!p)
@@ -221,7 +221,7 @@ int mw_stacks__prepare(struct mw_stacks *s, pid_t pid, bool changed)
 	return publish(s, p);
 }
 
-void mw_stacks__forked(struct mw_stacks *s, pid_t parent, pid_t child)
+void mw_stacks__forked(struct mw_stacks *s, uint32_t parent, uint32_t child, pid_t pid)
 {
 	struct prepared *from = find(s, parent), *p;
 	struct prepared copy = from ? *from : (struct prepared){0};
@@ -233,13 +233,13 @@ void mw_stacks__forked(struct mw_stacks *s, pid_t parent, pid_t child)
 		return;
 	/* The same code at the same addresses; the BPF side has copied the rest at the fork. */
 	*p = copy;
-	p->pid = child;
-	p->frames = mw_frames__copy(copy.frames, child);
+	p->tgid = child;
+	p->frames = mw_frames__copy(copy.frames, pid);
 }
 
-void mw_stacks__ended(struct mw_stacks *s, pid_t pid)
+void mw_stacks__ended(struct mw_stacks *s, uint32_t tgid)
 {
-	struct prepared *p = find(s, pid);
+	struct prepared *p = find(s, tgid);
 
 	/* Its names are kept in the sites; its memory is gone. */
 	if (p) {
@@ -272,7 +272,7 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 		return 0;
 	}
 	raw->id = stack->id;
-	p = find(s, (pid_t)stack->tgid);
+	p = find(s, stack->tgid);
 	count = mw_frames__make(p ? p->frames : NULL, stack, out, &flags);
 	raw->direct = mw_frames__is_direct(p ? p->frames : NULL, stack);
 	raw->site = mw_sites__intern(s->sites, stack->slot, out, count, flags);

@@ -26,15 +26,15 @@ struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool
 void mw_stacks__free(struct mw_stacks *stacks);
 
 /*
- * Prepare PID, whose entry is in the map of processes: its executable mappings and its Python.
- * Called again after an exec or when code was loaded (CHANGED: also for its Python). Says in words
- * what it found through mw_detail().
+ * Prepare TGID, whose entry is in the map of processes, PID for userspace (trace/pids.h): its
+ * executable mappings and its Python. Called again after an exec or when code was loaded (CHANGED:
+ * also for its Python). Says in words what it found through mw_detail().
  */
-int mw_stacks__prepare(struct mw_stacks *stacks, pid_t pid, bool changed);
+int mw_stacks__prepare(struct mw_stacks *stacks, uint32_t tgid, pid_t pid, bool changed);
 
-/* A child that begins as a copy of PARENT. */
-void mw_stacks__forked(struct mw_stacks *stacks, pid_t parent, pid_t child);
-void mw_stacks__ended(struct mw_stacks *stacks, pid_t pid);
+/* CHILD, PID for userspace, begins as a copy of PARENT; both are tgids. */
+void mw_stacks__forked(struct mw_stacks *stacks, uint32_t parent, uint32_t child, pid_t pid);
+void mw_stacks__ended(struct mw_stacks *stacks, uint32_t tgid);
 
 /* A ring_buffer_sample_fn. */
 int mw_stacks__handle(void *stacks, void *data, size_t len);

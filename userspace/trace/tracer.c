@@ -100,6 +100,9 @@ static int load(struct mw_tracer *tracer, struct mw_err *err)
 		return mw_err_set(err, -errno, "bpf", NULL, "can't open the BPF object: %s",
 				  strerror(errno));
 	configure(tracer);
+	ret = mw_pids__configure(&tracer->pids, tracer->bpf, err);
+	if (ret)
+		return ret;
 	ret = memwhere_bpf__load(tracer->bpf);
 	if (ret == -EPERM)
 		return mw_privilege_explain(err, ret);
@@ -112,7 +115,7 @@ static int load(struct mw_tracer *tracer, struct mw_err *err)
 					  ? "; --mode growth needs less of it"
 					  : "");
 	tell_programs(tracer);
-	return 0;
+	return mw_pids__begin(&tracer->pids, tracer->bpf, err);
 }
 
 static int attach_system(struct mw_tracer *tracer, struct mw_err *err)
@@ -183,6 +186,11 @@ struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struc
 	tracer->detacher = mw_detacher__new();
 	if (tracer->cpus > 0)
 		tracer->per_cpu = calloc((size_t)tracer->cpus, sizeof(*tracer->per_cpu));
+	if (tracer->cpus < 0) {
+		ret = mw_err_set(err, tracer->cpus, "bpf", "/sys/devices/system/cpu/possible",
+				 "can't tell how many processors there are: is /sys mounted?");
+		goto cleanup;
+	}
 	if (!tracer->per_cpu || !tracer->detacher || (tracer->governed && !tracer->slots)) {
 		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 		goto cleanup;
@@ -240,7 +248,7 @@ static uint32_t next_space(struct mw_tracer *tracer)
 static void seed_brk(struct mw_tracer *tracer, struct process *process)
 {
 	int fd = bpf_map__fd(tracer->bpf->maps.procs);
-	uint32_t key = (uint32_t)process->pid;
+	uint32_t key = process->tgid;
 	const struct mw_map *heap;
 	struct mw_maps maps;
 	struct mw_proc proc;
@@ -275,7 +283,7 @@ static int watch(struct mw_tracer *tracer, struct process *process, struct mw_er
 		return ret;
 	seed_brk(tracer, process);
 	if (tracer->stacks) {
-		mw_stacks__prepare(tracer->stacks, pid, false);
+		mw_stacks__prepare(tracer->stacks, process->tgid, pid, false);
 		/* With --follow those of a target are in the file, for its children, too. */
 		if (!process->child)
 			process->sdt = mw_sdt__attach(tracer->bpf->progs.sdt_hit, pid,
@@ -295,16 +303,17 @@ static void add_descendants(struct mw_tracer *tracer, uint32_t slot)
 	ssize_t count = mw_procstat_descendants(tracer->targets[slot].pid, &list);
 
 	for (ssize_t i = 0; i < count; i++) {
-		uint32_t key = (uint32_t)list[i];
+		uint32_t tgid;
 		struct mw_err err = {0};
 		struct process *process;
 		struct mw_proc known;
 
 		/* One that was born since counting began is told by its fork. */
-		if (list[i] == getpid() || mw_process__find(tracer, list[i]) ||
-		    !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.procs), &key, &known))
+		if (list[i] == getpid() || mw_pids__tgid(&tracer->pids, list[i], &tgid) ||
+		    mw_process__find(tracer, tgid) ||
+		    !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.procs), &tgid, &known))
 			continue;
-		process = mw_process__add(tracer, list[i], slot, next_space(tracer));
+		process = mw_process__add(tracer, list[i], tgid, slot, next_space(tracer));
 		if (!process)
 			return;
 		process->child = true;
@@ -321,19 +330,27 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	uint32_t slot = (uint32_t)tracer->target_count;
 	struct process *process;
 	char where[32];
+	uint32_t tgid;
 	int ret;
 
 	snprintf(where, sizeof(where), "PID %d", pid);
 	if (slot >= MW_SLOTS)
 		return mw_err_set(err, -E2BIG, "usage", NULL, "at most %d targets at a time",
 				  MW_SLOTS);
-	process = mw_process__find(tracer, pid);
+	ret = mw_pids__tgid(&tracer->pids, pid, &tgid);
+	if (ret == -ESRCH)
+		return mw_err_set(err, ret, "no-such-process", where, "no such process");
+	if (ret)
+		return mw_err_set(err, ret, "pid-namespace", where,
+				  "the kernel can't say which process of its own this is: %s",
+				  strerror(-ret));
+	process = mw_process__find(tracer, tgid);
 	if (process)
 		return mw_err_set(err, -EEXIST, "usage", where,
 				  process->child
 					  ? "is a child of another target, and followed already"
 					  : "is named twice");
-	process = mw_process__add(tracer, pid, slot, next_space(tracer));
+	process = mw_process__add(tracer, pid, tgid, slot, next_space(tracer));
 	if (!process)
 		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
 	ret = watch(tracer, process, err);
