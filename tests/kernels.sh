@@ -32,34 +32,38 @@ make_initramfs() {
 	mount -t devtmpfs dev /dev
 	ulimit -l unlimited
 	echo "kernel $(uname -r)"
-	run() { # MODE SCENARIO [ARG] [-- OPTION]
-		mode=$1 scenario=$2 arg=$3 option=$4
-		mkfifo /tmp/in
-		counts $scenario $arg </tmp/in >/tmp/said &
-		exec 7>/tmp/in
-		until grep -q ready /tmp/said; do sleep 0.1; done
-		memwhere stat -v --json -i 0.5 --mode $mode $option -o /tmp/out 2>/tmp/err $(sed -n 's/^ready //p' /tmp/said) 7>&- &
-		watch=$!
-		until [ -s /tmp/out ]; do kill -0 $watch || break; sleep 0.1; done
-		echo go >&7
-		until grep -q done /tmp/said; do sleep 0.1; done
-		sleep 0.5
-		kill -INT $watch
-		wait $watch
-		echo "status $?"
-		grep -q . /tmp/out || tail -n 40 /tmp/err
-		echo "case $mode $scenario $option"
-		sed 's/^/said /' /tmp/said
-		tail -n 1 /tmp/out | sed 's/^/json /'
-		exec 7>&-
-		wait # or its SIGCHLD interrupts the next open
-		rm -f /tmp/in /tmp/out
-	}
-	run exact sizes
-	run exact functions
-	run exact threads 23
-	run growth kernel
-	run exact forks 3 --follow
+	cat >/run <<-"END"
+	mode=$1 scenario=$2 arg=$3 option=$4 where=$5
+	mkfifo /tmp/in
+	counts $scenario $arg </tmp/in >/tmp/said &
+	exec 7>/tmp/in
+	until grep -q ready /tmp/said; do sleep 0.1; done
+	memwhere stat -v --json -i 0.5 --mode $mode $option -o /tmp/out 2>/tmp/err $(sed -n 's/^ready //p' /tmp/said) 7>&- &
+	watch=$!
+	until [ -s /tmp/out ]; do kill -0 $watch || break; sleep 0.1; done
+	echo go >&7
+	until grep -q done /tmp/said; do sleep 0.1; done
+	sleep 0.5
+	kill -INT $watch
+	wait $watch
+	echo "status $?"
+	grep -q . /tmp/out || tail -n 40 /tmp/err
+	echo "case $mode $scenario $option $where"
+	sed 's/^/said /' /tmp/said
+	tail -n 1 /tmp/out | sed 's/^/json /'
+	exec 7>&-
+	wait # or its SIGCHLD interrupts the next open
+	rm -f /tmp/in /tmp/out
+	END
+	sh /run exact sizes
+	sh /run exact functions
+	sh /run exact threads 23
+	sh /run growth kernel
+	sh /run exact forks 3 --follow
+	# In a PID namespace whose numbers are other than the kernel's own.
+	inside() { unshare -m -p -f --mount-proc "$@"; }
+	inside sh /run growth kernel "" "" inside
+	inside sh /run exact forks 3 --follow inside
 	poweroff -f
 	EOF
 	chmod +x "$root/init"
@@ -79,11 +83,12 @@ check() { # WHAT GOT WANT
 }
 
 judge() { # FILE: the console's lines
-	section() { awk -v c="case $1" '$0 ~ "^case " {on = $0 ~ "^" c " *$"} on' "$log"; }
+	section() { tr -s ' ' <"$log" | sed 's/ $//' | awk -v c="case $1" '/^case / {on = $0 == c} on'; }
 	json() { section "$1" | sed -n 's/^json //p' | jq -r "$2"; }
 	said() { section "$1" | sed -n "s/^said $2 //p" | tail -n 1; }
 	log=$1
-	for c in "exact sizes" "exact functions" "exact threads" "growth kernel" "exact forks --follow"; do
+	for c in "exact sizes" "exact functions" "exact threads" "growth kernel" "exact forks --follow" \
+		"growth kernel inside" "exact forks --follow inside"; do
 		check "$c: nothing lost" "$(json "$c" '[.total.lost[]] | add')" 0
 	done
 	for key in calls bytes; do
@@ -95,14 +100,18 @@ judge() { # FILE: the console's lines
 	done
 	check "threads" "$(json "exact threads" '[.total.sizes[] | select(.low == 49 or .low == 65) | .count] | add')" \
 		"$(said "exact threads" thread_mallocs)"
-	for call in mmap munmap mremap madvise; do
-		check "kernel: $call" "$(json "growth kernel" ".total.$call.calls")" "$(said "growth kernel" $call)"
-	done
-	check "kernel: brk" "$(json "growth kernel" .total.brk.grown_bytes)" "$(said "growth kernel" brk_grown)"
-	for size in 48 5000 200; do
-		check "forks: size $size" \
-			"$(json "exact forks --follow" "[.total.sizes[] | select(.low <= $size and $size <= .high) | .count] | add")" \
-			"$(said "exact forks --follow" size_$size)"
+	for where in "" " inside"; do
+		c="growth kernel$where"
+		for call in mmap munmap mremap madvise; do
+			check "$c: $call" "$(json "$c" ".total.$call.calls")" "$(said "$c" $call)"
+		done
+		check "$c: brk" "$(json "$c" .total.brk.grown_bytes)" "$(said "$c" brk_grown)"
+		c="exact forks --follow$where"
+		for size in 48 5000 200; do
+			check "$c: size $size" \
+				"$(json "$c" "[.total.sizes[] | select(.low <= $size and $size <= .high) | .count] | add")" \
+				"$(said "$c" size_$size)"
+		done
 	done
 }
 
