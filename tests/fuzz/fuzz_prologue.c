@@ -8,9 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mw_prologue_request request = {
 		.code = data, .size = size, .size_known = true, .address = 0x1000};
-	struct mw_prologue_call calls[4];
 	struct mw_probe_point site;
-	bool complete;
 
 	if (size) {
 		request.registers = data[0] & 15;
@@ -27,9 +25,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (site.offset && (site.entry_in_loop || !request.size_known))
 		abort();
 	if (!memchr(site.insn, 0, sizeof(site.insn)) || !site.reason)
-		abort();
-	mw_prologue_scan_calls(&request, calls, 4, &complete);
-	if (complete && !request.size_known)
 		abort();
 	return 0;
 }

@@ -223,49 +223,13 @@ TEST(a_wrapper_keeps_its_entry)
 				0x48, 0x89, 0xc6,	      /* mov %rax,%rsi */
 				0xe9, 0xf0, 0x0f, 0x00, 0x00, /* jmp 0x2000 */
 				RET};
-	struct mw_prologue_request request = {
-		.code = code, .size = sizeof(code), .size_known = true, .address = 0x1000};
 	struct mw_probe_point s = choose(code, sizeof(code), MW_ARG_1 | MW_ARG_2 | MW_ARG_3, false);
-	struct mw_prologue_call calls[2];
-	bool complete;
 
 	CHECK_INT(s.offset, 0);
 	CHECK(strstr(s.reason, "argument"));
 	s = choose(code, sizeof(code), MW_ARG_1 | MW_ARG_2, true);
 	CHECK_INT(s.offset, 6);
 	CHECK_INT(s.class, MW_PROBE_BRANCH);
-	CHECK_INT(mw_prologue_scan_calls(&request, calls, 2, &complete), 1);
-	CHECK_INT(calls[0].target, 0x2000);
-	CHECK(calls[0].is_jump && complete);
-}
-
-TEST(calls_that_leave_the_function_are_found)
-{
-	const uint8_t code[] = {0xe8,  0xfb, 0x00, 0x00, 0x00, /* call 0x1100 */
-				JE(3),			       /* within it */
-				0xe8,  0xf4, 0xff, 0xff, 0xff, /* call 0x1000, itself */
-				0xe8,  0xef, 0xfe, 0xff, 0xff, /* call 0xf00 */
-				0xff,  0xd0};		       /* call *%rax */
-	struct mw_prologue_request request = {
-		.code = code, .size = sizeof(code) - 2, .size_known = true, .address = 0x1000};
-	struct mw_prologue_call calls[2] = {{0}, {0}};
-	bool complete;
-
-	CHECK_INT(mw_prologue_scan_calls(&request, calls, 2, &complete), 2);
-	CHECK_INT(calls[0].target, 0x1100);
-	CHECK_INT(calls[1].target, 0xf00);
-	CHECK(!calls[0].is_jump && !calls[1].is_jump && complete);
-	/* no more than there is room for; an indirect call may be any */
-	calls[1].target = 0;
-	request.size = sizeof(code);
-	CHECK_INT(mw_prologue_scan_calls(&request, calls, 1, &complete), 2);
-	CHECK_INT(calls[1].target, 0);
-	CHECK(!complete);
-	request.size = 3; /* cut in the first call */
-	CHECK_INT(mw_prologue_scan_calls(&request, calls, 2, &complete), 0);
-	CHECK(!complete);
-	request.size = 0;
-	CHECK_INT(mw_prologue_scan_calls(&request, NULL, 0, &complete), 0);
 }
 
 TEST(a_jump_table_is_refused)
@@ -583,32 +547,4 @@ TEST(sites_in_real_libraries_are_sound)
 	       further);
 	CHECK(checked >= 8);
 	CHECK(cheap * 2 >= checked);
-}
-
-/* malloc of the C library is no wrapper of the others; reallocarray is one of realloc. */
-TEST(the_wrappers_of_the_c_library_are_seen)
-{
-	static const char path[] = "/lib/x86_64-linux-gnu/libc.so.6";
-	struct mw_elffile *elf = mw_elffile__open(path, path, NULL);
-	struct mw_symbol wrapper, realloc_symbol;
-	struct mw_prologue_request request = {.size_known = true};
-	struct mw_prologue_call calls[8];
-	static uint8_t code[4096];
-	bool complete, found = false;
-	size_t count;
-
-	CHECK(elf);
-	CHECK(!mw_elffile__symbol(elf, "reallocarray", &wrapper));
-	CHECK(!mw_elffile__symbol(elf, "realloc", &realloc_symbol));
-	CHECK(wrapper.size && wrapper.size <= sizeof(code));
-	request.code = code;
-	request.address = wrapper.value;
-	request.size = mw_elffile__bytes(elf, wrapper.value, code, wrapper.size);
-	mw_elffile__close(elf);
-	count = mw_prologue_scan_calls(&request, calls, 8, &complete);
-	CHECK(count >= 1 && count <= 8);
-	/* to realloc itself or to its entry in the PLT, which is no symbol */
-	for (size_t i = 0; i < count; i++)
-		found |= calls[i].is_jump || calls[i].target == realloc_symbol.value;
-	CHECK(found);
 }

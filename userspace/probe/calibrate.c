@@ -7,23 +7,8 @@
 
 #include "image/maps.h"
 #include "probe/calibrate.h"
-#include "util/array.h"
 
-enum { CALLS = 64, ROUNDS = 4, RETURN_NS_PUBLISHED = 800 };
-
-/* One function a class of instruction, and one that also gets a return probe. */
-#define TRAP(name, body)                                                                           \
-	__attribute__((naked, noinline)) static void name(void)                                    \
-	{                                                                                          \
-		__asm__ volatile(body);                                                            \
-	}
-
-TRAP(trap_branch, "jmp 1f\n1:\tret")
-TRAP(trap_push, "push %rbp\n\tpop %rbp\n\tret")
-TRAP(trap_stepped, "test %rdi, %rdi\n\tret")
-TRAP(trap_return, "push %rbp\n\tpop %rbp\n\tret")
-
-static void (*const traps[])(void) = {trap_branch, trap_push, trap_stepped, trap_return};
+enum { CALLS = 64, ROUNDS = 4, RETURN_NS_PUBLISHED = 800, SAMPLES = MW_PROBE_UNPROBEABLE + 1 };
 
 static uint64_t nanoseconds(void)
 {
@@ -87,8 +72,8 @@ static uint32_t less(uint32_t a, uint32_t b)
 static void measure(uint32_t *entry_ns, uint32_t *return_ns)
 {
 	for (int c = 0; c < MW_PROBE_UNPROBEABLE; c++)
-		entry_ns[c] = time_calls(traps[c]);
-	*return_ns = less(time_calls(trap_return), entry_ns[MW_PROBE_PUSH]);
+		entry_ns[c] = time_calls(mw_insn_samples[c]);
+	*return_ns = less(time_calls(mw_insn_samples[SAMPLES - 1]), entry_ns[MW_PROBE_PUSH]);
 }
 
 /* The same with the clock on, less what it tells. */
@@ -109,7 +94,7 @@ static void measure_timed(struct mw_cost *cost, struct bpf_program *entry, struc
 void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bpf_program *ret,
 		      bool multi, struct mw_detacher *detacher)
 {
-	struct mw_probe_place sites[MW_ARRAY_SIZE(traps)];
+	struct mw_probe_place sites[SAMPLES];
 	struct mw_probes entries, returns = {.fd = -1};
 	struct mw_maps maps;
 	int failed;
@@ -121,16 +106,17 @@ void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bp
 	if (mw_maps__read(&maps, getpid(), NULL))
 		return;
 	/* Cookie 0: function none of slot 0, while nothing is counted yet. */
-	for (size_t i = 0; i < MW_ARRAY_SIZE(traps); i++)
-		sites[i] = (struct mw_probe_place){.offset = file_offset(&maps, traps[i])};
+	for (size_t i = 0; i < SAMPLES; i++)
+		sites[i] =
+			(struct mw_probe_place){.offset = file_offset(&maps, mw_insn_samples[i])};
 	mw_maps__free(&maps);
 	failed = mw_probes__attach(&entries, entry, multi, getpid(), "/proc/self/exe", false, sites,
-				   MW_ARRAY_SIZE(traps));
+				   SAMPLES);
 	if (failed)
 		return;
 	if (ret)
 		failed = mw_probes__attach(&returns, ret, multi, getpid(), "/proc/self/exe", true,
-					   &sites[MW_ARRAY_SIZE(traps) - 1], 1);
+					   &sites[SAMPLES - 1], 1);
 	if (!failed) {
 		measure(cost->entry_ns, &cost->return_ns);
 		memcpy(cost->timed_entry_ns, cost->entry_ns, sizeof(cost->entry_ns));
