@@ -95,7 +95,7 @@ static __always_inline __u64 take_site(struct pt_regs *ctx, __u64 sp, __u32 slot
 	__u64 ret = 0;
 
 	bpf_probe_read_user(&ret, sizeof(ret), (void *)sp);
-	return mw_site_take(ret, sp + sizeof(ret), ctx->rbp,
+	return mw_site_take(ret, sp + MW_CALL_PUSHES, MW_REG_FP(ctx),
 			    MW_TAKE(slot, MW_KIND_ALLOC) | MW_TAKE_RETURN |
 				    (mw_sites_mode == MW_SITES_LEAF ? MW_TAKE_LEAF : 0));
 }
@@ -193,17 +193,17 @@ static __always_inline __u64 requested_size(struct pt_regs *ctx, __u32 func)
 {
 	switch (func) {
 	case MW_FUNC_CALLOC:
-		return saturating_product(ctx->rdi, ctx->rsi);
+		return saturating_product(MW_REG_ARG1(ctx), MW_REG_ARG2(ctx));
 	case MW_FUNC_REALLOCARRAY:
-		return saturating_product(ctx->rsi, ctx->rdx);
+		return saturating_product(MW_REG_ARG2(ctx), MW_REG_ARG3(ctx));
 	case MW_FUNC_REALLOC:
 	case MW_FUNC_ALIGNED_ALLOC:
 	case MW_FUNC_MEMALIGN:
-		return ctx->rsi;
+		return MW_REG_ARG2(ctx);
 	case MW_FUNC_POSIX_MEMALIGN:
-		return ctx->rdx;
+		return MW_REG_ARG3(ctx);
 	default:
-		return ctx->rdi;
+		return MW_REG_ARG1(ctx);
 	}
 }
 
@@ -269,7 +269,7 @@ static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_coun
 					     struct mw_call *call, __u64 sp, __u32 func, __u64 size,
 					     __u32 slot)
 {
-	__u64 ret = 0, addr = ctx->rdi;
+	__u64 ret = 0, addr = MW_REG_ARG1(ctx);
 
 	bpf_probe_read_user(&ret, sizeof(ret), (void *)sp);
 	if (call->func && call->func != func &&
@@ -298,7 +298,7 @@ int alloc_entry(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	__u32 func = MW_COOKIE_FUNC(cookie);
-	__u64 sp = ctx->rsp + MW_COOKIE_SHIFT(cookie);
+	__u64 sp = MW_REG_SP(ctx) + MW_COOKIE_SHIFT(cookie);
 	struct mw_counts *c;
 	struct mw_call *call;
 	__u32 slot, space;
@@ -328,7 +328,7 @@ int alloc_entry(struct pt_regs *ctx)
 			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
 	}
 	if (func >= MW_FUNC_FREE) {
-		on_free(c, call, ctx->rdi, sp, func, space);
+		on_free(c, call, MW_REG_ARG1(ctx), sp, func, space);
 		return 0;
 	}
 	if (!call) {
@@ -346,7 +346,7 @@ int alloc_entry(struct pt_regs *ctx)
 	call->size = size;
 	call->func = func;
 	call->counted = mw_counting && is_asked_for(size);
-	call->arg = ctx->rdi;
+	call->arg = MW_REG_ARG1(ctx);
 	call->old.time = 0;
 	call->site = 0;
 	/* Now, not at the return: kernels before 6.11 show a broken stack while that is awaited. */
@@ -391,7 +391,7 @@ int alloc_return(struct pt_regs *ctx)
 	struct mw_call *call = bpf_map_lookup_elem(&calls, &tid);
 	struct mw_counts *c;
 	struct mw_alloc_record block;
-	__u64 addr = ctx->rax;
+	__u64 addr = MW_REG_RESULT(ctx);
 	__u32 func, slot, space;
 
 	/* Without a record the entry was before the watch, or has been counted as lost. */
@@ -403,11 +403,12 @@ int alloc_return(struct pt_regs *ctx)
 	func = call->func;
 	if (!func) {
 		/* A tail jump from one function to another: both return, at once. */
-		if (mw_counting && !(ctx->rsp == call->sp + sizeof(__u64) && addr == call->result))
+		if (mw_counting &&
+		    !(MW_REG_SP(ctx) == call->sp + MW_CALL_PUSHES && addr == call->result))
 			MW_ADD(c->lost[MW_LOST_UNMATCHED], 1);
 		return 0;
 	}
-	if (ctx->rsp != call->sp + sizeof(__u64) || func != MW_COOKIE_FUNC(cookie))
+	if (MW_REG_SP(ctx) != call->sp + MW_CALL_PUSHES || func != MW_COOKIE_FUNC(cookie))
 		return 0; /* a nested call's return */
 	call->func = MW_FUNC_NONE;
 	call->result = addr;

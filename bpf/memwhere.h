@@ -159,24 +159,24 @@ struct mw_counts {
 
 /*
  * How to get from a frame to its caller's, by .eh_frame: what the stack pointer was before the
- * call.
+ * call. SP and FP are the stack and the frame pointer, OFFSET counts words of 8 bytes.
  */
 enum mw_cfa_rule {
 	MW_CFA_NONE,   /* not known, or an expression that is none of those below */
 	MW_CFA_END,    /* the outermost frame: .eh_frame says that there is no caller */
-	MW_CFA_RSP,    /* rsp + 8 * offset */
-	MW_CFA_RBP,    /* rbp + 8 * offset */
-	MW_CFA_DEREF,  /* the word at rbp + 8 * offset (gcc: functions that realign their stack) */
-	MW_CFA_PLT,    /* rsp + 8, and 8 more from the 11th byte of a 16-byte PLT entry on */
-	MW_CFA_SIGNAL, /* the kernel's signal frame: registers are in a ucontext at rsp */
+	MW_CFA_SP,     /* SP + OFFSET */
+	MW_CFA_FP,     /* FP + OFFSET */
+	MW_CFA_DEREF,  /* the word at FP + OFFSET (gcc: functions that realign their stack) */
+	MW_CFA_PLT,    /* SP + 8, and 8 more once the PLT entry has pushed (bpf/arch.bpf.h) */
+	MW_CFA_SIGNAL, /* the kernel's signal frame: registers are in a ucontext at SP */
 };
 
 /* Code from PC on, up to the next row. The return address is always at CFA - 8. */
 struct mw_unwind_row {
 	uint32_t pc;	    /* bytes from the module's lowest address, rounded down to a page */
-	int16_t cfa_offset; /* in units of 8 bytes */
+	int16_t cfa_offset; /* OFFSET */
 	uint8_t rule;	    /* enum mw_cfa_rule */
-	uint8_t rbp;	    /* caller's rbp: 0: as it is; 255: the word at rbp; n: at CFA - 8 * n */
+	uint8_t fp;	    /* caller's FP: 0: as it is; 255: the word at FP; n: at CFA - 8 * n */
 };
 
 /* Executable memory of a process, and where the rows of its file are in the table of rows. */

@@ -7,12 +7,10 @@
 #ifndef MW_NATIVE_BPF_H
 #define MW_NATIVE_BPF_H
 
+#include "bpf/arch.bpf.h"
 #include "bpf/walker.bpf.h"
 
 enum { MAP_STEPS = 15, ROW_STEPS = 21 }; /* log2 of the tables' sizes, and one */
-
-/* In a ucontext (asm/sigcontext.h): the interrupted registers. */
-enum { UCONTEXT_RBP = 120, UCONTEXT_RSP = 160, UCONTEXT_RIP = 168 };
 
 /*
  * The row for the code at ADDR of a process that has MAPS (first << 32 | count) of executable
@@ -87,8 +85,8 @@ static __always_inline bool step_by_signal(struct mw_registers *r)
 {
 	__u64 sp = r->sp;
 
-	return read_word(sp + UCONTEXT_RBP, &r->bp) && read_word(sp + UCONTEXT_RSP, &r->sp) &&
-	       read_word(sp + UCONTEXT_RIP, &r->ip);
+	return read_word(sp + MW_UCONTEXT_FP, &r->bp) && read_word(sp + MW_UCONTEXT_SP, &r->sp) &&
+	       read_word(sp + MW_UCONTEXT_IP, &r->ip);
 }
 
 /* From a function to its caller by ROW. False: this was the last, or nothing is known; CUT says. */
@@ -102,10 +100,10 @@ static __always_inline bool step_by_row(struct mw_registers *r, struct mw_unwind
 	case MW_CFA_END:
 		*cut = false;
 		return false;
-	case MW_CFA_RSP:
+	case MW_CFA_SP:
 		cfa = r->sp + offset;
 		break;
-	case MW_CFA_RBP:
+	case MW_CFA_FP:
 		cfa = r->bp + offset;
 		break;
 	case MW_CFA_DEREF:
@@ -113,7 +111,7 @@ static __always_inline bool step_by_row(struct mw_registers *r, struct mw_unwind
 			return false;
 		break;
 	case MW_CFA_PLT:
-		cfa = r->sp + 8 + ((r->ip & 15) >= 11 ? 8 : 0);
+		cfa = r->sp + 8 + (r->ip % MW_PLT_ENTRY >= MW_PLT_PUSHED ? 8 : 0);
 		break;
 	case MW_CFA_SIGNAL:
 		return step_by_signal(r);
@@ -123,10 +121,10 @@ static __always_inline bool step_by_row(struct mw_registers *r, struct mw_unwind
 	/* A stack only gets shorter on the way out. */
 	if (cfa <= r->sp || !read_word(cfa - 8, &ip))
 		return false;
-	if (row.rbp == 255) {
+	if (row.fp == 255) {
 		if (!read_word(r->bp, &bp))
 			return false;
-	} else if (row.rbp && !read_word(cfa - 8 * (__u64)row.rbp, &bp)) {
+	} else if (row.fp && !read_word(cfa - 8 * (__u64)row.fp, &bp)) {
 		return false;
 	}
 	r->bp = bp;

@@ -28,7 +28,8 @@ static __always_inline void add_sample(struct mw_counts *c, struct pt_regs *ctx,
 	__u64 key = mw_block_key(proc->space, addr);
 	struct mw_site_counts *site;
 
-	block.site = mw_site_take(ctx->rip, ctx->rsp, ctx->rbp, MW_TAKE(proc->slot, MW_KIND_ALLOC));
+	block.site = mw_site_take(MW_REG_IP(ctx), MW_REG_SP(ctx), MW_REG_FP(ctx),
+				  MW_TAKE(proc->slot, MW_KIND_ALLOC));
 	site = bpf_map_lookup_elem(&sites, &block.site);
 	if (!site)
 		return;

@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "bpf/arch.bpf.h"
 #include "bpf/memwhere.h"
 
 /* Set before loading. The defaults let the object load on its own. */

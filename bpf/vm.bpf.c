@@ -9,9 +9,6 @@
 #include "bpf/site.bpf.h"
 #include <bpf/bpf_core_read.h>
 
-/* arch/x86/entry/syscalls/syscall_64.tbl */
-enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_BRK = 12, NR_MREMAP = 25, NR_MADVISE = 28 };
-
 /* include/uapi/asm-generic/mman-common.h: the advice that gives memory back */
 enum { ADV_DONTNEED = 4, ADV_FREE = 8, ADV_REMOVE = 9, ADV_PAGEOUT = 21, ADV_DONTNEED_LOCKED = 24 };
 
@@ -22,22 +19,14 @@ struct malloc_par_head {
 	__u64 trim_threshold, top_pad, mmap_threshold;
 };
 
-/*
- * The part of struct pt_regs (arch/x86/include/asm/ptrace.h) that is looked at: the whole would
- * leave too little of the 512 bytes of stack to the walks.
- */
-struct vm_regs {
-	__u64 rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp;
-};
-
-static __always_inline long read_regs(struct vm_regs *regs, const struct pt_regs *from)
+static __always_inline long read_regs(struct mw_regs *regs, const struct pt_regs *from)
 {
-	return bpf_probe_read_kernel(regs, sizeof(*regs), &from->rbp);
+	return bpf_probe_read_kernel(regs, sizeof(*regs), MW_REGS_BEGIN(from));
 }
 
 static __always_inline __u64 pages(__u64 bytes)
 {
-	return (bytes + 4095) & ~4095ULL;
+	return (bytes + MW_PAGE - 1) & ~(MW_PAGE - 1ULL);
 }
 
 /*
@@ -94,10 +83,11 @@ static __always_inline void on_madvise(struct mw_vm_counts *vm, __u64 len, __u64
 }
 
 /* Count BYTES more under the site of the system call that asked for them: its id, or 0. */
-static __always_inline __u64 grow(struct vm_regs *regs, struct mw_proc *proc, __u32 kind,
+static __always_inline __u64 grow(struct mw_regs *regs, struct mw_proc *proc, __u32 kind,
 				  __u64 bytes, __u32 weight)
 {
-	__u64 id = mw_site_take(regs->rip, regs->rsp, regs->rbp, MW_TAKE(proc->slot, kind));
+	__u64 id = mw_site_take(MW_REG_IP(regs), MW_REG_SP(regs), MW_REG_FP(regs),
+				MW_TAKE(proc->slot, kind));
 	struct mw_site_counts *s = bpf_map_lookup_elem(&sites, &id);
 
 	if (!s)
@@ -108,7 +98,7 @@ static __always_inline __u64 grow(struct vm_regs *regs, struct mw_proc *proc, __
 	return id;
 }
 
-static __always_inline void grow_mapping(struct vm_regs *regs, struct mw_counts *c,
+static __always_inline void grow_mapping(struct mw_regs *regs, struct mw_counts *c,
 					 struct mw_proc *proc, __u64 addr, __u64 bytes)
 {
 	struct mw_region_site region = {.size = bytes, .weight = mw_growth_weight(proc)};
@@ -121,7 +111,7 @@ static __always_inline void grow_mapping(struct vm_regs *regs, struct mw_counts 
 		MW_ADD(c->lost[MW_LOST_MAP], 1);
 }
 
-static __always_inline void grow_brk(struct vm_regs *regs, struct mw_proc *proc, __u64 bytes)
+static __always_inline void grow_brk(struct mw_regs *regs, struct mw_proc *proc, __u64 bytes)
 {
 	__u32 weight = mw_growth_weight(proc);
 
@@ -155,7 +145,7 @@ static __always_inline void shrink_mapping(struct mw_proc *proc, __u64 addr, __u
 
 enum { MAP_SHARED_ = 1 };
 
-static __always_inline void take_growth(struct vm_regs *regs, struct mw_counts *c,
+static __always_inline void take_growth(struct mw_regs *regs, struct mw_counts *c,
 					struct mw_proc *proc, __u64 nr, __u64 ret)
 {
 	switch (nr) {
@@ -165,21 +155,19 @@ static __always_inline void take_growth(struct vm_regs *regs, struct mw_counts *
 		break;
 	case NR_MMAP:
 		/* Private and without a file: what allocators ask for. */
-		if ((__s32)regs->r8 < 0 && !(regs->r10 & MAP_SHARED_))
-			grow_mapping(regs, c, proc, ret, pages(regs->rsi));
+		if ((__s32)MW_REG_SYSCALL_ARG5(regs) < 0 &&
+		    !(MW_REG_SYSCALL_ARG4(regs) & MAP_SHARED_))
+			grow_mapping(regs, c, proc, ret, pages(MW_REG_ARG2(regs)));
 		break;
 	case NR_MUNMAP:
-		shrink_mapping(proc, regs->rdi, pages(regs->rsi));
+		shrink_mapping(proc, MW_REG_ARG1(regs), pages(MW_REG_ARG2(regs)));
 		break;
 	case NR_MREMAP:
-		shrink_mapping(proc, regs->rdi, pages(regs->rsi));
-		grow_mapping(regs, c, proc, ret, pages(regs->rdx));
+		shrink_mapping(proc, MW_REG_ARG1(regs), pages(MW_REG_ARG2(regs)));
+		grow_mapping(regs, c, proc, ret, pages(MW_REG_ARG3(regs)));
 		break;
 	}
 }
-
-/* arch/x86/include/asm/trap_pf.h: the page was there already (and the access was not allowed). */
-enum { PF_PRESENT = 1 };
 
 /* A page that is touched for the first time, or came back: one of mw_fault_period is looked at. */
 SEC("raw_tp/page_fault_user")
@@ -189,17 +177,18 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
 	struct mw_site_counts *s;
-	struct vm_regs regs;
+	struct mw_regs regs;
 	__u32 weight;
 	__u64 site;
 
-	if (!proc || !mw_active || ctx->args[2] & PF_PRESENT || !mw_fault_period ||
+	if (!proc || !mw_active || ctx->args[2] & MW_FAULT_PRESENT || !mw_fault_period ||
 	    (__u64)bpf_get_prandom_u32() * mw_fault_period >> 32)
 		return 0;
 	weight = mw_fault_weight(proc);
 	if (!weight || read_regs(&regs, fault_regs))
 		return 0;
-	site = mw_site_take(regs.rip, regs.rsp, regs.rbp, MW_TAKE(proc->slot, MW_KIND_FAULT));
+	site = mw_site_take(MW_REG_IP(&regs), MW_REG_SP(&regs), MW_REG_FP(&regs),
+			    MW_TAKE(proc->slot, MW_KIND_FAULT));
 	s = bpf_map_lookup_elem(&sites, &site);
 	if (!s)
 		return 0;
@@ -224,10 +213,10 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 	bool failed = ret > -4096ULL;
 	struct mw_counts *c;
 	struct mw_proc *proc;
-	struct vm_regs regs;
+	struct mw_regs regs;
 	__u32 tgid;
 
-	bpf_probe_read_kernel(&nr, sizeof(nr), &kernel_regs->orig_rax);
+	bpf_probe_read_kernel(&nr, sizeof(nr), &MW_REG_SYSCALL(kernel_regs));
 	if (nr != NR_MMAP && nr != NR_MUNMAP && nr != NR_BRK && nr != NR_MREMAP && nr != NR_MADVISE)
 		return 0;
 	tgid = bpf_get_current_pid_tgid() >> 32;
@@ -245,22 +234,24 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 		case NR_MMAP:
 			MW_ADD(c->vm.mmap.count, 1);
 			if (!failed)
-				MW_ADD(c->vm.mmap.bytes, pages(regs.rsi));
+				MW_ADD(c->vm.mmap.bytes, pages(MW_REG_ARG2(&regs)));
 			break;
 		case NR_MUNMAP:
 			MW_ADD(c->vm.munmap.count, 1);
 			if (!failed)
-				MW_ADD(c->vm.munmap.bytes, pages(regs.rsi));
-			check_threshold(c, proc, tgid, pages(regs.rsi));
+				MW_ADD(c->vm.munmap.bytes, pages(MW_REG_ARG2(&regs)));
+			check_threshold(c, proc, tgid, pages(MW_REG_ARG2(&regs)));
 			break;
 		case NR_MREMAP:
-			on_mremap(&c->vm, pages(regs.rsi), pages(regs.rdx), failed);
+			on_mremap(&c->vm, pages(MW_REG_ARG2(&regs)), pages(MW_REG_ARG3(&regs)),
+				  failed);
 			break;
 		case NR_MADVISE:
-			on_madvise(&c->vm, pages(regs.rsi), regs.rdx, failed);
+			on_madvise(&c->vm, pages(MW_REG_ARG2(&regs)), MW_REG_ARG3(&regs), failed);
 			break;
 		}
-		if (nr == NR_MMAP && !failed && (regs.rdx & PROT_EXEC) && (__s32)regs.r8 >= 0)
+		if (nr == NR_MMAP && !failed && (MW_REG_ARG3(&regs) & PROT_EXEC) &&
+		    (__s32)MW_REG_SYSCALL_ARG5(&regs) >= 0)
 			tell_module(c, tgid);
 		if (failed && nr != NR_BRK)
 			MW_ADD(c->vm.failed, 1);

@@ -418,9 +418,9 @@ static void code(void)
 	map_count = 2;
 	maps[0] = (struct mw_unwind_map){0x500000, 0x501000, 0x4ff000, 0, 4};
 	maps[1] = (struct mw_unwind_map){0x600000, 0x601000, 0x600000, 4, 3};
-	rows[0] = (struct mw_unwind_row){0x1000, 1, MW_CFA_RSP, 0};
-	rows[1] = (struct mw_unwind_row){0x1010, 4, MW_CFA_RSP, 2};
-	rows[2] = (struct mw_unwind_row){0x1020, 2, MW_CFA_RBP, 2};
+	rows[0] = (struct mw_unwind_row){0x1000, 1, MW_CFA_SP, 0};
+	rows[1] = (struct mw_unwind_row){0x1010, 4, MW_CFA_SP, 2};
+	rows[2] = (struct mw_unwind_row){0x1020, 2, MW_CFA_FP, 2};
 	rows[3] = (struct mw_unwind_row){0x1030, 0, MW_CFA_NONE, 0};
 	rows[4] = (struct mw_unwind_row){0x10, 0, MW_CFA_SIGNAL, 0};
 	rows[5] = (struct mw_unwind_row){0x20, -1, MW_CFA_DEREF, 255};
@@ -454,9 +454,9 @@ TEST(signals_and_realigned_stacks)
 
 	reset();
 	code();
-	put(sp + UCONTEXT_RIP, 0x600020); /* interrupted at the first instruction of that row */
-	put(sp + UCONTEXT_RSP, frame - 0x80);
-	put(sp + UCONTEXT_RBP, frame);
+	put(sp + MW_UCONTEXT_IP, 0x600020); /* interrupted at the first instruction of that row */
+	put(sp + MW_UCONTEXT_SP, frame - 0x80);
+	put(sp + MW_UCONTEXT_FP, frame);
 	put(frame, frame + 0x40);     /* the caller's rbp */
 	put(frame - 8, frame + 0x20); /* where the CFA is */
 	put(frame + 0x18, 0x600035);

@@ -70,9 +70,9 @@ static struct mw_unwind_row expected(char *columns[24], char *words[24], size_t 
 	int offset = 0;
 
 	if (sscanf(words[1], "rsp%d", &offset) == 1)
-		row.rule = MW_CFA_RSP;
+		row.rule = MW_CFA_SP;
 	else if (sscanf(words[1], "rbp%d", &offset) == 1)
-		row.rule = MW_CFA_RBP;
+		row.rule = MW_CFA_FP;
 	else if (!strcmp(words[1], "exp"))
 		row.rule = MW_CFA_DEREF;
 	row.cfa_offset = (int16_t)(offset / 8);
@@ -88,9 +88,9 @@ static struct mw_unwind_row expected(char *columns[24], char *words[24], size_t 
 		if (strcmp(columns[i], "rbp"))
 			continue;
 		if (saved && offset % 8 == 0 && offset <= 8 * 254)
-			row.rbp = (uint8_t)(offset / 8);
+			row.fp = (uint8_t)(offset / 8);
 		else if (!strcmp(words[i], "exp"))
-			row.rbp = 255;
+			row.fp = 255;
 		else if (strcmp(words[i], "u") && strcmp(words[i], "s"))
 			return (struct mw_unwind_row){.rule = MW_CFA_NONE};
 	}
@@ -107,23 +107,23 @@ static void compare(const struct mw_unwind_table *table, uint64_t base, uint64_t
 	seen->rows++;
 	seen->rules[row->rule]++;
 	/* A word at rbp in one readelf calls an expression, as it does what no row can say. */
-	if (want.rule == MW_CFA_DEREF || want.rbp == 255) {
+	if (want.rule == MW_CFA_DEREF || want.fp == 255) {
 		bool open = row->rule == MW_CFA_NONE || row->rule == MW_CFA_PLT ||
-			    row->rule == MW_CFA_DEREF || row->rbp == 255;
+			    row->rule == MW_CFA_DEREF || row->fp == 255;
 
 		if (!open)
 			TEST_FAIL("%" PRIx64 ": rule %u for an expression", addr,
 				  (unsigned int)row->rule);
-		seen->rbp_at_rbp += row->rbp == 255;
+		seen->rbp_at_rbp += row->fp == 255;
 		return;
 	}
 	if (want.rule <= MW_CFA_END || want.rule == MW_CFA_SIGNAL)
-		want.rbp = 0, want.cfa_offset = 0;
-	seen->saved_rbp += row->rbp != 0;
-	if (row->rule != want.rule || row->cfa_offset != want.cfa_offset || row->rbp != want.rbp)
+		want.fp = 0, want.cfa_offset = 0;
+	seen->saved_rbp += row->fp != 0;
+	if (row->rule != want.rule || row->cfa_offset != want.cfa_offset || row->fp != want.fp)
 		TEST_FAIL("%" PRIx64 ": rule %u %d %u, expected %u %d %u", addr,
-			  (unsigned int)row->rule, row->cfa_offset, (unsigned int)row->rbp,
-			  (unsigned int)want.rule, want.cfa_offset, (unsigned int)want.rbp);
+			  (unsigned int)row->rule, row->cfa_offset, (unsigned int)row->fp,
+			  (unsigned int)want.rule, want.cfa_offset, (unsigned int)want.fp);
 }
 
 /* One block of readelf's text, a CIE or an FDE, while its lines come. */
@@ -256,7 +256,7 @@ static struct seen compare_with_readelf(const char *path)
 
 		CHECK(row[-1].pc < row->pc);
 		CHECK(row[-1].rule != row->rule || row[-1].cfa_offset != row->cfa_offset ||
-		      row[-1].rbp != row->rbp);
+		      row[-1].fp != row->fp);
 	}
 	CHECK(c.table.count && c.table.rows[c.table.count - 1].rule == MW_CFA_NONE);
 	CHECK(!mw_unwind_table__find(&c.table, 0));
@@ -277,7 +277,7 @@ TEST(the_c_library)
 	struct seen seen = compare_with_readelf("/lib/x86_64-linux-gnu/libc.so.6");
 
 	CHECK(seen.rows > 10000);
-	CHECK(seen.rules[MW_CFA_RBP] > 10);    /* functions with alloca */
+	CHECK(seen.rules[MW_CFA_FP] > 10);     /* functions with alloca */
 	CHECK(seen.rules[MW_CFA_SIGNAL] >= 1); /* __restore_rt */
 	CHECK(seen.rules[MW_CFA_END] >= 1);    /* clone */
 	CHECK(seen.rules[MW_CFA_PLT] >= 1);
@@ -295,7 +295,7 @@ TEST(a_program_without_frame_pointers)
 
 	CHECK(path);
 	seen = compare_with_readelf(path);
-	CHECK(seen.rules[MW_CFA_RSP] > 3);
+	CHECK(seen.rules[MW_CFA_SP] > 3);
 	CHECK_INT(lowest_address(path), 0x400000);
 }
 
@@ -307,7 +307,7 @@ TEST(a_program_with_frame_pointers)
 
 	CHECK(path);
 	seen = compare_with_readelf(path);
-	CHECK(seen.rules[MW_CFA_RBP] >= 2 && seen.saved_rbp >= 4);
+	CHECK(seen.rules[MW_CFA_FP] >= 2 && seen.saved_rbp >= 4);
 }
 
 /* gcc keeps the address of the arguments (DRAP) in the frame when it realigns the stack. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * libdw says which frame entries there are and what holds at an address. Where each entry begins is
- * decoded here, since libdw only answers for addresses that one knows already.
+ * libdw lists frame entries and answers what holds at an address. It does not say where an entry
+ * begins, so that is decoded here.
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -11,16 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
+#include "arch/unwind.h"
 #include "symbol/unwind.h"
 #include "util/array.h"
 #include "util/bytes.h"
-#include "util/cleanup.h"
+#include "util/search.h"
 
-enum { PAGE = 4096, RBP = 6, RSP = 7, RA = 16, RBP_AT_RBP = 255, RBP_MAX = 254 };
+enum { FP_AT_FP = 255, FP_MAX = 254 }; /* of a row's fp */
 
 /*
- * What a damaged file may cost: libdw runs an entry from its beginning for every row, so its work
- * grows with rows times bytes. A good file of 950,000 rows needs 65 million of these.
+ * Bounds the work for a damaged file: libdw runs an entry from its beginning for every row, which
+ * takes rows times bytes. A good file of 950,000 rows needs 65 million.
  */
 #define WORK_MAX (INT64_C(1) << 31)
 enum { ROWS_MAX = 1 << 23 };
@@ -61,7 +63,7 @@ static int find_segments(struct reader *r)
 		if (!gelf_getphdr(r->elf, (int)i, &ph) || ph.p_type != PT_LOAD)
 			continue;
 		if (ph.p_vaddr < r->lowest)
-			r->lowest = ph.p_vaddr & ~(uint64_t)(PAGE - 1);
+			r->lowest = ph.p_vaddr & ~(uint64_t)(MW_PAGE_SIZE - 1);
 		if ((ph.p_flags & PF_X) && r->code_count < MW_ARRAY_SIZE(r->code) &&
 		    ph.p_vaddr + ph.p_memsz > ph.p_vaddr) {
 			r->code[r->code_count].start = ph.p_vaddr;
@@ -232,30 +234,6 @@ static int read_entries(struct reader *r)
 
 /* ---- from libdw's answers to a row -------------------------------------------------------- */
 
-/* Lazy binding pushes in the middle of a PLT's entry: binutils' elf_x86_64_eh_frame_lazy_plt. */
-static bool is_plt(const Dwarf_Op *ops, size_t count)
-{
-	static const Dwarf_Op plt[] = {
-		{.atom = DW_OP_breg7, .number = 8},
-		{.atom = DW_OP_breg16},
-		{.atom = DW_OP_lit15},
-		{.atom = DW_OP_and},
-		{.atom = DW_OP_lit11},
-		{.atom = DW_OP_ge},
-		{.atom = DW_OP_lit3},
-		{.atom = DW_OP_shl},
-		{.atom = DW_OP_plus},
-	};
-
-	if (count != MW_ARRAY_SIZE(plt))
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		if (ops[i].atom != plt[i].atom || ops[i].number != plt[i].number)
-			return false;
-	}
-	return true;
-}
-
 /* True when OP is the sum of a register and a number. */
 static bool is_breg(const Dwarf_Op *op, unsigned int *reg, int64_t *offset)
 {
@@ -275,15 +253,15 @@ static uint8_t cfa_rule(const Dwarf_Op *ops, size_t count, int16_t *words)
 	int64_t offset;
 	bool deref = count == 2 && ops[1].atom == DW_OP_deref;
 
-	if (is_plt(ops, count))
+	if (mw_arch_is_plt(ops, count))
 		return MW_CFA_PLT;
 	if ((count != 1 && !deref) || !is_breg(&ops[0], &reg, &offset) || offset % 8 ||
 	    offset / 8 < INT16_MIN || offset / 8 > INT16_MAX)
 		return MW_CFA_NONE;
 	*words = (int16_t)(offset / 8);
 	if (deref)
-		return reg == RBP ? MW_CFA_DEREF : MW_CFA_NONE;
-	return reg == RSP ? MW_CFA_RSP : reg == RBP ? MW_CFA_RBP : MW_CFA_NONE;
+		return reg == MW_DWARF_FP ? MW_CFA_DEREF : MW_CFA_NONE;
+	return reg == MW_DWARF_SP ? MW_CFA_SP : reg == MW_DWARF_FP ? MW_CFA_FP : MW_CFA_NONE;
 }
 
 /* True when OPS is CFA + *OFFSET, a place in memory. */
@@ -297,27 +275,27 @@ static bool is_saved(const Dwarf_Op *ops, size_t count, int64_t *offset)
 	return count == 1 || ops[1].atom == DW_OP_plus_uconst;
 }
 
-static bool caller_rbp(Dwarf_Frame *frame, uint8_t *rbp)
+static bool caller_fp(Dwarf_Frame *frame, uint8_t *fp)
 {
 	Dwarf_Op memory[3], *ops;
 	unsigned int reg;
 	int64_t offset;
 	size_t count;
 
-	if (dwarf_frame_register(frame, RBP, memory, &ops, &count))
+	if (dwarf_frame_register(frame, MW_DWARF_FP, memory, &ops, &count))
 		return false;
-	*rbp = 0;
+	*fp = 0;
 	if (!count)
 		return !ops; /* as it is; else it is lost */
 	/* An expression begins with the CFA on its stack. */
 	if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa && is_breg(&ops[1], &reg, &offset) &&
-	    reg == RBP && !offset) {
-		*rbp = RBP_AT_RBP;
+	    reg == MW_DWARF_FP && !offset) {
+		*fp = FP_AT_FP;
 		return true;
 	}
-	if (!is_saved(ops, count, &offset) || offset % 8 || offset >= 0 || offset < -8 * RBP_MAX)
+	if (!is_saved(ops, count, &offset) || offset % 8 || offset >= 0 || offset < -8 * FP_MAX)
 		return false;
-	*rbp = (uint8_t)(-offset / 8);
+	*fp = (uint8_t)(-offset / 8);
 	return true;
 }
 
@@ -332,13 +310,13 @@ static void describe(Dwarf_Frame *frame, bool is_signal, struct mw_unwind_row *r
 		row->rule = MW_CFA_SIGNAL;
 		return;
 	}
-	if (dwarf_frame_register(frame, RA, memory, &ops, &count))
+	if (dwarf_frame_register(frame, MW_DWARF_RA, memory, &ops, &count))
 		return;
 	if (!count && ops) {
 		row->rule = MW_CFA_END;
 		return;
 	}
-	if (!is_saved(ops, count, &offset) || offset != -8 || !caller_rbp(frame, &row->rbp) ||
+	if (!is_saved(ops, count, &offset) || offset != -8 || !caller_fp(frame, &row->fp) ||
 	    dwarf_frame_cfa(frame, &ops, &count))
 		return;
 	row->rule = cfa_rule(ops, count, &row->cfa_offset);
@@ -350,9 +328,9 @@ static int add_row(struct mw_unwind_table *table, struct mw_unwind_row row)
 	int ret;
 
 	if (row.rule == MW_CFA_NONE || row.rule == MW_CFA_END || row.rule == MW_CFA_SIGNAL)
-		row.cfa_offset = row.rbp = 0;
+		row.cfa_offset = row.fp = 0;
 	if (last && last->rule == row.rule && last->cfa_offset == row.cfa_offset &&
-	    last->rbp == row.rbp)
+	    last->fp == row.fp)
 		return 0;
 	if (table->count >= ROWS_MAX)
 		return -E2BIG;
@@ -377,7 +355,8 @@ static int add_rows(struct reader *r, struct mw_unwind_table *table, const struc
 		end = e->end;
 		r->work += e->bytes;
 		if (r->work < WORK_MAX && !dwarf_cfi_addrframe(r->cfi, at, &frame)) {
-			if (dwarf_frame_info(frame, &start, &end, &is_signal) != RA || end <= at)
+			if (dwarf_frame_info(frame, &start, &end, &is_signal) != MW_DWARF_RA ||
+			    end <= at)
 				end = e->end;
 			else
 				describe(frame, is_signal, &row);
@@ -419,10 +398,10 @@ int mw_unwind_table__read(struct mw_unwind_table *table, int fd)
 
 	memset(table, 0, sizeof(*table));
 	elf_version(EV_CURRENT);
-	/* Read, not mapped: a file that shrinks meanwhile must not end us. */
+	/* Read, not mapped: a mapped file that shrinks would kill us with SIGBUS. */
 	r.elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!r.elf || elf_kind(r.elf) != ELF_K_ELF || !gelf_getehdr(r.elf, &header) ||
-	    gelf_getclass(r.elf) != ELFCLASS64 || header.e_machine != EM_X86_64)
+	    gelf_getclass(r.elf) != ELFCLASS64 || header.e_machine != MW_ARCH_MACHINE)
 		goto cleanup;
 	r.ident = header.e_ident;
 	ret = find_segments(&r);
@@ -450,17 +429,16 @@ void mw_unwind_table__free(struct mw_unwind_table *table)
 	memset(table, 0, sizeof(*table));
 }
 
+static bool starts_by(const void *at, const void *key)
+{
+	const struct mw_unwind_row *row = at;
+
+	return row->pc <= *(const uint32_t *)key;
+}
+
 const struct mw_unwind_row *mw_unwind_table__find(const struct mw_unwind_table *table, uint32_t pc)
 {
-	size_t low = 0, high = table->count;
+	size_t i = mw_search(table->rows, table->count, sizeof(*table->rows), starts_by, &pc);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (table->rows[mid].pc <= pc)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low ? &table->rows[low - 1] : NULL;
+	return i ? &table->rows[i - 1] : NULL;
 }

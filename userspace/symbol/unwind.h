@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a stack walk needs of an ELF file: its .eh_frame as a sorted table of rows, small enough
- * to be searched by a BPF program. Read with elfutils' libdw.
+ * for a BPF program to search. Read with elfutils' libdw.
  */
 #ifndef MW_SYMBOL_UNWIND_H
 #define MW_SYMBOL_UNWIND_H
@@ -19,7 +19,7 @@ struct mw_unwind_table {
 
 /*
  * Make the table of the ELF file open at FD, which stays the caller's. 0, -ENOENT when it has no
- * .eh_frame, -EINVAL when it is no ELF file of x86-64, or -ENOMEM. A damaged table gives the rows
+ * .eh_frame, -EINVAL when it is no ELF file for this processor, or -ENOMEM. A damaged table gives the rows
  * that can be read.
  */
 int mw_unwind_table__read(struct mw_unwind_table *table, int fd);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "bpf/memwhere.skel.h"
 #include "trace/tracked.h"
 #include "trace/frames.h"
@@ -73,7 +74,7 @@ static uint32_t member_offset(const struct btf *btf, const char *structure, cons
 	return 0;
 }
 
-/* Where the thread pointer is in struct task_struct: thread.fsbase; 0 without BTF. */
+/* Where the thread pointer is in struct task_struct, in its member `thread`; 0 without BTF. */
 static uint32_t fsbase_offset(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -83,7 +84,7 @@ static uint32_t fsbase_offset(void)
 	if (!btf)
 		return 0;
 	thread = member_offset(btf, "task_struct", "thread", &one);
-	fsbase = member_offset(btf, "thread_struct", "fsbase", &other);
+	fsbase = member_offset(btf, "thread_struct", MW_TLS_MEMBER, &other);
 	btf__free(btf);
 	return one && other ? thread + fsbase : 0;
 }
