@@ -39,7 +39,7 @@ static struct mw_image *open_image(const struct mw_engine_target *target,
 	if (target->description)
 		return mw_image__open_described(callbacks, target->description, err);
 	image = target->core ? mw_image__open_core(target->core, &where, err)
-			     : mw_image__open_live(target->pid, err);
+			     : mw_image__open_process(target->pid, MW_IMAGE_WHOLE, err);
 	if (image && mw_image__redirect(image, callbacks)) {
 		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 		mw_image__close(image);

@@ -16,7 +16,6 @@
 #include "symbol/demangle.h"
 #include "symbol/perfmap.h"
 #include "symbol/symbolizer.h"
-#include "symbol/symbols.h"
 #include "tests/unit/program.h"
 #include "tests/unit/test.h"
 
@@ -116,6 +115,30 @@ static const char *base_name(const char *path)
 }
 
 /*
+ * ---- symbolizers ------------------------------------------------------------------------------
+ */
+
+static struct mw_image *image; /* that of the symbolizer which is open */
+
+static struct mw_symbolizer *open_symbols(pid_t pid)
+{
+	image = mw_image__open_process(pid, MW_IMAGE_SWAP_IN, NULL);
+	return image ? mw_symbolizer__open(image) : NULL;
+}
+
+static void refresh_symbols(struct mw_symbolizer *s)
+{
+	if (!mw_image__refresh(image))
+		mw_symbolizer__refresh(s);
+}
+
+static void close_symbols(struct mw_symbolizer *s)
+{
+	mw_symbolizer__close(s);
+	mw_image__close(image);
+}
+
+/*
  * ---- programs and libraries -------------------------------------------------------------------
  */
 
@@ -124,7 +147,7 @@ TEST(a_program_with_symbols_and_lines)
 	const char *path = program_build("full", "c", program, "-O0 -g");
 	struct child c = start(path, NULL);
 	struct places p = read_places(&c);
-	struct mw_symbolizer *s = mw_symbolizer__open(c.pid);
+	struct mw_symbolizer *s = open_symbols(c.pid);
 	struct mw_symbol_place place, again;
 
 	CHECK(s);
@@ -160,17 +183,17 @@ TEST(a_program_with_symbols_and_lines)
 	CHECK_INT(place.offset, 1);
 	/* What was not asked yet can be found when the process has ended. */
 	stop(&c);
-	mw_symbolizer__refresh(s);
+	refresh_symbols(s);
 	CHECK(mw_symbolizer__find(s, p.hidden + 5, &place));
 	CHECK_STR(place.function, "hidden");
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 TEST(many_addresses)
 {
 	struct child c = start(program_path("full"), NULL);
 	struct places p = read_places(&c);
-	struct mw_symbolizer *s = mw_symbolizer__open(c.pid);
+	struct mw_symbolizer *s = open_symbols(c.pid);
 	struct mw_symbol_place place;
 
 	CHECK(s);
@@ -185,14 +208,14 @@ TEST(many_addresses)
 		}
 	}
 	stop(&c);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 static void check_unnamed(const char *path)
 {
 	struct child c = start(path, NULL);
 	struct places p = read_places(&c);
-	struct mw_symbolizer *s = mw_symbolizer__open(c.pid);
+	struct mw_symbolizer *s = open_symbols(c.pid);
 	struct mw_symbol_place place;
 
 	CHECK(s);
@@ -201,14 +224,14 @@ static void check_unnamed(const char *path)
 	CHECK_STR(place.module, base_name(path));
 	CHECK_INT(place.offset, p.hidden + 4 - p.base);
 	stop(&c);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 static void check_named(const char *path, const char *function, uint32_t line)
 {
 	struct child c = start(path, NULL);
 	struct places p = read_places(&c);
-	struct mw_symbolizer *s = mw_symbolizer__open(c.pid);
+	struct mw_symbolizer *s = open_symbols(c.pid);
 	struct mw_symbol_place place;
 	bool is_hidden = !strcmp(function, "hidden");
 
@@ -218,7 +241,7 @@ static void check_named(const char *path, const char *function, uint32_t line)
 	CHECK_INT(place.offset, 4);
 	CHECK_INT(place.line, line);
 	stop(&c);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 TEST(stripped_programs)
@@ -241,7 +264,7 @@ TEST(programs_of_other_shapes)
 	check_named(program_build("old", "c", program, "-O0 -gdwarf-4"), "hidden", 7);
 }
 
-/* Of an address in an image, which may be a core: the same names by another way. */
+/* Of code and data, by the symbol alone. */
 TEST(names_in_an_image)
 {
 	static const char *const names[] = {"full", "fixed", "dense", "lld"};
@@ -249,18 +272,18 @@ TEST(names_in_an_image)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct child c = start(program_path(names[i]), NULL);
 		struct places p = read_places(&c);
-		struct mw_image *image = mw_image__open_live(c.pid, NULL);
+		struct mw_symbolizer *s = open_symbols(c.pid);
 		struct mw_symbol_name name;
 
-		CHECK(image);
-		CHECK(mw_image__symbol_name(image, p.hidden + 2, &name));
+		CHECK(s);
+		CHECK(mw_symbolizer__name(s, p.hidden + 2, &name));
 		CHECK_STR(name.name, "hidden");
 		CHECK_INT(name.offset, 2);
-		CHECK(mw_image__symbol_name(image, p.counted + 1, &name));
+		CHECK(mw_symbolizer__name(s, p.counted + 1, &name));
 		CHECK_STR(name.name, "counted");
 		CHECK_INT(name.offset, 1);
-		CHECK(!mw_image__symbol_name(image, p.base, &name));
-		mw_image__close(image);
+		CHECK(!mw_symbolizer__name(s, p.base, &name));
+		close_symbols(s);
 		stop(&c);
 	}
 }
@@ -329,7 +352,7 @@ TEST(a_library_that_is_loaded_later_and_deleted)
 	CHECK(lib);
 	c = start(program_path("full"), lib);
 	read_places(&c);
-	s = mw_symbolizer__open(c.pid);
+	s = open_symbols(c.pid);
 	CHECK(s);
 	CHECK_INT(write(c.in, "x", 1), 1);
 	addr = number(&c);
@@ -337,14 +360,14 @@ TEST(a_library_that_is_loaded_later_and_deleted)
 	CHECK(!unlink(lib));
 	CHECK(!mw_symbolizer__find(s, addr + 4, &place));
 	CHECK_STR(place.module, "[unmapped]");
-	mw_symbolizer__refresh(s);
+	refresh_symbols(s);
 	CHECK(mw_symbolizer__find(s, addr + 4, &place));
 	CHECK_STR(place.function, "in_library");
 	CHECK_STR(place.module, "lib.so");
 	CHECK_INT(place.offset, 4);
 	CHECK_INT(place.line, 1);
 	stop(&c);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 /* Both are at the same addresses. */
@@ -362,19 +385,19 @@ TEST(a_program_that_becomes_another)
 	snprintf(arg, sizeof(arg), "!%s", other);
 	c = start(program_path("fixed"), arg);
 	p = read_places(&c);
-	s = mw_symbolizer__open(c.pid);
+	s = open_symbols(c.pid);
 	CHECK(s);
 	CHECK(mw_symbolizer__find(s, p.hidden, &place));
 	CHECK_STR(place.function, "hidden");
 	CHECK_INT(write(c.in, "x", 1), 1);
 	q = read_places(&c);
 	CHECK_INT(q.hidden, p.hidden);
-	mw_symbolizer__refresh(s);
+	refresh_symbols(s);
 	CHECK(mw_symbolizer__find(s, p.hidden, &place));
 	CHECK_STR(place.function, "second");
 	CHECK_STR(place.module, "other");
 	stop(&c);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 /* What a process may do to whoever looks at it. */
@@ -395,7 +418,7 @@ TEST(a_library_cut_short)
 		read_places(&c);
 		CHECK_INT(write(c.in, "x", 1), 1);
 		addr = number(&c);
-		s = mw_symbolizer__open(c.pid);
+		s = open_symbols(c.pid);
 		CHECK(s && addr);
 		CHECK(!truncate(lib, len));
 		mw_symbolizer__find(s, addr, &place);
@@ -403,7 +426,7 @@ TEST(a_library_cut_short)
 		mw_symbolizer__find(s, addr + 1, &place);
 		CHECK_STR(place.module, "cut.so");
 		stop(&c);
-		mw_symbolizer__close(s);
+		close_symbols(s);
 	}
 }
 
@@ -421,7 +444,7 @@ TEST(names_of_c_plus_plus)
 		" (void *)outer::twice<int, 7>); fflush(stdout); return read(0, &b, 1); }\n";
 	struct child c = start(program_build("cxx", "c++", source, "-O0 -g"), NULL);
 	uint64_t put = number(&c), twice = number(&c);
-	struct mw_symbolizer *s = mw_symbolizer__open(c.pid);
+	struct mw_symbolizer *s = open_symbols(c.pid);
 	struct mw_symbol_place place;
 
 	CHECK(s);
@@ -431,12 +454,12 @@ TEST(names_of_c_plus_plus)
 	CHECK(mw_symbolizer__find(s, twice, &place));
 	CHECK_STR(place.function, "outer::twice<int, 7>");
 	stop(&c);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 TEST(no_such_process)
 {
-	CHECK(!mw_symbolizer__open(4194303));
+	CHECK(!open_symbols(4194303));
 	CHECK_INT(errno, ESRCH);
 }
 
@@ -498,7 +521,7 @@ TEST(code_with_a_perf_map)
 {
 	uint64_t code;
 	pid_t pid = jit_process(0, "%" PRIx64 " 2b py::run\033[2J:/tmp/a b.py\n", &code);
-	struct mw_symbolizer *s = mw_symbolizer__open(pid);
+	struct mw_symbolizer *s = open_symbols(pid);
 	struct mw_symbol_place place;
 	char path[64];
 
@@ -513,31 +536,31 @@ TEST(code_with_a_perf_map)
 	/* Another user's file, or a link to one, could say anything. */
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", pid);
 	CHECK(!chown(path, 12345, 12345));
-	mw_symbolizer__refresh(s);
+	refresh_symbols(s);
 	CHECK(!mw_symbolizer__find(s, code + 1, &place));
 	CHECK(!chown(path, 0, 0));
-	mw_symbolizer__refresh(s);
+	refresh_symbols(s);
 	CHECK(mw_symbolizer__find(s, code + 1, &place));
 	CHECK(!run_command("mv %s %s.real && ln -s %s.real %s", path, path, path, path));
-	mw_symbolizer__refresh(s);
+	refresh_symbols(s);
 	CHECK(!mw_symbolizer__find(s, code + 1, &place));
 	CHECK(!run_command("rm %s.real", path));
 	jit_end(pid, code);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 TEST(code_in_a_container)
 {
 	uint64_t code;
 	pid_t pid = jit_process(CLONE_NEWPID | CLONE_NEWNS, "%" PRIx64 " 10 inside\n", &code);
-	struct mw_symbolizer *s = mw_symbolizer__open(pid);
+	struct mw_symbolizer *s = open_symbols(pid);
 	struct mw_symbol_place place;
 
 	CHECK(s);
 	CHECK(mw_symbolizer__find(s, code + 3, &place));
 	CHECK_STR(place.function, "inside");
 	jit_end(pid, code);
-	mw_symbolizer__close(s);
+	close_symbols(s);
 }
 
 TEST(perf_maps_that_are_odd)

@@ -47,7 +47,7 @@ int mw_cmd_heap__open(struct mw_cmd_heap *heap, const struct mw_options *opt, st
 			mw_cmd_heap__release(heap);
 			return ret;
 		}
-		image = mw_image__open_live(pid, err);
+		image = mw_image__open_process(pid, MW_IMAGE_WHOLE, err);
 	}
 	ret = image ? mw_survey__open(&heap->survey, image, err) : err->code;
 	mw_cmd_progress__end(heap->progress);

@@ -41,7 +41,7 @@ static int make_ledger(int fd, void *arg)
 	double begin = mw_monotonic();
 
 	memset(&answer, 0, sizeof(answer));
-	image = mw_image__open_live(*(const pid_t *)arg, &answer.err);
+	image = mw_image__open_process(*(const pid_t *)arg, MW_IMAGE_WHOLE, &answer.err);
 	answer.ret = image ? mw_survey__open(&survey, image, &answer.err) : answer.err.code;
 	if (!answer.ret) {
 		answer.ret = mw_survey__ledger(&survey, &answer.made.ledger, &answer.err);

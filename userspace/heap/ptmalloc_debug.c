@@ -9,6 +9,7 @@
 
 #include "heap/ptmalloc_impl.h"
 #include "image/elffile.h"
+#include "symbol/debugfile.h"
 #include "util/cleanup.h"
 #include "util/array.h"
 
@@ -139,8 +140,8 @@ void mw_ptmalloc__read_debug(struct mw_image *image, uint64_t base,
 
 	debug->layout = *start;
 	mw_elffile__close(file);
-	for (enum mw_debug_place place = 0; place < MW_DEBUG_PLACES && !debug->dwarf; place++) {
-		_cleanup_close_ int fd = mw_image__open_debug(image, base, place);
+	for (unsigned int place = 0; place < MW_DEBUG_PLACES && !debug->dwarf; place++) {
+		_cleanup_close_ int fd = mw_debugfile__open(image, base, place);
 		char path[32];
 
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* An ELF core as an image: core(5), the kernel's fs/binfmt_elf.c, gdb's gcore, our snapshot. */
+/* An ELF core as an image: core(5), the kernel's fs/binfmt_elf.c, GDB's gcore, our snapshot. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,14 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "image/core_notes.h"
 #include "image/elffile.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/search.h"
 #include "util/text.h"
 
-enum { PAGE = 4096, NOTES_MAX = 256 << 20, BACKING_MAX = 1024 };
+enum { NOTES_MAX = 256 << 20, BACKING_MAX = 1024 };
 
 struct segment {
 	uint64_t start, end; /* addresses */
@@ -41,7 +43,7 @@ struct core {
 	struct backing backings[BACKING_MAX];
 	size_t backing_count;
 	char *exe, *sysroot;
-	bool opening; /* an ELF file of the target is being identified right now */
+	bool opening; /* a file is being identified: reads must not look for another one */
 };
 
 static bool read_at(const struct core *core, uint64_t offset, void *buf, size_t len)
@@ -65,15 +67,15 @@ static int check_header(const Elf64_Ehdr *ehdr, const char *name, struct mw_err 
 	if (ehdr->e_ident[EI_CLASS] != ELFCLASS64)
 		return mw_err_set(err, -ENOTSUP, "32-bit", name,
 				  "a 32-bit file; only cores of 64-bit x86 are supported");
-	if (ehdr->e_ident[EI_DATA] != ELFDATA2LSB || ehdr->e_machine != EM_X86_64)
-		return mw_err_set(
-			err, -ENOTSUP, "other-machine", name,
-			"of another processor (ELF machine %u%s), only x86-64 is supported",
-			(unsigned int)ehdr->e_machine,
-			ehdr->e_machine == EM_AARCH64 ? ", aarch64"
-			: ehdr->e_machine == EM_S390  ? ", s390"
-			: ehdr->e_machine == EM_PPC64 ? ", ppc64"
-						      : "");
+	if (ehdr->e_ident[EI_DATA] != ELFDATA2LSB || ehdr->e_machine != MW_ARCH_MACHINE)
+		return mw_err_set(err, -ENOTSUP, "other-machine", name,
+				  "of another processor (ELF machine %u%s), only " MW_ARCH_NAME
+				  " is supported",
+				  (unsigned int)ehdr->e_machine,
+				  ehdr->e_machine == EM_AARCH64 ? ", aarch64"
+				  : ehdr->e_machine == EM_S390	? ", s390"
+				  : ehdr->e_machine == EM_PPC64 ? ", ppc64"
+								: "");
 	if (ehdr->e_type != ET_CORE)
 		return mw_err_set(err, -ENOEXEC, "not-core", name,
 				  "an ELF %s, not a core; give a core file or a PID",
@@ -151,9 +153,8 @@ static int add_segment(struct mw_image *image, struct core *core, const Elf64_Ph
 	struct segment *s;
 	uint64_t end, held = ph->p_filesz < ph->p_memsz ? ph->p_filesz : ph->p_memsz;
 
-	/* Addresses end at 2^56 even with five-level page tables. */
 	if (!ph->p_memsz || __builtin_add_overflow(ph->p_vaddr, ph->p_memsz, &end) ||
-	    (end > 1ULL << 56 && ph->p_vaddr < 0xffffffffff600000ULL))
+	    (end > 1ULL << MW_USER_BITS && ph->p_vaddr < 0xffffffffff600000ULL))
 		return 0;
 	image->promised += held;
 	if (ph->p_offset >= core->size)
@@ -221,19 +222,19 @@ static int make_regions(struct mw_image *image, struct core *core)
 	return 0;
 }
 
+static bool segment_ends_before(const void *at, const void *key)
+{
+	const struct segment *s = at;
+
+	return s->end <= *(const uint64_t *)key;
+}
+
 static const struct segment *find_segment(const struct core *core, uint64_t addr)
 {
-	size_t low = 0, high = core->count;
+	size_t i = mw_search(core->segments, core->count, sizeof(*core->segments),
+			     segment_ends_before, &addr);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (core->segments[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < core->count && core->segments[low].start <= addr ? &core->segments[low] : NULL;
+	return i < core->count && core->segments[i].start <= addr ? &core->segments[i] : NULL;
 }
 
 /* Open PATH of the target below the sysroot, or the --exe file if it has the right build id. */
@@ -258,7 +259,7 @@ static int open_same(struct core *core, const char *path, const char *id)
 static int backing_fd(struct mw_image *image, struct core *core,
 		      const struct mw_file_mapping *mapping)
 {
-	char id[160] = "";
+	char id[MW_BUILD_ID_TEXT] = "";
 	size_t i;
 
 	for (i = 0; i < core->backing_count; i++) {
@@ -353,17 +354,14 @@ static int core_spans(struct mw_image *image, struct mw_spans *out)
 	return ret;
 }
 
-static struct mw_elffile *core_elffile(struct mw_image *image, uint64_t base, const char *id)
+static int core_open_file(struct mw_image *image, const struct mw_region *region)
 {
 	struct core *core = image->state;
-	const struct mw_file_mapping *mapping = mw_core_notes__file(&core->notes, base);
-	int fd = mapping && id[0] ? backing_fd(image, core, mapping) : -1;
-	char path[64];
+	const struct mw_file_mapping *mapping =
+		mw_core_notes__file(&core->notes, region->map.start);
+	int fd = mapping ? backing_fd(image, core, mapping) : -1;
 
-	if (fd < 0)
-		return NULL;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return mw_elffile__open(path, mapping->path, NULL);
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static void core_close(void *state)
@@ -386,8 +384,9 @@ static void core_close(void *state)
 static const struct mw_image_ops core_ops = {
 	.read = core_read,
 	.spans = core_spans,
-	.elffile = core_elffile,
+	.open_file = core_open_file,
 	.close = core_close,
+	.reads_ahead = true,
 };
 
 static int load(struct mw_image *image, struct core *core, struct mw_err *err)
@@ -478,13 +477,13 @@ struct mw_image *mw_image__open_core(const char *path, const struct mw_image_opt
 	core->fd = -1;
 	image->state = core;
 	image->ops = &core_ops;
-	image->kind = MW_IMAGE_CORE;
 	mw_text_clean(image->name, sizeof(image->name), path, strlen(path));
 	if (options && options->exe)
 		core->exe = strdup(options->exe);
 	if (options && options->sysroot)
 		core->sysroot = strdup(options->sysroot);
-	image->sysroot = core->sysroot;
+	image->roots[0] = core->sysroot ? core->sysroot : "";
+	image->roots[1] = core->sysroot ? "" : NULL;
 	ret = open_file(image, core, path, err);
 	if (!ret)
 		ret = load(image, core, err);

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <sys/procfs.h>
 
+#include "arch/arch.h"
 #include "image/core_notes.h"
-#include "util/array.h"
+#include "util/search.h"
 
 enum { PATH_LIMIT = 4096, THREADS_MAX = 1 << 20 };
 
@@ -66,18 +67,17 @@ static int parse_files(struct mw_core_notes *notes, const uint8_t *desc, size_t 
 
 static int parse_thread(struct mw_image *image, const uint8_t *desc, size_t len)
 {
-	/* user_regs_struct's order, <sys/user.h>: rsp is the 20th, fs_base the 22nd word. */
-	const size_t regs = offsetof(struct elf_prstatus, pr_reg);
+	struct mw_arch_registers regs;
 	struct mw_thread *thread;
 
-	if (len < regs + 27 * 8 || image->thread_count >= THREADS_MAX)
+	if (!mw_arch_read_prstatus(desc, len, &regs) || image->thread_count >= THREADS_MAX)
 		return 0;
 	thread = mw_image__add_thread(image);
 	if (!thread)
 		return -ENOMEM;
 	memcpy(&thread->tid, desc + offsetof(struct elf_prstatus, pr_pid), sizeof(thread->tid));
-	memcpy(&thread->sp, desc + regs + 19 * 8, 8);
-	memcpy(&thread->fs_base, desc + regs + 21 * 8, 8);
+	thread->sp = regs.sp;
+	thread->thread_pointer = regs.thread_pointer;
 	return 0;
 }
 
@@ -90,7 +90,8 @@ static int parse_spans(struct mw_core_notes *notes, const uint8_t *desc, size_t 
 		uint64_t pair[2];
 
 		memcpy(pair, desc + off, sizeof(pair));
-		if (pair[0] < last || pair[1] <= pair[0] || pair[0] % 4096 || pair[1] % 4096)
+		if (pair[0] < last || pair[1] <= pair[0] || pair[0] % MW_PAGE_SIZE ||
+		    pair[1] % MW_PAGE_SIZE)
 			break;
 		ret = mw_spans__add(&notes->spans, pair[0], pair[1]);
 		last = pair[1];
@@ -111,9 +112,6 @@ static int parse_one(struct mw_core_notes *notes, struct mw_image *image, uint32
 		mw_image__set_auxv(image, desc, len);
 	if (core && type == NT_FILE)
 		return parse_files(notes, desc, len);
-	if (core && type == NT_PRPSINFO && len >= sizeof(struct elf_prpsinfo))
-		memcpy(&image->pid, desc + offsetof(struct elf_prpsinfo, pr_pid),
-		       sizeof(image->pid));
 	if (ours && type == MW_NT_SMAPS && !notes->recorded.count)
 		return mw_smaps__parse(&notes->recorded, (const char *)desc, len, NULL) == -ENOMEM
 			       ? -ENOMEM
@@ -157,18 +155,17 @@ void mw_core_notes__free(struct mw_core_notes *notes)
 	memset(&notes->spans, 0, sizeof(notes->spans));
 }
 
+static bool ends_before(const void *at, const void *key)
+{
+	const struct mw_file_mapping *file = at;
+
+	return file->end <= *(const uint64_t *)key;
+}
+
 const struct mw_file_mapping *mw_core_notes__file(const struct mw_core_notes *notes, uint64_t addr)
 {
-	size_t low = 0, high = notes->file_count;
+	size_t i = mw_search(notes->files, notes->file_count, sizeof(*notes->files), ends_before,
+			     &addr);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (notes->files[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < notes->file_count && notes->files[low].start <= addr ? &notes->files[low]
-									  : NULL;
+	return i < notes->file_count && notes->files[i].start <= addr ? &notes->files[i] : NULL;
 }

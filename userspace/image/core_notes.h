@@ -27,7 +27,7 @@ struct mw_core_notes {
 };
 
 /*
- * Read one PT_NOTE segment's LEN bytes, adding threads, auxv and PID to IMAGE. What does not fit
+ * Read one PT_NOTE segment's LEN bytes, adding threads and auxv to IMAGE. What does not fit
  * is skipped. 0 or -ENOMEM.
  */
 int mw_core_notes__parse(struct mw_core_notes *notes, struct mw_image *image, const uint8_t *data,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Images that consist of a caller's functions and a list of regions, or a whole description. */
+/* Images of a caller's functions and a list of regions, or a whole description. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +30,8 @@ struct mw_image *mw_image__open_callbacks(const struct mw_image_callbacks *callb
 
 	if (image) {
 		image->ops = &described_ops;
-		image->kind = MW_IMAGE_CALLBACK;
 		image->residency = MW_RESIDENCY_HELD;
+		image->roots[0] = "";
 		snprintf(image->name, sizeof(image->name), "inferior");
 	}
 	if (!image || mw_image__redirect(image, callbacks)) {
@@ -61,7 +61,6 @@ struct mw_image *mw_image__open_described(const struct mw_image_callbacks *callb
 		goto cleanup;
 	}
 	image->residency = MW_RESIDENCY_SMAPS;
-	image->pid = description->pid;
 	mw_text_clean(image->name, sizeof(image->name), description->name,
 		      strlen(description->name));
 	mw_image__set_auxv(image, description->auxv, description->auxv_len);

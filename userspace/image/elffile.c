@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "image/elffile.h"
 #include "util/text.h"
 
-enum { BUILD_ID_MAX = 64, PHDRS_MAX = 256, TEXT_MAX = 64 << 20 };
+enum { NAME_SIZE = 160, BUILD_ID_MAX = 64, PHDRS_MAX = 256, TEXT_MAX = 64 << 20 };
 
 struct mw_elffile {
 	int fd;
@@ -32,10 +33,10 @@ static int check_header(struct mw_elffile *file, const char *name, struct mw_err
 	if (gelf_getclass(file->elf) != ELFCLASS64)
 		return mw_err_set(err, -ENOTSUP, "32-bit", name,
 				  "32-bit code is not supported, only 64-bit x86");
-	if (file->ehdr.e_machine != EM_X86_64)
+	if (file->ehdr.e_machine != MW_ARCH_MACHINE)
 		return mw_err_set(err, -ENOTSUP, "other-machine", name,
-				  "code for another processor (ELF machine %u), only x86-64 is "
-				  "supported",
+				  "code for another processor (ELF machine %u), only " MW_ARCH_NAME
+				  " is supported",
 				  (unsigned int)file->ehdr.e_machine);
 	return 0;
 }
@@ -92,20 +93,31 @@ static void find_symbol_tables(struct mw_elffile *file)
 
 struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct mw_err *err)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	char clean[NAME_SIZE];
+
+	if (fd >= 0)
+		return mw_elffile__open_fd(fd, name, err);
+	ret = -errno;
+	mw_text_clean(clean, sizeof(clean), name, strlen(name));
+	mw_err_set(err, ret, "unreadable", clean, "can't open it: %s", strerror(-ret));
+	errno = -ret;
+	return NULL;
+}
+
+struct mw_elffile *mw_elffile__open_fd(int fd, const char *name, struct mw_err *err)
+{
 	struct mw_elffile *file = calloc(1, sizeof(*file));
-	char clean[160];
+	char clean[NAME_SIZE];
 	int ret;
 
-	if (!file)
+	if (!file) {
+		close(fd);
 		return NULL;
+	}
+	file->fd = fd;
 	mw_text_clean(clean, sizeof(clean), name, strlen(name));
 	elf_version(EV_CURRENT);
-	file->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (file->fd < 0) {
-		ret = mw_err_set(err, -errno, "unreadable", clean, "can't open it: %s",
-				 strerror(errno));
-		goto cleanup;
-	}
 	/*
 	 * Read, not mapped: the kernel puts another tracer's breakpoints into every private
 	 * mapping of the file, ours included, and code would no longer be as in the file.
@@ -195,19 +207,9 @@ int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symb
 	return -ENOENT;
 }
 
-bool mw_elffile__has_symtab(const struct mw_elffile *file)
-{
-	return file->symtab;
-}
-
-bool mw_elffile__is_relocatable(const struct mw_elffile *file)
-{
-	return file->ehdr.e_type == ET_DYN;
-}
-
 uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_t offset)
 {
-	const uint64_t page = 4095;
+	const uint64_t page = MW_PAGE_SIZE - 1;
 
 	for (size_t i = 0; i < file->phnum; i++) {
 		const GElf_Phdr *ph = &file->phdrs[i];
@@ -273,9 +275,4 @@ bool mw_elffile__data_segment(const struct mw_elffile *file, size_t i, uint64_t 
 		}
 	}
 	return false;
-}
-
-int mw_elffile__fd(const struct mw_elffile *file)
-{
-	return file->fd;
 }

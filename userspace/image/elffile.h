@@ -26,19 +26,12 @@ struct mw_symbol {
  * and ERR set: not an ELF, another machine, 32-bit, unreadable.
  */
 struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct mw_err *err);
+/* The same with the file open at FD, which becomes the file's own, also when this fails. */
+struct mw_elffile *mw_elffile__open_fd(int fd, const char *name, struct mw_err *err);
 void mw_elffile__close(struct mw_elffile *file);
-
-/* Its descriptor, which stays the file's own. */
-int mw_elffile__fd(const struct mw_elffile *file);
 
 /* Look NAME up among the defined symbols, dynamic ones first. 0 or -ENOENT. */
 int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol);
-
-/* True when the file has a .symtab (is not stripped). */
-bool mw_elffile__has_symtab(const struct mw_elffile *file);
-
-/* True for ET_DYN: addresses are relative to the load bias. */
-bool mw_elffile__is_relocatable(const struct mw_elffile *file);
 
 /*
  * The load bias of the file in a process: given that file offset OFFSET is mapped at START.

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "arch/arch.h"
 #include "image/elffile.h"
 #include "image/image_impl.h"
 #include "util/array.h"
+#include "util/cleanup.h"
 
-enum { PHDRS_READ = 64, NOTE_MAX = 4096 };
+enum { PAGE = MW_PAGE_SIZE, PHDRS_MAX = 64, NOTE_MAX = 4096, VDSO_MAX = 1 << 20 };
 
 void mw_image__close(struct mw_image *image)
 {
@@ -24,19 +29,34 @@ void mw_image__close(struct mw_image *image)
 	free(image);
 }
 
-enum mw_image_kind mw_image__kind(const struct mw_image *image)
-{
-	return image->kind;
-}
-
 enum mw_residency mw_image__residency(const struct mw_image *image)
 {
 	return image->residency;
 }
 
-pid_t mw_image__pid(const struct mw_image *image)
+pid_t mw_image__process(const struct mw_image *image)
 {
-	return image->pid;
+	return image->process;
+}
+
+bool mw_image__may_change(const struct mw_image *image)
+{
+	return image->process && !image->reader;
+}
+
+const char *mw_image__root(const struct mw_image *image, size_t i)
+{
+	return i < MW_IMAGE_ROOTS ? image->roots[i] : NULL;
+}
+
+void mw_image__stop_with(struct mw_image *image, const atomic_bool *stop)
+{
+	image->stop = stop;
+}
+
+int mw_image__refresh(struct mw_image *image)
+{
+	return image->ops->refresh && !image->reader ? image->ops->refresh(image) : 0;
 }
 
 const char *mw_image__name(const struct mw_image *image)
@@ -53,6 +73,8 @@ ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t 
 		len = (size_t)(UINT64_MAX - addr);
 	if (!len)
 		return 0;
+	if (image->stop && *image->stop)
+		return -EINTR;
 	n = image->reader ? mw_reader__read(image, addr, buf, len)
 			  : image->ops->read(image, addr, buf, len);
 	if (n > 0)
@@ -163,6 +185,35 @@ void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_
 	*promised = image->promised;
 }
 
+/*
+ * ---- ELF files in memory ----------------------------------------------------------------------
+ */
+
+/* The program headers of the ELF file mapped at BASE, PHDRS_MAX at most: how many. */
+static size_t read_phdrs(struct mw_image *image, uint64_t base, Elf64_Phdr *phdrs)
+{
+	Elf64_Ehdr ehdr;
+	size_t n;
+
+	if (!mw_image__read_all(image, base, &ehdr, sizeof(ehdr)) ||
+	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG) || ehdr.e_phentsize != sizeof(*phdrs))
+		return 0;
+	n = ehdr.e_phnum < PHDRS_MAX ? ehdr.e_phnum : PHDRS_MAX;
+	return mw_image__read_all(image, base + ehdr.e_phoff, phdrs, n * sizeof(*phdrs)) ? n : 0;
+}
+
+/* Where the lowest segment begins, in the file's own addresses: what is mapped at its base. */
+static uint64_t first_page(const Elf64_Phdr *phdrs, size_t n)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		if (phdrs[i].p_type == PT_LOAD && phdrs[i].p_vaddr < first)
+			first = phdrs[i].p_vaddr & ~(PAGE - 1ULL);
+	}
+	return first;
+}
+
 static bool note_build_id(const uint8_t *note, size_t len, char *text, size_t size)
 {
 	size_t off = 0;
@@ -190,23 +241,11 @@ static bool note_build_id(const uint8_t *note, size_t len, char *text, size_t si
 
 void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_t size)
 {
-	Elf64_Phdr phdrs[PHDRS_READ] = {{0}};
+	Elf64_Phdr phdrs[PHDRS_MAX];
+	size_t n = read_phdrs(image, base, phdrs);
+	uint64_t first = first_page(phdrs, n);
 	uint8_t note[NOTE_MAX];
-	uint64_t first = UINT64_MAX;
-	Elf64_Ehdr ehdr;
-	size_t n;
 
-	text[0] = '\0';
-	if (!mw_image__read_all(image, base, &ehdr, sizeof(ehdr)) ||
-	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG) || ehdr.e_phentsize != sizeof(Elf64_Phdr))
-		return;
-	n = ehdr.e_phnum < PHDRS_READ ? ehdr.e_phnum : PHDRS_READ;
-	if (!mw_image__read_all(image, base + ehdr.e_phoff, phdrs, n * sizeof(phdrs[0])))
-		return;
-	for (size_t i = 0; i < n; i++) {
-		if (phdrs[i].p_type == PT_LOAD && phdrs[i].p_vaddr < first)
-			first = phdrs[i].p_vaddr & ~4095ULL;
-	}
 	for (size_t i = 0; i < n; i++) {
 		size_t len = phdrs[i].p_filesz < NOTE_MAX ? phdrs[i].p_filesz : NOTE_MAX;
 
@@ -218,78 +257,123 @@ void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_
 	text[0] = '\0';
 }
 
-struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base)
-{
-	struct mw_elffile *file = NULL;
-	char id[160];
-
-	mw_image__build_id(image, base, id, sizeof(id));
-	if (image->reader)
-		file = mw_reader__elffile(image->reader, id);
-	if (!file && image->ops->elffile)
-		file = image->ops->elffile(image, base, id);
-	return file;
-}
-
 uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base)
 {
-	enum { MAX_PHDRS = 64 };
-	uint64_t first = UINT64_MAX, end = 0;
-	Elf64_Phdr phdrs[MAX_PHDRS] = {0};
-	Elf64_Ehdr ehdr;
-	size_t n;
+	Elf64_Phdr phdrs[PHDRS_MAX];
+	size_t n = read_phdrs(image, base, phdrs);
+	uint64_t first = first_page(phdrs, n), end = 0;
 
-	if (!mw_image__read_all(image, base, &ehdr, sizeof(ehdr)) ||
-	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG))
-		return 0;
-	n = ehdr.e_phnum < MAX_PHDRS ? ehdr.e_phnum : MAX_PHDRS;
-	if (!mw_image__read_all(image, base + ehdr.e_phoff, phdrs, n * sizeof(phdrs[0])))
-		return 0;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t last = phdrs[i].p_vaddr + phdrs[i].p_memsz;
 
-		if (phdrs[i].p_type != PT_LOAD)
-			continue;
-		first = phdrs[i].p_vaddr < first ? phdrs[i].p_vaddr & ~(4095ULL) : first;
-		end = last > end ? last : end;
+		if (phdrs[i].p_type == PT_LOAD && last > end)
+			end = last;
 	}
-	if (first > end)
-		return 0;
-	return base + ((end - first + 4095) & ~(4095ULL));
-}
-
-int mw_read_buffer__init(struct mw_read_buffer *window, struct mw_image *image)
-{
-	memset(window, 0, sizeof(*window));
-	window->image = image;
-	window->buf = malloc(MW_READ_BUFFER_SIZE);
-	return window->buf ? 0 : -ENOMEM;
-}
-
-void mw_read_buffer__free(struct mw_read_buffer *window)
-{
-	free(window->buf);
-	memset(window, 0, sizeof(*window));
+	return first > end ? 0 : base + ((end - first + PAGE - 1) & ~(PAGE - 1ULL));
 }
 
 /*
- * A jump reads a page or two, going on from there reads whole windows: so a heap of small chunks
- * costs few calls, and one of large chunks does not cost its whole size.
+ * ---- files ------------------------------------------------------------------------------------
  */
-const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *window, uint64_t addr, size_t need)
+
+bool mw_image__is_vdso(const struct mw_image *image, const struct mw_region *region)
 {
-	uint64_t start = addr & ~4095ULL;
+	return region->map.start && region->map.start == mw_image__auxv(image, AT_SYSINFO_EHDR);
+}
+
+/* The vDSO is a whole ELF file, of which there is only this copy. */
+static int copy_vdso(struct mw_image *image, const struct mw_region *region)
+{
+	size_t size = (size_t)(region->map.end - region->map.start);
+	_cleanup_free_ uint8_t *bytes = size <= VDSO_MAX ? malloc(size) : NULL;
+	int fd;
+
+	/* Page by page: a longer read takes what is not in memory for zeros. */
+	for (size_t at = 0; bytes && at < size; at += PAGE) {
+		if (!mw_image__read_all(image, region->map.start + at, bytes + at, PAGE))
+			return -1;
+	}
+	if (!bytes)
+		return -1;
+	fd = memfd_create("vdso", MFD_CLOEXEC);
+	if (fd >= 0 && pwrite(fd, bytes, size, 0) != (ssize_t)size) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+int mw_image__open_file(struct mw_image *image, const struct mw_region *region)
+{
+	char id[MW_BUILD_ID_TEXT];
+	int fd = -1;
+
+	if (mw_image__is_vdso(image, region))
+		return copy_vdso(image, region);
+	if (!region->map.inode)
+		return -1;
+	if (image->reader) {
+		const struct mw_region *first = mw_regions__file_start(&image->regions, region);
+
+		mw_image__build_id(image, first->map.start, id, sizeof(id));
+		fd = mw_reader__open_file(image->reader, id);
+	}
+	if (fd < 0 && image->ops->open_file)
+		fd = image->ops->open_file(image, region);
+	return fd;
+}
+
+struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base)
+{
+	const struct mw_region *region = mw_image__find(image, base);
+	int fd = region ? mw_image__open_file(image, region) : -1;
+	struct mw_elffile *file = fd < 0 ? NULL : mw_elffile__open_fd(fd, region->map.path, NULL);
+	char id[MW_BUILD_ID_TEXT];
+
+	mw_image__build_id(image, base, id, sizeof(id));
+	if (file && id[0] && strcmp(id, mw_elffile__build_id(file))) {
+		mw_elffile__close(file);
+		file = NULL;
+	}
+	return file;
+}
+
+/*
+ * ---- sequential reading -----------------------------------------------------------------------
+ */
+
+int mw_read_buffer__init(struct mw_read_buffer *buffer, struct mw_image *image)
+{
+	memset(buffer, 0, sizeof(*buffer));
+	buffer->image = image;
+	buffer->buf = malloc(MW_READ_BUFFER_SIZE);
+	return buffer->buf ? 0 : -ENOMEM;
+}
+
+void mw_read_buffer__free(struct mw_read_buffer *buffer)
+{
+	free(buffer->buf);
+	memset(buffer, 0, sizeof(*buffer));
+}
+
+/*
+ * A jump reads a page or two, going on from there reads whole batches: so a heap of small chunks
+ * takes few calls, and one of large chunks is not read as a whole.
+ */
+const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *buffer, uint64_t addr, size_t need)
+{
+	uint64_t start = addr & ~(PAGE - 1ULL);
 	size_t want = 2 * MW_READ_BUFFER_NEED;
 	ssize_t n;
 
 	if (need > MW_READ_BUFFER_NEED)
 		return NULL;
-	if (addr >= window->start && addr - window->start < window->len + (64 << 10))
+	if (addr >= buffer->start && addr - buffer->start < buffer->len + (64 << 10))
 		want = MW_READ_BUFFER_SIZE;
-	n = mw_image__read(window->image, start, window->buf, want);
-	window->start = start;
-	window->len = n > 0 ? (size_t)n : 0;
-	if (addr - start > window->len || need > window->len - (addr - start))
+	n = mw_image__read(buffer->image, start, buffer->buf, want);
+	buffer->start = start;
+	buffer->len = n > 0 ? (size_t)n : 0;
+	if (addr - start > buffer->len || need > buffer->len - (addr - start))
 		return NULL;
-	return window->buf + (addr - start);
+	return buffer->buf + (addr - start);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * An image: an address space that can be read, with its regions, threads and residency. A core,
- * a live process and a debugger's inferior are three images; nothing above image/ knows which
- * one it has, except by asking mw_image__kind() for words in a report.
+ * a process and a debugger's inferior are images. Nothing above image/ asks which of them it has,
+ * only what the image can do.
  */
 #ifndef MW_IMAGE_IMAGE_H
 #define MW_IMAGE_IMAGE_H
@@ -18,8 +18,6 @@
 
 struct mw_image; /* opaque */
 
-enum mw_image_kind { MW_IMAGE_CORE, MW_IMAGE_LIVE, MW_IMAGE_CALLBACK };
-
 /* What the regions' resident bytes mean. */
 enum mw_residency {
 	MW_RESIDENCY_SMAPS,    /* the kernel's Rss, now */
@@ -29,8 +27,8 @@ enum mw_residency {
 
 struct mw_thread {
 	pid_t tid;
-	uint64_t sp;	  /* stack pointer, 0: unknown */
-	uint64_t fs_base; /* thread pointer, 0: unknown */
+	uint64_t sp;		 /* stack pointer, 0: unknown */
+	uint64_t thread_pointer; /* where its thread-local storage begins, 0: unknown */
 };
 
 /* A run of resident pages, bytes. */
@@ -43,7 +41,51 @@ struct mw_spans {
 	size_t count, capacity;
 };
 
-/* Functions of the caller's that an image reads with: a debugger's. */
+/*
+ * ---- opening ----------------------------------------------------------------------------------
+ */
+
+/* What opening and reading a process may do to it. */
+enum {
+	/*
+	 * Know each region's resident bytes. The reader of smaps holds the lock on the process's
+	 * mappings while it counts pages. Without it all readable memory counts as resident.
+	 */
+	MW_IMAGE_SMAPS = 1,
+	/* Bring pages back from swap. Without it a read that would do so fails with -EINTR. */
+	MW_IMAGE_SWAP_IN = 2,
+	/* List the threads and where their stacks are: two files a thread. */
+	MW_IMAGE_THREADS = 4,
+	MW_IMAGE_WHOLE = MW_IMAGE_SMAPS | MW_IMAGE_SWAP_IN | MW_IMAGE_THREADS,
+};
+
+/*
+ * Open process PID to do what MAY says (MW_IMAGE_…). It runs on unless the caller holds it with a
+ * struct mw_freeze. NULL with errno and ERR set: ESRCH, EACCES, ENOMEM.
+ *
+ * With 0 or MW_IMAGE_SWAP_IN this costs three small files of /proc, and a read of up to a page one
+ * system call (two without MW_IMAGE_SWAP_IN). Any number of threads may read at the same time.
+ */
+struct mw_image *mw_image__open_process(pid_t pid, unsigned int may, struct mw_err *err);
+
+struct mw_image_options {
+	const char *exe, *sysroot; /* where a core's files are; may be NULL */
+};
+
+/*
+ * Open the core file at PATH (plain, or .zst, .gz, .lz4 by its content: unpacked into an unlinked
+ * file in $TMPDIR or /var/tmp, at most MW_UNPACKED_MAX bytes). NULL with errno and ERR set. A core
+ * that was cut short opens; mw_image__coverage() says how much of it is there.
+ *
+ * Cores are read with pread(2) in runs, not through one mapping of the file: a file that shrinks
+ * then is a short read rather than a SIGBUS, and this process stays small.
+ */
+struct mw_image *mw_image__open_core(const char *path, const struct mw_image_options *options,
+				     struct mw_err *err);
+
+#define MW_UNPACKED_MAX (1ULL << 40)
+
+/* Functions of the caller that an image reads with: a debugger's. */
 struct mw_image_callbacks {
 	/*
 	 * Copy up to LEN bytes at ADDR; the number copied from the start on, or -errno. After
@@ -68,37 +110,11 @@ struct mw_image_description {
 	size_t thread_count;
 };
 
-struct mw_image_options {
-	const char *exe, *sysroot; /* where a core's files are; may be NULL */
-};
-
-/*
- * Open the core file at PATH (plain, or .zst, .gz, .lz4 by its content: unpacked into an unlinked
- * file in $TMPDIR or /var/tmp, at most MW_UNPACKED_MAX bytes). NULL with errno and ERR set. A core
- * that was cut short opens; mw_image__coverage() says how much of it is there.
- *
- * Cores are read with pread(2) in windows, not through one mapping of the file: a file that
- * shrinks then is a short read rather than a SIGBUS, and this process stays small.
- */
-struct mw_image *mw_image__open_core(const char *path, const struct mw_image_options *options,
-				     struct mw_err *err);
-
-/* Open process PID, which runs on unless the caller holds it with a struct mw_freeze. */
-struct mw_image *mw_image__open_live(pid_t pid, struct mw_err *err);
-
-/*
- * The same for a look in passing that the process must not feel: without smaps, whose reader holds
- * the lock on the process's mappings while it counts pages, and without bringing back what is in
- * swap: a read that would is -EINTR, as every one is once *STOP is set. All readable memory counts
- * as resident.
- */
-struct mw_image *mw_image__glance(pid_t pid, const atomic_bool *stop, struct mw_err *err);
-
-/* An image of caller's functions over REGIONS, which the image takes over and frees. */
+/* An image of a caller's functions over REGIONS, which the image takes over and frees. */
 struct mw_image *mw_image__open_callbacks(const struct mw_image_callbacks *callbacks,
 					  struct mw_regions *regions);
 
-/* An image of caller's functions, laid out as described. NULL with errno and ERR set. */
+/* An image of a caller's functions, laid out as described. NULL with errno and ERR set. */
 struct mw_image *mw_image__open_described(const struct mw_image_callbacks *callbacks,
 					  const struct mw_image_description *description,
 					  struct mw_err *err);
@@ -112,19 +128,42 @@ int mw_image__redirect(struct mw_image *image, const struct mw_image_callbacks *
 
 enum { MW_READER_PIECE = 64 << 10, MW_READER_KEPT = 64 << 20 };
 
+/* From now on every read fails with -EINTR once *STOP, which outlives IMAGE, is set. */
+void mw_image__stop_with(struct mw_image *image, const atomic_bool *stop);
+
+/*
+ * The process has mapped or unmapped memory, or runs another program: read regions and auxiliary
+ * vector again, not while another thread uses IMAGE. Pointers to regions are no longer valid.
+ * Those of a process that has ended stay as they were. 0 or -errno; 0 for all other images.
+ */
+int mw_image__refresh(struct mw_image *image);
+
 void mw_image__close(struct mw_image *image);
 
-#define MW_UNPACKED_MAX (1ULL << 40)
+/*
+ * ---- properties -------------------------------------------------------------------------------
+ */
 
-enum mw_image_kind mw_image__kind(const struct mw_image *image);
-enum mw_residency mw_image__residency(const struct mw_image *image);
-pid_t mw_image__pid(const struct mw_image *image);	  /* 0 when it is not known */
 const char *mw_image__name(const struct mw_image *image); /* the core's path, "PID n"; cleaned */
+enum mw_residency mw_image__residency(const struct mw_image *image);
+
+/* The process on this machine whose memory this is; 0: it is none. */
+pid_t mw_image__process(const struct mw_image *image);
+
+/* True when what was read may be different by the next read: a process that may run. */
+bool mw_image__may_change(const struct mw_image *image);
+
+/* Bytes that the headers promise and bytes that are there; equal unless a core was cut short. */
+void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised);
+
+/*
+ * ---- memory -----------------------------------------------------------------------------------
+ */
 
 /*
  * Copy up to LEN bytes at ADDR into BUF: the number that could be read without a gap from ADDR on,
- * 0 when ADDR itself can't be read, or -errno (the process is gone). Reads of a live image over a
- * page long give zeros for pages that are not in memory, rather than bring them in.
+ * 0 when ADDR itself can't be read, or -errno (the process is gone). Reads of whole pages of a
+ * process, more than one, give zeros for those that are not in memory rather than bring them in.
  */
 ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 
@@ -135,6 +174,7 @@ uint64_t mw_image__bytes_read(const struct mw_image *image);
 bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 bool mw_image__read_u64(struct mw_image *image, uint64_t addr, uint64_t *value);
 
+/* The regions by address; the image's own, good until mw_image__refresh(). */
 const struct mw_regions *mw_image__regions(const struct mw_image *image);
 const struct mw_region *mw_image__find(const struct mw_image *image, uint64_t addr);
 
@@ -156,37 +196,44 @@ int mw_image__spans(struct mw_image *image, const struct mw_spans **spans);
  */
 bool mw_image__spans_are_exact(const struct mw_image *image);
 
-/* Bytes that the headers promise and bytes that are there; equal unless a core was cut short. */
-void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised);
+/*
+ * ---- files ------------------------------------------------------------------------------------
+ */
 
 /* The build id in the memory image of the ELF file mapped at BASE as hexadecimal text, or "". */
 void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_t size);
-
-/*
- * Open the ELF file that the image has mapped at BASE, if it can be found and is the same file
- * (its build id agrees with the one in memory). NULL when not.
- */
-struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base);
-
-/*
- * Open what may have the DWARF of the ELF file mapped at BASE, place after place: a descriptor, -1
- * when there is nothing. A debug file is taken by its build id, or by name and checksum.
- */
-enum mw_debug_place {
-	MW_DEBUG_FILE,	    /* the file itself */
-	MW_DEBUG_SYSROOT,   /* --sysroot, of a core */
-	MW_DEBUG_OWN,	    /* this machine's /usr/lib/debug */
-	MW_DEBUG_CONTAINER, /* that of the process's own root */
-	MW_DEBUG_LINK,	    /* what the file's .gnu_debuglink names, with its checksum */
-	MW_DEBUG_PLACES
-};
-int mw_image__open_debug(struct mw_image *image, uint64_t base, enum mw_debug_place place);
 
 /* The end of the memory of the ELF file mapped at BASE, by its program headers; 0: no ELF file. */
 uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base);
 
 /*
- * A window: sequential reading in large batches with a small constant amount of memory. _at()
+ * Open the file of which REGION, of this image, is a mapping: the very file, whatever has become of
+ * its name, or of a core one with the build id in memory. For the vDSO, a copy of it. A descriptor;
+ * -1 when it is not at hand.
+ */
+int mw_image__open_file(struct mw_image *image, const struct mw_region *region);
+
+/* The ELF file mapped at BASE, if it is at hand and its build id is the one in memory; else NULL.
+ */
+struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base);
+
+/* Is it the kernel's own code in the process? */
+bool mw_image__is_vdso(const struct mw_image *image, const struct mw_region *region);
+
+/*
+ * The I-th folder that stands for / where files that belong to those of the image may be, most
+ * trusted first: --sysroot of a core; "", this machine's own; the process's own root. NULL past the
+ * last, which is at MW_IMAGE_ROOTS at most.
+ */
+enum { MW_IMAGE_ROOTS = 2 };
+const char *mw_image__root(const struct mw_image *image, size_t i);
+
+/*
+ * ---- sequential reading -----------------------------------------------------------------------
+ */
+
+/*
+ * A read buffer: sequential reading in large batches with a small constant amount of memory. _at()
  * gives a pointer to NEED (at most MW_READ_BUFFER_NEED) bytes at ADDR that is good until the next
  * _at(), or NULL when they can't be read.
  */
@@ -195,23 +242,22 @@ struct mw_read_buffer {
 	uint8_t *buf;
 	uint64_t start; /* of what BUF holds */
 	size_t len;
-	uint64_t next; /* where sequential reading would go on */
 };
 
 enum { MW_READ_BUFFER_SIZE = 256 << 10, MW_READ_BUFFER_NEED = 4096 };
 
-int mw_read_buffer__init(struct mw_read_buffer *window, struct mw_image *image);
-void mw_read_buffer__free(struct mw_read_buffer *window);
-const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *window, uint64_t addr, size_t need);
+int mw_read_buffer__init(struct mw_read_buffer *buffer, struct mw_image *image);
+void mw_read_buffer__free(struct mw_read_buffer *buffer);
+const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *buffer, uint64_t addr, size_t need);
 
-static inline const uint8_t *mw_read_buffer__at(struct mw_read_buffer *window, uint64_t addr,
+static inline const uint8_t *mw_read_buffer__at(struct mw_read_buffer *buffer, uint64_t addr,
 						size_t need)
 {
-	uint64_t off = addr - window->start;
+	uint64_t off = addr - buffer->start;
 
-	if (addr >= window->start && off <= window->len && need <= window->len - off)
-		return window->buf + off;
-	return mw_read_buffer__refill(window, addr, need);
+	if (addr >= buffer->start && off <= buffer->len && need <= buffer->len - off)
+		return buffer->buf + off;
+	return mw_read_buffer__refill(buffer, addr, need);
 }
 
 #endif

@@ -3,29 +3,30 @@
 #ifndef MW_IMAGE_IMAGE_IMPL_H
 #define MW_IMAGE_IMAGE_IMPL_H
 
-#include <stdatomic.h>
-
 #include "image/image.h"
 
+/* Every function but read and spans may be NULL; read, too, with a reader. */
 struct mw_image_ops {
 	ssize_t (*read)(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 	int (*spans)(struct mw_image *image, struct mw_spans *out);
-	struct mw_elffile *(*elffile)(struct mw_image *image, uint64_t base, const char *id);
+	/* The file that REGION, which has one, maps: a descriptor, -1: it is not at hand. */
+	int (*open_file)(struct mw_image *image, const struct mw_region *region);
+	int (*refresh)(struct mw_image *image);
 	void (*close)(void *state);
+	bool reads_ahead; /* it pays to read in a second thread */
 };
 
 struct mw_auxv {
 	uint64_t type, value;
 };
 
-enum { MW_AUXV_MAX = 64 };
+enum { MW_AUXV_MAX = 64, MW_BUILD_ID_TEXT = 160 };
 
 struct mw_image {
 	const struct mw_image_ops *ops;
 	void *state; /* of the maker */
-	enum mw_image_kind kind;
 	enum mw_residency residency;
-	pid_t pid;
+	pid_t process; /* on this machine; 0: it is none */
 	char name[192];
 	struct mw_regions regions;
 	struct mw_thread *threads;
@@ -34,9 +35,10 @@ struct mw_image {
 	size_t auxv_count;
 	struct mw_spans spans;
 	bool has_spans;
-	const char *sysroot;	    /* where a core's files are; the caller's text, may be NULL */
-	bool exact_spans;	    /* they say which pages are resident, not only how many */
+	bool exact_spans; /* they say which pages are resident, not only how many */
+	const char *roots[MW_IMAGE_ROOTS]; /* the maker's; NULL: there are no more */
 	struct mw_reader *reader;   /* caller's functions that memory is read with, or NULL */
+	const atomic_bool *stop;    /* may be NULL */
 	uint64_t present, promised; /* coverage */
 	atomic_uint_least64_t bytes_read;
 };
@@ -49,9 +51,16 @@ struct mw_thread *mw_image__add_thread(struct mw_image *image);
 /* Take over auxiliary vector entries from LEN bytes of pairs. */
 void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len);
 
-/* reader.c: reading with caller's functions, and the file that they name for a build id. */
+/*
+ * process.c: copy up to LEN bytes at ADDR of process PID with one process_vm_readv(2), swapped
+ * pages included. The number copied, or -errno.
+ */
+ssize_t mw_process_read(pid_t pid, uint64_t addr, void *buf, size_t len);
+
+/* reader.c: reading with a caller's functions, and the file that they name for a build id (or -1).
+ */
 ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
-struct mw_elffile *mw_reader__elffile(const struct mw_reader *reader, const char *id);
+int mw_reader__open_file(const struct mw_reader *reader, const char *id);
 void mw_reader__close(struct mw_reader *reader);
 
 /*

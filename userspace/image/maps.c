@@ -12,6 +12,7 @@
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/search.h"
 
 static const char deleted_suffix[] = " (deleted)";
 
@@ -113,19 +114,24 @@ void mw_maps__free(struct mw_maps *maps)
 	memset(maps, 0, sizeof(*maps));
 }
 
+static bool ends_before(const void *at, const void *key)
+{
+	const struct mw_map *map = at;
+
+	return map->end <= *(const uint64_t *)key;
+}
+
 const struct mw_map *mw_maps__find(const struct mw_maps *maps, uint64_t addr)
 {
-	size_t low = 0, high = maps->count;
+	size_t i = mw_search(maps->maps, maps->count, sizeof(*maps->maps), ends_before, &addr);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
+	return i < maps->count && maps->maps[i].start <= addr ? &maps->maps[i] : NULL;
+}
 
-		if (maps->maps[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < maps->count && maps->maps[low].start <= addr ? &maps->maps[low] : NULL;
+bool mw_map__is_same_file(const struct mw_map *a, const struct mw_map *b)
+{
+	return a->inode == b->inode && a->major == b->major && a->minor == b->minor &&
+	       !strcmp(a->path, b->path);
 }
 
 const struct mw_map *mw_maps__named(const struct mw_maps *maps, const char *name)
@@ -159,7 +165,7 @@ int mw_map__file_path(const struct mw_map *map, pid_t pid, char *path, size_t si
 		return -ENAMETOOLONG;
 	if (stat(path, &st))
 		return -errno;
-	/* A new file under the old name would get probes that the target never runs into. */
+	/* The process never runs a new file under the old name. */
 	if (st.st_ino != map->inode)
 		return -ESTALE;
 	return 0;

@@ -41,6 +41,9 @@ const struct mw_map *mw_maps__find(const struct mw_maps *maps, uint64_t addr);
 /* The mapping called NAME, for example "[heap]"; the first when there are several, or NULL. */
 const struct mw_map *mw_maps__named(const struct mw_maps *maps, const char *name);
 
+/* Do A and B map the same file? Cores know files by their path only. */
+bool mw_map__is_same_file(const struct mw_map *a, const struct mw_map *b);
+
 /*
  * A path by which this process can open the very file that MAP of PID maps, whatever mount
  * namespace the target is in and even if the file was deleted or replaced since:

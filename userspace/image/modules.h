@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ELF files of a running process in the order in which the dynamic linker binds symbols:
+ * The ELF files of a process in the order in which the dynamic linker binds symbols:
  * the executable, preloaded libraries, its libraries, then what dlopen brought. Read from the
  * linker's own list (struct r_debug of <link.h>, which AT_PHDR and DT_DEBUG lead to).
  */
@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "image/maps.h"
+#include "image/image.h"
 #include "util/err.h"
 
 struct mw_module {
-	const struct mw_map *map; /* its first file mapping, in the maps given */
+	const struct mw_map *map; /* its first mapping, in the image's regions */
 	uint64_t bias;		  /* load bias: address in the process - address in the file */
 	bool executable;	  /* the program itself */
 };
@@ -27,11 +27,10 @@ struct mw_modules {
 };
 
 /*
- * List the modules of PID, whose mappings are MAPS (kept: the list points into it). A process
- * whose linker has no list yet (it has just begun) gets -EAGAIN.
+ * List the modules of IMAGE (kept: the list points into its regions). 0 or -errno with ERR set; a
+ * process whose linker has no list yet (it has just begun) gets -EAGAIN.
  */
-int mw_modules__read(struct mw_modules *modules, pid_t pid, const struct mw_maps *maps,
-		     struct mw_err *err);
+int mw_modules__read(struct mw_modules *modules, struct mw_image *image, struct mw_err *err);
 void mw_modules__free(struct mw_modules *modules);
 
 #endif

@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "image/pages.h"
 
 /*
  * Lines are pages, since mappings begin at any. A debugger's reads are kept in larger pieces below.
  */
-enum { LINE = 4096, CACHE = 32 << 20 };
+enum { LINE = MW_PAGE_SIZE, CACHE = 32 << 20 };
 
 int mw_pages__init(struct mw_pages *pages, struct mw_image *image)
 {

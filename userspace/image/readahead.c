@@ -50,10 +50,8 @@ struct mw_readahead *mw_readahead__start(struct mw_image *image)
 	a->image = image;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->changed, NULL);
-	/*
-	 * A process is read through a buffer, a debugger by one thread only; a core by any number.
-	 */
-	a->threaded = image->kind == MW_IMAGE_CORE && !image->reader &&
+	/* A debugger is read by one thread only. */
+	a->threaded = image->ops->reads_ahead && !image->reader &&
 		      !pthread_create(&a->thread, NULL, run, a);
 	return a;
 }

@@ -4,14 +4,17 @@
  * memory is fetched in pieces that are kept, by address, in a table of fixed size.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "image/elffile.h"
 #include "image/image_impl.h"
+#include "util/search.h"
 
-enum { PAGE = 4096, PIECES = MW_READER_KEPT / MW_READER_PIECE, PATH_LENGTH = 4096 };
+enum { PAGE = MW_PAGE_SIZE, PIECES = MW_READER_KEPT / MW_READER_PIECE, PATH_LENGTH = 4096 };
 
 struct piece {
 	uint64_t start;
@@ -25,26 +28,23 @@ struct mw_reader {
 	struct piece pieces[PIECES];
 };
 
+static bool span_ends_before(const void *at, const void *key)
+{
+	const struct mw_span *span = at;
+
+	return span->end <= *(const uint64_t *)key;
+}
+
 /* The number of bytes from ADDR on that are all resident (*PRESENT), or all not. */
 static size_t same_residency(const struct mw_image *image, uint64_t addr, size_t len, bool *present)
 {
-	const struct mw_span *spans = image->spans.spans;
-	size_t low = 0, high = image->spans.count;
-	uint64_t end;
+	const struct mw_spans *all = &image->spans;
+	size_t i = mw_search(all->spans, all->count, sizeof(*all->spans), span_ends_before, &addr);
+	uint64_t end = UINT64_MAX;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (spans[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	*present = low < image->spans.count && spans[low].start <= addr;
-	if (*present)
-		end = spans[low].end;
-	else
-		end = low < image->spans.count ? spans[low].start : UINT64_MAX;
+	*present = i < all->count && all->spans[i].start <= addr;
+	if (i < all->count)
+		end = *present ? all->spans[i].end : all->spans[i].start;
 	return end - addr < len ? (size_t)(end - addr) : len;
 }
 
@@ -161,20 +161,19 @@ ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t
 	return (ssize_t)done;
 }
 
-struct mw_elffile *mw_reader__elffile(const struct mw_reader *reader, const char *id)
+int mw_reader__open_file(const struct mw_reader *reader, const char *id)
 {
 	const struct mw_image_callbacks *callbacks = &reader->callbacks;
 	struct mw_elffile *file;
 	char path[PATH_LENGTH];
+	bool same;
 
 	if (!callbacks->file || !id[0] || callbacks->file(callbacks->arg, id, path, sizeof(path)))
-		return NULL;
+		return -1;
 	file = mw_elffile__open(path, path, NULL);
-	if (file && strcmp(id, mw_elffile__build_id(file))) {
-		mw_elffile__close(file);
-		return NULL;
-	}
-	return file;
+	same = file && !strcmp(id, mw_elffile__build_id(file));
+	mw_elffile__close(file);
+	return same ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 }
 
 void mw_reader__close(struct mw_reader *reader)

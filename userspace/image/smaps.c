@@ -9,6 +9,7 @@
 #include "image/smaps.h"
 #include "util/array.h"
 #include "util/file.h"
+#include "util/search.h"
 
 struct mw_region *mw_regions__add(struct mw_regions *regions)
 {
@@ -28,21 +29,30 @@ void mw_regions__free(struct mw_regions *regions)
 	memset(regions, 0, sizeof(*regions));
 }
 
+static bool ends_before(const void *at, const void *key)
+{
+	const struct mw_region *region = at;
+
+	return region->map.end <= *(const uint64_t *)key;
+}
+
 const struct mw_region *mw_regions__find(const struct mw_regions *regions, uint64_t addr)
 {
-	size_t low = 0, high = regions->count;
+	size_t i = mw_search(regions->regions, regions->count, sizeof(*regions->regions),
+			     ends_before, &addr);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
+	return i < regions->count && regions->regions[i].map.start <= addr ? &regions->regions[i]
+									   : NULL;
+}
 
-		if (regions->regions[mid].map.end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < regions->count && regions->regions[low].map.start <= addr
-		       ? &regions->regions[low]
-		       : NULL;
+const struct mw_region *mw_regions__file_start(const struct mw_regions *regions,
+					       const struct mw_region *region)
+{
+	/* The first page of a file may be in memory several times, with and without code. */
+	while (region > regions->regions && region[-1].map.offset <= region->map.offset &&
+	       mw_map__is_same_file(&region[-1].map, &region->map))
+		region--;
+	return region;
 }
 
 static int add_header(struct mw_regions *out, const char *line, size_t len)

@@ -41,4 +41,8 @@ struct mw_region *mw_regions__add(struct mw_regions *regions);
 /* The region that holds ADDR, or NULL. */
 const struct mw_region *mw_regions__find(const struct mw_regions *regions, uint64_t addr);
 
+/* The first of the mappings of the file that REGION maps, which lie side by side. */
+const struct mw_region *mw_regions__file_start(const struct mw_regions *regions,
+					       const struct mw_region *region);
+
 #endif

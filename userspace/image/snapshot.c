@@ -13,15 +13,15 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "arch/arch.h"
 #include "image/core_notes.h"
 #include "image/freeze.h"
-#include "image/readmem.h"
 #include "image/snapshot.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 
-enum { PAGE = 4096, COPY = 1 << 20, COPIERS = 8, XSTATE_MAX = 16384 };
+enum { PAGE = MW_PAGE_SIZE, COPY = 1 << 20, COPIERS = 8 };
 
 struct buffer {
 	uint8_t *data;
@@ -88,7 +88,7 @@ static int note(struct buffer *b, const char *name, uint32_t type, const void *d
 
 static int thread_notes(struct writer *w, size_t i)
 {
-	uint8_t xstate[XSTATE_MAX];
+	uint8_t set[MW_ARCH_NOTE_MAX];
 	struct elf_prstatus status = {0};
 	elf_fpregset_t fp;
 	size_t len = sizeof(status.pr_reg);
@@ -104,9 +104,11 @@ static int thread_notes(struct writer *w, size_t i)
 	len = sizeof(fp);
 	if (!ret && !mw_freeze__registers(w->freeze, i, NT_PRFPREG, &fp, &len))
 		ret = note(&w->notes, "CORE", NT_PRFPREG, &fp, len);
-	len = XSTATE_MAX;
-	if (!ret && !mw_freeze__registers(w->freeze, i, NT_X86_XSTATE, xstate, &len))
-		ret = note(&w->notes, "LINUX", NT_X86_XSTATE, xstate, len);
+	for (size_t k = 0; k < mw_arch_note_count && !ret; k++) {
+		len = sizeof(set);
+		if (!mw_freeze__registers(w->freeze, i, (int)mw_arch_notes[k], set, &len))
+			ret = note(&w->notes, "LINUX", mw_arch_notes[k], set, len);
+	}
 	return ret;
 }
 
@@ -279,7 +281,7 @@ static int write_headers(struct writer *w)
 		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
 			    EV_CURRENT},
 		.e_type = ET_CORE,
-		.e_machine = EM_X86_64,
+		.e_machine = MW_ARCH_MACHINE,
 		.e_version = EV_CURRENT,
 		.e_phoff = sizeof(Elf64_Ehdr) + sizeof(Elf64_Shdr),
 		.e_ehsize = sizeof(Elf64_Ehdr),
@@ -381,7 +383,7 @@ static void *stage_planned(void *arg)
 
 	while ((i = atomic_fetch_add(&w->next_run, 1)) < w->run_count) {
 		struct run *run = &w->runs[i];
-		ssize_t n = mw_readmem_some(w->pid, run->addr, w->stage + run->at, run->len);
+		ssize_t n = mw_process_read(w->pid, run->addr, w->stage + run->at, run->len);
 
 		run->got = n > 0 ? (size_t)n : 0;
 	}
@@ -547,7 +549,7 @@ static int capture(struct writer *w, struct mw_snapshot *snapshot, struct mw_err
 	w->freeze = mw_freeze__start(w->pid, err);
 	if (!w->freeze)
 		return err->code;
-	w->image = mw_image__open_live(w->pid, err);
+	w->image = mw_image__open_process(w->pid, MW_IMAGE_SMAPS | MW_IMAGE_SWAP_IN, err);
 	if (!w->image)
 		return err->code;
 	ret = mw_smaps__read(&unused, w->pid, &w->smaps, &w->smaps_len, err);

@@ -56,6 +56,7 @@ static int look_at_python(struct mw_whatis *what, struct mw_survey *survey, stru
 int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
 {
 	struct mw_blocks *claims, *blocks = NULL;
+	struct mw_symbolizer *symbols;
 	struct mw_block claim;
 
 	memset(what, 0, sizeof(*what));
@@ -64,7 +65,9 @@ int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, s
 	snprintf(what->owner, sizeof(what->owner), "unmapped");
 	if (!what->region)
 		return 0;
-	what->has_symbol = mw_image__symbol_name(survey->image, addr, &what->symbol);
+	symbols = mw_symbolizer__open(survey->image);
+	what->has_symbol = symbols && mw_symbolizer__name(symbols, addr, &what->symbol);
+	mw_symbolizer__close(symbols);
 	claims = mw_image_owners(survey->image);
 	if (!claims)
 		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "symbol/symbols.h"
 #include "ledger/survey.h"
+#include "symbol/symbolizer.h"
 #include "util/err.h"
 
 struct mw_whatis {

@@ -266,16 +266,15 @@ static int visit_module(struct mw_allocators *found, const struct mw_modules *mo
 int mw_allocators__find(struct mw_allocators *found, pid_t pid, bool returns, struct mw_err *err)
 {
 	struct mw_modules modules = {0};
-	struct mw_maps maps = {0};
+	struct mw_image *image;
 	bool after_libc = false;
 	char where[32];
 	int ret;
 
 	memset(found, 0, sizeof(*found));
 	snprintf(where, sizeof(where), "PID %d", pid);
-	ret = mw_maps__read(&maps, pid, err);
-	if (!ret)
-		ret = mw_modules__read(&modules, pid, &maps, err);
+	image = mw_image__open_process(pid, MW_IMAGE_SWAP_IN, err);
+	ret = image ? mw_modules__read(&modules, image, err) : -errno;
 	for (size_t i = 0; !ret && i < modules.count && found->count < MW_ALLOCATORS_MAX; i++) {
 		ret = visit_module(found, &modules, i, pid, returns, &after_libc);
 		if (ret)
@@ -288,7 +287,7 @@ int mw_allocators__find(struct mw_allocators *found, pid_t pid, bool returns, st
 			"no module of it has a symbol 'malloc'%s; --mode growth needs none",
 			modules.is_static ? " (a stripped static program)" : "");
 	mw_modules__free(&modules);
-	mw_maps__free(&maps);
+	mw_image__close(image);
 	if (ret)
 		mw_allocators__free(found);
 	return ret;

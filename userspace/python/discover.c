@@ -13,6 +13,7 @@
 
 #include "image/elffile.h"
 #include "python/python_impl.h"
+#include "symbol/debugfile.h"
 #include "util/array.h"
 #include "util/bytes.h"
 #include "util/cleanup.h"
@@ -307,8 +308,8 @@ static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
 
 	if (row && row->version == py->info.hex)
 		head = choose_row(py, runtime);
-	for (enum mw_debug_place place = 0; place < MW_DEBUG_PLACES && !head; place++) {
-		_cleanup_close_ int fd = mw_image__open_debug(py->image, py->data.base, place);
+	for (unsigned int place = 0; place < MW_DEBUG_PLACES && !head; place++) {
+		_cleanup_close_ int fd = mw_debugfile__open(py->image, py->data.base, place);
 		struct mw_py_layout own = {.version = py->info.hex};
 
 		if (fd < 0 || mw_py_layout_read_dwarf(fd, &own) < MW_PY_FIELDS_MIN)

@@ -493,7 +493,7 @@ static int add_states(struct mw_python *py)
 
 int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 {
-	bool live = mw_image__kind(py->image) == MW_IMAGE_LIVE;
+	bool changes = mw_image__may_change(py->image);
 	int ret;
 
 	if (py->layout.free_threaded) {	 /* there is no pymalloc in such a build */
@@ -504,7 +504,7 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	ret = add_states(py);
 
 	/* In a process that runs the pools' links may have changed between two looks. */
-	for (int i = 0; !ret && live && !py->arena_count && i < TRIES; i++) {
+	for (int i = 0; !ret && changes && !py->arena_count && i < TRIES; i++) {
 		mw_py_refresh(py);
 		py->info.problem_count = 0;
 		py->info.problem_total = 0;

@@ -1,29 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Where the DWARF of a mapped file may be: in itself, or in a debug file with its build id. */
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "symbol/debugfile.h"
-#include "image/elffile.h"
-#include "image/image_impl.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 
-int mw_debugfile__by_id(const char *root, const char *id)
+/* A container may have anything in such a place, a FIFO, too, on which open(2) would wait. */
+static int open_regular(const char *path)
 {
-	char path[512];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
 
-	if (strlen(id) < 4 || strlen(root) > 200)
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static int open_by_id(const char *root, const char *id)
+{
+	char path[PATH_MAX];
+
+	if (strlen(id) < 4 ||
+	    snprintf(path, sizeof(path), "%s/usr/lib/debug/.build-id/%.2s/%s.debug", root, id,
+		     id + 2) >= (int)sizeof(path))
 		return -1;
-	snprintf(path, sizeof(path), "%s/usr/lib/debug/.build-id/%.2s/%.150s.debug", root, id,
-		 id + 2);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	return open_regular(path);
 }
 
 /* The checksum of the whole file, as `objcopy --add-gnu-debuglink` makes it. */
@@ -76,9 +87,10 @@ cleanup:
 	return found;
 }
 
-int mw_debugfile__by_link(const char *root, const char *path, int file)
+static int open_by_link(const char *root, const char *path, int file)
 {
-	static const char *const places[] = {"", "/.debug", "/usr/lib/debug"};
+	/* Beside the file, in a folder beside it, or below the place for debug files. */
+	static const char *const places[][2] = {{"", ""}, {"", "/.debug"}, {"/usr/lib/debug", ""}};
 	const char *slash = strrchr(path, '/');
 	char name[256], full[PATH_MAX];
 	uint32_t checksum;
@@ -86,12 +98,10 @@ int mw_debugfile__by_link(const char *root, const char *path, int file)
 	if (!slash || file < 0 || !read_link(file, name, sizeof(name), &checksum))
 		return -1;
 	for (size_t i = 0; i < MW_ARRAY_SIZE(places); i++) {
-		int fd;
+		int n = snprintf(full, sizeof(full), "%s%s%.*s%s/%s", root, places[i][0],
+				 (int)(slash - path), path, places[i][1], name);
+		int fd = n < (int)sizeof(full) ? open_regular(full) : -1;
 
-		/* Beside the file, in a folder beside it, or below the place for debug files. */
-		snprintf(full, sizeof(full), "%s%s%.*s%s/%s", root, i == 2 ? places[i] : "",
-			 (int)(slash - path), path, i == 2 ? "" : places[i], name);
-		fd = open(full, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0 && has_checksum(fd, checksum))
 			return fd;
 		if (fd >= 0)
@@ -100,43 +110,37 @@ int mw_debugfile__by_link(const char *root, const char *path, int file)
 	return -1;
 }
 
-static int open_by_link(struct mw_image *image, uint64_t base)
+/* The I-th of the places for a separate debug file. */
+static int open_separate(const struct mw_image *image, unsigned int i, const char *path,
+			 const char *id, int file)
 {
-	const struct mw_region *region = mw_image__find(image, base);
-	_cleanup_close_ int file = mw_image__open_debug(image, base, MW_DEBUG_FILE);
+	const char *root = mw_image__root(image, i % MW_IMAGE_ROOTS);
 
-	return region ? mw_debugfile__by_link(image->sysroot ? image->sysroot : "",
-					      region->map.path, file)
-		      : -1;
+	if (!root)
+		return -1;
+	return i < MW_IMAGE_ROOTS ? open_by_id(root, id) : open_by_link(root, path, file);
 }
 
-int mw_image__open_debug(struct mw_image *image, uint64_t base, enum mw_debug_place place)
+int mw_debugfile__find(const struct mw_image *image, const char *path, const char *id, int file)
 {
-	struct mw_elffile *file;
-	char id[160], root[32];
 	int fd = -1;
 
+	for (unsigned int i = 0; fd < 0 && i + 1 < MW_DEBUG_PLACES; i++)
+		fd = open_separate(image, i, path, id, file);
+	return fd;
+}
+
+int mw_debugfile__open(struct mw_image *image, uint64_t base, unsigned int place)
+{
+	const struct mw_region *region = mw_image__find(image, base);
+	int file = region ? mw_image__open_file(image, region) : -1, fd;
+	char id[160];
+
+	if (!place || !region)
+		return file;
 	mw_image__build_id(image, base, id, sizeof(id));
-	switch (place) {
-	case MW_DEBUG_SYSROOT:
-		return image->sysroot ? mw_debugfile__by_id(image->sysroot, id) : -1;
-	case MW_DEBUG_OWN:
-		return mw_debugfile__by_id("", id);
-	case MW_DEBUG_CONTAINER:
-		/* A process in a container has its debug files there, if anywhere. */
-		if (image->kind != MW_IMAGE_LIVE)
-			return -1;
-		snprintf(root, sizeof(root), "/proc/%d/root", image->pid);
-		return mw_debugfile__by_id(root, id);
-	case MW_DEBUG_LINK:
-		return open_by_link(image, base);
-	case MW_DEBUG_FILE:
-		file = mw_image__elffile(image, base);
-		fd = file ? fcntl(mw_elffile__fd(file), F_DUPFD_CLOEXEC, 0) : -1;
-		mw_elffile__close(file);
-		break;
-	case MW_DEBUG_PLACES:
-		break;
-	}
+	fd = open_separate(image, place - 1, region->map.path, id, file);
+	if (file >= 0)
+		close(file);
 	return fd;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "symbol/elf_symbols.h"
 
 enum { LINES_MAX = 64 << 20 };
@@ -113,8 +114,6 @@ static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name
  * ---- life cycle -------------------------------------------------------------------------------
  */
 
-enum { PAGE = 4096 };
-
 /*
  * Where all segments of ELF are, given MAP of one of them. The same page of a file may be in memory
  * twice, with the code that begins on it and without, so that MAP's rights count.
@@ -136,7 +135,7 @@ static int find_range(struct mw_elf_symbols *elf_symbols, const struct mw_map *m
 		if (!gelf_getphdr(elf_symbols->elf, (int)i, &ph) || ph.p_type != PT_LOAD ||
 		    ph.p_vaddr + ph.p_memsz < ph.p_vaddr)
 			continue;
-		skipped = ph.p_vaddr % PAGE;
+		skipped = ph.p_vaddr % MW_PAGE_SIZE;
 		low = ph.p_vaddr - skipped < low ? ph.p_vaddr - skipped : low;
 		high = ph.p_vaddr + ph.p_memsz > high ? ph.p_vaddr + ph.p_memsz : high;
 		same = !(ph.p_flags & PF_X) == !map->executable;

@@ -11,6 +11,7 @@
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/file.h"
+#include "util/search.h"
 
 enum { FILE_MAX = 64 << 20, OVERLAPS_MAX = 64 };
 
@@ -101,21 +102,20 @@ void mw_perfmap__free(struct mw_perfmap *map)
 	memset(map, 0, sizeof(*map));
 }
 
+static bool starts_by(const void *at, const void *key)
+{
+	const struct mw_perfmap_entry *e = at;
+
+	return e->start <= *(const uint64_t *)key;
+}
+
 const struct mw_perfmap_entry *mw_perfmap__find(const struct mw_perfmap *map, uint64_t addr)
 {
-	size_t low = 0, high = map->count;
+	size_t i = mw_search(map->entries, map->count, sizeof(*map->entries), starts_by, &addr);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (map->entries[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
 	/* Newer code may lie within the place of older. */
-	for (size_t n = 0; low && n < OVERLAPS_MAX; n++, low--) {
-		const struct mw_perfmap_entry *e = &map->entries[low - 1];
+	for (size_t n = 0; i && n < OVERLAPS_MAX; n++, i--) {
+		const struct mw_perfmap_entry *e = &map->entries[i - 1];
 
 		if (addr - e->start < e->size)
 			return e;

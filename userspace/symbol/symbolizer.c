@@ -1,41 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <search.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "symbol/debugfile.h"
 #include "symbol/demangle.h"
-#include "image/maps.h"
 #include "symbol/elf_symbols.h"
 #include "symbol/perfmap.h"
-#include "image/readmem.h"
 #include "symbol/symbolizer.h"
-#include "util/array.h"
 #include "util/cleanup.h"
 #include "util/text.h"
 
 enum {
 	NAME_SIZE = 512,
-	CACHED_MAX = 1 << 18, /* then all are forgotten */
-	VDSO_MAX = 1 << 20,
+	CACHED_MAX = 1 << 18,	  /* then all are forgotten */
 	LINES_BUDGET = 128 << 20, /* bytes of debug information, of all files together */
 };
 
 /* One file in memory. */
 struct module {
 	struct module *next;
-	pid_t pid;
-	struct mw_map map;		    /* by which it was opened, with a path of its own */
-	struct mw_elf_symbols *elf_symbols; /* NULL: not an ELF file, or not to be had */
+	struct mw_image *image;
+	struct mw_map map;		    /* by which it was opened; the path is a copy */
+	struct mw_elf_symbols *elf_symbols; /* NULL: not an ELF file, or not at hand */
 	uint64_t start, end;
 	uint64_t loaded; /* bytes of debug information */
 };
@@ -46,8 +34,7 @@ struct cached {
 };
 
 struct mw_symbolizer {
-	pid_t pid;
-	struct mw_maps maps;
+	struct mw_image *image;
 	struct module *modules;
 	struct mw_perfmap perfmap;
 	time_t perfmap_read; /* when last tried */
@@ -103,86 +90,34 @@ static void module_free(struct module *m)
 static int open_debug(void *arg)
 {
 	const struct module *m = arg;
-	_cleanup_close_ int file = -1;
-	char id[160], path[PATH_MAX], own_root[32];
-	const char *const roots[] = {"", own_root};
-	int fd = -1;
+	const struct mw_region *region = mw_image__find(m->image, m->map.start);
+	bool is_mapped = region && mw_map__is_same_file(&region->map, &m->map);
+	_cleanup_close_ int file = is_mapped ? mw_image__open_file(m->image, region) : -1;
+	char id[160];
 
 	mw_elf_symbols__build_id(m->elf_symbols, id, sizeof(id));
-	if (!mw_map__file_path(&m->map, m->pid, path, sizeof(path)))
-		file = open(path, O_RDONLY | O_CLOEXEC);
-	/* A process in a container has its debug files there, if anywhere. */
-	snprintf(own_root, sizeof(own_root), "/proc/%d/root", m->pid);
-	for (size_t i = 0; fd < 0 && i < MW_ARRAY_SIZE(roots); i++)
-		fd = mw_debugfile__by_id(roots[i], id);
-	for (size_t i = 0; fd < 0 && i < MW_ARRAY_SIZE(roots); i++)
-		fd = mw_debugfile__by_link(roots[i], m->map.path, file);
-	return fd;
+	return mw_debugfile__find(m->image, m->map.path, id, file);
 }
 
-/* The kernel's own code in the process is a whole ELF file, of which there is only this copy. */
-static int open_vdso(pid_t pid, const struct mw_map *map)
-{
-	size_t size = (size_t)(map->end - map->start);
-	_cleanup_free_ uint8_t *bytes = size <= VDSO_MAX ? malloc(size) : NULL;
-	int fd;
-
-	if (!bytes || mw_readmem(pid, map->start, bytes, size))
-		return -1;
-	fd = memfd_create("vdso", MFD_CLOEXEC);
-	if (fd >= 0 && pwrite(fd, bytes, size, 0) != (ssize_t)size) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-static int open_file(pid_t pid, const struct mw_map *map)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	int fd;
-
-	if (!map->inode)
-		return open_vdso(pid, map);
-	if (!mw_map__file_path(map, pid, path, sizeof(path)))
-		return open(path, O_RDONLY | O_CLOEXEC);
-	if (map->deleted || !kill(pid, 0) || errno != ESRCH)
-		return -1;
-	/* The process has ended: the same file may still be there under its name. */
-	fd = open(map->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != map->inode)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-static bool same_file(const struct mw_map *a, const struct mw_map *b)
-{
-	return a->inode == b->inode && a->major == b->major && a->minor == b->minor &&
-	       (a->inode || !strcmp(a->path, b->path));
-}
-
-static struct module *module_new(struct mw_symbolizer *s, const struct mw_map *map)
+static struct module *module_new(struct mw_symbolizer *s, const struct mw_region *region)
 {
 	struct module *m = calloc(1, sizeof(*m));
 	int fd;
 
 	if (!m)
 		return NULL;
-	m->pid = s->pid;
-	m->map = *map;
-	m->map.path = strdup(map->path);
-	m->start = map->start;
-	m->end = map->end;
+	m->image = s->image;
+	m->map = region->map;
+	m->map.path = strdup(region->map.path);
+	m->start = region->map.start;
+	m->end = region->map.end;
 	if (!m->map.path) {
 		module_free(m);
 		return NULL;
 	}
 	m->next = s->modules;
 	s->modules = m;
-	fd = open_file(s->pid, map);
+	fd = mw_image__open_file(s->image, region);
 	if (fd >= 0)
 		m->elf_symbols = mw_elf_symbols__open(fd, &m->map, open_debug, m);
 	if (m->elf_symbols)
@@ -190,14 +125,15 @@ static struct module *module_new(struct mw_symbolizer *s, const struct mw_map *m
 	return m;
 }
 
-/* The module of executable MAP, opened when it is first asked for. */
-static struct module *find_module(struct mw_symbolizer *s, const struct mw_map *map)
+/* The module of which REGION is a mapping, opened when it is first asked for. */
+static struct module *find_module(struct mw_symbolizer *s, const struct mw_region *region)
 {
 	for (struct module *m = s->modules; m; m = m->next) {
-		if (map->start >= m->start && map->start < m->end && same_file(&m->map, map))
+		if (region->map.start >= m->start && region->map.start < m->end &&
+		    mw_map__is_same_file(&m->map, &region->map))
 			return m;
 	}
-	return module_new(s, map);
+	return module_new(s, region);
 }
 
 static void describe_module(struct mw_symbolizer *s, struct module *m, uint64_t addr,
@@ -227,13 +163,15 @@ static void describe_module(struct mw_symbolizer *s, struct module *m, uint64_t 
 static bool describe_jit(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
 {
 	const struct mw_perfmap_entry *e = mw_perfmap__find(&s->perfmap, addr);
+	pid_t pid = mw_image__process(s->image);
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	/* It grows all the time; but code that isn't in it must not have it read each time. */
-	if (!e && now.tv_sec != s->perfmap_read) {
+	/* The file grows all the time; an address that isn't in it reads it once a second at most.
+	 */
+	if (!e && pid && now.tv_sec != s->perfmap_read) {
 		s->perfmap_read = now.tv_sec;
-		mw_perfmap__read(&s->perfmap, s->pid);
+		mw_perfmap__read(&s->perfmap, pid);
 		e = mw_perfmap__find(&s->perfmap, addr);
 	}
 	if (!e)
@@ -250,14 +188,17 @@ static bool describe_jit(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
 /* Describe ADDR; true when the answer will still be right the next time. */
 static bool describe(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
 {
-	const struct mw_map *map = mw_maps__find(&s->maps, addr);
-	bool is_vdso = map && !strcmp(map->path, "[vdso]");
+	const struct mw_region *region = mw_image__find(s->image, addr);
+	const struct mw_map *map = region ? &region->map : NULL;
+	bool is_vdso = region && mw_image__is_vdso(s->image, region);
 	const char *path = map ? map->path : "[unmapped]", *slash;
 	struct module *m = NULL;
 
 	if (map && map->executable && (map->inode || is_vdso))
-		m = find_module(s, map);
-	if (map && !map->inode && !is_vdso && map->executable && strcmp(path, "[vsyscall]"))
+		m = find_module(s, region);
+	if (is_vdso)
+		path = "[vdso]"; /* a core does not name it */
+	else if (map && !map->inode && map->executable && strcmp(path, "[vsyscall]"))
 		path = "[jit]";
 	else if (!*path)
 		path = "[anonymous]";
@@ -325,24 +266,37 @@ bool mw_symbolizer__find(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
 	return out->function;
 }
 
+bool mw_symbolizer__name(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_name *out)
+{
+	const struct mw_regions *regions = mw_image__regions(s->image);
+	const struct mw_region *r = mw_image__find(s->image, addr);
+	struct module *m;
+	const char *name;
+
+	/* .bss lies behind its file's data. */
+	if (r && !r->map.inode && r > regions->regions && r[-1].map.end == r->map.start)
+		r--;
+	/* Two segments may share a page of data; the file's first page is only once what it is. */
+	m = r && r->map.inode ? find_module(s, mw_regions__file_start(regions, r)) : NULL;
+	if (!m || !m->elf_symbols || addr >= m->end)
+		return false;
+	name = mw_elf_symbols__symbol(m->elf_symbols, addr, &out->offset);
+	if (name)
+		mw_text_clean(out->name, sizeof(out->name), name, strlen(name));
+	return name;
+}
+
 /*
  * ---- life cycle -------------------------------------------------------------------------------
  */
 
-struct mw_symbolizer *mw_symbolizer__open(pid_t pid)
+struct mw_symbolizer *mw_symbolizer__open(struct mw_image *image)
 {
 	struct mw_symbolizer *s = calloc(1, sizeof(*s));
-	int ret;
 
-	if (!s)
-		return NULL;
-	s->pid = pid;
-	s->lines_budget = LINES_BUDGET;
-	ret = mw_maps__read(&s->maps, pid, NULL);
-	if (ret) {
-		mw_symbolizer__close(s);
-		errno = -ret;
-		return NULL;
+	if (s) {
+		s->image = image;
+		s->lines_budget = LINES_BUDGET;
 	}
 	return s;
 }
@@ -356,7 +310,6 @@ void mw_symbolizer__close(struct mw_symbolizer *s)
 		module_free(m);
 	}
 	mw_perfmap__free(&s->perfmap);
-	mw_maps__free(&s->maps);
 	tdestroy(s->names, free);
 	cache_clear(s);
 	free(s);
@@ -364,18 +317,11 @@ void mw_symbolizer__close(struct mw_symbolizer *s)
 
 void mw_symbolizer__refresh(struct mw_symbolizer *s)
 {
-	struct mw_maps maps;
-
-	/* An empty list is that of a process that is ending. */
-	if (mw_maps__read(&maps, s->pid, NULL) || !maps.count)
-		return;
-	mw_maps__free(&s->maps);
-	s->maps = maps;
 	for (struct module **at = &s->modules, *m; (m = *at);) {
-		const struct mw_map *map = mw_maps__find(&s->maps, m->map.start);
+		const struct mw_region *region = mw_image__find(s->image, m->map.start);
 
-		if (m->elf_symbols && map && map->executable && same_file(&m->map, map) &&
-		    map->start - map->offset == m->map.start - m->map.offset) {
+		if (m->elf_symbols && region && mw_map__is_same_file(&m->map, &region->map) &&
+		    region->map.start - region->map.offset == m->map.start - m->map.offset) {
 			at = &m->next;
 			continue;
 		}

@@ -19,8 +19,8 @@ struct mw_unwind_table {
 
 /*
  * Make the table of the ELF file open at FD, which stays the caller's. 0, -ENOENT when it has no
- * .eh_frame, -EINVAL when it is no ELF file for this processor, or -ENOMEM. A damaged table gives the rows
- * that can be read.
+ * .eh_frame, -EINVAL when it is no ELF file for this processor, or -ENOMEM. A damaged table gives
+ * the rows that can be read.
  */
 int mw_unwind_table__read(struct mw_unwind_table *table, int fd);
 void mw_unwind_table__free(struct mw_unwind_table *table);

@@ -4,26 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/maps.h"
-#include "image/readmem.h"
-#include "symbol/symbolizer.h"
+#include "image/image.h"
 #include "python/lines.h"
 #include "python/walk.h"
+#include "symbol/symbolizer.h"
 #include "trace/frames.h"
 #include "util/log.h"
 #include "util/u64map.h"
 
-/* A code object that was looked at. `check` is part of its key: another one at its place is new. */
+/* A code object by its key, of which its check is a part: another one at its place is new. */
 struct code {
 	struct mw_py_code code;
-	bool gone; /* it was not there any more */
+	bool gone; /* it was freed before it could be read */
 };
 
 struct mw_frames {
 	pid_t pid;
+	struct mw_image *image;	       /* NULL: it could not be opened */
+	struct mw_symbolizer *symbols; /* NULL if image is, or without memory */
 	bool has_python;
 	struct mw_python_walk python;
-	struct mw_symbolizer *symbols;
 	struct mw_u64map codes;
 };
 
@@ -32,19 +32,29 @@ double mw_sample_weight(uint64_t size, uint64_t period)
 	return period && size ? 1 / -expm1(-(double)size / (double)period) : 1;
 }
 
+/* Names and frames need neither residency nor threads. */
+static int open_image(struct mw_frames *f, struct mw_err *err)
+{
+	f->image = mw_image__open_process(f->pid, MW_IMAGE_SWAP_IN, err);
+	if (!f->image)
+		return -errno;
+	f->symbols = mw_symbolizer__open(f->image);
+	return 0;
+}
+
 static void find_python(struct mw_frames *f)
 {
 	struct mw_err err = {0};
-	struct mw_image *image = mw_image__open_live(f->pid, &err);
-	int ret = image ? mw_python_walk__find(&f->python, image, &err) : -errno;
+	int ret = f->image ? 0 : open_image(f, &err);
 
+	if (!ret)
+		ret = mw_python_walk__find(&f->python, f->image, &err);
 	f->has_python = !ret;
 	if (!ret)
 		mw_detail("PID %d: CPython %s in %s, its stacks are walked by the table of layouts",
 			  f->pid, f->python.version, f->python.module);
 	else if (strcmp(err.name, "no-python"))
 		mw_warn("no Python lines: %s", err.message);
-	mw_image__close(image);
 }
 
 struct mw_frames *mw_frames__open(pid_t pid)
@@ -54,7 +64,6 @@ struct mw_frames *mw_frames__open(pid_t pid)
 	if (!f)
 		return NULL;
 	f->pid = pid;
-	f->symbols = mw_symbolizer__open(pid);
 	find_python(f);
 	return f;
 }
@@ -68,7 +77,7 @@ struct mw_frames *mw_frames__copy(const struct mw_frames *from, pid_t child)
 	f->pid = child;
 	f->has_python = from->has_python;
 	f->python = from->python;
-	f->symbols = mw_symbolizer__open(child);
+	open_image(f, NULL);
 	return f;
 }
 
@@ -90,11 +99,15 @@ void mw_frames__close(struct mw_frames *f)
 		return;
 	forget_codes(f);
 	mw_symbolizer__close(f->symbols);
+	mw_image__close(f->image);
 	free(f);
 }
 
 void mw_frames__refresh(struct mw_frames *f)
 {
+	/* Of a process that has ended what is known stays. */
+	if (f->image && mw_image__refresh(f->image))
+		return;
 	if (f->symbols)
 		mw_symbolizer__refresh(f->symbols);
 	if (!f->has_python)
@@ -110,7 +123,7 @@ static bool read_target(void *arg, uint64_t addr, void *buf, size_t len)
 {
 	const struct mw_frames *f = arg;
 
-	return !mw_readmem(f->pid, addr, buf, len);
+	return f->image && mw_image__read_all(f->image, addr, buf, len);
 }
 
 /* What the programs made of the code object at ADDR, made again; 0: it can't be read. */

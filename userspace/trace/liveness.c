@@ -65,12 +65,18 @@ static void look_at(struct mw_liveness *f, struct mw_liveness_query *first,
 		    const struct mw_liveness_query *end)
 {
 	struct mw_liveness_query *next = first;
-	struct mw_image *image = mw_image__glance(first->pid, &f->stop, NULL);
-	struct mw_ptmalloc *pt = image ? mw_ptmalloc__open(image, NULL) : NULL;
-	struct mw_blocks *blocks = pt ? mw_ptmalloc__blocks(pt) : NULL;
-	struct mw_block *batch = blocks ? calloc(BATCH, sizeof(*batch)) : NULL;
+	struct mw_image *image = mw_image__open_process(first->pid, 0, NULL);
+	struct mw_ptmalloc *pt = NULL;
+	struct mw_blocks *blocks;
+	struct mw_block *batch;
 	size_t n;
 
+	if (image) {
+		mw_image__stop_with(image, &f->stop);
+		pt = mw_ptmalloc__open(image, NULL);
+	}
+	blocks = pt ? mw_ptmalloc__blocks(pt) : NULL;
+	batch = blocks ? calloc(BATCH, sizeof(*batch)) : NULL;
 	while (batch && next < end && !f->stop && (n = blocks->fill(blocks, batch, BATCH))) {
 		for (size_t i = 0; i < n; i++)
 			next = judge(next, end, &batch[i]);
