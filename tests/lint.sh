@@ -38,6 +38,18 @@ for file in $(git ls-files 'userspace/*.[ch]' 'gdb-scripts/*.[ch]'); do
 	done
 done
 
+# A room's private headers are its own.
+for header in $(git ls-files 'userspace/*_impl.h' 'userspace/*/internal.h'); do
+	name=${header#userspace/} room=${header%/*}
+	git grep -n "#include \"$name\"" -- userspace gdb-scripts ":!$room" && complain "$name is private to its room"
+done
+
+# What belongs to the processor is in userspace/arch/ and bpf/arch.bpf.h.
+if git grep -nwE 'EM_X86_64|__x86_64__|__TARGET_ARCH_x86|Zydis.*|user_regs_struct|NT_X86_XSTATE|__asm__|[re](ip|sp|bp|[a-d]x|si|di)|r(8|9|1[0-5])' -- \
+	'userspace/*.[ch]' 'bpf/*.[ch]' ':!userspace/arch' ':!bpf/arch.bpf.h'; then
+	complain "the processor's, outside arch/"
+fi
+
 for file in $(git ls-files '*.c' '*.h' '*.sh' '*.bats' '*.bash' '*.py' Makefile .ci/run); do
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||
 		complain "$file: no SPDX line"

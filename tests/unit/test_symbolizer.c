@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "image/snapshot.h"
 #include "symbol/demangle.h"
 #include "symbol/perfmap.h"
 #include "symbol/symbolizer.h"
@@ -265,6 +266,20 @@ TEST(programs_of_other_shapes)
 }
 
 /* Of code and data, by the symbol alone. */
+static void check_names(struct mw_symbolizer *s, const struct places *p)
+{
+	struct mw_symbol_name name;
+
+	CHECK(s);
+	CHECK(mw_symbolizer__name(s, p->hidden + 2, &name));
+	CHECK_STR(name.name, "hidden");
+	CHECK_INT(name.offset, 2);
+	CHECK(mw_symbolizer__name(s, p->counted + 1, &name));
+	CHECK_STR(name.name, "counted");
+	CHECK_INT(name.offset, 1);
+	CHECK(!mw_symbolizer__name(s, p->base, &name));
+}
+
 TEST(names_in_an_image)
 {
 	static const char *const names[] = {"full", "fixed", "dense", "lld"};
@@ -273,19 +288,38 @@ TEST(names_in_an_image)
 		struct child c = start(program_path(names[i]), NULL);
 		struct places p = read_places(&c);
 		struct mw_symbolizer *s = open_symbols(c.pid);
-		struct mw_symbol_name name;
 
-		CHECK(s);
-		CHECK(mw_symbolizer__name(s, p.hidden + 2, &name));
-		CHECK_STR(name.name, "hidden");
-		CHECK_INT(name.offset, 2);
-		CHECK(mw_symbolizer__name(s, p.counted + 1, &name));
-		CHECK_STR(name.name, "counted");
-		CHECK_INT(name.offset, 1);
-		CHECK(!mw_symbolizer__name(s, p.base, &name));
+		check_names(s, &p);
 		close_symbols(s);
 		stop(&c);
 	}
+}
+
+/* The same names and lines as of the process. */
+TEST(names_in_a_core)
+{
+	struct child c = start(program_path("full"), NULL);
+	struct places p = read_places(&c);
+	const char *path = program_path("core");
+	struct mw_symbol_place place;
+	struct mw_snapshot snapshot;
+	struct mw_symbolizer *s;
+	struct mw_err err = {0};
+
+	CHECK_INT(mw_snapshot_write(&snapshot, c.pid, path, false, &err), 0);
+	stop(&c);
+	image = mw_image__open_core(path, NULL, &err);
+	CHECK(image);
+	s = mw_symbolizer__open(image);
+	check_names(s, &p);
+	CHECK(mw_symbolizer__find(s, p.hidden + 4, &place));
+	CHECK_STR(place.function, "hidden");
+	CHECK_STR(place.module, "full");
+	CHECK_INT(place.line, 7);
+	CHECK(mw_symbolizer__find(s, p.getenv, &place));
+	CHECK_STR(place.function, "getenv");
+	close_symbols(s);
+	unlink(path);
 }
 
 TEST(a_debug_file_beside_the_program)
@@ -299,6 +333,8 @@ TEST(a_debug_file_beside_the_program)
 	check_named(path, "hidden", 7);
 	/* With another checksum it is another program's. */
 	CHECK(!run_command("echo >>%s.debug", path));
+	check_unnamed(path);
+	CHECK(!run_command("rm %s.debug && mkfifo %s.debug", path, path));
 	check_unnamed(path);
 }
 

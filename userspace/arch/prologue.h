@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Instructions as a uprobe meets them: what the kernel does with one under a probe, and what it
- * does to the registers and the stack that a probe's program reads. probe/prologue.c chooses
+ * Instructions at the beginning of a function: what the kernel does with one under a uprobe, and
+ * what one does to the registers, the stack and the flow of control. probe/prologue.c chooses
  * places by this alone.
  */
 #ifndef MW_ARCH_PROLOGUE_H
@@ -22,25 +22,28 @@ enum mw_probe_class {
 	MW_PROBE_UNPROBEABLE, /* the kernel refuses it or gets it wrong */
 };
 
-/* How an instruction leads to others than the next one. */
+/* Where an instruction may lead, other than to the next one. */
 enum mw_insn_flow {
-	MW_INSN_NO_JUMP, /* none of those below; it may still return, trap or leave by the GOT */
-	MW_INSN_JUMP,	 /* to its target, perhaps under a condition */
-	MW_INSN_CALL,	 /* of its target */
-	MW_INSN_COMPUTED_JUMP, /* through a register or a table: perhaps to within the function */
+	MW_INSN_NO_JUMP,       /* nowhere of those below; it may return, trap or leave by the GOT */
+	MW_INSN_JUMP,	       /* to TARGET, perhaps under a condition */
+	MW_INSN_CALL,	       /* to TARGET, and back */
+	MW_INSN_COMPUTED_JUMP, /* by a register or a table, perhaps to elsewhere in its function */
 };
 
 struct mw_insn {
 	uint8_t length; /* bytes */
 	enum mw_probe_class class;
 	enum mw_insn_flow flow;
-	bool ends_line;	    /* it is not certain that the next instruction follows, just once */
-	bool only_at_entry; /* elsewhere a probe on it may damage what lies below the stack pointer
-			     */
-	bool knows_stack;   /* STACK_GROWTH is known */
-	uint32_t written;   /* argument registers that get another value */
-	int64_t stack_growth; /* bytes that the stack pointer goes down */
-	uint64_t target;      /* an address, of MW_INSN_JUMP and MW_INSN_CALL */
+	/* It may go on elsewhere than at the next instruction, or there more than once. */
+	bool ends_line;
+	bool is_last; /* the next instruction never follows: a return, a jump without a condition */
+	/* A probe further in than the entry could damage data below the stack pointer. */
+	bool only_at_entry;
+	bool knows_stack;     /* STACK_GROWTH is known */
+	uint32_t written;     /* argument registers that it changes, MW_ARG_… */
+	int64_t stack_growth; /* bytes by which it moves the stack pointer down */
+	uint64_t target;      /* an address */
+	uint64_t word;	      /* address of a 64-bit word that it accesses, fixed in the code; 0 */
 };
 
 /* Decode the instruction at the beginning of SIZE bytes at CODE, whose address is ADDRESS. */

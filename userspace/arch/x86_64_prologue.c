@@ -275,6 +275,21 @@ static enum mw_insn_flow flow_of(const struct decoded *d, uint64_t address, uint
 	return jumps && !is_tail_call_by_got(d) ? MW_INSN_COMPUTED_JUMP : MW_INSN_NO_JUMP;
 }
 
+/* The address of a 64-bit word that D reads or writes relative to the instruction pointer, or 0. */
+static uint64_t word_of(const struct decoded *d, uint64_t address)
+{
+	for (ZyanU8 i = 0; i < d->insn.operand_count_visible; i++) {
+		ZyanU64 word;
+
+		if (d->ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && d->ops[i].size == 64 &&
+		    d->ops[i].mem.type == ZYDIS_MEMOP_TYPE_MEM &&
+		    d->ops[i].mem.base == ZYDIS_REGISTER_RIP &&
+		    ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&d->insn, &d->ops[i], address, &word)))
+			return word;
+	}
+	return 0;
+}
+
 bool mw_insn_decode(struct mw_insn *insn, const uint8_t *code, size_t size, uint64_t address)
 {
 	struct decoded d;
@@ -285,6 +300,8 @@ bool mw_insn_decode(struct mw_insn *insn, const uint8_t *code, size_t size, uint
 		.length = d.insn.length,
 		.class = classify(&d, code),
 		.ends_line = ends_straight_line(&d.insn),
+		.is_last = d.insn.meta.category == ZYDIS_CATEGORY_RET ||
+			   d.insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR,
 		/*
 		 * Linux 6.18 turns a long nop under a probe into a call, which writes below the
 		 * stack pointer: harmless at the entry, but further in a leaf function may keep
@@ -292,6 +309,7 @@ bool mw_insn_decode(struct mw_insn *insn, const uint8_t *code, size_t size, uint
 		 */
 		.only_at_entry = d.insn.mnemonic == ZYDIS_MNEMONIC_NOP && d.insn.length > 3,
 		.written = written_arguments(&d),
+		.word = word_of(&d, address),
 	};
 	insn->flow = flow_of(&d, address, &insn->target);
 	insn->knows_stack = stack_growth(&d, &insn->stack_growth);

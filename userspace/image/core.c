@@ -23,14 +23,14 @@ enum { NOTES_MAX = 256 << 20, BACKING_MAX = 1024 };
 
 struct segment {
 	uint64_t start, end; /* addresses */
-	uint64_t held;	     /* bytes from START on that the file really has */
+	uint64_t held;	     /* bytes from START on that are in the file */
 	uint64_t offset;     /* in the file */
 	uint32_t flags;	     /* PF_… */
 };
 
-/* A file of the target whose pages the core leaves out; looked up once, by its path. */
+/* A file whose pages the core leaves out, by the path in the notes. Looked up once. */
 struct backing {
-	const char *path; /* of the notes */
+	const char *path; /* the notes' own text */
 	int fd;		  /* -1: not there, or not the same file */
 };
 
@@ -237,7 +237,7 @@ static const struct segment *find_segment(const struct core *core, uint64_t addr
 	return i < core->count && core->segments[i].start <= addr ? &core->segments[i] : NULL;
 }
 
-/* Open PATH of the target below the sysroot, or the --exe file if it has the right build id. */
+/* Open PATH below the sysroot, or the --exe file: the first that has build id ID. */
 static int open_same(struct core *core, const char *path, const char *id)
 {
 	char full[PATH_MAX];
@@ -255,7 +255,7 @@ static int open_same(struct core *core, const char *path, const char *id)
 	return -1;
 }
 
-/* The file behind MAPPING, when its build id is the one that the core's memory holds. */
+/* The file behind MAPPING if its build id is the one in the core's memory; the core closes it. */
 static int backing_fd(struct mw_image *image, struct core *core,
 		      const struct mw_file_mapping *mapping)
 {
@@ -312,7 +312,7 @@ static ssize_t core_read(struct mw_image *image, uint64_t addr, void *buf, size_
 		ssize_t n;
 
 		if (!s) {
-			/* GDB's gcore has no segment at all for what it leaves to the files. */
+			/* GDB's gcore writes no segment for what it leaves to the files. */
 			n = read_backing(image, core, addr + done, (char *)buf + done, want);
 			if (n <= 0)
 				break;

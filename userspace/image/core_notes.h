@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the notes of an ELF core say (core(5), <elf.h>, <sys/procfs.h>). */
+/* The notes of an ELF core (core(5), <elf.h>, <sys/procfs.h>). */
 #ifndef MW_IMAGE_CORE_NOTES_H
 #define MW_IMAGE_CORE_NOTES_H
 
@@ -27,8 +27,8 @@ struct mw_core_notes {
 };
 
 /*
- * Read one PT_NOTE segment's LEN bytes, adding threads and auxv to IMAGE. What does not fit
- * is skipped. 0 or -ENOMEM.
+ * Read the LEN bytes of one PT_NOTE segment; add threads and auxiliary vector to IMAGE. Skips what
+ * is damaged. 0 or -ENOMEM.
  */
 int mw_core_notes__parse(struct mw_core_notes *notes, struct mw_image *image, const uint8_t *data,
 			 size_t len, size_t align);

@@ -8,7 +8,7 @@
 #include "image/image_impl.h"
 #include "util/text.h"
 
-/* Which pages of a region are resident is unknown: its first ones are as good as any. */
+/* It is not known which pages of a region are resident: take the first ones. */
 static int described_spans(struct mw_image *image, struct mw_spans *out)
 {
 	int ret = 0;

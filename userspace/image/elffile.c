@@ -22,7 +22,7 @@ struct mw_elffile {
 	Elf_Data *dynsym, *symtab;
 	size_t dynsym_count, symtab_count;
 	size_t dynsym_strings, symtab_strings; /* section indices */
-	char *text;			       /* what mw_elffile__find_text() read last */
+	char *text; /* the last segment that mw_elffile__find_text() read */
 	char build_id[2 * BUILD_ID_MAX + 1];
 };
 
@@ -120,7 +120,7 @@ struct mw_elffile *mw_elffile__open_fd(int fd, const char *name, struct mw_err *
 	elf_version(EV_CURRENT);
 	/*
 	 * Read, not mapped: the kernel puts another tracer's breakpoints into every private
-	 * mapping of the file, ours included, and code would no longer be as in the file.
+	 * mapping of the file, ours included, so its code would differ from the file's.
 	 */
 	file->elf = elf_begin(file->fd, ELF_C_READ, NULL);
 	if (!file->elf) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One ELF file of the target: its symbols, code bytes and identity. Reading goes through
- * elfutils' libelf, which checks the file's own sizes.
+ * One ELF file: its symbols, code and identity. Read with elfutils' libelf, which checks the
+ * sizes that the file states.
  */
 #ifndef MW_IMAGE_ELFFILE_H
 #define MW_IMAGE_ELFFILE_H
@@ -22,11 +22,11 @@ struct mw_symbol {
 };
 
 /*
- * Open PATH. NAME is what messages call it (the target's own name for the file). NULL with errno
+ * Open PATH. NAME is what messages call it, such as the process's own path of it. NULL with errno
  * and ERR set: not an ELF, another machine, 32-bit, unreadable.
  */
 struct mw_elffile *mw_elffile__open(const char *path, const char *name, struct mw_err *err);
-/* The same with the file open at FD, which becomes the file's own, also when this fails. */
+/* The same for the open file FD, which it takes over: it closes FD even when it fails. */
 struct mw_elffile *mw_elffile__open_fd(int fd, const char *name, struct mw_err *err);
 void mw_elffile__close(struct mw_elffile *file);
 
@@ -39,12 +39,12 @@ int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symb
  */
 uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_t offset);
 
-/* Copy up to LEN bytes at virtual address VALUE from the file. The number copied, may be short. */
+/* Copy up to LEN bytes at virtual address VALUE of the file. Returns how many. */
 size_t mw_elffile__bytes(const struct mw_elffile *file, uint64_t value, void *buf, size_t len);
 
 /*
- * Find NEEDLE in the read-only data (its first 64 MiB): where it begins and the bytes left from
- * there on, valid until the next call or until FILE is closed; NULL when it isn't there.
+ * Find NEEDLE in the first 64 MiB of the read-only segments. Returns where it begins and in LEFT
+ * how many bytes follow; valid until the next call or until FILE is closed. NULL: not found.
  */
 const char *mw_elffile__find_text(struct mw_elffile *file, const char *needle, size_t *left);
 

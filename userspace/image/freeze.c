@@ -32,7 +32,7 @@ static bool holds(const struct mw_freeze *freeze, pid_t tid)
 	return false;
 }
 
-/* Wait until TID stands. A signal that came first is put back when it goes on. */
+/* Wait until TID has stopped. A signal that came first is delivered. */
 static int wait_stop(pid_t tid)
 {
 	for (;;) {
@@ -52,7 +52,7 @@ static int wait_stop(pid_t tid)
 	}
 }
 
-/* Stop the threads that are not held yet: how many there were, or -errno. */
+/* Stop the threads that are not held yet. Returns how many, or -errno. */
 static int stop_new(struct mw_freeze *freeze, pid_t pid)
 {
 	char path[64];
@@ -95,7 +95,7 @@ struct mw_freeze *mw_freeze__start(pid_t pid, struct mw_err *err)
 
 	if (freeze)
 		clock_gettime(CLOCK_MONOTONIC, &freeze->since);
-	/* Threads that run may make new ones until all stand. */
+	/* A thread that still runs may start another: repeat until a round finds none. */
 	for (int i = 0; i < ROUNDS && ret > 0; i++)
 		ret = stop_new(freeze, pid);
 	if (ret >= 0 && freeze->count)

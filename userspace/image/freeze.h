@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Hold all threads of a process while it is read: PTRACE_SEIZE and PTRACE_INTERRUPT (ptrace(2)),
- * which send no signal. The kernel lets go of them when this process ends, however it ends.
+ * which send no signal. When this process ends, for whatever reason, the kernel resumes them.
  */
 #ifndef MW_IMAGE_FREEZE_H
 #define MW_IMAGE_FREEZE_H
@@ -13,10 +13,10 @@
 
 struct mw_freeze; /* opaque */
 
-/* Stop PID's threads, new ones too. NULL with errno and ERR set, all threads released again. */
+/* Stop all threads of PID. NULL with errno and ERR set; then all of them run again. */
 struct mw_freeze *mw_freeze__start(pid_t pid, struct mw_err *err);
 
-/* Let all go on and free FREEZE (NULL is fine); how long they stood, in nanoseconds. */
+/* Resume all threads and free FREEZE (may be NULL). Returns how long they were held, in ns. */
 uint64_t mw_freeze__end(struct mw_freeze *freeze);
 
 /* Registers of a held thread, for a core's NT_PRSTATUS; see ptrace(2), PTRACE_GETREGSET. */

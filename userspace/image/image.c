@@ -68,7 +68,7 @@ ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t 
 {
 	ssize_t n;
 
-	/* A read that would wrap around the end of the address space ends there. */
+	/* Reads end at the end of the address space. */
 	if (len > UINT64_MAX - addr)
 		len = (size_t)(UINT64_MAX - addr);
 	if (!len)
@@ -202,7 +202,7 @@ static size_t read_phdrs(struct mw_image *image, uint64_t base, Elf64_Phdr *phdr
 	return mw_image__read_all(image, base + ehdr.e_phoff, phdrs, n * sizeof(*phdrs)) ? n : 0;
 }
 
-/* Where the lowest segment begins, in the file's own addresses: what is mapped at its base. */
+/* The lowest page that is mapped, in the file's own addresses. */
 static uint64_t first_page(const Elf64_Phdr *phdrs, size_t n)
 {
 	uint64_t first = UINT64_MAX;
@@ -357,8 +357,8 @@ void mw_read_buffer__free(struct mw_read_buffer *buffer)
 }
 
 /*
- * A jump reads a page or two, going on from there reads whole batches: so a heap of small chunks
- * takes few calls, and one of large chunks is not read as a whole.
+ * After a jump read a page or two, in sequence whole batches: a heap of small chunks takes few
+ * calls, and one of large chunks is not read as a whole.
  */
 const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *buffer, uint64_t addr, size_t need)
 {

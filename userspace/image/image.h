@@ -54,17 +54,18 @@ enum {
 	MW_IMAGE_SMAPS = 1,
 	/* Bring pages back from swap. Without it a read that would do so fails with -EINTR. */
 	MW_IMAGE_SWAP_IN = 2,
-	/* List the threads and where their stacks are: two files a thread. */
+	/* List the threads with their stack pointers, which reads a file of /proc for each. */
 	MW_IMAGE_THREADS = 4,
 	MW_IMAGE_WHOLE = MW_IMAGE_SMAPS | MW_IMAGE_SWAP_IN | MW_IMAGE_THREADS,
 };
 
 /*
- * Open process PID to do what MAY says (MW_IMAGE_…). It runs on unless the caller holds it with a
- * struct mw_freeze. NULL with errno and ERR set: ESRCH, EACCES, ENOMEM.
+ * Open process PID. MAY is a mask of MW_IMAGE_…: the low-impact read is 0. The process runs on
+ * unless the caller holds it with a struct mw_freeze. NULL with errno and ERR set: ESRCH, EACCES,
+ * ENOMEM.
  *
- * With 0 or MW_IMAGE_SWAP_IN this costs three small files of /proc, and a read of up to a page one
- * system call (two without MW_IMAGE_SWAP_IN). Any number of threads may read at the same time.
+ * Without smaps and threads this reads maps and auxv of /proc/PID. A read of up to a page is one
+ * system call, two without MW_IMAGE_SWAP_IN. Any number of threads may read at the same time.
  */
 struct mw_image *mw_image__open_process(pid_t pid, unsigned int may, struct mw_err *err);
 
@@ -77,8 +78,8 @@ struct mw_image_options {
  * file in $TMPDIR or /var/tmp, at most MW_UNPACKED_MAX bytes). NULL with errno and ERR set. A core
  * that was cut short opens; mw_image__coverage() says how much of it is there.
  *
- * Cores are read with pread(2) in runs, not through one mapping of the file: a file that shrinks
- * then is a short read rather than a SIGBUS, and this process stays small.
+ * Reading uses pread(2), not a mapping of the file: when the file shrinks a read is short instead
+ * of a SIGBUS, and this process stays small.
  */
 struct mw_image *mw_image__open_core(const char *path, const struct mw_image_options *options,
 				     struct mw_err *err);
@@ -88,8 +89,8 @@ struct mw_image *mw_image__open_core(const char *path, const struct mw_image_opt
 /* Functions of the caller that an image reads with: a debugger's. */
 struct mw_image_callbacks {
 	/*
-	 * Copy up to LEN bytes at ADDR; the number copied from the start on, or -errno. After
-	 * -EINTR (the user wants to stop) it isn't called again and every read gives -EINTR.
+	 * Copy up to LEN bytes at ADDR. Returns how many from the start on, or -errno. After
+	 * -EINTR (the user wants to stop) it isn't called again and every read fails with -EINTR.
 	 */
 	ssize_t (*read)(void *arg, uint64_t addr, void *buf, size_t len);
 	/* Write the path of the ELF file with this build id into PATH: 0 or -errno. May be NULL. */
@@ -121,8 +122,8 @@ struct mw_image *mw_image__open_described(const struct mw_image_callbacks *callb
 
 /*
  * From now on read the memory of IMAGE, a core or a process, with CALLBACKS; regions, threads and
- * residency stay the image's own. What they give is kept (MW_READER_KEPT bytes at most), so the
- * memory must not change as long as the image is open. 0 or -ENOMEM.
+ * residency stay the image's own. Memory is cached (MW_READER_KEPT bytes at most), so it must not
+ * change as long as the image is open. 0 or -ENOMEM.
  */
 int mw_image__redirect(struct mw_image *image, const struct mw_image_callbacks *callbacks);
 
@@ -132,9 +133,10 @@ enum { MW_READER_PIECE = 64 << 10, MW_READER_KEPT = 64 << 20 };
 void mw_image__stop_with(struct mw_image *image, const atomic_bool *stop);
 
 /*
- * The process has mapped or unmapped memory, or runs another program: read regions and auxiliary
- * vector again, not while another thread uses IMAGE. Pointers to regions are no longer valid.
- * Those of a process that has ended stay as they were. 0 or -errno; 0 for all other images.
+ * Read regions and auxiliary vector again, because the process has mapped memory or runs another
+ * program. Pointers to regions become invalid; no other thread may use IMAGE meanwhile. When this
+ * fails, as it does once the process has ended, IMAGE stays as it was. 0 or -errno; images other
+ * than processes do nothing and return 0.
  */
 int mw_image__refresh(struct mw_image *image);
 
@@ -147,13 +149,14 @@ void mw_image__close(struct mw_image *image);
 const char *mw_image__name(const struct mw_image *image); /* the core's path, "PID n"; cleaned */
 enum mw_residency mw_image__residency(const struct mw_image *image);
 
-/* The process on this machine whose memory this is; 0: it is none. */
+/* The PID when this is the memory of a process on this machine, else 0. */
 pid_t mw_image__process(const struct mw_image *image);
 
-/* True when what was read may be different by the next read: a process that may run. */
+/* True when memory may change between two reads: a process that is not a debugger's. */
 bool mw_image__may_change(const struct mw_image *image);
 
-/* Bytes that the headers promise and bytes that are there; equal unless a core was cut short. */
+/* Bytes that the headers promise and bytes that are present; they differ if a core was cut short.
+ */
 void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised);
 
 /*
@@ -161,13 +164,15 @@ void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_
  */
 
 /*
- * Copy up to LEN bytes at ADDR into BUF: the number that could be read without a gap from ADDR on,
- * 0 when ADDR itself can't be read, or -errno (the process is gone). Reads of whole pages of a
- * process, more than one, give zeros for those that are not in memory rather than bring them in.
+ * Copy up to LEN bytes at ADDR into BUF. Returns how many could be read without a gap, 0 when ADDR
+ * itself can't be read, or -errno (the process is gone).
+ *
+ * Of a process, a read of two or more whole pages gives zeros for pages that are not in memory, so
+ * that reading a heap does not make it larger.
  */
 ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 
-/* Bytes that mw_image__read() gave so far; may be asked from another thread. */
+/* Bytes read so far; any thread may ask. */
 uint64_t mw_image__bytes_read(const struct mw_image *image);
 
 /* True when all LEN bytes at ADDR could be read. */
@@ -185,14 +190,14 @@ const struct mw_thread *mw_image__threads(const struct mw_image *image, size_t *
 uint64_t mw_image__auxv(const struct mw_image *image, uint64_t type);
 
 /*
- * The resident pages of the whole image in address order, read once and kept; the image owns
- * them. 0 or -errno.
+ * The resident pages of the whole image in address order; read once, owned by the image. 0 or
+ * -errno.
  */
 int mw_image__spans(struct mw_image *image, const struct mw_spans **spans);
 
 /*
- * False when only the number of a region's resident pages is known: then the spans take the first
- * ones, and what is said of parts of a region is an estimate.
+ * False when only the number of a region's resident pages is known. Then the spans are the first
+ * pages of each region, and residency of parts of a region is an estimate.
  */
 bool mw_image__spans_are_exact(const struct mw_image *image);
 
@@ -200,30 +205,29 @@ bool mw_image__spans_are_exact(const struct mw_image *image);
  * ---- files ------------------------------------------------------------------------------------
  */
 
-/* The build id in the memory image of the ELF file mapped at BASE as hexadecimal text, or "". */
+/* The build id, from memory, of the ELF file mapped at BASE: hexadecimal text, or "". */
 void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_t size);
 
 /* The end of the memory of the ELF file mapped at BASE, by its program headers; 0: no ELF file. */
 uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base);
 
 /*
- * Open the file of which REGION, of this image, is a mapping: the very file, whatever has become of
- * its name, or of a core one with the build id in memory. For the vDSO, a copy of it. A descriptor;
- * -1 when it is not at hand.
+ * Open the file that REGION, one of the image's own, maps: of a process the very file, even if it
+ * was deleted or replaced; of a core a file with the same build id; of the vDSO a copy from memory.
+ * A descriptor, or -1 when the file is not available.
  */
 int mw_image__open_file(struct mw_image *image, const struct mw_region *region);
 
-/* The ELF file mapped at BASE, if it is at hand and its build id is the one in memory; else NULL.
- */
+/* The same as an ELF file, for what is mapped at BASE. NULL also when its build id is another. */
 struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base);
 
-/* Is it the kernel's own code in the process? */
+/* Is REGION the code that the kernel maps into every process? */
 bool mw_image__is_vdso(const struct mw_image *image, const struct mw_region *region);
 
 /*
- * The I-th folder that stands for / where files that belong to those of the image may be, most
- * trusted first: --sysroot of a core; "", this machine's own; the process's own root. NULL past the
- * last, which is at MW_IMAGE_ROOTS at most.
+ * Folders below which debug files may be found as below /: the I-th, or NULL. A core has its
+ * --sysroot, if any, and "", which is this machine's root. A process has "" and, because it may run
+ * in a container, its own root.
  */
 enum { MW_IMAGE_ROOTS = 2 };
 const char *mw_image__root(const struct mw_image *image, size_t i);
@@ -233,9 +237,9 @@ const char *mw_image__root(const struct mw_image *image, size_t i);
  */
 
 /*
- * A read buffer: sequential reading in large batches with a small constant amount of memory. _at()
- * gives a pointer to NEED (at most MW_READ_BUFFER_NEED) bytes at ADDR that is good until the next
- * _at(), or NULL when they can't be read.
+ * Reads an image in large batches with a small constant amount of memory. _at() returns a pointer
+ * to NEED (at most MW_READ_BUFFER_NEED) bytes at ADDR, valid until the next _at(), or NULL when
+ * they can't be read.
  */
 struct mw_read_buffer {
 	struct mw_image *image;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the makers of images share; only for userspace/image/. */
+/* Shared by the kinds of images; only for userspace/image/. */
 #ifndef MW_IMAGE_IMAGE_IMPL_H
 #define MW_IMAGE_IMAGE_IMPL_H
 
 #include "image/image.h"
 
-/* Every function but read and spans may be NULL; read, too, with a reader. */
+/* What a kind of image does. Only spans and, without a reader, read are needed. */
 struct mw_image_ops {
 	ssize_t (*read)(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 	int (*spans)(struct mw_image *image, struct mw_spans *out);
-	/* The file that REGION, which has one, maps: a descriptor, -1: it is not at hand. */
+	/* Open the file that REGION maps: a descriptor, or -1. REGION has an inode. */
 	int (*open_file)(struct mw_image *image, const struct mw_region *region);
 	int (*refresh)(struct mw_image *image);
 	void (*close)(void *state);
-	bool reads_ahead; /* it pays to read in a second thread */
+	bool reads_ahead; /* reading in a second thread saves time */
 };
 
 struct mw_auxv {
@@ -24,9 +24,9 @@ enum { MW_AUXV_MAX = 64, MW_BUILD_ID_TEXT = 160 };
 
 struct mw_image {
 	const struct mw_image_ops *ops;
-	void *state; /* of the maker */
+	void *state; /* of this kind */
 	enum mw_residency residency;
-	pid_t process; /* on this machine; 0: it is none */
+	pid_t process; /* its PID; 0: not a process on this machine */
 	char name[192];
 	struct mw_regions regions;
 	struct mw_thread *threads;
@@ -35,8 +35,8 @@ struct mw_image {
 	size_t auxv_count;
 	struct mw_spans spans;
 	bool has_spans;
-	bool exact_spans; /* they say which pages are resident, not only how many */
-	const char *roots[MW_IMAGE_ROOTS]; /* the maker's; NULL: there are no more */
+	bool exact_spans;		   /* known page by page, not only in number */
+	const char *roots[MW_IMAGE_ROOTS]; /* owned by STATE */
 	struct mw_reader *reader;   /* caller's functions that memory is read with, or NULL */
 	const atomic_bool *stop;    /* may be NULL */
 	uint64_t present, promised; /* coverage */
@@ -52,21 +52,20 @@ struct mw_thread *mw_image__add_thread(struct mw_image *image);
 void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len);
 
 /*
- * process.c: copy up to LEN bytes at ADDR of process PID with one process_vm_readv(2), swapped
- * pages included. The number copied, or -errno.
+ * process.c: copy up to LEN bytes at ADDR of process PID with one process_vm_readv(2), which may
+ * swap in. Returns how many, or -errno.
  */
 ssize_t mw_process_read(pid_t pid, uint64_t addr, void *buf, size_t len);
 
-/* reader.c: reading with a caller's functions, and the file that they name for a build id (or -1).
- */
+/* reader.c: reads with a caller's functions, and opens the file that they name for a build id. */
 ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 int mw_reader__open_file(const struct mw_reader *reader, const char *id);
 void mw_reader__close(struct mw_reader *reader);
 
 /*
- * Unpack the compressed file FD (what it is, its first bytes tell) into a new unlinked file.
- * Its descriptor; 1 << 30 when FD is not compressed; -errno with ERR set. CUT is set when the
- * stream ended early: what came before is there.
+ * Unpack FD into a new unlinked file; its first bytes say how it is compressed. Returns the new
+ * descriptor, MW_UNPACK_PLAIN when FD is not compressed, or -errno with ERR set. Sets CUT when the
+ * stream ended early; the part before is unpacked.
  */
 int mw_unpack(int fd, const char *name, bool *cut, struct mw_err *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The mappings of a live process, as /proc/PID/maps lists them (proc(5)). */
+/* The mappings of a process, as /proc/PID/maps lists them (proc(5)). */
 #ifndef MW_IMAGE_MAPS_H
 #define MW_IMAGE_MAPS_H
 
@@ -16,8 +16,8 @@ struct mw_map {
 	uint64_t inode;	       /* 0: no file */
 	uint32_t major, minor; /* device of the file */
 	bool readable, writable, executable, shared;
-	bool deleted; /* the file has no name any more */
-	char *path;   /* as the target names it, "[heap]", or "" */
+	bool deleted; /* the file was unlinked */
+	char *path;   /* as the process names it, "[heap]", or "" */
 };
 
 struct mw_maps {
@@ -45,10 +45,10 @@ const struct mw_map *mw_maps__named(const struct mw_maps *maps, const char *name
 bool mw_map__is_same_file(const struct mw_map *a, const struct mw_map *b);
 
 /*
- * A path by which this process can open the very file that MAP of PID maps, whatever mount
- * namespace the target is in and even if the file was deleted or replaced since:
- * /proc/PID/map_files/… where the kernel lets us (CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN),
- * else /proc/PID/root/…, the latter only if it still is the same inode. 0 or -errno.
+ * Write into PATH a path by which we can open the very file that MAP of PID maps, in whatever mount
+ * namespace the process is, and even if the file was deleted or replaced since:
+ * /proc/PID/map_files/… where the kernel permits it (CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN), else
+ * /proc/PID/root/… if it still is the same inode. 0 or -errno.
  */
 int mw_map__file_path(const struct mw_map *map, pid_t pid, char *path, size_t size);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The ELF files of a process in the order in which the dynamic linker binds symbols:
- * the executable, preloaded libraries, its libraries, then what dlopen brought. Read from the
- * linker's own list (struct r_debug of <link.h>, which AT_PHDR and DT_DEBUG lead to).
+ * the executable, preloaded libraries, its libraries, then those that dlopen loaded. From the
+ * linker's own list (struct r_debug of <link.h>), found through AT_PHDR and DT_DEBUG.
  */
 #ifndef MW_IMAGE_MODULES_H
 #define MW_IMAGE_MODULES_H
@@ -27,8 +27,8 @@ struct mw_modules {
 };
 
 /*
- * List the modules of IMAGE (kept: the list points into its regions). 0 or -errno with ERR set; a
- * process whose linker has no list yet (it has just begun) gets -EAGAIN.
+ * List the modules of IMAGE, into whose regions the list points. 0 or -errno with ERR set; -EAGAIN
+ * when the linker has no list yet, because the process has just started.
  */
 int mw_modules__read(struct mw_modules *modules, struct mw_image *image, struct mw_err *err);
 void mw_modules__free(struct mw_modules *modules);

@@ -7,7 +7,8 @@
 #include "image/pages.h"
 
 /*
- * Lines are pages, since mappings begin at any. A debugger's reads are kept in larger pieces below.
+ * A line is a page, because a mapping may begin at any page. Of a debugger, the reader below caches
+ * larger pieces.
  */
 enum { LINE = MW_PAGE_SIZE, CACHE = 32 << 20 };
 
@@ -38,7 +39,7 @@ void mw_pages__free(struct mw_pages *pages)
 	free(pages->bytes);
 }
 
-/* What is cached from ADDR on within its line; LEFT is how many bytes. */
+/* The bytes at ADDR in their line; LEFT says how many of them are valid. */
 static const uint8_t *look(struct mw_pages *pages, uint64_t addr, size_t *left)
 {
 	uint64_t page = addr & ~(pages->line - 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Random small reads of an image through a bounded cache of its pages. */
+/* A cache of an image's pages for small random reads, 32 MiB. */
 #ifndef MW_IMAGE_PAGES_H
 #define MW_IMAGE_PAGES_H
 
@@ -16,13 +16,13 @@ struct mw_pages {
 	uint32_t *have; /* bytes of it that could be read */
 	uint8_t *bytes;
 	size_t line, count; /* bytes of a line; lines; both powers of two */
-	/* Bytes that a sweep has at hand anyway; its owner sets it, and takes it away again. */
+	/* Bytes that a sweep holds anyway: its owner sets them, and clears them afterwards. */
 	uint64_t hand_start, hand_size;
 	const uint8_t *hand;
 };
 
 int mw_pages__init(struct mw_pages *pages, struct mw_image *image);
-void mw_pages__forget(struct mw_pages *pages); /* what is kept: memory has changed */
+void mw_pages__forget(struct mw_pages *pages); /* empty it: memory has changed */
 void mw_pages__free(struct mw_pages *pages);
 
 /* Copy LEN bytes at ADDR; false when not all of them could be read. */

@@ -47,7 +47,7 @@ ssize_t mw_process_read(pid_t pid, uint64_t addr, void *buf, size_t len)
  * ---- reading ----------------------------------------------------------------------------------
  */
 
-/* Read up to BATCH_PAGES pages, page-aligned, taking zeros for what is not in memory. */
+/* Read up to BATCH_PAGES pages at a page's start; zeros for pages that are not in memory. */
 static ssize_t read_batch(struct process *p, uint64_t addr, uint8_t *buf, size_t pages)
 {
 	struct iovec local[BATCH_PAGES], remote[BATCH_PAGES];
@@ -81,7 +81,7 @@ static ssize_t read_batch(struct process *p, uint64_t addr, uint8_t *buf, size_t
 		return -errno;
 	if ((size_t)n == want)
 		return (ssize_t)(pages * PAGE);
-	/* Short: good up to the page that could not be read. */
+	/* A short read: valid up to the page that could not be read. */
 	for (size_t i = 0; i < runs; i++) {
 		if ((size_t)n < local[i].iov_len)
 			return (uint8_t *)local[i].iov_base + n - buf;
@@ -149,9 +149,9 @@ static ssize_t process_read(struct mw_image *image, uint64_t addr, void *buf, si
  */
 
 /*
- * The frame of the kernel's page of zeros, which a read of untouched memory maps: it is present
- * in pagemap but Rss does not count it (vm_normal_page() in mm/memory.c). Made visible by reading
- * an untouched page of our own; 0 when frames are hidden from us.
+ * The frame of the kernel's page of zeros, which a read of untouched memory maps: pagemap has it as
+ * present, but Rss does not count it (vm_normal_page() in mm/memory.c). Found by reading an
+ * untouched page of our own; 0 when the kernel hides frame numbers from us.
  */
 static uint64_t find_zero_pfn(void)
 {
@@ -215,7 +215,7 @@ static int process_spans(struct mw_image *image, struct mw_spans *out)
  * ---- files ------------------------------------------------------------------------------------
  */
 
-/* Of a process that has ended: the same file may still be there under its name. */
+/* For a process that has ended: the file by its name, if it still is the same inode. */
 static int open_by_name(const struct process *p, const struct mw_map *map)
 {
 	struct stat st;
@@ -286,7 +286,7 @@ static int list_threads(struct mw_image *image)
 	return 0;
 }
 
-/* The mappings alone, all resident as far as anyone knows. */
+/* Regions from maps alone: all readable memory counts as resident. */
 static int read_maps(struct mw_regions *out, pid_t pid, struct mw_err *err)
 {
 	struct mw_maps maps = {0};
@@ -312,8 +312,8 @@ static int read_maps(struct mw_regions *out, pid_t pid, struct mw_err *err)
 }
 
 /*
- * Read what an exec changes. The pagemap, too: one that is open stays that of the old memory. On
- * failure the image is as it was.
+ * Read all that an exec changes. That includes the pagemap, because an open one keeps referring to
+ * the old memory. On failure the image stays as it was.
  */
 static int load(struct mw_image *image, struct mw_err *err)
 {
@@ -327,7 +327,7 @@ static int load(struct mw_image *image, struct mw_err *err)
 				      : read_maps(&regions, p->pid, err);
 	if (ret)
 		return ret;
-	/* An empty list is that of a process that is ending. */
+	/* A process that is ending has no mappings any more. */
 	if (!regions.count && image->regions.count)
 		return -ESRCH;
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", p->pid);

@@ -96,7 +96,7 @@ ssize_t mw_procstat_descendants(pid_t pid, pid_t **list)
 	ret = read_kin(&all, &count);
 	if (ret)
 		return ret;
-	/* PIDs wrap, so that a child may come before its parent. */
+	/* A child may come before its parent, since PIDs wrap. */
 	do {
 		before = found;
 		for (size_t i = 0; i < count; i++) {

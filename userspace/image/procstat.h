@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel itself counts for a process: page faults, RSS (proc(5)). */
+/* The kernel's own counts of a process: page faults, RSS, CPU time (proc(5)). */
 #ifndef MW_IMAGE_PROCSTAT_H
 #define MW_IMAGE_PROCSTAT_H
 
@@ -10,9 +10,9 @@
 struct mw_procstat {
 	uint64_t min_flt, maj_flt; /* all threads, ended ones too, since the process began */
 	uint64_t rss;		   /* bytes */
-	uint64_t start_brk;	   /* address where the brk heap begins, 0 when hidden from us */
-	uint64_t start_time;	   /* clock ticks since boot: with the PID it names a process */
-	uint64_t utime, stime;	   /* clock ticks */
+	uint64_t start_brk;	   /* address where the brk heap begins, 0 without permission */
+	uint64_t start_time;   /* clock ticks since boot; with the PID it identifies a process */
+	uint64_t utime, stime; /* clock ticks */
 	pid_t parent;
 	char state; /* 'R', 'S', …, 'Z' */
 	bool kernel_thread;
@@ -22,12 +22,11 @@ struct mw_procstat {
 int mw_procstat__read(struct mw_procstat *stat, pid_t pid);
 
 /*
- * The processes below PID: its children, theirs, and so on, as they are now. Their number, with
- * *LIST to be freed; or -errno.
+ * All descendants of PID, as they are now. Returns how many, or -errno; the caller frees *LIST.
  */
 ssize_t mw_procstat_descendants(pid_t pid, pid_t **list);
 
-/* User and system time, in nanoseconds (as coarse as the clock tick, 10 ms). */
+/* User and system time in nanoseconds, with the resolution of the clock tick, 10 ms. */
 uint64_t mw_procstat__cpu_ns(const struct mw_procstat *stat);
 
 #endif

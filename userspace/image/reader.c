@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reading with a caller's functions. A debugger's read costs microseconds however short it is, so
- * memory is fetched in pieces that are kept, by address, in a table of fixed size.
+ * Reading with a caller's functions. Even a short read of a debugger takes microseconds, so memory
+ * is fetched in pieces and cached by address in a table of fixed size.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static size_t same_residency(const struct mw_image *image, uint64_t addr, size_t
 	return end - addr < len ? (size_t)(end - addr) : len;
 }
 
-/* Pages of anonymous memory that were never touched are zeros; a read would map them. */
+/* Anonymous pages that were never touched are zeros, and a read would map them. */
 static bool may_be_untouched(const struct mw_image *image, const struct mw_region *region)
 {
 	return image->exact_spans && image->has_spans && region && !region->map.inode &&
@@ -56,7 +56,7 @@ static bool may_be_untouched(const struct mw_image *image, const struct mw_regio
 	       region->resident < region->map.end - region->map.start;
 }
 
-/* Read past the table. LEN stays within REGION if there is one. */
+/* Read without the cache. LEN does not leave REGION, if there is one. */
 static ssize_t fetch(struct mw_image *image, const struct mw_region *region, uint64_t addr,
 		     uint8_t *buf, size_t len)
 {
@@ -92,7 +92,7 @@ static ssize_t fetch(struct mw_image *image, const struct mw_region *region, uin
 	return (ssize_t)done;
 }
 
-/* The piece of REGION that holds ADDR, or NULL when there is nothing to read or no memory. */
+/* The piece of REGION that holds ADDR; NULL when ADDR can't be read, or without memory. */
 static const struct piece *piece_at(struct mw_image *image, const struct mw_region *region,
 				    uint64_t addr)
 {
@@ -110,7 +110,7 @@ static const struct piece *piece_at(struct mw_image *image, const struct mw_regi
 		return NULL;
 	n = fetch(image, region, start, piece->data, end - start);
 	if (n >= 0 && addr - start >= (size_t)n && start < (addr & ~(PAGE - 1ULL))) {
-		/* There is a hole before ADDR: what follows it is worth as much. */
+		/* A hole before ADDR: read from ADDR's page on. */
 		start = addr & ~(PAGE - 1ULL);
 		n = fetch(image, region, start, piece->data, end - start);
 	}
@@ -132,7 +132,7 @@ ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t
 		if (region && region->io)
 			break;
 		if (!region) {
-			/* The caller may know more: what a core leaves to the files. */
+			/* The caller may know more, such as what a core leaves to the files. */
 			n = fetch(image, NULL, addr + done, (uint8_t *)buf + done, want);
 			if (n == -EINTR)
 				return n;

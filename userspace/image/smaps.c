@@ -48,7 +48,7 @@ const struct mw_region *mw_regions__find(const struct mw_regions *regions, uint6
 const struct mw_region *mw_regions__file_start(const struct mw_regions *regions,
 					       const struct mw_region *region)
 {
-	/* The first page of a file may be in memory several times, with and without code. */
+	/* One page of a file may be mapped twice, with and without code: offsets may repeat. */
 	while (region > regions->regions && region[-1].map.offset <= region->map.offset &&
 	       mw_map__is_same_file(&region[-1].map, &region->map))
 		region--;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A region of an address space and how much of it is in memory: what /proc/PID/smaps says
- * (Documentation/filesystems/proc.rst of the kernel), and what a core says as far as it can.
+ * A region of an address space and how much of it is resident, from /proc/PID/smaps
+ * (Documentation/filesystems/proc.rst of the kernel) or, as far as it says so, a core.
  */
 #ifndef MW_IMAGE_SMAPS_H
 #define MW_IMAGE_SMAPS_H
@@ -13,7 +13,8 @@ struct mw_region {
 	uint64_t resident;  /* bytes in memory (Rss); in a plain core: bytes that the core holds */
 	uint64_t swapped;   /* bytes in swap */
 	uint64_t hugetlb;   /* bytes in huge pages of hugetlbfs, which Rss leaves out */
-	uint64_t anonymous; /* bytes of RESIDENT that are no file's (Anonymous): changed copies, too
+	uint64_t anonymous; /* bytes of RESIDENT that are no file's (Anonymous), changed copies
+			     * included
 			     */
 	uint64_t thp;	    /* bytes of RESIDENT in transparent huge pages (AnonHugePages) */
 	bool no_dump;	    /* VmFlags dd: excluded from cores, maybe unsafe to read */
@@ -30,7 +31,7 @@ enum { MW_REGIONS_MAX = 1 << 20 }; /* the most that are accepted; vm.max_map_cou
 /* Parse the text of a smaps file. 0, -EINVAL, -E2BIG or -ENOMEM with ERR set; free in any case. */
 int mw_smaps__parse(struct mw_regions *out, const char *text, size_t len, struct mw_err *err);
 
-/* Read and parse that of PID; TEXT (may be NULL) gets the text, the caller frees it. */
+/* Read and parse that of PID. The caller frees *TEXT, the text itself; TEXT may be NULL. */
 int mw_smaps__read(struct mw_regions *out, pid_t pid, char **text, size_t *len, struct mw_err *err);
 
 void mw_regions__free(struct mw_regions *regions);
@@ -41,7 +42,7 @@ struct mw_region *mw_regions__add(struct mw_regions *regions);
 /* The region that holds ADDR, or NULL. */
 const struct mw_region *mw_regions__find(const struct mw_regions *regions, uint64_t addr);
 
-/* The first of the mappings of the file that REGION maps, which lie side by side. */
+/* The first of the adjacent regions that map the same file as REGION. */
 const struct mw_region *mw_regions__file_start(const struct mw_regions *regions,
 					       const struct mw_region *region);
 

@@ -42,18 +42,18 @@ struct writer {
 	uint64_t copied;
 	uint8_t *buf; /* COPY bytes */
 	/*
-	 * Where there is memory for it, the copy is made in memory and written once the process
-	 * goes on: files take several times as long.
+	 * With enough memory, copy into memory and write the file after the process has been
+	 * resumed: writing takes several times as long.
 	 */
 	uint8_t *stage;
 	size_t stage_size, stage_used;
 	struct run {
 		uint64_t offset; /* in the file */
 		size_t at, len;	 /* in STAGE */
-		uint64_t addr;	 /* in the process; copied by stage_planned() */
+		uint64_t addr;	 /* in the process; for stage_planned() */
 		size_t got;	 /* of LEN */
 	} * runs;
-	atomic_size_t next_run; /* that no thread has taken yet */
+	atomic_size_t next_run; /* the first that no thread has taken */
 	size_t run_count, run_capacity;
 };
 
@@ -177,7 +177,7 @@ static int make_notes(struct writer *w)
 			main = i;
 	}
 	/*
-	 * The first thread's registers come before the process's own notes, as in a kernel's core.
+	 * As in a kernel's core, the first thread's registers come before the process's notes.
 	 */
 	if (!ret)
 		ret = thread_notes(w, main);
@@ -197,7 +197,7 @@ static int make_notes(struct writer *w)
 	return ret;
 }
 
-/* How much of REGION goes into the file: to its last resident page, or of files only headers. */
+/* How much of REGION goes into the file: up to its last resident page; of files the first page. */
 static uint64_t dumped(const struct mw_region *r, const struct mw_spans *spans, size_t *span)
 {
 	uint64_t last = 0;
@@ -213,10 +213,10 @@ static uint64_t dumped(const struct mw_region *r, const struct mw_spans *spans, 
 		last = r->map.end - r->map.start;
 	if (r->io || !r->map.readable)
 		return 0;
-	/* Swapped pages are in no span, but belong to the content. */
+	/* Swapped pages are in no span, but are content all the same. */
 	if (r->swapped)
 		last = r->map.end - r->map.start;
-	/* Read-only data that was relocated is the process's own (RELRO): a debugger needs it. */
+	/* Relocated read-only data (RELRO) differs from the file: a debugger needs it. */
 	if (r->map.inode && !r->map.deleted &&
 	    (r->map.shared || (!r->map.writable && !r->anonymous)))
 		return r->map.offset || r->map.shared ? 0 : PAGE;
@@ -300,7 +300,7 @@ static int write_headers(struct writer *w)
 	return ret ? ret : put(w->fd, w->phdrs[0].p_offset, w->notes.data, w->notes.len);
 }
 
-/* Bytes of memory that the machine can spare, by /proc/meminfo. */
+/* MemAvailable of /proc/meminfo, in bytes. */
 static uint64_t available_memory(void)
 {
 	_cleanup_free_ char *text = NULL;
@@ -313,7 +313,7 @@ static uint64_t available_memory(void)
 	return line ? strtoull(line + 13, NULL, 10) << 10 : 0;
 }
 
-/* Make the stage before the process is held, so that its page faults are not part of the pause. */
+/* Allocate the stage before the process is held: its page faults take time. */
 static void make_stage(struct writer *w, uint64_t resident)
 {
 	uint64_t size = resident + resident / 8 + (16 << 20);
@@ -330,7 +330,7 @@ static void make_stage(struct writer *w, uint64_t resident)
 	madvise(w->stage, resident, MADV_POPULATE_WRITE);
 }
 
-/* Into the stage if there still is room; 0, 1 when there is not, or -errno. */
+/* Read into the stage. 0, 1 when it is full, or -errno. */
 static int stage_run(struct writer *w, uint64_t offset, uint64_t from, size_t want, ssize_t *got)
 {
 	if (!w->stage || want > w->stage_size - w->stage_used)
@@ -356,7 +356,7 @@ static int write_stage(struct writer *w)
 }
 
 /*
- * [FROM, TO), all of it resident, is to be copied into the stage; 0, 1: there is no room, -ENOMEM.
+ * Plan to copy [FROM, TO), all of it resident, into the stage. 0, 1 when it is full, or -ENOMEM.
  */
 static int plan_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to)
 {
@@ -391,8 +391,8 @@ static void *stage_planned(void *arg)
 }
 
 /*
- * Copy what is planned with as many threads as there are processors, up to COPIERS: the process is
- * held meanwhile, so that every one of them is free.
+ * Copy what is planned, with a thread for each processor, up to COPIERS: the process that is held
+ * needs none of them.
  */
 static void copy_planned(struct writer *w)
 {
@@ -410,7 +410,7 @@ static void copy_planned(struct writer *w)
 		w->copied += w->runs[i].got;
 }
 
-/* Copy [FROM, TO) of the segment PH. What can't be read stays a hole. */
+/* Copy [FROM, TO) of the segment PH. Unreadable pages become holes. */
 static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to)
 {
 	int ret = 0;
@@ -435,7 +435,7 @@ static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint6
 	return ret;
 }
 
-/* What of region I is to be copied: resident spans, or, where pages are in swap, all of it. */
+/* Call COPY for the resident spans of each region, or for all of a region with pages in swap. */
 static int each_run(struct writer *w,
 		    int (*copy)(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to))
 {
@@ -477,13 +477,13 @@ static int copy_memory(struct writer *w)
 	ret = w->stage ? each_run(w, plan_run) : 1;
 	if (ret < 0)
 		return ret;
-	if (ret) { /* it has grown meanwhile, or there is no memory to spare */
+	if (ret) { /* no stage, or the process has grown meanwhile */
 		w->run_count = 0;
 		w->stage_used = 0;
 		return each_run(w, copy_run);
 	}
 	copy_planned(w);
-	/* Behind a page that could not be read there may be others. */
+	/* A run ends at a page that can't be read, but others may follow. */
 	planned = w->run_count;
 	for (size_t i = 0; i < planned && !ret; i++) {
 		struct run run = w->runs[i];

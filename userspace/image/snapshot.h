@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writing an ELF core of a running process: one that gdb opens, with notes of its own for the
- * residency (core_notes.h). Only pages in memory take space in the file; the rest are holes.
+ * Writes an ELF core of a running process that GDB can open, with additional notes for residency
+ * (core_notes.h). Only pages in memory take space in the file; the rest are holes.
  */
 #ifndef MW_IMAGE_SNAPSHOT_H
 #define MW_IMAGE_SNAPSHOT_H
@@ -20,8 +20,8 @@ struct mw_snapshot {
 };
 
 /*
- * Hold PID, copy it to PATH, let it go on; with ZSTD compress afterwards. PATH only comes to be
- * when the snapshot is whole. 0 or -errno with ERR set.
+ * Hold PID, copy it, resume it; with ZSTD compress the copy afterwards. PATH is created only when
+ * the snapshot is complete. 0 or -errno with ERR set.
  */
 int mw_snapshot_write(struct mw_snapshot *snapshot, pid_t pid, const char *path, bool zstd,
 		      struct mw_err *err);

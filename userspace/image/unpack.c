@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Compressed cores: zstd, gzip and LZ4 frames, as a stream into an unlinked sparse file. */
+/* Unpacks cores (zstd, gzip, LZ4 frames) into an unlinked sparse file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <lz4frame.h>
@@ -21,7 +21,7 @@ struct unpack {
 	bool cut;
 };
 
-/* Write N bytes, leaving holes where there is nothing but zeros. 0 or -errno. */
+/* Write N bytes, zeros as holes. 0 or -errno. */
 static int put(struct unpack *u, const uint8_t *data, size_t n)
 {
 	static const uint8_t zeros[HOLE];

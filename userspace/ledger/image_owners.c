@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "heap/block.h"
 #include "ledger/ledger.h"
 #include "util/array.h"
 
-enum { PAGE = 4096, TLS_MAX = 1 << 20, STACK_SCAN_MAX = 256 << 20 };
+enum { PAGE = MW_PAGE_SIZE, TLS_MAX = 1 << 20, STACK_SCAN_MAX = 256 << 20 };
 
 static const char own_stack[] = "stack", own_tls[] = "tls", own_vdso[] = "vdso";
 

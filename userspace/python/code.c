@@ -1,51 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What an exported function of a stripped interpreter tells about static variables. */
-#include <Zydis/Zydis.h>
-
+#include "arch/prologue.h"
 #include "image/elffile.h"
 #include "python/python_impl.h"
 
 enum { CODE_MAX = 512 };
 
-/* The address of a 64-bit word that INSN loads relative to the instruction pointer, or 0. */
-static uint64_t loaded(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops,
-		       uint64_t at)
-{
-	for (unsigned int i = 0; i < insn->operand_count_visible; i++) {
-		ZyanU64 addr;
-
-		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].size == 64 &&
-		    ops[i].mem.type == ZYDIS_MEMOP_TYPE_MEM &&
-		    ops[i].mem.base == ZYDIS_REGISTER_RIP &&
-		    ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(insn, &ops[i], at, &addr)))
-			return addr;
-	}
-	return 0;
-}
-
 static size_t collect(const uint8_t *code, size_t len, uint64_t base, uint64_t *refs, size_t max)
 {
-	ZydisDecoder decoder;
-	size_t count = 0, at = 0;
+	struct mw_insn insn = {0};
+	size_t count = 0;
 
-	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	while (at < len && count < max) {
-		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-		ZydisDecodedInstruction insn;
+	for (size_t at = 0; at < len && count < max && !insn.is_last; at += insn.length) {
 		uint64_t ref;
 
-		if (!ZYAN_SUCCESS(
-			    ZydisDecoderDecodeFull(&decoder, code + at, len - at, &insn, ops)))
+		if (!mw_insn_decode(&insn, code + at, len - at, base + at))
 			break;
-		ref = loaded(&insn, ops, base + at);
+		ref = insn.word;
 		for (size_t i = 0; ref && i < count; i++)
 			ref = refs[i] == ref ? 0 : ref;
 		if (ref)
 			refs[count++] = ref;
-		if (insn.meta.category == ZYDIS_CATEGORY_RET ||
-		    insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR)
-			break;
-		at += insn.length;
 	}
 	return count;
 }

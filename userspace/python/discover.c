@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "image/elffile.h"
 #include "python/python_impl.h"
 #include "symbol/debugfile.h"
@@ -86,7 +87,7 @@ static void read_data(struct mw_python *py, struct mw_py_data *data)
 		ssize_t n = mw_image__read(py->image, data->start + at, data->bytes + at,
 					   data->size - at);
 
-		at = n > 0 ? at + (uint64_t)n : (at + 4096) & ~4095ULL;
+		at = n > 0 ? at + (uint64_t)n : (at + MW_PAGE_SIZE) & ~(MW_PAGE_SIZE - 1ULL);
 	}
 }
 

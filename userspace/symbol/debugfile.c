@@ -13,7 +13,7 @@
 #include "util/array.h"
 #include "util/cleanup.h"
 
-/* A container may have anything in such a place, a FIFO, too, on which open(2) would wait. */
+/* A container controls what is there: open(2) of a FIFO would wait for ever. */
 static int open_regular(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -110,7 +110,7 @@ static int open_by_link(const char *root, const char *path, int file)
 	return -1;
 }
 
-/* The I-th of the places for a separate debug file. */
+/* Open the I-th candidate for a separate debug file. */
 static int open_separate(const struct mw_image *image, unsigned int i, const char *path,
 			 const char *id, int file)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the symbols and the DWARF of a mapped ELF file are: in itself, or in a separate debug file.
- * One order of search for all: below each root of the image (mw_image__root()) by build id, then
- * below each by .gnu_debuglink, which counts only with the right checksum.
+ * Finds the symbols and the DWARF of a mapped ELF file: in the file itself or in a separate debug
+ * file. The one order of search is: by build id below each root of the image (mw_image__root()),
+ * then by .gnu_debuglink, with its checksum, below each root.
  */
 #ifndef MW_SYMBOL_DEBUGFILE_H
 #define MW_SYMBOL_DEBUGFILE_H
@@ -17,8 +17,8 @@ enum { MW_DEBUG_PLACES = 1 + 2 * MW_IMAGE_ROOTS };
 int mw_debugfile__open(struct mw_image *image, uint64_t base, unsigned int place);
 
 /*
- * The first separate debug file of the ELF file that the process names PATH, has build id ID
- * (hexadecimal, "": none) and is open at FILE (-1: not at hand). A descriptor; -1: there is none.
+ * Open the first separate debug file of an ELF file: PATH is the process's name for it, ID its
+ * build id in hexadecimal or "", FILE a descriptor of it or -1. Returns a descriptor, or -1.
  */
 int mw_debugfile__find(const struct mw_image *image, const char *path, const char *id, int file);
 

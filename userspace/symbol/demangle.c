@@ -7,7 +7,7 @@
 #include "symbol/demangle.h"
 #include "util/text.h"
 
-/* Above it libiberty declines, since its needs of stack grow with the square of the length. */
+/* Longer names are refused: libiberty's stack grows with the square of the length. */
 enum { MANGLED_MAX = 1024 };
 
 struct output {
@@ -17,8 +17,8 @@ struct output {
 };
 
 /*
- * A name of some hundred bytes can stand for one of 2^50, since names refer back to their parts:
- * the demangler must be left as soon as there is enough. It calls us without any memory of its own.
+ * A name of some hundred bytes can stand for one of 2^50, because names refer back to their parts.
+ * So leave the demangler once the buffer is full; it has allocated nothing when it calls us.
  */
 static void append(const char *text, size_t len, void *arg)
 {
@@ -37,7 +37,7 @@ static bool demangle(struct output *out, const char *name)
 	out->used = 0;
 	if (setjmp(out->full))
 		return true;
-	/* Rust's older names look like those of C++, so that they come first. */
+	/* Rust first: its older names look like those of C++. */
 	if (rust_demangle_callback(name, DMGL_NO_OPTS, append, out))
 		return true;
 	out->used = 0;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The names that C++ and Rust compilers give to symbols, as their programmers wrote them. */
+/* Demangles C++ and Rust symbols. */
 #ifndef MW_SYMBOL_DEMANGLE_H
 #define MW_SYMBOL_DEMANGLE_H
 
 #include <stddef.h>
 
 /*
- * Write what the symbol NAME stands for into BUF, safe to print, without the types of its arguments
- * and without its version; a name of another kind, a damaged one or one of more than 1,024 bytes as
- * it is. What does not fit ends in "...". BUF.
+ * Write symbol NAME, demangled and safe to print, into BUF, without argument types and version.
+ * Names of other languages, damaged ones and those over 1,024 bytes stay as they are. What does not
+ * fit ends in "...". Returns BUF.
  */
 char *mw_demangle(char *buf, size_t size, const char *name);
 

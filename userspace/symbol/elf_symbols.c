@@ -16,20 +16,20 @@ enum { LINES_MAX = 64 << 20 };
 struct mw_elf_symbols {
 	Dwfl *dwfl;
 	Dwfl_Module *module;
-	Elf *elf; /* libdwfl's as soon as it has asked for it */
+	Elf *elf; /* libdwfl takes it over when it asks */
 	int fd;
 	uint64_t start, end; /* of its segments in memory */
 	mw_elf_symbols_debug_fn debug;
 	void *debug_arg;
-	int debug_fd; /* -1 before it was opened, and after libdwfl took it */
+	int debug_fd; /* -1 before it is opened and after libdwfl took it over */
 	bool debug_asked;
-	uint64_t debug_size; /* bytes that it takes when loaded */
-	Elf *checked;	     /* where the last symbol was from */
-	bool is_safe;	     /* its names can be read */
+	uint64_t debug_size; /* bytes when loaded */
+	Elf *checked;	     /* the file that IS_SAFE is about */
+	bool is_safe;	     /* its strings are terminated */
 	enum { LINES_UNKNOWN, LINES_NONE, LINES_THERE } lines;
 };
 
-/* The bytes that the debug sections of ELF take when loaded; 0 when there are no lines in it. */
+/* Bytes that the debug sections of ELF take when loaded; 0 when it has no lines. */
 static uint64_t debug_bytes(Elf *elf)
 {
 	Elf_Scn *section = NULL;
@@ -64,7 +64,7 @@ static uint64_t debug_bytes(Elf *elf)
 }
 
 /*
- * ---- what libdwfl asks ------------------------------------------------------------------------
+ * ---- libdwfl's callbacks -----------------------------------------------------------------------
  */
 
 static int find_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
@@ -102,8 +102,7 @@ static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name
 	(void)module, (void)name, (void)base, (void)file, (void)link, (void)crc, (void)path;
 	open_debug(elf_symbols);
 	/*
-	 * Asked a second time it is for what several debug files share (dwz), which is another
-	 * file.
+	 * The second call asks for the file that several debug files share (dwz): we have none.
 	 */
 	fd = elf_symbols->debug_fd;
 	elf_symbols->debug_fd = -1;
@@ -115,8 +114,8 @@ static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name
  */
 
 /*
- * Where all segments of ELF are, given MAP of one of them. The same page of a file may be in memory
- * twice, with the code that begins on it and without, so that MAP's rights count.
+ * Find where all segments are, given MAP of one of them. One page of a file may be mapped twice,
+ * with and without the code that begins on it, so MAP's permissions decide.
  */
 static int find_range(struct mw_elf_symbols *elf_symbols, const struct mw_map *map)
 {
@@ -171,7 +170,7 @@ struct mw_elf_symbols *mw_elf_symbols__open(int fd, const struct mw_map *map,
 	*elf_symbols =
 		(struct mw_elf_symbols){.fd = fd, .debug = debug, .debug_arg = arg, .debug_fd = -1};
 	elf_version(EV_CURRENT);
-	/* Read, not mapped: a file that shrinks meanwhile must not end us. */
+	/* Read, not mapped: a mapped file that shrinks would kill us with SIGBUS. */
 	elf_symbols->elf = elf_begin(fd, ELF_C_READ, NULL);
 	ret = find_range(elf_symbols, map);
 	if (ret)
@@ -230,7 +229,7 @@ void mw_elf_symbols__build_id(struct mw_elf_symbols *elf_symbols, char *text, si
  * ---- questions --------------------------------------------------------------------------------
  */
 
-/* Elfutils up to 0.188 at least does not look whether the last string of a section has an end. */
+/* elfutils, up to 0.188 at least, does not check that a section's last string is terminated. */
 static bool is_ended(Elf_Scn *section)
 {
 	Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
@@ -257,7 +256,7 @@ static bool has_safe_names(Elf *elf)
 	return found;
 }
 
-/* The same for the strings of debug information, after libdw has unpacked it. */
+/* The same check of the strings of debug information, which libdw has unpacked. */
 static bool has_safe_text(Elf *elf)
 {
 	Elf_Scn *section = NULL;
@@ -287,7 +286,7 @@ const char *mw_elf_symbols__symbol(struct mw_elf_symbols *elf_symbols, uint64_t 
 	const char *name =
 		dwfl_module_addrinfo(elf_symbols->module, addr, offset, &symbol, NULL, &elf, &bias);
 
-	/* A symbol without a size reaches as far as one likes. */
+	/* A symbol without a size would match any address behind it. */
 	if (!name || !symbol.st_size || *offset >= symbol.st_size)
 		return NULL;
 	if (elf != elf_symbols->checked) {
@@ -297,7 +296,7 @@ const char *mw_elf_symbols__symbol(struct mw_elf_symbols *elf_symbols, uint64_t 
 	return elf_symbols->is_safe ? name : NULL;
 }
 
-/* Before libdwfl loads all debug information there is, see how much it would be. */
+/* libdwfl loads all debug information at once, so check its size first. */
 static bool has_lines(struct mw_elf_symbols *elf_symbols, uint64_t *budget)
 {
 	GElf_Addr bias;

@@ -12,14 +12,13 @@
 struct mw_elf_symbols; /* opaque */
 
 /*
- * Open the separate debug file, if any: a descriptor that the elf_symbols closes, or -1. Called at
- * most once.
+ * Open the separate debug file: a descriptor, which the caller closes, or -1. Called at most once.
  */
 typedef int (*mw_elf_symbols_debug_fn)(void *arg);
 
 /*
- * Names for the file open at FD, which becomes the elf_symbols's (also when this fails), and of
- * which MAP is a mapping. NULL with errno set: ENOEXEC or ENOMEM.
+ * Open the symbols of file FD, of which MAP is a mapping. Takes over FD, also when it fails. NULL
+ * with errno set: ENOEXEC or ENOMEM.
  */
 struct mw_elf_symbols *mw_elf_symbols__open(int fd, const struct mw_map *map,
 					    mw_elf_symbols_debug_fn debug, void *arg);
@@ -33,15 +32,15 @@ void mw_elf_symbols__range(const struct mw_elf_symbols *elf_symbols, uint64_t *s
 void mw_elf_symbols__build_id(struct mw_elf_symbols *elf_symbols, char *text, size_t size);
 
 /*
- * The function or variable that holds ADDR: its name as in the file, good until the elf_symbols is
- * closed.
+ * The function or variable that holds ADDR: its name as in the file, valid until the symbols are
+ * closed, and in OFFSET the bytes from its beginning. NULL: none.
  */
 const char *mw_elf_symbols__symbol(struct mw_elf_symbols *elf_symbols, uint64_t addr,
 				   uint64_t *offset);
 
 /*
- * The line of ADDR, and the file as the compiler wrote it; 0 when there is none. BUDGET is how many
- * more bytes of debug information may be loaded; a file that has more goes without lines.
+ * The line of ADDR, and in FILE the source as the compiler wrote it; 0: none. BUDGET is how many
+ * more bytes of debug information may be loaded: a file with more has no lines.
  */
 uint32_t mw_elf_symbols__line(struct mw_elf_symbols *elf_symbols, uint64_t addr, const char **file,
 			      uint64_t *budget);

@@ -51,7 +51,7 @@ int mw_perfmap__parse(struct mw_perfmap *map, char *text, size_t len)
 
 	mw_perfmap__free(map);
 	map->text = text;
-	/* A last line without its newline is still being written. */
+	/* A last line without a newline is still being written. */
 	for (char *line = text, *end; !ret; line = end + 1) {
 		end = memchr(line, '\n', (size_t)(text + len - line));
 		if (!end)
@@ -78,7 +78,7 @@ int mw_perfmap__read(struct mw_perfmap *map, pid_t pid)
 	if (stat(path, &process))
 		return -errno;
 	snprintf(path, sizeof(path), "/proc/%d/root/tmp/perf-%d.map", pid, mw_pidns_innermost(pid));
-	/* Anyone may have put anything there. */
+	/* /tmp is anyone's: no links, no FIFOs. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st))
 		return -errno;
@@ -113,7 +113,7 @@ const struct mw_perfmap_entry *mw_perfmap__find(const struct mw_perfmap *map, ui
 {
 	size_t i = mw_search(map->entries, map->count, sizeof(*map->entries), starts_by, &addr);
 
-	/* Newer code may lie within the place of older. */
+	/* Newer code may reuse a part of older code's memory. */
 	for (size_t n = 0; i && n < OVERLAPS_MAX; n++, i--) {
 		const struct mw_perfmap_entry *e = &map->entries[i - 1];
 

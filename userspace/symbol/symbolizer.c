@@ -14,7 +14,7 @@
 
 enum {
 	NAME_SIZE = 512,
-	CACHED_MAX = 1 << 18,	  /* then all are forgotten */
+	CACHED_MAX = 1 << 18,	  /* answers; then the cache is emptied */
 	LINES_BUDGET = 128 << 20, /* bytes of debug information, of all files together */
 };
 
@@ -53,7 +53,7 @@ static int compare_text(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* The one copy of TEXT. */
+/* The one copy of TEXT in this symbolizer. */
 static const char *intern(struct mw_symbolizer *s, const char *text)
 {
 	char **node = tfind(text, &s->names, compare_text), *copy;
@@ -167,7 +167,7 @@ static bool describe_jit(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	/* The file grows all the time; an address that isn't in it reads it once a second at most.
+	/* The map grows all the time: read it again for an unknown address, once a second at most.
 	 */
 	if (!e && pid && now.tv_sec != s->perfmap_read) {
 		s->perfmap_read = now.tv_sec;
@@ -185,7 +185,7 @@ static bool describe_jit(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
  * ---- answers ----------------------------------------------------------------------------------
  */
 
-/* Describe ADDR; true when the answer will still be right the next time. */
+/* Describe ADDR; true when the answer may be cached. */
 static bool describe(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
 {
 	const struct mw_region *region = mw_image__find(s->image, addr);
@@ -210,7 +210,7 @@ static bool describe(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_pl
 		describe_module(s, m, addr, out);
 		return true;
 	}
-	/* Files that are no ELF files hold such code too, when it is mapped twice. */
+	/* Code made at run time may be in a mapped file, too, when it is mapped twice. */
 	return map && (!map->executable || describe_jit(s, addr, out));
 }
 
@@ -276,7 +276,7 @@ bool mw_symbolizer__name(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
 	/* .bss lies behind its file's data. */
 	if (r && !r->map.inode && r > regions->regions && r[-1].map.end == r->map.start)
 		r--;
-	/* Two segments may share a page of data; the file's first page is only once what it is. */
+	/* By the file's first page: segments may share a page further on. */
 	m = r && r->map.inode ? find_module(s, mw_regions__file_start(regions, r)) : NULL;
 	if (!m || !m->elf_symbols || addr >= m->end)
 		return false;

@@ -107,7 +107,7 @@ static size_t encoded_size(uint8_t encoding)
 	case DW_EH_PE_udata2:
 		return 2;
 	default:
-		return 0; /* LEB128: nobody writes code addresses so */
+		return 0; /* LEB128: no compiler writes code addresses so */
 	}
 }
 
@@ -169,7 +169,7 @@ static bool learn_encoding(struct reader *r, Dwarf_Off at)
 	return true;
 }
 
-/* Take the entry if it is for code that will be in memory: linkers leave others at address 0. */
+/* Add the entry if its code is in a segment: linkers leave those of dropped code at address 0. */
 static int add_entry(struct reader *r, const Dwarf_FDE *fde)
 {
 	const uint8_t *p = fde->start;
@@ -220,7 +220,7 @@ static int read_entries(struct reader *r)
 		Dwarf_CFI_Entry entry;
 		int got = dwarf_next_cfi(r->ident, r->data, true, at, &next, &entry);
 
-		/* A broken entry may be skipped if it says how long it is. */
+		/* Skip a damaged entry whose length is known. */
 		if (got > 0 || next <= at)
 			break;
 		if (!got && !dwarf_cfi_cie_p(&entry))
@@ -286,7 +286,7 @@ static bool caller_fp(Dwarf_Frame *frame, uint8_t *fp)
 		return false;
 	*fp = 0;
 	if (!count)
-		return !ops; /* as it is; else it is lost */
+		return !ops; /* unchanged; otherwise it is lost */
 	/* An expression begins with the CFA on its stack. */
 	if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa && is_breg(&ops[1], &reg, &offset) &&
 	    reg == MW_DWARF_FP && !offset) {
@@ -340,7 +340,7 @@ static int add_row(struct mw_unwind_table *table, struct mw_unwind_row row)
 	return ret;
 }
 
-/* The rows from AT to the end of entry E, of which a broken one has no more. */
+/* Add the rows from AT to the end of entry E; of a damaged one as far as libdw can read it. */
 static int add_rows(struct reader *r, struct mw_unwind_table *table, const struct entry *e,
 		    uint64_t at)
 {

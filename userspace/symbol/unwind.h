@@ -14,13 +14,13 @@
 struct mw_unwind_table {
 	struct mw_unwind_row *rows; /* by pc, no two alike in a row */
 	size_t count, capacity;
-	size_t unknown; /* of them: places whose rule is not one that rows can say */
+	size_t unknown; /* places whose rule no row can express */
 };
 
 /*
- * Make the table of the ELF file open at FD, which stays the caller's. 0, -ENOENT when it has no
- * .eh_frame, -EINVAL when it is no ELF file for this processor, or -ENOMEM. A damaged table gives
- * the rows that can be read.
+ * Make the table of ELF file FD, which stays the caller's. 0, -ENOENT without .eh_frame, -EINVAL
+ * when it is no ELF file for this processor, or -ENOMEM. Of a damaged table take the rows that can
+ * be read.
  */
 int mw_unwind_table__read(struct mw_unwind_table *table, int fd);
 void mw_unwind_table__free(struct mw_unwind_table *table);

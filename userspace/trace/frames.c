@@ -12,7 +12,7 @@
 #include "util/log.h"
 #include "util/u64map.h"
 
-/* A code object by its key, of which its check is a part: another one at its place is new. */
+/* A code object. Its check is part of its key, so a new object at its address is another one. */
 struct code {
 	struct mw_py_code code;
 	bool gone; /* it was freed before it could be read */
@@ -105,7 +105,7 @@ void mw_frames__close(struct mw_frames *f)
 
 void mw_frames__refresh(struct mw_frames *f)
 {
-	/* Of a process that has ended what is known stays. */
+	/* It has ended: keep what is known. */
 	if (f->image && mw_image__refresh(f->image))
 		return;
 	if (f->symbols)
@@ -126,7 +126,7 @@ static bool read_target(void *arg, uint64_t addr, void *buf, size_t len)
 	return f->image && mw_image__read_all(f->image, addr, buf, len);
 }
 
-/* What the programs made of the code object at ADDR, made again; 0: it can't be read. */
+/* The check that the BPF programs made of the code object at ADDR, made again; 0: unreadable. */
 static uint32_t check_of(struct mw_frames *f, uint64_t addr)
 {
 	const struct mw_py_walk *walk = &f->python.walk;
@@ -134,8 +134,8 @@ static uint32_t check_of(struct mw_frames *f, uint64_t addr)
 	uint32_t line = 0;
 
 	/*
-	 * What was freed keeps its other words for a while, but where its reference count was there
-	 * is a link to the next free block, or 0. (Free-threaded: the owning thread is there.)
+	 * A freed object keeps its other words for a while, but its reference count becomes 0 or a
+	 * link to the next free block. (Free-threaded: the owning thread is there.)
 	 */
 	if (!f->python.layout.free_threaded &&
 	    (!read_target(f, addr, &count, 8) || !(uint32_t)count || (count >> 32 & 0xffff)))
@@ -151,8 +151,8 @@ static uint32_t check_of(struct mw_frames *f, uint64_t addr)
 }
 
 /*
- * The code object of FRAME. It is right when its check is what it was at the event, before and
- * after its names were read: code that the program has freed since is said to be freed.
+ * The code object of FRAME. It is the right one if its check is that of the event both before and
+ * after its names are read; otherwise the program has freed it since.
  */
 static const struct code *code_of(struct mw_frames *f, const struct mw_py_frame *frame)
 {
@@ -160,7 +160,7 @@ static const struct code *code_of(struct mw_frames *f, const struct mw_py_frame 
 	uint64_t key = frame->code ^ (uint64_t)check << 32;
 	struct code *code = mw_u64map__find(&f->codes, key);
 
-	/* What was gone may be back: the same text, compiled again. */
+	/* A freed one may be back: the same source, compiled again. */
 	if (code && !code->gone)
 		return code;
 	if (!code) {
@@ -197,7 +197,7 @@ static void put_python(struct mw_frames *f, const struct mw_py_frame *frame, str
 			       code->code.table_len, frame->offset);
 }
 
-/* Where native frames belong to: the interpreter's own, whose Python frames stand for them. */
+/* Whose native frames are: Python frames replace those of the interpreter. */
 enum owner { OTHERS, EVALUATOR, INTERPRETERS };
 
 static enum owner owner_of(const struct mw_frames *f, uint64_t addr,
@@ -223,13 +223,14 @@ bool mw_frames__is_direct(struct mw_frames *f, const struct mw_stack *stack)
 
 	if (!f || !f->symbols || stack->kind != MW_KIND_MMAP || stack->native_count < 2)
 		return false;
-	/* mmap() itself is the first; malloc calls it from within the same file. */
+	/* The first frame is mmap() itself; malloc calls it from within the same file. */
 	mw_symbolizer__find(f->symbols, stack->native[1], &place);
 	return !is_libc(place.module) && !(place.function && strstr(place.function, "malloc"));
 }
 
 /*
- * How many of STACK's Python frames are the thread's own; beyond are those of tasks that await its.
+ * How many of STACK's Python frames are the thread's own; the others are of tasks that await its
+ * task.
  */
 static uint32_t count_own(const struct mw_stack *stack)
 {
@@ -279,10 +280,10 @@ size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct
 					break;
 			}
 		}
-		/* The interpreter's own functions say nothing that its frames don't. */
+		/* Python frames already say what the interpreter's functions do. */
 		if (owner != OTHERS && stack->python_count)
 			continue;
-		/* The way into the kernel through the C library's allocator. */
+		/* The C library's path from malloc into the kernel. */
 		if (is_inner && stack->kind != MW_KIND_ALLOC && is_libc(place.module) &&
 		    i + 1 < stack->native_count)
 			continue;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "arch/arch.h"
 #include "heap/ptmalloc.h"
 #include "image/image.h"
 #include "trace/liveness.h"
@@ -13,7 +14,7 @@ enum {
 	/* How much larger than asked for the program's part of a chunk may be; a mapping of its
 	   own: by a page. */
 	SLACK = 64,
-	SLACK_MMAPPED = 4096 + 64,
+	SLACK_MMAPPED = MW_PAGE_SIZE + 64,
 };
 
 struct mw_liveness {

@@ -342,7 +342,7 @@ static void add_growth(const struct raw *raw, const struct mw_site_counts *c)
 	t->grown_calls += (double)c->grown_calls;
 	t->grown_bytes += (double)c->grown_bytes;
 	t->returned_bytes += (double)c->returned_bytes;
-	t->fault_bytes += (double)c->faults * 4096;
+	t->fault_bytes += (double)c->faults * MW_PAGE_SIZE;
 	if (!raw->direct)
 		t->malloc_bytes += (double)c->grown_bytes - (double)c->returned_bytes;
 	t->samples += c->samples;
