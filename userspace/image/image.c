@@ -241,7 +241,7 @@ static bool note_build_id(const uint8_t *note, size_t len, char *text, size_t si
 
 void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_t size)
 {
-	Elf64_Phdr phdrs[PHDRS_MAX];
+	Elf64_Phdr phdrs[PHDRS_MAX] = {{0}};
 	size_t n = read_phdrs(image, base, phdrs);
 	uint64_t first = first_page(phdrs, n);
 	uint8_t note[NOTE_MAX];
@@ -259,7 +259,7 @@ void mw_image__build_id(struct mw_image *image, uint64_t base, char *text, size_
 
 uint64_t mw_image__elf_end(struct mw_image *image, uint64_t base)
 {
-	Elf64_Phdr phdrs[PHDRS_MAX];
+	Elf64_Phdr phdrs[PHDRS_MAX] = {{0}};
 	size_t n = read_phdrs(image, base, phdrs);
 	uint64_t first = first_page(phdrs, n), end = 0;
 
