@@ -27,11 +27,11 @@ Q	:= @
 say	= @printf '  %-8s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))'
 endif
 
-# Every room is a folder of .c files; main.c and cmd/ are left out of the library that tests link.
+# Every room is a folder of .c files, some with folders in it; main.c and cmd/ are left out of the library that tests link.
 CMD_SRCS := userspace/main.c $(sort $(wildcard userspace/cmd/*.c))
 CMD_OBJS := $(CMD_SRCS:%.c=$(BUILD)/%.o)
 LIB_SRCS := $(filter-out $(CMD_SRCS) userspace/python/gen_layouts.c,\
-	      $(sort $(wildcard userspace/*/*.c)))
+	      $(sort $(wildcard userspace/*/*.c userspace/*/*/*.c)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o)
 # The engine as a shared library, for GDB: of the rooms it takes what it needs, so nothing of BPF.
 ENGINE_SRCS := $(sort $(wildcard gdb-scripts/engine/*.c))

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "heap/ptmalloc.h"
+#include "heap/heap.h"
 #include "ledger/ledger.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,10 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	image = mw_image__open_core(path, NULL, &err);
 	if (image) {
-		struct mw_ptmalloc *pt = mw_ptmalloc__open(image, &err);
+		struct mw_heaps heaps;
 
+		mw_heaps__open(&heaps, image, &err);
 		sources[0] = mw_image_owners(image);
-		sources[1] = pt ? mw_ptmalloc__blocks(pt) : NULL;
+		sources[1] = heaps.count ? mw_heap__blocks(heaps.list[0]) : NULL;
 		if (sources[0] && !mw_ledger__build(&ledger, image, sources, 2, &err)) {
 			uint64_t sum = 0;
 
@@ -40,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		mw_ledger__free(&ledger);
 		mw_blocks__close(sources[0]);
 		mw_blocks__close(sources[1]);
-		mw_ptmalloc__close(pt);
+		mw_heaps__close(&heaps);
 		mw_image__close(image);
 	}
 	close(fd);

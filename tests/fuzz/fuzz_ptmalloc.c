@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/ptmalloc.h"
+#include "heap/heap.h"
 
-enum { DATA = 0x10000, HEAP = 0x200000, SIZE = 1 << 16 };
+enum { DATA = 0x10000, HEAP = 0x200000, SIZE = 1 << 16, FOUND = 100 };
 
 static uint8_t memory[2][SIZE];
 
@@ -72,6 +72,21 @@ static int add(struct mw_regions *regions, uint64_t start, const char *path)
 	return r->map.path ? 0 : -1;
 }
 
+/* A block that is found holds the address that it was found for. */
+static void find(struct mw_heap *heap, struct mw_block found[FOUND])
+{
+	uint64_t addrs[FOUND];
+
+	for (uint64_t i = 0; i < FOUND; i++)
+		addrs[i] = HEAP - 512 + i * 677;
+	if (mw_heap__find(heap, addrs, found, FOUND))
+		abort();
+	for (size_t i = 0; i < FOUND; i++) {
+		if (found[i].size && addrs[i] - found[i].start >= found[i].size)
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -79,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct mw_image_callbacks callbacks = {.read = read_memory};
 	struct mw_regions regions = {0};
 	struct mw_image *image;
-	struct mw_ptmalloc *pt;
+	struct mw_heaps heaps;
 
 	build();
 	for (size_t i = 0; i + 3 < size; i += 4)
@@ -87,13 +102,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (add(&regions, DATA, "/libc.so.6") || add(&regions, HEAP, ""))
 		abort();
 	image = mw_image__open_callbacks(&callbacks, &regions);
-	pt = mw_ptmalloc__open(image, NULL);
-	if (pt) {
-		struct mw_blocks *blocks = mw_ptmalloc__blocks(pt);
+	mw_heaps__open(&heaps, image, NULL);
+	if (heaps.count) {
+		struct mw_block found[FOUND];
+		struct mw_blocks *blocks;
+		struct mw_heap_info info;
 		struct mw_block batch[64];
 		uint64_t last = 0;
 		size_t n;
 
+		/* Found while the heap is measured, and again after that. */
+		find(heaps.list[0], found);
+		if (mw_heap__info(heaps.list[0], MW_HEAP_LISTS, &info))
+			abort();
+		find(heaps.list[0], found);
+		blocks = mw_heap__blocks(heaps.list[0]);
 		while ((n = blocks->fill(blocks, batch, 64))) {
 			for (size_t i = 0; i < n; i++) {
 				if (batch[i].start < last || !batch[i].size)
@@ -102,10 +125,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			}
 		}
 		mw_blocks__close(blocks);
-		mw_ptmalloc__close(pt);
 	} else if (!size) {
 		abort(); /* undamaged it must be found */
 	}
+	mw_heaps__close(&heaps);
 	mw_image__close(image);
 	return 0;
 }

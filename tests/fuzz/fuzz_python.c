@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/heap.h"
 #include "python/python.h"
 
 enum { RECORD = 12, PATCHES_MAX = 64 };
@@ -63,7 +64,7 @@ static uint64_t place(struct mw_image *image, uint64_t number)
 static void look(struct mw_image *image)
 {
 	struct mw_python *py = mw_python__open(image, NULL);
-	struct mw_ptmalloc *pt;
+	struct mw_heaps heaps;
 	struct mw_py_census census;
 	struct mw_py_object object;
 	struct mw_block batch[256];
@@ -73,8 +74,8 @@ static void look(struct mw_image *image)
 
 	if (!py)
 		return;
-	pt = mw_ptmalloc__open(image, NULL);
-	if (mw_python__census(py, pt, &census, NULL))
+	mw_heaps__open(&heaps, image, NULL);
+	if (mw_python__census(py, &heaps, &census, NULL))
 		abort();
 	blocks = mw_python__blocks(py);
 	while ((n = blocks->fill(blocks, batch, 256))) {
@@ -89,7 +90,7 @@ static void look(struct mw_image *image)
 		mw_python__object(py, state.patches[i].addr, &object);
 		mw_python__object(py, state.patches[i].addr - 16, &object);
 	}
-	mw_ptmalloc__close(pt);
+	mw_heaps__close(&heaps);
 	mw_python__close(py);
 }
 

@@ -2,7 +2,7 @@
 /* Regions, layouts and the ledger's arithmetic, without a process. */
 #include <errno.h>
 
-#include "heap/ptmalloc_layout.h"
+#include "heap/ptmalloc/layout.h"
 #include "image/smaps.h"
 #include "heap/block.h"
 #include "ledger/ledger.h"
@@ -92,10 +92,10 @@ static uint64_t owned(const struct mw_ledger *ledger, const char *owner)
 /* An inner claim comes off the outer block, also when it spans two of them and the gap between. */
 TEST(claims_nest)
 {
-	static const struct mw_block outer[] = {{0x10000, 0x1000, "outer", 0, 0, 0},
-						{0x13000, 0x1000, "outer", 0, 0, 0}};
-	static const struct mw_block inner[] = {{0x10100, 7, "small", 0, 0, 0},
-						{0x10ff0, 0x2020, "wide", 0, 0, 0}};
+	static const struct mw_block outer[] = {{0x10000, 0x1000, "outer", 0, 0, 0, 0},
+						{0x13000, 0x1000, "outer", 0, 0, 0, 0}};
+	static const struct mw_block inner[] = {{0x10100, 7, "small", 0, 0, 0, 0},
+						{0x10ff0, 0x2020, "wide", 0, 0, 0, 0}};
 	struct list lists[2] = {{{list_fill, NULL}, outer, 2, 0}, {{list_fill, NULL}, inner, 2, 0}};
 	struct mw_blocks *sources[2] = {&lists[0].base, &lists[1].base};
 	const struct mw_image_callbacks callbacks = {.read = no_read};

@@ -47,9 +47,9 @@ static int make_ledger(int fd, void *arg)
 		answer.ret = mw_survey__ledger(&survey, &answer.made.ledger, &answer.err);
 		if (!answer.ret)
 			answer.ret = mw_survey__split(&survey, answer.made.parts, &answer.err);
-		if (!survey.pt)
+		if (!survey.heaps.count)
 			snprintf(answer.made.note, sizeof(answer.made.note), "%.159s",
-				 survey.pt_err.message);
+				 survey.heaps.none.message);
 		mw_survey__close(&survey);
 	}
 	answer.made.took = mw_monotonic() - begin;

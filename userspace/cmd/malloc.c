@@ -6,8 +6,12 @@
 
 static int measure(struct mw_survey *survey, struct mw_err *err)
 {
-	if (survey->pt && mw_ptmalloc__read_bins(survey->pt))
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+	for (size_t i = 0; i < survey->heaps.count; i++) {
+		struct mw_heap_info info;
+
+		if (mw_heap__info(survey->heaps.list[i], MW_HEAP_LISTS, &info))
+			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+	}
 	return 0;
 }
 

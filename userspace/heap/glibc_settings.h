@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * glibc malloc's present settings in a running process: its `struct malloc_par mp_`
- * (malloc/malloc.c), above all the mmap threshold, which creeps up unless someone has fixed it.
+ * glibc malloc's present settings: its `struct malloc_par mp_` (malloc/malloc.c), above all the
+ * mmap threshold, which moves up unless someone has fixed it.
  */
 #ifndef MW_HEAP_GLIBC_SETTINGS_H
 #define MW_HEAP_GLIBC_SETTINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "image/elffile.h"
-#include "util/err.h"
+#include "image/image.h"
 
 struct mw_glibc_settings {
-	uint64_t mp_addr; /* of mp_ in the process; 0: not found, the rest is unknown */
+	uint64_t mp_addr; /* of mp_ in the image; 0: not found, the rest is unknown */
 	uint64_t mmap_threshold, trim_threshold, top_pad; /* bytes */
-	bool dynamic;	       /* the thresholds move; false: mallopt or a tunable fixed them */
-	uint32_t fixed_offset; /* of no_dyn_threshold in mp_ */
-	const char *evidence;  /* how mp_ was found */
+	uint64_t arena_test, arena_max;			  /* arenas */
+	uint64_t n_mmaps, n_mmaps_max; /* chunks with a mapping of their own; at most */
+	uint64_t mmapped_bytes;	       /* of them, as glibc counts them */
+	uint64_t sbrk_base;	       /* where the main arena begins, 0: not used yet */
+	bool dynamic;	      /* the thresholds move; false: mallopt or a tunable fixed them */
+	const char *evidence; /* how mp_ was found */
+	const struct mw_ptmalloc_layout *layout; /* by which it was read */
 };
 
 /*
- * Find mp_ of the glibc in ELF, loaded in PID with BIAS, by its symbol (in ELF or in the separate
- * debug file of its build id), or by a search of its data that validates what it finds. 0 or
- * -ENOENT: neither found exactly one.
+ * Find mp_ of the glibc whose file is mapped at ADDR (any address of it): by its symbol in that
+ * file or in its debug file, or as the one place in the file's data that fits. 0, or -ENOENT:
+ * neither found exactly one.
  */
-int mw_glibc_settings__find(struct mw_glibc_settings *settings, pid_t pid, struct mw_elffile *elf,
-			    uint64_t bias);
+int mw_glibc_settings__find(struct mw_glibc_settings *settings, struct mw_image *image,
+			    uint64_t addr);
 
-/* Read the values again from where they were found. 0 or -errno. */
-int mw_glibc_settings__refresh(struct mw_glibc_settings *settings, pid_t pid);
+/* Read the values again from where they were found. 0, or -ENOENT: they can't be read there. */
+int mw_glibc_settings__refresh(struct mw_glibc_settings *settings, struct mw_image *image);
 
 #endif

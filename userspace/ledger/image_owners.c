@@ -32,8 +32,11 @@ static int claim(struct claims *c, uint64_t start, uint64_t end, const char *own
 		return 0;
 	if (mw_array_reserve(&c->blocks, &c->capacity, c->count + 1, sizeof(*c->blocks)))
 		return -1;
-	c->blocks[c->count++] =
-		(struct mw_block){start, end - start, owner, MW_BLOCK_NO_ARENA, 0, MW_BLOCK_LIVE};
+	c->blocks[c->count++] = (struct mw_block){.start = start,
+						  .size = end - start,
+						  .owner = owner,
+						  .arena = MW_BLOCK_NO_ARENA,
+						  .kind = MW_BLOCK_LIVE};
 	return 0;
 }
 

@@ -4,34 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/block.h"
 #include "ledger/ledger.h"
+#include "ledger/pieces.h"
 #include "util/array.h"
 #include "util/text.h"
 
-enum { BATCH = 512, OWNERS_MAX = 1 << 20, SLOTS = 16384 };
-
-/* One source of claims and how far it was read; level 0 is the regions. */
-struct level {
-	struct mw_blocks *blocks;
-	struct mw_block batch[BATCH];
-	size_t at, have;
-	size_t span; /* first resident span not yet passed */
-};
+enum { OWNERS_MAX = 1 << 20, SLOTS = 16384 };
 
 struct builder {
 	struct mw_ledger *ledger;
-	const struct mw_spans *spans;
-	struct level levels[MW_LEDGER_SOURCES + 1];
-	size_t level_count;
 	struct {
 		const char *owner;
 		size_t entry;
 	} slots[SLOTS]; /* owners by pointer: the same few come again and again */
-	bool no_memory;
 };
 
-const char *mw_ledger_region_owner(const struct mw_region *region, char *buf, size_t size)
+enum mw_block_kind mw_ledger_region_owner(const struct mw_region *region, char *buf, size_t size)
 {
 	const struct mw_map *map = &region->map;
 	const char *base = strrchr(map->path, '/');
@@ -60,124 +48,63 @@ const char *mw_ledger_region_owner(const struct mw_region *region, char *buf, si
 		snprintf(buf, size, "anon/%s", name);
 	else if (!map->readable && !map->writable && !map->executable)
 		snprintf(buf, size, "guard");
-	else
-		snprintf(buf, size, "anon/unknown");
-	return buf;
+	else {
+		snprintf(buf, size, MW_OWNER_UNKNOWN);
+		return MW_BLOCK_UNKNOWN;
+	}
+	return MW_BLOCK_LIVE;
 }
 
-static size_t entry_of(struct builder *b, const char *owner, bool stable)
+/* The entry of OWNER, NULL: out of memory. STABLE: the text stays where it is. */
+static struct mw_ledger_entry *entry_of(struct builder *b, const char *owner,
+					enum mw_block_kind kind, bool stable)
 {
 	size_t slot = ((uintptr_t)owner >> 3) * 0x9e3779b97f4a7c15ULL >> 50, i;
 	struct mw_ledger *l = b->ledger;
 
 	if (stable && b->slots[slot].owner == owner)
-		return b->slots[slot].entry;
+		return &l->entries[b->slots[slot].entry];
 	for (i = 0; i < l->count; i++) {
 		if (!strncmp(l->entries[i].owner, owner, sizeof(l->entries[i].owner) - 1))
 			break;
 	}
 	if (i == l->count) {
 		if (i >= OWNERS_MAX ||
-		    mw_array_reserve(&l->entries, &l->capacity, i + 1, sizeof(*l->entries))) {
-			b->no_memory = true;
-			return 0;
-		}
+		    mw_array_reserve(&l->entries, &l->capacity, i + 1, sizeof(*l->entries)))
+			return NULL;
 		memset(&l->entries[i], 0, sizeof(l->entries[i]));
 		snprintf(l->entries[i].owner, sizeof(l->entries[i].owner), "%s", owner);
+		l->entries[i].unclaimed = kind == MW_BLOCK_UNKNOWN;
 		l->count++;
 	}
 	if (stable) {
 		b->slots[slot].owner = owner;
 		b->slots[slot].entry = i;
 	}
-	return i;
+	return &l->entries[i];
 }
 
-/* Resident bytes of [START, END); the calls of one level come in address order. */
-static uint64_t resident_bytes(struct builder *b, struct level *level, uint64_t start, uint64_t end)
+static int book(void *arg, const struct mw_piece *piece)
 {
-	const struct mw_span *s = b->spans->spans;
-	uint64_t sum = 0;
+	const struct mw_block *block = piece->block;
+	struct mw_ledger_entry *entry;
+	struct builder *b = arg;
+	char owner[80];
 
-	while (level->span < b->spans->count && s[level->span].end <= start)
-		level->span++;
-	for (size_t i = level->span; i < b->spans->count && s[i].start < end; i++) {
-		uint64_t from = s[i].start > start ? s[i].start : start;
-		uint64_t to = s[i].end < end ? s[i].end : end;
+	if (block) {
+		entry = entry_of(b, block->owner, block->kind, true);
+	} else {
+		enum mw_block_kind kind =
+			mw_ledger_region_owner(piece->region, owner, sizeof(owner));
 
-		sum += to - from;
+		entry = entry_of(b, owner, kind, false);
 	}
-	return sum;
-}
-
-static const struct mw_block *peek(struct level *level)
-{
-	if (level->at == level->have) {
-		if (!level->blocks)
-			return NULL;
-		level->have = level->blocks->fill(level->blocks, level->batch, BATCH);
-		level->at = 0;
-		if (!level->have) {
-			level->blocks = NULL;
-			return NULL;
-		}
-	}
-	return &level->batch[level->at];
-}
-
-static void book(struct builder *b, const char *owner, uint64_t bytes, uint64_t resident,
-		 bool stable, bool whole)
-{
-	size_t i = entry_of(b, owner, stable);
-
-	if (b->no_memory)
-		return;
-	b->ledger->entries[i].bytes += bytes;
-	b->ledger->entries[i].resident += resident;
-	b->ledger->entries[i].count += whole;
-}
-
-/*
- * Book what the levels from INDEX on claim of [START, END), be it within blocks of this level or
- * between them. The two pointers get how much that was; the caller books the rest as its own.
- */
-static void claim(struct builder *b, size_t index, uint64_t start, uint64_t end, uint64_t *bytes,
-		  uint64_t *resident)
-{
-	struct level *level = &b->levels[index];
-	const struct mw_block *block;
-	uint64_t inner, inner_resident;
-
-	*bytes = *resident = 0;
-	if (index >= b->level_count)
-		return;
-	while (start < end && (block = peek(level)) && block->start < end) {
-		uint64_t block_end = block->start + block->size, here;
-		uint64_t to = block_end < end ? block_end : end;
-
-		if (block_end <= start) {
-			level->at++;
-			continue;
-		}
-		if (block->start > start) {
-			claim(b, index + 1, start, block->start, &inner, &inner_resident);
-			*bytes += inner;
-			*resident += inner_resident;
-			start = block->start;
-		}
-		here = resident_bytes(b, level, start, to);
-		claim(b, index + 1, start, to, &inner, &inner_resident);
-		book(b, block->owner, to - start - inner, here - inner_resident, true,
-		     to == block_end && inner < to - start);
-		*bytes += to - start;
-		*resident += here;
-		start = to;
-		if (block_end <= end)
-			level->at++;
-	}
-	claim(b, index + 1, start, end, &inner, &inner_resident);
-	*bytes += inner;
-	*resident += inner_resident;
+	if (!entry)
+		return -ENOMEM;
+	entry->bytes += piece->bytes;
+	entry->resident += piece->resident;
+	entry->count += piece->whole;
+	return 0;
 }
 
 static int by_resident(const void *x, const void *y)
@@ -191,10 +118,12 @@ static int by_resident(const void *x, const void *y)
 	return strcmp(a->owner, b->owner);
 }
 
-/* Pages that came between two looks: take what is too much off the largest owners. */
+/* Sort. Pages that came while the image was read are taken off the largest owners. */
 static void adjust(struct mw_ledger *l, uint64_t excess)
 {
 	l->adjusted = excess;
+	if (!l->count)
+		return;
 	qsort(l->entries, l->count, sizeof(*l->entries), by_resident);
 	for (size_t i = 0; i < l->count && excess; i++) {
 		uint64_t take = l->entries[i].resident < excess ? l->entries[i].resident : excess;
@@ -202,6 +131,8 @@ static void adjust(struct mw_ledger *l, uint64_t excess)
 		l->entries[i].resident -= take;
 		excess -= take;
 	}
+	if (l->adjusted)
+		qsort(l->entries, l->count, sizeof(*l->entries), by_resident);
 }
 
 int mw_ledger__build(struct mw_ledger *ledger, struct mw_image *image, struct mw_blocks **sources,
@@ -213,48 +144,28 @@ int mw_ledger__build(struct mw_ledger *ledger, struct mw_image *image, struct mw
 	int ret = b ? 0 : -ENOMEM;
 
 	memset(ledger, 0, sizeof(*ledger));
-	if (!ret)
-		ret = mw_image__spans(image, &b->spans);
-	if (ret)
-		goto cleanup;
-	b->ledger = ledger;
-	for (size_t i = 0; i < count && i < MW_LEDGER_SOURCES; i++) {
-		if (sources[i])
-			b->levels[b->level_count++].blocks = sources[i];
+	if (!ret) {
+		b->ledger = ledger;
+		ret = mw_pieces__each(image, sources, count, book, b, &excess);
 	}
-	for (size_t i = 0; i < regions->count && !b->no_memory; i++) {
+	free(b);
+	if (ret)
+		return mw_err_set(err, ret, "no-memory", mw_image__name(image),
+				  "can't build the ledger: %s", strerror(-ret));
+	for (size_t i = 0; i < regions->count; i++) {
 		const struct mw_region *r = &regions->regions[i];
-		uint64_t size = r->map.end - r->map.start, bytes, resident;
-		char owner[80];
 
-		claim(b, 0, r->map.start, r->map.end, &bytes, &resident);
-		mw_ledger_region_owner(r, owner, sizeof(owner));
-		if (resident > r->resident) {
-			excess += resident - r->resident;
-			resident = r->resident;
-		}
-		if (bytes < size)
-			book(b, owner, size - bytes, r->resident - resident, false, true);
 		ledger->resident += r->resident;
 		ledger->swapped += r->swapped;
 		ledger->hugetlb += r->hugetlb;
 		ledger->thp += r->thp;
 	}
-	if (b->no_memory)
-		ret = -ENOMEM;
 	adjust(ledger, excess);
-	if (ledger->count)
-		qsort(ledger->entries, ledger->count, sizeof(*ledger->entries), by_resident);
 	for (size_t i = 0; i < ledger->count; i++) {
-		if (!strcmp(ledger->entries[i].owner, "anon/unknown"))
-			ledger->unknown = ledger->entries[i].resident;
+		if (ledger->entries[i].unclaimed)
+			ledger->unknown += ledger->entries[i].resident;
 	}
-cleanup:
-	free(b);
-	if (ret)
-		mw_err_set(err, ret, "no-memory", mw_image__name(image),
-			   "can't build the ledger: %s", strerror(-ret));
-	return ret;
+	return 0;
 }
 
 void mw_ledger__free(struct mw_ledger *ledger)

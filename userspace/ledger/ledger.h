@@ -6,18 +6,19 @@
 #ifndef MW_LEDGER_LEDGER_H
 #define MW_LEDGER_LEDGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "heap/block.h"
 #include "image/image.h"
 #include "util/err.h"
-
-struct mw_blocks;
 
 struct mw_ledger_entry {
 	char owner[80];	   /* "glibc/free/bin"; safe to print */
 	uint64_t bytes;	   /* of address space */
 	uint64_t resident; /* bytes of it in memory */
 	uint64_t count;	   /* blocks, or regions where there are none */
+	bool unclaimed;	   /* nobody claims it: anon/unknown */
 };
 
 struct mw_ledger {
@@ -26,15 +27,12 @@ struct mw_ledger {
 	uint64_t resident;		/* bytes; the sum of the entries' */
 	uint64_t unknown;		/* bytes of it that nobody claims */
 	uint64_t swapped, hugetlb, thp; /* bytes; swap and hugetlbfs are not part of RESIDENT */
-	uint64_t adjusted;		/* bytes by which pages changed between two looks at them */
+	uint64_t adjusted;		/* bytes that came while the image was read */
 };
 
-enum { MW_LEDGER_SOURCES = 4 };
-
 /*
- * Build the ledger of IMAGE. SOURCES (COUNT, at most MW_LEDGER_SOURCES) claim memory from the
- * outermost inwards: what the second says lies within the first one's blocks is taken off those,
- * so that region < stack < glibc chunk < Python object nest. 0 or -ENOMEM with ERR set.
+ * Build the ledger of IMAGE from SOURCES, as mw_pieces__each() takes them. 0 or -ENOMEM with ERR
+ * set.
  */
 int mw_ledger__build(struct mw_ledger *ledger, struct mw_image *image, struct mw_blocks **sources,
 		     size_t count, struct mw_err *err);
@@ -43,7 +41,10 @@ void mw_ledger__free(struct mw_ledger *ledger);
 /* What the image itself shows: thread stacks, thread-local storage, .bss, vdso. NULL: no memory. */
 struct mw_blocks *mw_image_owners(struct mw_image *image);
 
-/* The owner of what nobody claims in REGION; into BUF of SIZE bytes, which it returns. */
-const char *mw_ledger_region_owner(const struct mw_region *region, char *buf, size_t size);
+/*
+ * The owner of what nobody claims in REGION, into BUF of SIZE bytes; MW_BLOCK_UNKNOWN: it has none,
+ * else MW_BLOCK_LIVE.
+ */
+enum mw_block_kind mw_ledger_region_owner(const struct mw_region *region, char *buf, size_t size);
 
 #endif

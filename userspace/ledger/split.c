@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * A ledger of coarse owners: the same walk as the real one, with the blocks' owners replaced by
- * the part that their arena belongs to.
- */
+/* The same claims as the ledger's, summed by the part that a block's arena and kind belong to. */
 #include <errno.h>
 #include <string.h>
 
-#include "heap/block.h"
-#include "ledger/ledger.h"
+#include "heap/heap.h"
+#include "ledger/pieces.h"
 #include "ledger/split.h"
 #include "ledger/survey.h"
 
@@ -20,27 +17,6 @@ static const char *const names[] = {
 const char *mw_split_name(enum mw_split_part part)
 {
 	return part < MW_SPLIT_PARTS ? names[part] : "?";
-}
-
-struct chunks {
-	struct mw_blocks base;
-	struct mw_blocks *inner;
-	const struct mw_ptmalloc_info *info;
-};
-
-static size_t fill_chunks(struct mw_blocks *blocks, struct mw_block *out, size_t max)
-{
-	struct chunks *c = (struct chunks *)blocks;
-	size_t n = c->inner->fill(c->inner, out, max);
-
-	for (size_t i = 0; i < n; i++) {
-		uint32_t arena = out[i].arena;
-
-		out[i].owner = arena >= c->info->arena_count ? names[MW_SPLIT_MMAPPED]
-			       : c->info->arenas[arena].main ? names[MW_SPLIT_BRK]
-							     : names[MW_SPLIT_THREADS];
-	}
-	return n;
 }
 
 struct arenas {
@@ -57,45 +33,88 @@ static size_t fill_arenas(struct mw_blocks *blocks, struct mw_block *out, size_t
 	for (; n < max && a->next < a->info->arena_count; a->next++) {
 		const struct mw_py_arena *arena = &a->info->arenas[a->next];
 
-		out[n++] = (struct mw_block){.start = arena->addr,
-					     .size = arena->size,
-					     .owner = names[MW_SPLIT_PYTHON],
-					     .arena = MW_BLOCK_NO_ARENA};
+		out[n++] = (struct mw_block){
+			.start = arena->addr, .size = arena->size, .arena = MW_BLOCK_NO_ARENA};
 	}
 	return n;
 }
 
+/* The sources: the survey's heaps, then Python's arenas. */
+struct splitter {
+	size_t heap_count;
+	struct mw_heap_info info[MW_HEAPS_MAX];
+	uint64_t *parts;
+};
+
+static enum mw_split_part part_of(const struct mw_heap_info *info, const struct mw_block *block)
+{
+	if (block->arena < info->arena_count) {
+		switch (info->arenas[block->arena].kind) {
+		case MW_ARENA_MAIN:
+			return MW_SPLIT_BRK;
+		case MW_ARENA_THREAD:
+			return MW_SPLIT_THREADS;
+		}
+	}
+	return MW_SPLIT_MMAPPED;
+}
+
+static int add_piece(void *arg, const struct mw_piece *piece)
+{
+	struct splitter *s = arg;
+	enum mw_split_part part = MW_SPLIT_OTHER;
+
+	if (piece->block)
+		part = piece->source < s->heap_count
+			       ? part_of(&s->info[piece->source], piece->block)
+			       : MW_SPLIT_PYTHON;
+	s->parts[part] += piece->resident;
+	return 0;
+}
+
+/* Pages that came while the image was read are taken off the largest parts. */
+static void adjust(uint64_t parts[MW_SPLIT_PARTS], uint64_t excess)
+{
+	while (excess) {
+		unsigned int largest = 0;
+		uint64_t take;
+
+		for (unsigned int i = 1; i < MW_SPLIT_PARTS; i++)
+			largest = parts[i] > parts[largest] ? i : largest;
+		take = parts[largest] < excess ? parts[largest] : excess;
+		if (!take)
+			return;
+		parts[largest] -= take;
+		excess -= take;
+	}
+}
+
 int mw_survey__split(struct mw_survey *survey, uint64_t parts[MW_SPLIT_PARTS], struct mw_err *err)
 {
-	struct chunks chunks = {.base.fill = fill_chunks};
+	struct mw_blocks *sources[MW_HEAPS_MAX + 1] = {NULL};
+	struct splitter splitter = {.heap_count = survey->heaps.count, .parts = parts};
 	struct arenas arenas = {.base.fill = fill_arenas};
-	struct mw_blocks *sources[2] = {NULL, NULL};
-	struct mw_ledger ledger;
-	int ret;
+	uint64_t excess = 0;
+	int ret = 0;
 
 	memset(parts, 0, MW_SPLIT_PARTS * sizeof(*parts));
-	if (survey->pt) {
-		chunks.info = mw_ptmalloc__info(survey->pt);
-		chunks.inner = mw_ptmalloc__blocks(survey->pt);
-		if (!chunks.inner)
-			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
-		sources[0] = &chunks.base;
+	for (size_t i = 0; i < survey->heaps.count && !ret; i++) {
+		ret = mw_heap__info(survey->heaps.list[i], MW_HEAP_FOUND, &splitter.info[i]);
+		sources[i] = mw_heap__blocks(survey->heaps.list[i]);
+		if (!sources[i])
+			ret = -ENOMEM;
 	}
-	if (mw_survey__python(survey, NULL)) {
+	if (!ret && mw_survey__python(survey, NULL)) {
 		arenas.info = mw_python__info(survey->py);
-		sources[1] = &arenas.base;
+		sources[survey->heaps.count] = &arenas.base;
 	}
-	ret = mw_ledger__build(&ledger, survey->image, sources, 2, err);
-	mw_blocks__close(chunks.inner);
+	if (!ret)
+		ret = mw_pieces__each(survey->image, sources, survey->heaps.count + 1, add_piece,
+				      &splitter, &excess);
+	for (size_t i = 0; i < survey->heaps.count; i++)
+		mw_blocks__close(sources[i]);
 	if (ret)
-		return ret;
-	for (size_t i = 0; i < ledger.count; i++) {
-		unsigned int part = 0;
-
-		while (part < MW_SPLIT_OTHER && strcmp(ledger.entries[i].owner, names[part]))
-			part++;
-		parts[part] += ledger.entries[i].resident;
-	}
-	mw_ledger__free(&ledger);
+		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+	adjust(parts, excess);
 	return 0;
 }

@@ -2,22 +2,21 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ledger/pieces.h"
 #include "ledger/survey.h"
+
+_Static_assert(MW_HEAPS_MAX + 2 <= MW_PIECES_SOURCES, "a place for each source of claims");
 
 int mw_survey__open(struct mw_survey *survey, struct mw_image *image, struct mw_err *err)
 {
+	int ret;
+
 	memset(survey, 0, sizeof(*survey));
 	survey->image = image;
-	survey->pt = mw_ptmalloc__open(image, &survey->pt_err);
-	if (!survey->pt && survey->pt_err.code != -ENOENT) {
-		int ret = survey->pt_err.code;
-
-		if (err)
-			*err = survey->pt_err;
+	ret = mw_heaps__open(&survey->heaps, image, err);
+	if (ret)
 		mw_survey__close(survey);
-		return ret;
-	}
-	return 0;
+	return ret;
 }
 
 struct mw_python *mw_survey__python(struct mw_survey *survey, struct mw_err *err)
@@ -36,40 +35,42 @@ int mw_survey__census(struct mw_survey *survey, struct mw_py_census *census, str
 
 	if (!py)
 		return survey->py_err.code;
-	return mw_python__census(py, survey->pt, census, err);
+	return mw_python__census(py, &survey->heaps, census, err);
 }
 
 void mw_survey__close(struct mw_survey *survey)
 {
 	mw_python__close(survey->py);
-	mw_ptmalloc__close(survey->pt);
+	mw_heaps__close(&survey->heaps);
 	mw_image__close(survey->image);
 	memset(survey, 0, sizeof(*survey));
 }
 
 int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct mw_err *err)
 {
-	struct mw_blocks *sources[3] = {mw_image_owners(survey->image)};
+	/* The image's own owners, the heaps in the order of their list, Python. */
+	struct mw_blocks *sources[MW_HEAPS_MAX + 2] = {mw_image_owners(survey->image)};
+	size_t count = survey->heaps.count + 2;
 	struct mw_py_census census;
 	bool complete = sources[0];
 	int ret = 0;
 
 	memset(ledger, 0, sizeof(*ledger));
-	if (survey->pt) {
-		sources[1] = mw_ptmalloc__blocks(survey->pt);
-		complete &= sources[1] != NULL;
+	for (size_t i = 0; i < survey->heaps.count; i++) {
+		sources[1 + i] = mw_heap__blocks(survey->heaps.list[i]);
+		complete &= sources[1 + i] != NULL;
 	}
 	if (mw_survey__python(survey, NULL)) {
 		ret = mw_survey__census(survey, &census, err);
-		sources[2] = ret ? NULL : mw_python__blocks(survey->py);
-		complete &= sources[2] != NULL;
+		sources[count - 1] = ret ? NULL : mw_python__blocks(survey->py);
+		complete &= sources[count - 1] != NULL;
 	}
 	if (!ret && !complete)
 		ret = mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
 				 "out of memory");
 	if (!ret)
-		ret = mw_ledger__build(ledger, survey->image, sources, 3, err);
-	for (size_t i = 0; i < 3; i++)
+		ret = mw_ledger__build(ledger, survey->image, sources, count, err);
+	for (size_t i = 0; i < count; i++)
 		mw_blocks__close(sources[i]);
 	return ret;
 }

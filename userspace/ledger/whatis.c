@@ -27,8 +27,25 @@ static bool find_block(struct mw_blocks *blocks, uint64_t addr, struct mw_block 
 	return hit;
 }
 
+static int find_in_heap(struct mw_whatis *what, struct mw_heap *heap)
+{
+	struct mw_heap_info info;
+	struct mw_block block;
+	int ret = mw_heap__find(heap, &what->addr, &block, 1);
+
+	if (ret || !block.size)
+		return ret;
+	what->has_block = true;
+	what->block = block;
+	snprintf(what->owner, sizeof(what->owner), "%s", block.owner);
+	ret = mw_heap__info(heap, MW_HEAP_FOUND, &info);
+	if (block.arena < info.arena_count)
+		what->arena = &info.arenas[block.arena];
+	return ret;
+}
+
 /* The block of Python's memory, in the ledger's words, and the object in it. */
-static int look_at_python(struct mw_whatis *what, struct mw_survey *survey, struct mw_err *err)
+static int find_in_python(struct mw_whatis *what, struct mw_survey *survey, struct mw_err *err)
 {
 	struct mw_py_census census;
 	struct mw_blocks *blocks;
@@ -55,9 +72,10 @@ static int look_at_python(struct mw_whatis *what, struct mw_survey *survey, stru
 
 int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
 {
-	struct mw_blocks *claims, *blocks = NULL;
 	struct mw_symbolizer *symbols;
+	struct mw_blocks *claims;
 	struct mw_block claim;
+	int ret = 0;
 
 	memset(what, 0, sizeof(*what));
 	what->addr = addr;
@@ -76,14 +94,10 @@ int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, s
 	if (find_block(claims, addr, &claim))
 		snprintf(what->owner, sizeof(what->owner), "%s", claim.owner);
 	mw_blocks__close(claims);
-	if (survey->pt)
-		blocks = mw_ptmalloc__blocks_at(survey->pt, addr);
-	if (find_block(blocks, addr, &what->block)) {
-		what->has_block = true;
-		snprintf(what->owner, sizeof(what->owner), "%s", what->block.owner);
-		if (what->block.arena != MW_BLOCK_NO_ARENA)
-			what->arena = &mw_ptmalloc__info(survey->pt)->arenas[what->block.arena];
-	}
-	mw_blocks__close(blocks);
-	return look_at_python(what, survey, err);
+	for (size_t i = 0; i < survey->heaps.count && !ret; i++)
+		ret = find_in_heap(what, survey->heaps.list[i]);
+	if (ret)
+		return mw_err_set(err, ret, "no-memory", mw_image__name(survey->image),
+				  "out of memory");
+	return find_in_python(what, survey, err);
 }

@@ -15,15 +15,15 @@ struct mw_whatis {
 	const struct mw_region *region; /* of the image; NULL: nothing is mapped there */
 	char owner[80];			/* in the ledger's words; safe to print */
 	bool has_block;
-	struct mw_block block;		       /* if HAS_BLOCK */
-	const struct mw_ptmalloc_arena *arena; /* the block's, NULL: it has none */
+	struct mw_block block;		   /* if HAS_BLOCK */
+	const struct mw_heap_arena *arena; /* the block's, NULL: it has none */
 	bool has_symbol;
 	struct mw_symbol_name symbol; /* if HAS_SYMBOL */
 	bool has_python;
 	struct mw_py_object python; /* if HAS_PYTHON */
 };
 
-/* Describe ADDR of what SURVEY looked at. 0 or -ENOMEM with ERR set. */
+/* Describe ADDR of SURVEY's image. 0 or -ENOMEM with ERR set. */
 int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, struct mw_err *err);
 
 #endif

@@ -338,7 +338,6 @@ static bool is_allocator(const char *function)
 		"arena_get2",
 		"alloc_new_heap",
 		"_mid_memalign",
-		"ptmalloc_init",
 		"mmap",
 		"mmap64",
 		"mremap",

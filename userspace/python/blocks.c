@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Python's memory as blocks in address order: the arenas with all that is in them, chunks of
- * glibc's that are Python's, and the stacks of Python frames, which come from neither.
+ * the heaps that are Python's, and the stacks of Python frames, which come from neither.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -45,20 +45,20 @@ static const char *owner_of(struct mw_python *py, enum mw_py_role role, uint32_t
 	return *slot ? *slot : own_data;
 }
 
-static const char *owner_of_label(struct mw_python *py, uint32_t label, uint8_t *state)
+static const char *owner_of_label(struct mw_python *py, uint32_t label, uint8_t *kind)
 {
-	*state = MW_BLOCK_LIVE;
+	*kind = MW_BLOCK_LIVE;
 	switch (mw_py_label_role(label)) {
 	case MW_PY_ROLE_NONE:
-		*state = MW_BLOCK_FREE;
+		*kind = MW_BLOCK_FREE;
 		return own_free_block;
 	case MW_PY_ROLE_OTHER:
 		return own_data;
 	case MW_PY_ROLE_SYSTEM:
-		*state = MW_BLOCK_OVERHEAD;
+		*kind = MW_BLOCK_OVERHEAD;
 		return (label & MW_PY_LABEL_TYPE) == MW_PY_SYSTEM_ARENAS ? own_overhead : own_state;
 	case MW_PY_ROLE_PARKED:
-		*state = MW_BLOCK_FREE;
+		*kind = MW_BLOCK_FREE;
 		break;
 	default:
 		break;
@@ -67,9 +67,13 @@ static const char *owner_of_label(struct mw_python *py, uint32_t label, uint8_t 
 }
 
 static void set(struct mw_block *b, uint64_t start, uint64_t size, const char *owner,
-		enum mw_block_state state)
+		enum mw_block_kind kind)
 {
-	*b = (struct mw_block){start, size, owner, MW_BLOCK_NO_ARENA, 0, (uint8_t)state};
+	*b = (struct mw_block){.start = start,
+			       .size = size,
+			       .owner = owner,
+			       .arena = MW_BLOCK_NO_ARENA,
+			       .kind = (uint8_t)kind};
 }
 
 /*
@@ -81,8 +85,8 @@ static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uin
 {
 	struct mw_python *py = w->py;
 	uint32_t head = 0;
-	uint8_t state;
-	const char *owner = owner_of_label(py, label, &state);
+	uint8_t kind;
+	const char *owner = owner_of_label(py, label, &kind);
 
 	if (mw_py_label_role(label) == MW_PY_ROLE_LIVE && py->types[label & MW_PY_LABEL_TYPE].gc)
 		head = py->gc_head;
@@ -91,7 +95,7 @@ static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uin
 		set(b, start, head, own_gc, MW_BLOCK_OVERHEAD);
 		return;
 	}
-	set(b, start, size, owner, state);
+	set(b, start, size, owner, kind);
 }
 
 static bool arena_is_done(const struct walker *w)
@@ -151,7 +155,7 @@ static void arena_block(struct walker *w, struct mw_block *b)
 	}
 }
 
-/* Python's next chunk of glibc; the others stay glibc's. */
+/* Python's next chunk; the others stay their heap's. */
 static void pass_chunks(struct walker *w)
 {
 	while (w->chunk < w->py->chunk_count &&
@@ -161,16 +165,12 @@ static void pass_chunks(struct walker *w)
 
 static void whole_chunk(struct walker *w, struct mw_block *b)
 {
-	uint64_t start = w->py->chunks[w->chunk];
-	uint64_t size = mw_py_chunk_size(w->py, start);
+	const struct mw_py_chunk *chunk = &w->py->chunks[w->chunk];
 	const char *owner;
-	uint8_t state;
+	uint8_t kind;
 
-	owner = owner_of_label(w->py, w->py->chunk_labels[w->chunk], &state);
-	/* A live image may have changed: never reach into the next one. */
-	if (w->chunk + 1 < w->py->chunk_count && size > w->py->chunks[w->chunk + 1] - start)
-		size = w->py->chunks[w->chunk + 1] - start;
-	set(b, start, size, owner, state);
+	owner = owner_of_label(w->py, w->py->chunk_labels[w->chunk], &kind);
+	set(b, chunk->start, chunk->size, owner, kind);
 	w->chunk++;
 }
 
@@ -178,12 +178,12 @@ static void whole_chunk(struct walker *w, struct mw_block *b)
 static void cells_block(struct walker *w, struct mw_block *b)
 {
 	struct mw_python *py = w->py;
-	uint64_t start = py->chunks[w->chunk], end;
+	const struct mw_py_chunk *chunk = &py->chunks[w->chunk];
+	uint64_t start = chunk->start, end = start + chunk->size;
 	uint32_t type = py->chunk_labels[w->chunk] & MW_PY_LABEL_TYPE;
 	struct mw_py_cell_run runs[HELD];
-	size_t n = mw_py_cell_blocks(py, start, type, runs);
+	size_t n = mw_py_cell_blocks(py, mw_py_chunk_data(chunk), type, runs);
 
-	end = start + mw_py_chunk_size(py, start);
 	w->held_count = 0;
 	set(&w->held[w->held_count++], runs[n - 1].start + 24ULL * runs[n - 1].count,
 	    end - runs[n - 1].start - 24ULL * runs[n - 1].count, own_overhead, MW_BLOCK_OVERHEAD);
@@ -237,7 +237,7 @@ static size_t fill(struct mw_blocks *blocks, struct mw_block *out, size_t max)
 		pass_chunks(w);
 		arena = w->arena < py->arena_count ? py->arenas[w->arena].addr : UINT64_MAX;
 		frames = w->frames < py->frame_count ? py->frames[w->frames].start : UINT64_MAX;
-		chunk = w->chunk < py->chunk_count ? py->chunks[w->chunk] : UINT64_MAX;
+		chunk = w->chunk < py->chunk_count ? py->chunks[w->chunk].start : UINT64_MAX;
 		first = min3(arena, frames, chunk);
 		if (first == UINT64_MAX)
 			break;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The census: each live block of the pools and each live chunk of glibc is looked at once, in
+ * The census: each live block of the pools and each live chunk of the heaps is looked at once, in
  * address order, and gets a label. Whether it is an object shows the word where its type would be;
  * what an object owns besides is labelled through its pointers, and that wins over what such a
  * block looks like.
@@ -13,6 +13,7 @@
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/bytes.h"
+#include "util/search.h"
 
 /* Include/internal/pycore_mimalloc.h: what a page of mimalloc is for; pools have no tag. */
 enum { TAG_MEMORY = 0, TAG_GC_PRE = 3 };
@@ -23,26 +24,23 @@ enum { SWEEP = 1 << 20, LOOK = 96, BATCH = 512, LOWEST_POINTER = 1 << 20, LINKS_
  * ---- labels -----------------------------------------------------------------------------------
  */
 
-/* How many chunks begin before ADDR, but for the one that may hold it. */
+static bool chunk_begins_by(const void *at, const void *key)
+{
+	return ((const struct mw_py_chunk *)at)->start <= *(const uint64_t *)key;
+}
+
 size_t mw_py_chunks_before(const struct mw_python *py, uint64_t addr)
 {
-	size_t low = 0, high = py->chunk_count;
+	size_t i =
+		mw_search(py->chunks, py->chunk_count, sizeof(*py->chunks), chunk_begins_by, &addr);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (py->chunks[mid] <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low ? low - 1 : 0;
+	return i ? i - 1 : 0;
 }
 
 uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, uint64_t *size)
 {
 	const struct mw_py_pool *pool = mw_py_pool_find(py, addr);
-	uint64_t first, length;
+	const struct mw_py_chunk *chunk;
 	size_t i;
 
 	if (pool) {
@@ -61,16 +59,14 @@ uint32_t *mw_py_label_at(struct mw_python *py, uint64_t addr, uint64_t *start, u
 		return &py->labels[pool->label + i];
 	}
 	i = mw_py_chunks_before(py, addr);
-	if (!py->chunk_count || py->chunks[i] > addr)
-		return NULL;
-	first = py->chunks[i];
-	length = mw_py_chunk_size(py, first);
-	if (addr - first >= length || addr - first < MW_PY_CHUNK_HEADER)
+	chunk = py->chunks + i;
+	if (!py->chunk_count || addr < mw_py_chunk_data(chunk) ||
+	    addr - chunk->start >= chunk->size)
 		return NULL;
 	if (start)
-		*start = first + MW_PY_CHUNK_HEADER;
+		*start = mw_py_chunk_data(chunk);
 	if (size)
-		*size = length;
+		*size = chunk->size;
 	return &py->chunk_labels[i];
 }
 
@@ -445,31 +441,57 @@ static int sweep_pools(struct mw_python *py)
 	return 0;
 }
 
-/* The live chunks of glibc; which of them are Python's is not known yet. */
-static int list_chunks(struct mw_python *py)
+/* The live blocks of HEAP; which of them are Python's is not known yet. */
+static int list_chunks(struct mw_python *py, struct mw_heap *heap)
 {
-	struct mw_blocks *blocks = py->pt ? mw_ptmalloc__blocks(py->pt) : NULL;
+	struct mw_blocks *blocks = mw_heap__blocks(heap);
 	struct mw_block batch[BATCH];
-	size_t n, capacity = 0;
+	size_t n;
 	int ret = 0;
 
-	if (py->pt && !blocks)
+	if (!blocks)
 		return -ENOMEM;
-	while (blocks && !ret && (n = blocks->fill(blocks, batch, BATCH))) {
+	while (!ret && (n = blocks->fill(blocks, batch, BATCH))) {
 		ret = mw_array_reserve(&py->chunks, &py->chunk_capacity, py->chunk_count + n,
 				       sizeof(*py->chunks));
-		if (!ret)
-			ret = mw_array_reserve(&py->chunk_labels, &capacity, py->chunk_count + n,
-					       sizeof(*py->chunk_labels));
 		for (size_t i = 0; !ret && i < n; i++) {
-			if (batch[i].state != MW_BLOCK_LIVE)
-				continue;
-			py->chunks[py->chunk_count] = batch[i].start;
-			py->chunk_labels[py->chunk_count++] = mw_py_label(MW_PY_ROLE_OTHER, 0);
+			const struct mw_block *b = &batch[i];
+
+			if (mw_block_state(b) == MW_STATE_LIVE)
+				py->chunks[py->chunk_count++] = (struct mw_py_chunk){
+					.start = b->start,
+					.size = b->size,
+					.header = b->header & 255,
+					.lent = b->lent,
+				};
 		}
 	}
 	mw_blocks__close(blocks);
 	return ret;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct mw_py_chunk *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static int list_heaps(struct mw_python *py, const struct mw_heaps *heaps)
+{
+	int ret = 0;
+
+	for (size_t i = 0; heaps && i < heaps->count && !ret; i++)
+		ret = list_chunks(py, heaps->list[i]);
+	/* Each heap gives its own in order. */
+	if (!ret && heaps && heaps->count > 1 && py->chunk_count)
+		qsort(py->chunks, py->chunk_count, sizeof(*py->chunks), by_start);
+	py->chunk_labels = ret ? NULL : malloc((py->chunk_count + 1) * sizeof(*py->chunk_labels));
+	if (!py->chunk_labels)
+		return -ENOMEM;
+	for (size_t i = 0; i < py->chunk_count; i++)
+		py->chunk_labels[i] = mw_py_label(MW_PY_ROLE_OTHER, 0);
+	return 0;
 }
 
 static int sweep_chunks(struct mw_python *py)
@@ -480,15 +502,12 @@ static int sweep_chunks(struct mw_python *py)
 	if (ret || !py->chunk_count)
 		return ret;
 	for (size_t i = 0; i < py->chunk_count; i++) {
-		const uint8_t *head = mw_read_buffer__at(&w, py->chunks[i], MW_PY_CHUNK_HEADER);
-		uint64_t size = head ? mw_u64_at(head + 8) & ~7ULL : 0, look;
+		const struct mw_py_chunk *chunk = &py->chunks[i];
+		uint64_t data = mw_py_chunk_data(chunk), size = mw_py_chunk_usable(chunk);
+		uint64_t look = size < LOOK ? size : LOOK;
+		const uint8_t *head = size < 16 ? NULL : mw_read_buffer__at(&w, data, look);
 		uint32_t debug;
 
-		/* The program's bytes reach into the next chunk's header by a word. */
-		size = size > 8 ? size - 8 : 0;
-		look = size < LOOK ? size : LOOK;
-		head = size < 16 ? NULL
-				 : mw_read_buffer__at(&w, py->chunks[i] + MW_PY_CHUNK_HEADER, look);
 		if (!head)
 			continue;
 		py->pages.hand = w.buf;
@@ -496,8 +515,7 @@ static int sweep_chunks(struct mw_python *py)
 		py->pages.hand_size = w.len;
 		debug = py->any_debug ? mw_py_debug_bytes(head, look) : 0;
 		if (size >= debug + 16)
-			look_at(py, &py->chunk_labels[i], head + debug,
-				py->chunks[i] + MW_PY_CHUNK_HEADER + debug, size - debug);
+			look_at(py, &py->chunk_labels[i], head + debug, data + debug, size - debug);
 		py->pages.hand_size = 0;
 	}
 	mw_read_buffer__free(&w);
@@ -639,12 +657,12 @@ static int sort_types(struct mw_python *py)
 	return 0;
 }
 
-static int count(struct mw_python *py)
+static int count(struct mw_python *py, const struct mw_heaps *heaps)
 {
 	int ret;
 
 	py->labels = calloc(py->label_count + 1, sizeof(*py->labels));
-	ret = py->labels ? list_chunks(py) : -ENOMEM;
+	ret = py->labels ? list_heaps(py, heaps) : -ENOMEM;
 	if (ret)
 		return ret;
 	mw_py_allow_links(py);
@@ -664,14 +682,12 @@ static int count(struct mw_python *py)
 	return sort_types(py);
 }
 
-int mw_python__census(struct mw_python *py, struct mw_ptmalloc *pt, struct mw_py_census *census,
-		      struct mw_err *err)
+int mw_python__census(struct mw_python *py, const struct mw_heaps *heaps,
+		      struct mw_py_census *census, struct mw_err *err)
 {
 	if (!py->counted) {
-		int ret;
+		int ret = count(py, heaps);
 
-		py->pt = pt;
-		ret = count(py);
 		if (ret)
 			return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),
 					  "out of memory");

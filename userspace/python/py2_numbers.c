@@ -102,10 +102,10 @@ void mw_py2_numbers(struct mw_python *py)
 	find_blocks(py, static_type(py, "PyFloat_Type"));
 }
 
-size_t mw_py_cell_blocks(struct mw_python *py, uint64_t chunk, uint32_t type,
+size_t mw_py_cell_blocks(struct mw_python *py, uint64_t start, uint32_t type,
 			 struct mw_py_cell_run *out)
 {
-	uint64_t at = chunk + MW_PY_CHUNK_HEADER + LINK;
+	uint64_t at = start + LINK;
 	size_t n = 0;
 
 	for (unsigned int i = 0; i < CELLS; i++, at += CELL) {

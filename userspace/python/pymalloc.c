@@ -14,6 +14,7 @@
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/bytes.h"
+#include "util/search.h"
 
 /* struct pool_header and struct arena_object, alike in 2.7 to 3.15. */
 enum {
@@ -523,46 +524,41 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	return 0;
 }
 
+static bool arena_begins_by(const void *at, const void *key)
+{
+	return ((const struct mw_py_arena *)at)->addr <= *(const uint64_t *)key;
+}
+
 const struct mw_py_arena *mw_python__arena(const struct mw_python *py, uint64_t addr)
 {
-	size_t low = 0, high = py->arena_count;
+	size_t i =
+		mw_search(py->arenas, py->arena_count, sizeof(*py->arenas), arena_begins_by, &addr);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (py->arenas[mid].addr <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (!low || addr - py->arenas[low - 1].addr >= py->arenas[low - 1].size)
+	if (!i || addr - py->arenas[i - 1].addr >= py->arenas[i - 1].size)
 		return NULL;
-	return &py->arenas[low - 1];
+	return &py->arenas[i - 1];
+}
+
+static bool pool_begins_by(const void *at, const void *key)
+{
+	return ((const struct mw_py_pool *)at)->addr <= *(const uint64_t *)key;
 }
 
 const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr)
 {
 	const struct mw_py_arena *a = mw_python__arena(py, addr);
 	const struct mw_py_pool *pools;
-	uint64_t low = 0, high;
+	uint64_t i;
 
 	if (!a || !a->pool_count || addr < py->pools[a->first_pool].addr)
 		return NULL;
 	pools = &py->pools[a->first_pool];
-	high = a->pool_count;
 	if (py->info.pool_size) { /* pools of one size lie side by side */
-		low = (addr - pools->addr) / py->info.pool_size;
-		return low < high ? pools + low : NULL;
+		i = (addr - pools->addr) / py->info.pool_size;
+		return i < a->pool_count ? pools + i : NULL;
 	}
-	while (low + 1 < high) {
-		uint64_t mid = low + (high - low) / 2;
-
-		if (pools[mid].addr <= addr)
-			low = mid;
-		else
-			high = mid;
-	}
-	return addr - pools[low].addr < pools[low].size ? pools + low : NULL;
+	i = mw_search(pools, a->pool_count, sizeof(*pools), pool_begins_by, &addr) - 1;
+	return addr - pools[i].addr < pools[i].size ? pools + i : NULL;
 }
 
 /* Put the block at AT on the list of free ones; false: it is none, or is there already. */

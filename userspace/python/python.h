@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 #include "heap/block.h"
-#include "heap/ptmalloc.h"
 #include "image/image.h"
 #include "python/layout.h"
 #include "util/err.h"
 
+struct mw_heaps;
 struct mw_python; /* opaque */
 
 enum { MW_PY_CLASSES = 96, MW_PY_EVIDENCE = 12, MW_PY_PROBLEMS = 32 };
@@ -127,11 +127,11 @@ struct mw_py_census {
 };
 
 /*
- * Classify every live block of the pools and every live chunk of PT (may be NULL). Done once and
- * kept. 0 or -ENOMEM with ERR set.
+ * Classify every live block of the pools and of HEAPS (may be NULL: none). Done once and kept. 0
+ * or -ENOMEM with ERR set.
  */
-int mw_python__census(struct mw_python *py, struct mw_ptmalloc *pt, struct mw_py_census *census,
-		      struct mw_err *err);
+int mw_python__census(struct mw_python *py, const struct mw_heaps *heaps,
+		      struct mw_py_census *census, struct mw_err *err);
 
 enum mw_py_what {
 	MW_PY_WHAT_OBJECT,
@@ -170,7 +170,7 @@ struct mw_py_object {
  */
 int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *out);
 
-/* A block of a pool, or a chunk of glibc's that is Python's. */
+/* A block of a pool, or a chunk of a heap that is Python's. */
 struct mw_py_block {
 	uint64_t start, size;
 	uint64_t object; /* where an object begins, live or parked; else 0 */

@@ -3,6 +3,7 @@
 #ifndef MW_PYTHON_IMPL_H
 #define MW_PYTHON_IMPL_H
 
+#include "heap/heap.h"
 #include "image/pages.h"
 #include "python/python.h"
 
@@ -65,6 +66,12 @@ enum mw_py_kind {
 	MW_PY_KIND_GENERATOR,
 };
 
+/* A live block of a heap, which may be Python's. */
+struct mw_py_chunk {
+	uint64_t start;
+	uint64_t size : 48, header : 8, lent : 8; /* bytes, as in struct mw_block */
+};
+
 struct mw_py_slot { /* of the table of types by address */
 	uint64_t addr;
 	int32_t type; /* index */
@@ -108,10 +115,9 @@ struct mw_python {
 	int32_t last_type;
 	uint32_t *labels; /* of pools' blocks */
 	size_t label_count;
-	uint64_t *chunks; /* starts of glibc's live chunks, ascending */
+	struct mw_py_chunk *chunks; /* the heaps' live blocks, in address order */
 	uint32_t *chunk_labels;
 	size_t chunk_count, chunk_capacity;
-	struct mw_ptmalloc *pt;
 	uint64_t links_left; /* of all lists together that may still be followed */
 	uint32_t gc_head;    /* bytes of the collector's head */
 	uint32_t before[3];  /* what may lie before an object, bytes */
@@ -138,11 +144,15 @@ static inline uint64_t mw_py_thread(struct mw_python *py, const struct mw_py_int
 		 : mw_py_field(py, interp->addr, py->layout.interp_threads);
 }
 
-/* Of a chunk of glibc's: bytes with its header, and of the header. */
-enum { MW_PY_CHUNK_HEADER = 16 };
-static inline uint64_t mw_py_chunk_size(struct mw_python *py, uint64_t chunk)
+/* Where the program's own bytes of C begin, and how many there are. */
+static inline uint64_t mw_py_chunk_data(const struct mw_py_chunk *c)
 {
-	return mw_pages_word(&py->pages, chunk + 8) & ~7ULL;
+	return c->start + c->header;
+}
+
+static inline uint64_t mw_py_chunk_usable(const struct mw_py_chunk *c)
+{
+	return c->size - c->header + c->lent;
 }
 
 void mw_py_evidence(struct mw_python *py, const char *text);
@@ -238,7 +248,7 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 void mw_py_object_buffers(struct mw_python *py, uint32_t type, uint64_t addr);
 
 /* census.c */
-/* How many of glibc's chunks begin before ADDR, but for the one that may hold it. */
+/* How many of the heaps' chunks begin before ADDR, but for the one that may hold it. */
 size_t mw_py_chunks_before(const struct mw_python *py, uint64_t addr);
 /* What may lie between a block's start and its object; before any type is looked at. */
 void mw_py_learn_before(struct mw_python *py);
@@ -263,7 +273,7 @@ int mw_py_generation(struct mw_python *py, uint64_t addr);
 /* gc.c: the collector's lists, after all objects are labelled. */
 void mw_py_gc(struct mw_python *py);
 
-/* cells.c: Python 2's blocks of int and float objects. */
+/* py2_numbers.c: Python 2's blocks of int and float objects. */
 void mw_py2_numbers(struct mw_python *py);
 bool mw_py_cell_is_live(struct mw_python *py, uint64_t cell, uint32_t type);
 /* The cell that holds ADDR, of the block whose own bytes begin at START; 0: none. */
@@ -273,8 +283,8 @@ struct mw_py_cell_run {
 	uint32_t count; /* of 24 bytes each */
 	bool live;
 };
-/* Runs of cells that are alike in CHUNK, at most 41; their number. */
-size_t mw_py_cell_blocks(struct mw_python *py, uint64_t chunk, uint32_t type,
+/* Runs of like cells in the block whose own bytes begin at START, at most 41; their number. */
+size_t mw_py_cell_blocks(struct mw_python *py, uint64_t start, uint32_t type,
 			 struct mw_py_cell_run *out);
 
 /* freelists.c */

@@ -97,7 +97,7 @@ int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *
 	out->arena = mw_python__arena(py, addr);
 	label = mw_py_label_at(py, addr, &out->block, &out->block_size);
 	if (label && !out->pool && mw_py_label_role(*label) <= MW_PY_ROLE_OTHER)
-		return -ENOENT; /* a chunk that stays glibc's */
+		return -ENOENT; /* a chunk that stays the heap's */
 	if (label && mw_py_label_role(*label) == MW_PY_ROLE_CELLS) {
 		look_at_cell(py, addr, out, *label & MW_PY_LABEL_TYPE);
 	} else if (label) {
@@ -159,7 +159,7 @@ static int each_of_pool(struct mw_python *py, const struct mw_py_pool *pool, mw_
 static int each_of_cells(struct mw_python *py, size_t chunk, mw_py_block_fn fn, void *arg)
 {
 	uint32_t type = py->chunk_labels[chunk] & MW_PY_LABEL_TYPE;
-	uint64_t start = py->chunks[chunk] + MW_PY_CHUNK_HEADER, cell;
+	uint64_t start = mw_py_chunk_data(&py->chunks[chunk]), cell;
 	int ret = 0;
 
 	for (uint64_t at = start + 8; !ret && (cell = mw_py_cell_of(start, at)); at += 24) {
@@ -196,8 +196,8 @@ int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, m
 
 		if (mw_py_label_role(py->chunk_labels[i]) <= MW_PY_ROLE_OTHER)
 			continue;
-		set_block(py, &block, py->chunks[i] + MW_PY_CHUNK_HEADER,
-			  mw_py_chunk_size(py, py->chunks[i]) - 8, py->chunk_labels[i]);
+		set_block(py, &block, mw_py_chunk_data(&py->chunks[i]),
+			  mw_py_chunk_usable(&py->chunks[i]), py->chunk_labels[i]);
 		ret = fn(arg, &block);
 	}
 	return ret;

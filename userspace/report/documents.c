@@ -45,24 +45,39 @@ static int dump(FILE *out, json_t *doc, const char *name, struct mw_err *err)
 				      : 0;
 }
 
+static int show_heap(FILE *out, struct mw_survey *survey, struct mw_heap *heap,
+		     const struct mw_show *show, struct mw_err *err)
+{
+	const char *name = mw_image__name(survey->image);
+	struct mw_heap_info info;
+	json_t *doc;
+
+	if (mw_heap__info(heap, MW_HEAP_SUMS, &info))
+		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
+	if (!show->json) {
+		mw_malloc_text(out, &info, name, show->color, show->verbose);
+		return 0;
+	}
+	doc = mw_malloc_json(&info, name);
+	if (doc)
+		add_json(doc, survey->image, show);
+	return dump(out, doc, name, err);
+}
+
 int mw_show_malloc(FILE *out, struct mw_survey *survey, const struct mw_show *show,
 		   struct mw_err *err)
 {
 	const char *name = mw_image__name(survey->image);
-	json_t *doc;
+	int ret = 0;
 
-	if (!survey->pt)
-		return mw_err_set(err, -ENOENT, survey->pt_err.name, name, "%s",
-				  survey->pt_err.message);
-	if (show->json) {
-		doc = mw_malloc_json(mw_ptmalloc__info(survey->pt), name);
-		if (doc)
-			add_json(doc, survey->image, show);
-		return dump(out, doc, name, err);
-	}
-	mw_malloc_text(out, mw_ptmalloc__info(survey->pt), name, show->color, show->verbose);
-	add_text(out, survey->image, show);
-	return 0;
+	if (!survey->heaps.count)
+		return mw_err_set(err, -ENOENT, survey->heaps.none.name, name, "%s",
+				  survey->heaps.none.message);
+	for (size_t i = 0; i < survey->heaps.count && !ret; i++)
+		ret = show_heap(out, survey, survey->heaps.list[i], show, err);
+	if (!ret && !show->json)
+		add_text(out, survey->image, show);
+	return ret;
 }
 
 static const char estimated[] = "the target does not say which pages are resident: of a region "
@@ -74,12 +89,28 @@ static json_t *evidence(const struct mw_survey *survey)
 
 	if (!mw_image__spans_are_exact(survey->image))
 		json_array_append_new(list, json_string(estimated));
-	if (!survey->pt)
-		json_array_append_new(list, json_string(survey->pt_err.message));
-	for (size_t i = 0; survey->pt && mw_ptmalloc__info(survey->pt)->evidence[i]; i++)
-		json_array_append_new(list,
-				      json_string(mw_ptmalloc__info(survey->pt)->evidence[i]));
+	if (!survey->heaps.count)
+		json_array_append_new(list, json_string(survey->heaps.none.message));
+	for (size_t i = 0; i < survey->heaps.count; i++) {
+		struct mw_heap_info info;
+
+		mw_heap__info(survey->heaps.list[i], MW_HEAP_FOUND, &info);
+		for (size_t k = 0; info.evidence[k]; k++)
+			json_array_append_new(list, json_string(info.evidence[k]));
+	}
 	return list;
+}
+
+static bool has_problems(const struct mw_survey *survey)
+{
+	for (size_t i = 0; i < survey->heaps.count; i++) {
+		struct mw_heap_info info;
+
+		mw_heap__info(survey->heaps.list[i], MW_HEAP_FOUND, &info);
+		if (info.problem_total)
+			return true;
+	}
+	return false;
 }
 
 int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_ledger *ledger,
@@ -99,9 +130,10 @@ int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_le
 		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
 	if (!mw_image__spans_are_exact(survey->image))
 		fprintf(out, "shares within a region are estimates: %s\n", estimated);
-	if (!survey->pt)
-		fprintf(out, "the heap is in anon/unknown: %s\n", survey->pt_err.message);
-	else if (mw_ptmalloc__info(survey->pt)->problem_total)
+	if (!survey->heaps.count)
+		fprintf(out, "the heap is in " MW_OWNER_UNKNOWN ": %s\n",
+			survey->heaps.none.message);
+	else if (has_problems(survey))
 		fprintf(out, "the heap has problems: `memwhere malloc` lists them\n");
 	add_text(out, survey->image, show);
 	return 0;

@@ -4,40 +4,63 @@
 
 #include "report/json.h"
 #include "report/malloc.h"
+#include "util/array.h"
 #include "util/units.h"
 
-static json_t *cell(struct mw_ptmalloc_cell value)
+static json_t *sum_json(struct mw_heap_sum sum)
 {
-	return json_pack("{s:o,s:o}", "count", mw_json_u64(value.count), "bytes",
-			 mw_json_u64(value.bytes));
+	return json_pack("{s:o,s:o}", "count", mw_json_u64(sum.count), "bytes",
+			 mw_json_u64(sum.bytes));
 }
 
-static json_t *arena_json(const struct mw_ptmalloc_arena *a)
+/* Kinds of blocks in the order of the report; those that the allocator does not have are left out.
+ */
+static const struct {
+	enum mw_block_kind kind;
+	const char *key;    /* of an object with count and bytes in JSON, NULL: only its bytes */
+	const char *column; /* in text, NULL: not shown */
+} kinds[] = {
+	{MW_BLOCK_LIVE, "live", "live"},
+	{MW_BLOCK_TCACHE, "tcache", "tcache"},
+	{MW_BLOCK_FASTBIN, "fastbins", "fastbins"},
+	{MW_BLOCK_BIN, "bins", "bins"},
+	{MW_BLOCK_TOP, NULL, "top"},
+	{MW_BLOCK_OVERHEAD, NULL, "overhead"},
+};
+
+static bool has_kind(const struct mw_heap_info *info, enum mw_block_kind kind)
 {
-	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "kind",
-			 a->main ? "main" : "thread", "address", mw_json_addr(a->addr),
-			 "system_bytes", mw_json_u64(a->system_bytes), "in_use_bytes",
-			 mw_json_u64(a->in_use_bytes), "free_bytes", mw_json_u64(a->free_bytes),
-			 "top_bytes", mw_json_u64(a->top_bytes), "heaps", mw_json_u64(a->heaps),
-			 "live", cell(a->live), "tcache", cell(a->tcache), "fastbins",
-			 cell(a->fastbin), "bins", cell(a->bin), "overhead_bytes",
-			 mw_json_u64(a->overhead_bytes), "gap_bytes", mw_json_u64(a->gap_bytes));
+	return info->kinds >> kind & 1;
 }
 
-static const char *bin_kind(const struct mw_ptmalloc_bin *bin)
+static json_t *arena_json(const struct mw_heap_info *info, const struct mw_heap_arena *a)
 {
-	return bin->index < 2 ? "unsorted" : bin->index < 64 ? "small" : "large";
+	json_t *doc = json_pack(
+		"{s:s,s:o,s:o,s:o,s:o}", "kind", mw_arena_kind_name(a->kind), "address",
+		mw_json_addr(a->addr), "system_bytes", mw_json_u64(a->system_bytes), "in_use_bytes",
+		mw_json_u64(a->in_use_bytes), "free_bytes", mw_json_u64(a->free_bytes));
+
+	if (has_kind(info, MW_BLOCK_TOP))
+		json_object_set_new(doc, "top_bytes", mw_json_u64(a->sums[MW_BLOCK_TOP].bytes));
+	json_object_set_new(doc, "heaps", mw_json_u64(a->heaps));
+	for (size_t i = 0; i < MW_ARRAY_SIZE(kinds); i++) {
+		if (kinds[i].key && has_kind(info, kinds[i].kind))
+			json_object_set_new(doc, kinds[i].key, sum_json(a->sums[kinds[i].kind]));
+	}
+	json_object_set_new(doc, "overhead_bytes", mw_json_u64(a->sums[MW_BLOCK_OVERHEAD].bytes));
+	json_object_set_new(doc, "gap_bytes", mw_json_u64(a->sums[MW_BLOCK_UNKNOWN].bytes));
+	return doc;
 }
 
-static json_t *bins_json(const struct mw_ptmalloc_info *info)
+static json_t *bins_json(const struct mw_heap_info *info)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < info->bin_count; i++) {
-		const struct mw_ptmalloc_bin *b = &info->bins[i];
+		const struct mw_heap_bin *b = &info->bins[i];
 
 		json_array_append_new(list, json_pack("{s:I,s:s,s:o,s:o,s:o}", "arena",
-						      (json_int_t)b->arena, "kind", bin_kind(b),
+						      (json_int_t)b->arena, "kind", b->kind,
 						      "smallest", mw_json_u64(b->smallest), "count",
 						      mw_json_u64(b->free.count), "bytes",
 						      mw_json_u64(b->free.bytes)));
@@ -45,24 +68,26 @@ static json_t *bins_json(const struct mw_ptmalloc_info *info)
 	return list;
 }
 
-static json_t *settings_json(const struct mw_ptmalloc_settings *s)
+static json_t *settings_json(const struct mw_heap_info *info)
 {
-	if (!s->addr)
-		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "mmap_threshold",
-			 mw_json_u64(s->mmap_threshold), "trim_threshold",
-			 mw_json_u64(s->trim_threshold), "top_pad", mw_json_u64(s->top_pad),
-			 "dynamic", s->dynamic, "mmap_max", mw_json_u64(s->n_mmaps_max),
-			 "arena_max", mw_json_u64(s->arena_max), "arena_test",
-			 mw_json_u64(s->arena_test));
+	json_t *doc = info->settings ? json_object() : json_null();
+
+	for (size_t i = 0; i < info->setting_count; i++) {
+		const struct mw_heap_setting *s = &info->settings[i];
+
+		json_object_set_new(doc, s->key,
+				    s->unit == MW_SETTING_FLAG ? json_boolean(s->value)
+							       : mw_json_u64(s->value));
+	}
+	return doc;
 }
 
-json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target)
+json_t *mw_malloc_json(const struct mw_heap_info *info, const char *target)
 {
 	json_t *arenas = json_array(), *problems = json_array(), *evidence = json_array();
 
 	for (size_t i = 0; i < info->arena_count; i++)
-		json_array_append_new(arenas, arena_json(&info->arenas[i]));
+		json_array_append_new(arenas, arena_json(info, &info->arenas[i]));
 	for (size_t i = 0; i < info->problem_count; i++)
 		json_array_append_new(problems, json_pack("{s:o,s:s}", "address",
 							  mw_json_addr(info->problems[i].addr),
@@ -70,96 +95,112 @@ json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target)
 	for (size_t i = 0; info->evidence[i]; i++)
 		json_array_append_new(evidence, json_string(info->evidence[i]));
 	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target,
-			 "allocator", "glibc", "version", info->version, "arenas", arenas,
-			 "mmapped", cell(info->mmapped), "settings", settings_json(&info->settings),
-			 "tcaches", mw_json_u64(info->tcaches), "problems", problems,
+			 "allocator", info->allocator, "version", info->version, "arenas", arenas,
+			 "mmapped", sum_json(info->mmapped), "settings", settings_json(info),
+			 "tcaches", mw_json_u64(info->caches), "problems", problems,
 			 "problem_count", mw_json_u64(info->problem_total), "evidence", evidence,
 			 "bins", bins_json(info));
 }
 
-static void row(FILE *out, const char *name, uint64_t values[], size_t count)
+/* A line of the table: all bytes, then those of each kind. */
+static void row(FILE *out, const struct mw_heap_info *info, const char *name, uint64_t system,
+		const uint64_t bytes[MW_BLOCK_KINDS])
 {
 	char buf[MW_UNIT_BUF];
 
-	fprintf(out, "%-22s", name);
-	for (size_t i = 0; i < count; i++)
-		fprintf(out, " %10s", mw_format_size(buf, values[i]));
+	fprintf(out, "%-22s %10s", name, mw_format_size(buf, system));
+	for (size_t i = 0; i < MW_ARRAY_SIZE(kinds); i++) {
+		if (has_kind(info, kinds[i].kind))
+			fprintf(out, " %10s", mw_format_size(buf, bytes[kinds[i].kind]));
+	}
 	fputc('\n', out);
 }
 
-enum { COLUMNS = 7 };
-
-static void arenas_text(FILE *out, const struct mw_ptmalloc_info *info, bool color)
+static void arenas_text(FILE *out, const struct mw_heap_info *info, bool color)
 {
-	uint64_t sum[COLUMNS] = {0};
+	uint64_t sum[MW_BLOCK_KINDS] = {0}, system = 0;
 
-	fprintf(out, "%s%-22s %10s %10s %10s %10s %10s %10s %10s%s\n", color ? "\033[1m" : "",
-		"arena", "system", "live", "tcache", "fastbins", "bins", "top", "overhead",
-		color ? "\033[0m" : "");
+	fprintf(out, "%s%-22s %10s", color ? "\033[1m" : "", "arena", "system");
+	for (size_t i = 0; i < MW_ARRAY_SIZE(kinds); i++) {
+		if (has_kind(info, kinds[i].kind))
+			fprintf(out, " %10s", kinds[i].column);
+	}
+	fprintf(out, "%s\n", color ? "\033[0m" : "");
 	for (size_t i = 0; i < info->arena_count; i++) {
-		const struct mw_ptmalloc_arena *a = &info->arenas[i];
-		uint64_t values[COLUMNS] = {a->system_bytes,  a->live.bytes, a->tcache.bytes,
-					    a->fastbin.bytes, a->bin.bytes,  a->top_bytes,
-					    a->overhead_bytes};
+		const struct mw_heap_arena *a = &info->arenas[i];
+		uint64_t bytes[MW_BLOCK_KINDS];
 		char name[32];
 
-		for (size_t k = 0; k < COLUMNS; k++)
-			sum[k] += values[k];
-		snprintf(name, sizeof(name), "%s 0x%" PRIx64, a->main ? "main" : "thread", a->addr);
-		row(out, name, values, COLUMNS);
+		for (size_t k = 0; k < MW_BLOCK_KINDS; k++) {
+			bytes[k] = a->sums[k].bytes;
+			sum[k] += bytes[k];
+		}
+		system += a->system_bytes;
+		snprintf(name, sizeof(name), "%s 0x%" PRIx64, mw_arena_kind_name(a->kind), a->addr);
+		row(out, info, name, a->system_bytes, bytes);
 	}
 	if (info->mmapped.count) {
-		uint64_t values[COLUMNS] = {info->mmapped.bytes, info->mmapped.bytes};
-		char name[48], count[MW_UNIT_BUF];
+		char name[48], count[MW_UNIT_BUF], size[MW_UNIT_BUF];
 
 		snprintf(name, sizeof(name), "%s mmapped chunk%s",
 			 mw_format_count(count, info->mmapped.count),
 			 info->mmapped.count == 1 ? "" : "s");
-		row(out, name, values, 2);
-		sum[0] += info->mmapped.bytes;
-		sum[1] += info->mmapped.bytes;
+		mw_format_size(size, info->mmapped.bytes);
+		fprintf(out, "%-22s %10s %10s\n", name, size, size);
+		system += info->mmapped.bytes;
+		sum[MW_BLOCK_LIVE] += info->mmapped.bytes;
 	}
-	row(out, "sum", sum, COLUMNS);
+	row(out, info, "sum", system, sum);
 }
 
-static void bins_text(FILE *out, const struct mw_ptmalloc_info *info)
+static void bins_text(FILE *out, const struct mw_heap_info *info)
 {
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 
 	for (size_t i = 0; i < info->bin_count; i++) {
-		const struct mw_ptmalloc_bin *bin = &info->bins[i];
+		const struct mw_heap_bin *bin = &info->bins[i];
 
 		if (!i)
 			fprintf(out, "\n%5s %-8s %10s %10s %10s\n", "arena", "bin", "chunks from",
 				"count", "bytes");
-		fprintf(out, "%5" PRIu32 " %-8s %11s %10" PRIu64 " %10s\n", bin->arena,
-			bin_kind(bin), bin->smallest ? mw_format_size(a, bin->smallest) : "",
-			bin->free.count, mw_format_size(b, bin->free.bytes));
+		fprintf(out, "%5" PRIu32 " %-8s %11s %10" PRIu64 " %10s\n", bin->arena, bin->kind,
+			bin->smallest ? mw_format_size(a, bin->smallest) : "", bin->free.count,
+			mw_format_size(b, bin->free.bytes));
 	}
 }
 
-void mw_malloc_text(FILE *out, const struct mw_ptmalloc_info *info, const char *target, bool color,
+static void settings_text(FILE *out, const struct mw_heap_info *info)
+{
+	const char *before = "\n";
+	char size[MW_UNIT_BUF];
+
+	if (!info->settings)
+		fprintf(out, "\nsettings: unknown, %s", info->no_settings);
+	for (size_t i = 0; i < info->setting_count; i++) {
+		const struct mw_heap_setting *s = &info->settings[i];
+
+		if (!s->label)
+			continue;
+		if (s->unit == MW_SETTING_BYTES)
+			mw_format_size(size, s->value);
+		else
+			snprintf(size, sizeof(size), "%" PRIu64, s->value);
+		fprintf(out, "%s%s %s%s", before, s->label, size, s->note);
+		before = ", ";
+	}
+	fputc('\n', out);
+}
+
+void mw_malloc_text(FILE *out, const struct mw_heap_info *info, const char *target, bool color,
 		    bool verbose)
 {
-	const struct mw_ptmalloc_settings *s = &info->settings;
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
-
-	fprintf(out, "%s: glibc %s malloc, %zu arena%s, %" PRIu64 " thread cache%s\n\n", target,
-		info->version, info->arena_count, info->arena_count == 1 ? "" : "s", info->tcaches,
-		info->tcaches == 1 ? "" : "s");
+	fprintf(out, "%s: %s %s malloc, %zu arena%s, %" PRIu64 " thread cache%s\n\n", target,
+		info->allocator, info->version, info->arena_count,
+		info->arena_count == 1 ? "" : "s", info->caches, info->caches == 1 ? "" : "s");
 	arenas_text(out, info, color);
 	if (verbose)
 		bins_text(out, info);
-	if (s->addr)
-		fprintf(out,
-			"\nmmap threshold %s (%s), trim threshold %s, top pad %s, mmapped at most %" PRIu64
-			" chunks\n",
-			mw_format_size(a, s->mmap_threshold),
-			s->dynamic ? "moves by itself" : "fixed",
-			mw_format_size(b, s->trim_threshold), mw_format_size(c, s->top_pad),
-			s->n_mmaps_max);
-	else
-		fprintf(out, "\nsettings: unknown, mp_ was not found\n");
+	settings_text(out, info);
 	for (size_t i = 0; i < info->problem_count; i++)
 		fprintf(out, "%sproblem at 0x%" PRIx64 ": %s%s\n", color ? "\033[31m" : "",
 			info->problems[i].addr, info->problems[i].what, color ? "\033[0m" : "");

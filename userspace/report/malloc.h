@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Showing what an allocator holds. */
+/* What one allocator holds. */
 #ifndef MW_REPORT_MALLOC_H
 #define MW_REPORT_MALLOC_H
 
@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "heap/ptmalloc.h"
+#include "heap/heap.h"
 
 /* TARGET is the image's name. A new reference, or NULL when out of memory. */
-json_t *mw_malloc_json(const struct mw_ptmalloc_info *info, const char *target);
-void mw_malloc_text(FILE *out, const struct mw_ptmalloc_info *info, const char *target, bool color,
+json_t *mw_malloc_json(const struct mw_heap_info *info, const char *target);
+void mw_malloc_text(FILE *out, const struct mw_heap_info *info, const char *target, bool color,
 		    bool verbose);
 
 #endif

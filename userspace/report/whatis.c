@@ -6,7 +6,8 @@
 #include "report/whatis.h"
 #include "util/text.h"
 
-static const char *const states[] = {"live", "free", "overhead"};
+static const char *const states[] = {
+	[MW_STATE_LIVE] = "live", [MW_STATE_FREE] = "free", [MW_STATE_OVERHEAD] = "overhead"};
 
 static const char *region_name(const struct mw_region *r, char *buf, size_t size)
 {
@@ -69,14 +70,14 @@ json_t *mw_whatis_json(const struct mw_whatis *what)
 		json_object_set_new(doc, "block",
 				    json_pack("{s:s,s:I,s:s,s:I}", "start", text, "size",
 					      (json_int_t)block->size, "state",
-					      states[block->state], "offset",
+					      states[mw_block_state(block)], "offset",
 					      (json_int_t)(what->addr - block->start)));
 	}
 	if (what->arena) {
 		snprintf(text, sizeof(text), "0x%" PRIx64, what->arena->addr);
 		json_object_set_new(doc, "arena",
 				    json_pack("{s:s,s:s}", "kind",
-					      what->arena->main ? "main" : "thread", "address",
+					      mw_arena_kind_name(what->arena->kind), "address",
 					      text));
 	}
 	if (what->has_symbol)
@@ -142,10 +143,11 @@ void mw_whatis_text(FILE *out, const struct mw_whatis *what)
 		fprintf(out,
 			"  chunk    0x%" PRIx64 ", %" PRIu64 " bytes, %s; the address is %" PRIu64
 			" bytes into it\n",
-			block->start, block->size, states[block->state], what->addr - block->start);
+			block->start, block->size, states[mw_block_state(block)],
+			what->addr - block->start);
 	if (what->arena)
 		fprintf(out, "  arena    %s, at 0x%" PRIx64 "\n",
-			what->arena->main ? "main" : "thread", what->arena->addr);
+			mw_arena_kind_name(what->arena->kind), what->arena->addr);
 	if (what->region)
 		fprintf(out, "  region   0x%" PRIx64 "-0x%" PRIx64 " %s\n", what->region->map.start,
 			what->region->map.end, region_name(what->region, path, sizeof(path)));

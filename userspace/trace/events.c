@@ -131,7 +131,7 @@ void mw_events__settings_changed(struct mw_tracer *tracer, struct process *proce
 	struct mw_event what = {
 		.kind = MW_EVENT_THRESHOLD, .pid = (uint32_t)process->pid, .old_value = old};
 
-	if (mw_glibc_settings__refresh(&process->settings, process->pid) ||
+	if (!process->image || mw_glibc_settings__refresh(&process->settings, process->image) ||
 	    process->settings.mmap_threshold == old)
 		return;
 	what.new_value = process->settings.mmap_threshold;

@@ -8,6 +8,7 @@
 
 #include "bpf/memwhere.skel.h"
 #include "heap/glibc_settings.h"
+#include "image/image.h"
 #include "image/procstat.h"
 #include "probe/attach.h"
 #include "probe/calibrate.h"
@@ -41,6 +42,7 @@ struct process {
 	struct probed probed; /* unused with --follow */
 	struct mw_sdt *sdt;   /* probes of its own, NULL: none */
 	struct mw_glibc_settings settings;
+	struct mw_image *image;		/* to read SETTINGS again; NULL: there are none */
 	struct mw_procstat stat, first; /* as last read, and when the watch began */
 	/* Look for allocators again (exec, dlopen): next time to do so, attempts left. */
 	double rescan_at;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "arch/arch.h"
-#include "heap/ptmalloc.h"
+#include "heap/heap.h"
 #include "image/image.h"
 #include "trace/liveness.h"
+#include "util/cleanup.h"
 
 enum {
-	BATCH = 512,
 	/* How much larger than asked for the program's part of a chunk may be; a mapping of its
 	   own: by a page. */
 	SLACK = 64,
@@ -25,68 +26,61 @@ struct mw_liveness {
 	atomic_bool stop, known;
 };
 
-/*
- * Of NEXT on, those that lie in or before BLOCK: their liveness is known now. Returns the first
- * behind it.
- */
-static struct mw_liveness_query *judge(struct mw_liveness_query *next,
-				       const struct mw_liveness_query *end,
-				       const struct mw_block *block)
+/* BLOCK holds QUERY's address; size 0: no heap has one there. */
+static void judge(struct mw_liveness_query *query, const struct mw_block *block)
 {
-	/* A chunk lends the next one's first word to its program. */
-	uint64_t start = block->start + block->header, room = block->size - block->header + 8;
+	uint64_t room = mw_block_usable(block);
 
-	/* Before it: in a place that the walk left out, of which nothing is known. */
-	while (next < end && next->addr < block->start)
-		next++;
-	for (; next < end && next->addr - block->start < block->size; next++) {
-		bool mmapped = block->arena == MW_BLOCK_NO_ARENA;
-
-		next->gone = block->state != MW_BLOCK_LIVE || next->addr != start ||
-			     room < next->size ||
-			     room - next->size > (mmapped ? SLACK_MMAPPED : SLACK);
-		next->there = !next->gone;
-	}
-	return next;
+	if (!block->size)
+		return;
+	query->gone =
+		mw_block_state(block) != MW_STATE_LIVE ||
+		query->addr != block->start + block->header || room < query->size ||
+		room - query->size > (block->kind == MW_BLOCK_MMAPPED ? SLACK_MMAPPED : SLACK);
+	query->there = !query->gone;
 }
 
-/*
- * Those of which no block tells: a mapping of its own was unmapped, or the walk has left out a
- * place.
- */
-static void judge_unmapped(struct mw_image *image, struct mw_liveness_query *liveness)
+/* QUERY is in no block: its mapping was unmapped, or the walk has left that memory out. */
+static void judge_unmapped(struct mw_image *image, struct mw_liveness_query *query)
 {
 	char byte;
 
-	if (!liveness->gone && !liveness->there)
-		liveness->gone = mw_image__read(image, liveness->addr, &byte, 1) == 0;
+	if (!query->gone && !query->there)
+		query->gone = mw_image__read(image, query->addr, &byte, 1) == 0;
+}
+
+/* COUNT queries of one process, by its heaps. Out of memory they stay unknown. */
+static void judge_process(struct mw_liveness *f, struct mw_liveness_query *queries, size_t count,
+			  struct mw_image *image, const struct mw_heaps *heaps)
+{
+	_cleanup_free_ uint64_t *addrs = calloc(count, sizeof(*addrs));
+	_cleanup_free_ struct mw_block *blocks = calloc(count, sizeof(*blocks));
+	int ret = addrs && blocks ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !ret && i < count; i++)
+		addrs[i] = queries[i].addr;
+	for (size_t h = 0; !ret && h < heaps->count; h++) {
+		ret = mw_heap__find(heaps->list[h], addrs, blocks, count);
+		for (size_t i = 0; !ret && !f->stop && i < count; i++)
+			judge(&queries[i], &blocks[i]);
+	}
+	for (size_t i = 0; !ret && i < count && heaps->count && !f->stop; i++)
+		judge_unmapped(image, &queries[i]);
 }
 
 static void look_at(struct mw_liveness *f, struct mw_liveness_query *first,
 		    const struct mw_liveness_query *end)
 {
-	struct mw_liveness_query *next = first;
 	struct mw_image *image = mw_image__open_process(first->pid, 0, NULL);
-	struct mw_ptmalloc *pt = NULL;
-	struct mw_blocks *blocks;
-	struct mw_block *batch;
-	size_t n;
+	struct mw_heaps heaps;
 
-	if (image) {
-		mw_image__stop_with(image, &f->stop);
-		pt = mw_ptmalloc__open(image, NULL);
+	if (!image)
+		return;
+	mw_image__stop_with(image, &f->stop);
+	if (!mw_heaps__open(&heaps, image, NULL)) {
+		judge_process(f, first, (size_t)(end - first), image, &heaps);
+		mw_heaps__close(&heaps);
 	}
-	blocks = pt ? mw_ptmalloc__blocks(pt) : NULL;
-	batch = blocks ? calloc(BATCH, sizeof(*batch)) : NULL;
-	while (batch && next < end && !f->stop && (n = blocks->fill(blocks, batch, BATCH))) {
-		for (size_t i = 0; i < n; i++)
-			next = judge(next, end, &batch[i]);
-	}
-	for (next = first; batch && next < end && !f->stop; next++)
-		judge_unmapped(image, next);
-	free(batch);
-	mw_blocks__close(blocks);
-	mw_ptmalloc__close(pt);
 	mw_image__close(image);
 }
 

@@ -55,25 +55,27 @@ void mw_process__free(struct process *process)
 	process->pidfd = -1;
 	mw_sdt__detach(process->sdt);
 	process->sdt = NULL;
+	mw_image__close(process->image);
+	process->image = NULL;
 	mw_allocators__free(&process->allocators);
 }
 
 static void find_settings(struct process *process)
 {
-	for (size_t i = 0; i < process->allocators.count; i++) {
+	/* The mappings may be others than last time. */
+	mw_image__close(process->image);
+	process->image = mw_image__open_process(process->pid, MW_IMAGE_SWAP_IN, NULL);
+	for (size_t i = 0; process->image && i < process->allocators.count; i++) {
 		const struct mw_allocator *alloc = &process->allocators.list[i];
-		struct mw_elffile *elf;
 
-		if (alloc->kind != MW_ALLOC_GLIBC)
-			continue;
-		elf = mw_elffile__open(alloc->file, alloc->path, NULL);
-		if (!elf)
-			continue;
-		mw_glibc_settings__find(&process->settings, process->pid, elf, alloc->bias);
-		mw_elffile__close(elf);
-		if (process->settings.mp_addr)
+		if (alloc->kind == MW_ALLOC_GLIBC && alloc->count &&
+		    !mw_glibc_settings__find(&process->settings, process->image,
+					     alloc->functions[0].addr))
 			return;
 	}
+	/* Without settings there is nothing to read again. */
+	mw_image__close(process->image);
+	process->image = NULL;
 }
 
 int mw_process__find_allocators(struct mw_tracer *tracer, struct process *process,

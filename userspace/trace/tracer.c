@@ -357,7 +357,7 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	if (ret)
 		return ret;
 	if (process->settings.mp_addr)
-		mw_detail("PID %d: glibc settings by %s", pid, process->settings.evidence);
+		mw_detail("PID %d: glibc settings, %s", pid, process->settings.evidence);
 	tracer->targets[slot].pid = pid;
 	tracer->target_count++;
 	if (tracer->options.follow)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 #include "image/pages.h"
 #include "util/array.h"
 
@@ -33,7 +33,13 @@ static uint64_t smallest(unsigned int i)
 	return 0;
 }
 
-static int add_bin(struct mw_ptmalloc *pt, const struct mw_ptmalloc_bin *bin)
+/* malloc/malloc.c: bin 1 is unsorted, 2 to 63 have one size each, 64 to 126 a range. */
+static const char *kind_of(unsigned int i)
+{
+	return i < 2 ? "unsorted" : i < 64 ? "small" : "large";
+}
+
+static int add_bin(struct mw_ptmalloc *pt, const struct mw_heap_bin *bin)
 {
 	int ret = mw_array_reserve(&pt->bins, &pt->bin_capacity, pt->bin_count + 1,
 				   sizeof(*pt->bins));
@@ -45,29 +51,30 @@ static int add_bin(struct mw_ptmalloc *pt, const struct mw_ptmalloc_bin *bin)
 
 static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena, unsigned int i)
 {
-	const struct mw_ptmalloc_arena *a = &pt->arenas[arena];
+	const struct mw_heap_arena *a = &pt->arenas[arena];
 	/* A bin lies as if it were a chunk: its head is 16 bytes before its two links. */
 	uint64_t head = a->addr + pt->layout.bins + 16ULL * (i - 1) - FD;
 	uint64_t limit = a->system_bytes / CHUNK_MIN + 1, before = head;
-	struct mw_ptmalloc_bin bin = {
-		.arena = (uint32_t)arena, .index = i, .smallest = smallest(i)};
+	struct mw_heap_bin bin = {
+		.arena = (uint32_t)arena, .kind = kind_of(i), .smallest = smallest(i)};
 	uint64_t chunk = mw_pages_word(pages, head + FD);
 
 	while (chunk && chunk != head) {
 		uint64_t size;
 
 		if (chunk & 15 || !mw_ptmalloc__run_at(pt, chunk) || bin.free.count >= limit) {
-			mw_ptmalloc__problem(pt, before, "a bin's list leads astray from here");
+			mw_heap__add_problem(&pt->base, before,
+					     "a bin's list leads astray from here");
 			break;
 		}
 		if (mw_pages_word(pages, chunk + BK) != before) {
-			mw_ptmalloc__problem(pt, chunk, "a bin's chunk does not link back");
+			mw_heap__add_problem(&pt->base, chunk, "a bin's chunk does not link back");
 			break;
 		}
 		size = mw_pages_word(pages, chunk + 8) & ~(uint64_t)CHUNK_FLAGS;
 		if (size < CHUNK_MIN || size > a->system_bytes ||
 		    (i > 1 && i < 64 && size != bin.smallest) || (i >= 64 && size < bin.smallest)) {
-			mw_ptmalloc__problem(pt, chunk, "a chunk in a bin of other sizes");
+			mw_heap__add_problem(&pt->base, chunk, "a chunk in a bin of other sizes");
 			break;
 		}
 		bin.free.count++;
@@ -80,19 +87,19 @@ static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena
 
 int mw_ptmalloc__read_bins(struct mw_ptmalloc *pt)
 {
-	struct mw_pages pages = {0};
-	int ret = pt->bins_read ? 0 : mw_pages__init(&pages, pt->image);
+	struct mw_pages pages;
+	int ret;
 
-	pt->reading_bins = true;
-	for (size_t k = 0; k < pt->arena_count && !ret && !pt->bins_read; k++) {
+	if (pt->bins_read)
+		return 0;
+	ret = mw_pages__init(&pages, pt->base.image);
+	if (ret)
+		return ret;
+	for (size_t k = 0; k < pt->arena_count && !ret; k++) {
 		for (unsigned int i = 1; i < MW_PTMALLOC_BINS && !ret; i++)
 			ret = read_bin(pt, &pages, k, i);
 	}
-	pt->reading_bins = false;
-	if (!pt->bins_read)
-		mw_pages__free(&pages);
+	mw_pages__free(&pages);
 	pt->bins_read = !ret;
-	pt->info.bins = pt->bins;
-	pt->info.bin_count = pt->bin_count;
 	return ret;
 }

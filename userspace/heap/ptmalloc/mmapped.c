@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 
 /* Bytes of the mapping whose chunk has HEAD at CHUNK, or 0. START is the mapping's. */
 static uint64_t mapping_of(const struct mw_ptmalloc *pt, uint64_t chunk, const uint64_t head[2],
@@ -70,14 +70,14 @@ static uint64_t chunk_in(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint6
 
 bool mw_ptmalloc__mmapped_agrees(const struct mw_ptmalloc *pt)
 {
-	const struct mw_ptmalloc_settings *s = &pt->info.settings;
+	const struct mw_glibc_settings *s = &pt->settings;
 
-	if (!s->addr || pt->info.mmapped.count != s->n_mmaps)
+	if (!s->mp_addr || pt->mmapped.count != s->n_mmaps)
 		return false;
 	/* 2.43 counts 16 bytes too many for every mremap of a chunk (mremap_chunk()). */
 	if (pt->layout.mmap_header)
-		return (s->mmapped_bytes - pt->info.mmapped.bytes) % CHUNK_HEADER == 0;
-	return pt->info.mmapped.bytes == s->mmapped_bytes;
+		return (s->mmapped_bytes - pt->mmapped.bytes) % CHUNK_HEADER == 0;
+	return pt->mmapped.bytes == s->mmapped_bytes;
 }
 
 static int search_region(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t page,
@@ -94,8 +94,8 @@ static int search_region(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint6
 
 			if (ret)
 				return ret;
-			pt->info.mmapped.count++;
-			pt->info.mmapped.bytes += total;
+			pt->mmapped.count++;
+			pt->mmapped.bytes += total;
 		} else if (!everywhere) {
 			break;
 		}
@@ -127,20 +127,20 @@ static int search_gaps(struct mw_ptmalloc *pt, struct mw_read_buffer *w, const s
 
 int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 {
-	const struct mw_regions *regions = mw_image__regions(pt->image);
+	const struct mw_regions *regions = mw_image__regions(pt->base.image);
 	size_t heaps = pt->run_count;
 	struct mw_read_buffer w;
-	int ret = mw_read_buffer__init(&w, pt->image);
+	int ret = mw_read_buffer__init(&w, pt->base.image);
 
 	if (ret)
 		return ret;
 	/* First where mappings begin, which mostly is all; then page by page. */
 	for (int everywhere = 0; everywhere < 2 && !mw_ptmalloc__mmapped_agrees(pt) && !ret;
 	     everywhere++) {
-		if (everywhere && !pt->info.settings.addr)
+		if (everywhere && !pt->settings.mp_addr)
 			break; /* nothing to check what chance may show */
 		pt->run_count = heaps;
-		memset(&pt->info.mmapped, 0, sizeof(pt->info.mmapped));
+		memset(&pt->mmapped, 0, sizeof(pt->mmapped));
 		for (size_t i = 0; i < regions->count && !ret; i++) {
 			const struct mw_region *r = &regions->regions[i];
 

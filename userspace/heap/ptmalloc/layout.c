@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 #include "image/elffile.h"
 #include "util/bytes.h"
 

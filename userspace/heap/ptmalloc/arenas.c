@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 #include "util/array.h"
 
 /* The contiguous run of readable private memory around ADDR. */
@@ -65,11 +65,11 @@ static uint64_t piece_end(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint
 	}
 }
 
-static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena,
+static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_heap_arena *arena,
 			 struct mw_read_buffer *w, uint64_t start, uint64_t limit, uint64_t *sum)
 {
 	struct mw_run s = {.kind = MW_RUN_HEAP};
-	uint64_t base = pt->info.settings.sbrk_base;
+	uint64_t base = pt->settings.sbrk_base;
 	int ret = 0;
 
 	while (start < limit && !ret) {
@@ -94,13 +94,13 @@ static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena
  * anything for neighbours, as the kernel joins mappings. 1 when they add up to the arena, 0 when
  * not (then none is added), -ENOMEM.
  */
-static int find_pieces(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
+static int find_pieces(struct mw_ptmalloc *pt, struct mw_heap_arena *arena)
 {
-	const struct mw_regions *regions = mw_image__regions(pt->image);
+	const struct mw_regions *regions = mw_image__regions(pt->base.image);
 	size_t before = pt->run_count;
 	uint64_t sum = 0;
 	struct mw_read_buffer w;
-	int ret = mw_read_buffer__init(&w, pt->image);
+	int ret = mw_read_buffer__init(&w, pt->base.image);
 
 	if (ret)
 		return ret;
@@ -123,19 +123,20 @@ static int find_pieces(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
  * The main arena: from sbrk_base to the end of top. When brk failed at some time, memory came from
  * mmap instead (sysmalloc()), and top and older parts lie anywhere in other runs.
  */
-static int main_runs(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
+static int main_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena)
 {
 	struct mw_run s = {.kind = MW_RUN_HEAP, .top = arena->top};
-	uint64_t base = pt->info.settings.sbrk_base, start, end, top_end = 0;
+	uint64_t base = pt->settings.sbrk_base, start, end, top_end = 0;
 	int ret;
 
-	run_around(pt->image, arena->top, &start, &end);
+	run_around(pt->base.image, arena->top, &start, &end);
 	/* A process that runs has grown since its mappings were read: what was there then. */
 	if (!end && base) {
-		run_around(pt->image, base, &start, &end);
+		run_around(pt->base.image, base, &start, &end);
 		s.top = 0;
 	}
-	if (__builtin_add_overflow(arena->top, arena->top_bytes, &top_end) || top_end > end)
+	if (__builtin_add_overflow(arena->top, arena->sums[MW_BLOCK_TOP].bytes, &top_end) ||
+	    top_end > end)
 		top_end = end;
 	if (base && base >= start && base < arena->top) {
 		/* The walk goes from sbrk_base; alignment as in sysmalloc(). */
@@ -161,7 +162,7 @@ static int main_runs(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena)
 		s.patchy = false;
 	}
 	ret = mw_ptmalloc__add_run(pt, &s);
-	run_around(pt->image, base, &start, &end);
+	run_around(pt->base.image, base, &start, &end);
 	if (ret || !base || !end)
 		return ret;
 	arena->heaps++;
@@ -186,7 +187,7 @@ static uint64_t heap_of(struct mw_ptmalloc *pt, uint64_t addr, uint64_t arena, u
 		uint64_t heap = addr & ~(sizes[i] - 1);
 		struct heap_info info;
 
-		if (mw_image__read_all(pt->image, heap, &info, sizeof(info)) &&
+		if (mw_image__read_all(pt->base.image, heap, &info, sizeof(info)) &&
 		    info.arena == arena && info.size <= sizes[i] && info.size > addr - heap) {
 			*max = sizes[i];
 			return heap;
@@ -195,22 +196,22 @@ static uint64_t heap_of(struct mw_ptmalloc *pt, uint64_t addr, uint64_t arena, u
 	return 0;
 }
 
-static int thread_runs(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena, uint32_t index)
+static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint32_t index)
 {
 	uint64_t max = 0, heap = heap_of(pt, arena->top, arena->addr, &max), size = 0;
 	int ret = 0;
 
 	if (!heap)
-		mw_ptmalloc__problem(pt, arena->top, "arena's top is in none of its heaps");
+		mw_heap__add_problem(&pt->base, arena->top, "arena's top is in none of its heaps");
 	while (heap && !ret) {
 		struct mw_run s = {.kind = MW_RUN_HEAP, .arena = index};
 		struct heap_info info;
 
-		if (!mw_image__read_all(pt->image, heap, &info, sizeof(info)) ||
+		if (!mw_image__read_all(pt->base.image, heap, &info, sizeof(info)) ||
 		    info.arena != arena->addr || info.size < PAGE_BYTES || info.size > 4ULL << 30 ||
 		    info.size & 15 || size + info.size > arena->system_bytes ||
 		    arena->heaps++ > HEAPS_MAX) {
-			mw_ptmalloc__problem(pt, heap,
+			mw_heap__add_problem(&pt->base, heap,
 					     "no heap where the arena's list of heaps leads");
 			break;
 		}
@@ -237,13 +238,14 @@ static int thread_runs(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena, 
 		heap = info.prev;
 	}
 	if (!ret && size != arena->system_bytes)
-		mw_ptmalloc__problem(pt, arena->addr, "heaps do not add up to the arena's size");
+		mw_heap__add_problem(&pt->base, arena->addr,
+				     "heaps do not add up to the arena's size");
 	return ret;
 }
 
 static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
 {
-	struct mw_ptmalloc_arena *arena;
+	struct mw_heap_arena *arena;
 	uint64_t head[2];
 
 	if (mw_array_reserve(&pt->arenas, &pt->arena_capacity, pt->arena_count + 1,
@@ -252,26 +254,29 @@ static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
 	arena = &pt->arenas[pt->arena_count];
 	memset(arena, 0, sizeof(*arena));
 	arena->addr = addr;
-	arena->main = addr == pt->main_arena;
-	if (!mw_image__read_u64(pt->image, addr + pt->layout.top, &arena->top) ||
-	    !mw_image__read_u64(pt->image, addr + pt->layout.system_mem, &arena->system_bytes)) {
-		mw_ptmalloc__problem(pt, addr, "arena can't be read");
+	arena->kind = addr == pt->main_arena ? MW_ARENA_MAIN : MW_ARENA_THREAD;
+	if (!mw_image__read_u64(pt->base.image, addr + pt->layout.top, &arena->top) ||
+	    !mw_image__read_u64(pt->base.image, addr + pt->layout.system_mem,
+				&arena->system_bytes)) {
+		mw_heap__add_problem(&pt->base, addr, "arena can't be read");
 		return 0;
 	}
 	pt->arena_count++;
 	/* An arena that has not been used: its top is its own unsorted bin (initial_top()). */
 	if (!arena->system_bytes || arena->top == addr + pt->layout.top)
 		return 0;
-	if (arena->top & 15 || !mw_image__read_all(pt->image, arena->top, head, sizeof(head))) {
-		mw_ptmalloc__problem(pt, addr, "arena's top can't be read");
+	if (arena->top & 15 ||
+	    !mw_image__read_all(pt->base.image, arena->top, head, sizeof(head))) {
+		mw_heap__add_problem(&pt->base, addr, "arena's top can't be read");
 		return 0;
 	}
-	arena->top_bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
-	if (arena->top_bytes > arena->system_bytes) {
-		mw_ptmalloc__problem(pt, arena->top, "top is larger than its arena");
-		arena->top_bytes = 0;
+	arena->sums[MW_BLOCK_TOP].count = 1;
+	arena->sums[MW_BLOCK_TOP].bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
+	if (arena->sums[MW_BLOCK_TOP].bytes > arena->system_bytes) {
+		mw_heap__add_problem(&pt->base, arena->top, "top is larger than its arena");
+		arena->sums[MW_BLOCK_TOP].bytes = 0;
 	}
-	if (arena->main)
+	if (arena->kind == MW_ARENA_MAIN)
 		return main_runs(pt, arena);
 	return thread_runs(pt, arena, (uint32_t)(pt->arena_count - 1));
 }
@@ -285,8 +290,8 @@ int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
 
 		if (ret)
 			return ret;
-		if (!mw_image__read_u64(pt->image, addr + pt->layout.next, &addr) || !addr) {
-			mw_ptmalloc__problem(pt, addr, "ring of arenas breaks off");
+		if (!mw_image__read_u64(pt->base.image, addr + pt->layout.next, &addr) || !addr) {
+			mw_heap__add_problem(&pt->base, addr, "ring of arenas breaks off");
 			break;
 		}
 		if (addr == pt->main_arena)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 #include "image/elffile.h"
 #include "util/array.h"
 #include "util/bytes.h"
@@ -114,7 +114,7 @@ static bool is_data(const struct mw_regions *regions, size_t i)
 
 static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout **family)
 {
-	const struct mw_regions *regions = mw_image__regions(pt->image);
+	const struct mw_regions *regions = mw_image__regions(pt->base.image);
 	bool named = false;
 
 	for (size_t i = 0; i < regions->count; i++)
@@ -131,17 +131,16 @@ static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout 
 
 		if (!data)
 			return -ENOMEM;
-		ssize_t n = mw_image__read(pt->image, r->map.start, data, len);
+		ssize_t n = mw_image__read(pt->base.image, r->map.start, data, len);
 
 		if (n > 0)
 			pt->main_arena =
-				search_data(pt->image, data, (size_t)n, r->map.start, family);
+				search_data(pt->base.image, data, (size_t)n, r->map.start, family);
 	}
 	return pt->main_arena ? 0 : -ENOENT;
 }
 
-/* Where the ELF file with the data at ADDR begins: the first region with the same path. */
-static const struct mw_region *file_of(struct mw_image *image, uint64_t addr)
+const struct mw_region *mw_ptmalloc_file_of(struct mw_image *image, uint64_t addr)
 {
 	const struct mw_regions *regions = mw_image__regions(image);
 	const struct mw_region *data = mw_image__find(image, addr);
@@ -159,85 +158,23 @@ static const struct mw_region *file_of(struct mw_image *image, uint64_t addr)
 	return NULL;
 }
 
-static unsigned int find_version(struct mw_ptmalloc *pt, const struct mw_region *region)
+unsigned int mw_ptmalloc_find_version(struct mw_image *image, const struct mw_region *region,
+				      const char **evidence)
 {
-	struct mw_elffile *file = mw_image__elffile(pt->image, region->map.start);
+	struct mw_elffile *file = mw_image__elffile(image, region->map.start);
 	const char *base = strrchr(region->map.path, '/');
 	unsigned int minor = 0;
 
+	*evidence = "version: text in the C library's file";
 	if (file) {
 		minor = mw_ptmalloc_version_of(file);
 		mw_elffile__close(file);
-		if (minor)
-			mw_ptmalloc__evidence(pt, "version: text in the C library's file");
 	}
 	if (!minor && base) {
 		minor = mw_ptmalloc_version_in(base, strlen(base));
-		if (minor)
-			mw_ptmalloc__evidence(pt, "version: name of the C library's file");
+		*evidence = "version: name of the C library's file";
 	}
 	return minor;
-}
-
-/* Could P be mp_ of layout L, in a process whose main arena's top is TOP (0: never used)? */
-static bool is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, uint64_t top, bool strict)
-{
-	uint64_t base = mw_u64_at(p + l->sbrk_base);
-
-	if (!mw_ptmalloc_is_mp(p, l, strict))
-		return false;
-	/* Where brk failed, top is in a mapping that may lie anywhere. */
-	return top && base ? base >= PAGE_BYTES && base < 1ULL << 47 : !base;
-}
-
-bool mw_ptmalloc__read_settings(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout *l,
-				uint64_t addr)
-{
-	struct mw_ptmalloc_settings *s = &pt->info.settings;
-	uint64_t top = 0;
-	uint8_t p[MW_PTMALLOC_MP_BYTES];
-
-	mw_image__read_u64(pt->image, pt->main_arena + l->top, &top);
-	if (!mw_image__read_all(pt->image, addr, p, sizeof(p)) || !is_mp(p, l, top, false))
-		return false;
-	*s = (struct mw_ptmalloc_settings){
-		.addr = addr,
-		.trim_threshold = mw_u64_at(p),
-		.top_pad = mw_u64_at(p + 8),
-		.mmap_threshold = mw_u64_at(p + 16),
-		.arena_test = mw_u64_at(p + 24),
-		.arena_max = mw_u64_at(p + 32),
-		.n_mmaps = mw_u32_at(p + l->n_mmaps),
-		.n_mmaps_max = mw_u32_at(p + l->n_mmaps_max),
-		.mmapped_bytes = mw_u64_at(p + l->mmapped_mem),
-		.sbrk_base = mw_u64_at(p + l->sbrk_base),
-		.dynamic = !mw_u32_at(p + l->no_dyn),
-	};
-	return true;
-}
-
-/* mp_ lies in the same data as main_arena. Exactly one match or none. */
-static uint64_t search_mp(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout *l)
-{
-	const struct mw_region *r = mw_image__find(pt->image, pt->main_arena);
-	uint64_t len, top = 0, found = 0;
-
-	if (!r)
-		return 0;
-	len = r->map.end - r->map.start;
-	mw_image__read_u64(pt->image, pt->main_arena + l->top, &top);
-	len = len < DATA_MAX ? len : DATA_MAX;
-	_cleanup_free_ uint8_t *data = malloc(len + 1);
-	ssize_t n = data ? mw_image__read(pt->image, r->map.start, data, len) : 0;
-
-	for (ssize_t off = 0; off + MW_PTMALLOC_MP_BYTES <= n; off += 8) {
-		if (!is_mp(data + off, l, top, true))
-			continue;
-		if (found)
-			return 0;
-		found = r->map.start + (uint64_t)off;
-	}
-	return found;
 }
 
 /* Without a version: the row of the family that explains most of what memory shows. */
@@ -249,16 +186,18 @@ static const struct mw_ptmalloc_layout *best_row(struct mw_ptmalloc *pt,
 
 	for (const struct mw_ptmalloc_layout *l = family;
 	     l < mw_ptmalloc_layouts + mw_ptmalloc_layout_count && l->bins == family->bins; l++) {
-		uint64_t mp = search_mp(pt, l), head[2];
+		struct mw_glibc_settings settings;
 		unsigned int score = 0;
+		uint64_t head[2];
 
 		pt->layout = *l;
-		if (mp && mw_ptmalloc__read_settings(pt, l, mp)) {
-			uint64_t first = (pt->info.settings.sbrk_base + 15) & ~15ULL;
+		if (!mw_ptmalloc_find_settings(&settings, pt->base.image, pt->main_arena, 0,
+					       (struct mw_ptmalloc_rows){l, l + 1})) {
+			uint64_t first = (settings.sbrk_base + 15) & ~15ULL;
 
 			score = 1;
 			if (l->tcache_size && first &&
-			    mw_image__read_all(pt->image, first, head, sizeof(head)) &&
+			    mw_image__read_all(pt->base.image, first, head, sizeof(head)) &&
 			    (head[1] & ~7ULL) == ((l->tcache_size + 8u + 15) & ~15u))
 				score += 1 + mw_ptmalloc__try_tcache(pt, first);
 		}
@@ -267,24 +206,8 @@ static const struct mw_ptmalloc_layout *best_row(struct mw_ptmalloc *pt,
 			best_score = score;
 		}
 	}
-	memset(&pt->info.settings, 0, sizeof(pt->info.settings));
-	mw_ptmalloc__evidence(pt, "version: the layout that fits the memory best");
+	mw_heap__add_evidence(&pt->base, "version: the layout that fits the memory best");
 	return best;
-}
-
-static void find_settings(struct mw_ptmalloc *pt, uint64_t by_symbol)
-{
-	uint64_t addr;
-
-	if (by_symbol && mw_ptmalloc__read_settings(pt, &pt->layout, by_symbol)) {
-		mw_ptmalloc__evidence(pt, "mp_: symbol");
-		return;
-	}
-	addr = search_mp(pt, &pt->layout);
-	if (addr && mw_ptmalloc__read_settings(pt, &pt->layout, addr))
-		mw_ptmalloc__evidence(pt, "mp_: the one place in the C library's data that fits");
-	else
-		mw_ptmalloc__evidence(pt, "mp_: not found");
 }
 
 static int not_here(struct mw_err *err)
@@ -300,6 +223,7 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 	const struct mw_ptmalloc_layout *family = NULL, *row = NULL;
 	struct mw_ptmalloc_debug debug = {0};
 	const struct mw_region *file;
+	const char *evidence;
 	unsigned int minor = 0;
 	int ret;
 
@@ -308,35 +232,40 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
 	if (ret || !family)
 		return not_here(err);
-	file = file_of(pt->image, pt->main_arena);
+	file = mw_ptmalloc_file_of(pt->base.image, pt->main_arena);
 	if (file) {
-		minor = find_version(pt, file);
+		minor = mw_ptmalloc_find_version(pt->base.image, file, &evidence);
+		if (minor)
+			mw_heap__add_evidence(&pt->base, evidence);
 		row = mw_ptmalloc_layout_of(minor);
 		/* A version that the memory contradicts (a patched or newer library) is dropped. */
 		if (row && row->bins != family->bins)
 			row = NULL;
-		mw_ptmalloc__read_debug(pt->image, file->map.start, row ? row : family, &debug);
+		mw_ptmalloc_read_debug(pt->base.image, file->map.start, row ? row : family, &debug);
 	}
 	if (!row)
 		row = best_row(pt, family);
 	pt->layout = *row;
 	if (debug.main_arena == pt->main_arena) {
-		mw_ptmalloc__evidence(pt, "main_arena: symbol, and its bins and ring of arenas");
+		mw_heap__add_evidence(&pt->base,
+				      "main_arena: symbol, and its bins and ring of arenas");
 		if (debug.dwarf) {
 			pt->layout = debug.layout;
-			mw_ptmalloc__evidence(pt, "offsets: DWARF of this very library");
+			mw_heap__add_evidence(&pt->base, "offsets: DWARF of this very library");
 		}
 	} else {
-		mw_ptmalloc__evidence(pt,
+		mw_heap__add_evidence(&pt->base,
 				      "main_arena: bins that point to themselves, ring of arenas");
 		debug.mp = 0;
 	}
-	pt->info.layout = &pt->layout;
 	if (minor && row->low <= minor && minor <= row->high)
-		snprintf(pt->info.version, sizeof(pt->info.version), "2.%u", minor);
+		snprintf(pt->version, sizeof(pt->version), "2.%u", minor);
 	else
-		snprintf(pt->info.version, sizeof(pt->info.version), "2.%u to 2.%u", row->low,
-			 row->high);
-	find_settings(pt, debug.mp);
+		snprintf(pt->version, sizeof(pt->version), "2.%u to 2.%u", row->low, row->high);
+	ret = mw_ptmalloc_find_settings(&pt->settings, pt->base.image, pt->main_arena, debug.mp,
+					(struct mw_ptmalloc_rows){&pt->layout, &pt->layout + 1});
+	if (ret == -ENOMEM)
+		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+	mw_heap__add_evidence(&pt->base, ret ? "mp_: not found" : pt->settings.evidence);
 	return 0;
 }

@@ -4,14 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 #include "util/array.h"
-
-static const char own_live[] = "glibc/live", own_tcache[] = "glibc/free/tcache",
-		  own_fastbin[] = "glibc/free/fastbin", own_bin[] = "glibc/free/bin",
-		  own_top[] = "glibc/top", own_overhead[] = "glibc/overhead",
-		  own_mmapped[] = "glibc/mmapped", own_gap[] = "anon/unknown",
-		  own_reserve[] = "glibc/reserve";
 
 enum { CHAIN_PROOF = 8 };
 
@@ -24,7 +18,8 @@ struct walker {
 	uint64_t p;	  /* next chunk; 0: the run has not begun */
 	uint64_t head;	  /* its size field, when have_head */
 	bool have_head;
-	bool fenced; /* fence posts came last: behind them there may be somebody else's sbrk */
+	bool measuring; /* the first walk: see mw_ptmalloc__walk() */
+	bool fenced;	/* fence posts came last: behind them there may be somebody else's sbrk */
 };
 
 static bool read_head(struct walker *w, uint64_t p, uint64_t *head)
@@ -44,7 +39,8 @@ bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s
 
 	/* Live chunks of a thread arena say so, free ones need not; the main arena's never do. */
 	return size >= CHUNK_MIN && !(size & 15) && p < s->end && size <= s->end - p &&
-	       !(head & CHUNK_MMAPPED) && !((head & CHUNK_NON_MAIN) && pt->arenas[s->arena].main);
+	       !(head & CHUNK_MMAPPED) &&
+	       !((head & CHUNK_NON_MAIN) && pt->arenas[s->arena].kind == MW_ARENA_MAIN);
 }
 
 /* Does a chain of chunks begin at P that reaches the top, a fence post, or is long enough? */
@@ -81,55 +77,52 @@ static uint64_t resync(struct walker *w, const struct mw_run *s, uint64_t p)
 	return s->end;
 }
 
-static void set_block(struct mw_block *b, uint64_t start, uint64_t size, const char *owner,
-		      enum mw_block_state state, const struct mw_run *s)
+static void set_block(struct walker *w, struct mw_block *b, enum mw_block_kind kind, uint64_t start,
+		      uint64_t size, const struct mw_run *s)
 {
-	*b = (struct mw_block){
-		start,	       size, owner, s->arena, state == MW_BLOCK_LIVE ? CHUNK_HEADER : 0,
-		(uint8_t)state};
+	mw_ptmalloc__set_block(w->pt, b, kind, start, size, s->arena);
 }
 
-/* Which cache holds the chunk at P, if any; both go up in address order. */
-static unsigned int cache_of(struct walker *w, uint64_t p)
+/* Damage is reported once, by the walk that measures. */
+static void problem(struct walker *w, uint64_t addr, const char *what)
+{
+	if (w->measuring)
+		mw_heap__add_problem(&w->pt->base, addr, what);
+}
+
+/* The kind of the chunk at P that looks live: in a cache or not. Both go up in address order. */
+static enum mw_block_kind kind_of(struct walker *w, uint64_t p)
 {
 	const struct mw_ptmalloc *pt = w->pt;
 
 	while (w->cached < pt->cached_count && pt->cached[w->cached] < p)
 		w->cached++;
 	if (w->cached < pt->cached_count && (pt->cached[w->cached] & ~(uint64_t)CACHED_MASK) == p)
-		return (unsigned int)(pt->cached[w->cached] & CACHED_MASK);
-	return 0;
+		return pt->cached[w->cached] & CACHED_MASK;
+	return MW_BLOCK_LIVE;
 }
 
-static void classify(struct walker *w, const struct mw_run *s, struct mw_block *b, uint64_t p,
-		     uint64_t size, bool in_use)
+static bool may_be_tcache(struct walker *w, uint64_t p, uint64_t size)
+{
+	const struct mw_ptmalloc_layout *l = &w->pt->layout;
+
+	return l->tcache_size && size == ((l->tcache_size + 8u + 15) & ~15u) &&
+	       mw_ptmalloc__is_tcache(w->pt, &w->window, p);
+}
+
+static enum mw_block_kind classify(struct walker *w, uint64_t p, uint64_t size, bool in_use)
 {
 	struct mw_ptmalloc *pt = w->pt;
 
-	if (!in_use) {
-		set_block(b, p, size, own_bin, MW_BLOCK_FREE, s);
-		return;
-	}
-	set_block(b, p, size, own_live, MW_BLOCK_LIVE, s);
-	if (pt->prepass) {
-		if (pt->layout.tcache_size && size == ((pt->layout.tcache_size + 8u + 15) & ~15u) &&
-		    mw_ptmalloc__is_tcache(pt, &w->window, p) &&
-		    !mw_array_reserve(&pt->tcache_chunks, &pt->tcache_capacity,
-				      pt->tcache_count + 1, sizeof(uint64_t)))
-			pt->tcache_chunks[pt->tcache_count++] = p;
-		return;
-	}
-	switch (cache_of(w, p)) {
-	case CACHED_TCACHE:
-		set_block(b, p, size, own_tcache, MW_BLOCK_FREE, s);
-		break;
-	case CACHED_FASTBIN:
-		set_block(b, p, size, own_fastbin, MW_BLOCK_FREE, s);
-		break;
-	case CACHED_STRUCT:
-		set_block(b, p, size, own_overhead, MW_BLOCK_OVERHEAD, s);
-		break;
-	}
+	if (!in_use)
+		return MW_BLOCK_BIN;
+	if (!w->measuring)
+		return kind_of(w, p);
+	if (may_be_tcache(w, p, size) &&
+	    !mw_array_reserve(&pt->tcache_chunks, &pt->tcache_capacity, pt->tcache_count + 1,
+			      sizeof(*pt->tcache_chunks)))
+		pt->tcache_chunks[pt->tcache_count++] = p;
+	return MW_BLOCK_LIVE;
 }
 
 /* What lies at P is no chunk: skip to where chunks go on. */
@@ -138,8 +131,8 @@ static void skip_gap(struct walker *w, const struct mw_run *s, struct mw_block *
 	uint64_t next = resync(w, s, w->p + 16);
 
 	if (what)
-		mw_ptmalloc__problem(w->pt, w->p, what);
-	set_block(b, w->p, next - w->p, own_gap, MW_BLOCK_OVERHEAD, s);
+		problem(w, w->p, what);
+	set_block(w, b, MW_BLOCK_UNKNOWN, w->p, next - w->p, s);
 	w->p = next;
 	w->have_head = false;
 }
@@ -158,10 +151,10 @@ static void heap_block(struct walker *w, const struct mw_run *s, struct mw_block
 	w->have_head = w->fenced = false;
 	if (p == s->top) {
 		if (size > s->end - p || size < 16) {
-			mw_ptmalloc__problem(w->pt, p, "size of the top chunk is out of bounds");
+			problem(w, p, "size of the top chunk is out of bounds");
 			size = s->end - p;
 		}
-		set_block(b, p, size, own_top, MW_BLOCK_FREE, s);
+		set_block(w, b, MW_BLOCK_TOP, p, size, s);
 		w->p = p + size;
 		return;
 	}
@@ -173,13 +166,13 @@ static void heap_block(struct walker *w, const struct mw_run *s, struct mw_block
 		if ((w->head & ~(uint64_t)CHUNK_FLAGS) == CHUNK_HEADER &&
 		    read_head(w, p + CHUNK_HEADER, &second) &&
 		    (second & ~(uint64_t)CHUNK_FLAGS) <= CHUNK_HEADER) {
-			set_block(b, p, size, own_overhead, MW_BLOCK_OVERHEAD, s);
+			set_block(w, b, MW_BLOCK_OVERHEAD, p, size, s);
 			w->p = p + size;
 			w->fenced = true;
 			return;
 		}
 		if (s->end - p <= 2 * CHUNK_HEADER) {
-			set_block(b, p, s->end - p, own_overhead, MW_BLOCK_OVERHEAD, s);
+			set_block(w, b, MW_BLOCK_OVERHEAD, p, s->end - p, s);
 			w->p = s->end;
 			return;
 		}
@@ -198,7 +191,7 @@ static void heap_block(struct walker *w, const struct mw_run *s, struct mw_block
 		w->have_head = true;
 	else
 		next_head = CHUNK_PREV_INUSE;
-	classify(w, s, b, p, size, next_head & CHUNK_PREV_INUSE);
+	set_block(w, b, classify(w, p, size, next_head & CHUNK_PREV_INUSE), p, size, s);
 	w->head = next_head;
 	w->p = p + size;
 }
@@ -221,15 +214,13 @@ static size_t walk_fill(struct mw_blocks *blocks, struct mw_block *out, size_t m
 			continue;
 		}
 		if (w->p < s->first) {
-			set_block(&out[n++], w->p, s->first - w->p, own_overhead, MW_BLOCK_OVERHEAD,
-				  s);
+			set_block(w, &out[n++], MW_BLOCK_OVERHEAD, w->p, s->first - w->p, s);
 			w->p = s->first;
 		} else if (s->kind == MW_RUN_MMAPPED) {
-			set_block(&out[n++], w->p, s->end - w->p, own_mmapped, MW_BLOCK_LIVE, s);
+			set_block(w, &out[n++], MW_BLOCK_MMAPPED, w->p, s->end - w->p, s);
 			w->p = s->end;
 		} else if (s->kind == MW_RUN_RESERVE) {
-			set_block(&out[n++], w->p, s->end - w->p, own_reserve, MW_BLOCK_OVERHEAD,
-				  s);
+			set_block(w, &out[n++], MW_BLOCK_RESERVE, w->p, s->end - w->p, s);
 			w->p = s->end;
 		} else {
 			heap_block(w, s, &out[n++]);
@@ -246,32 +237,21 @@ static void walk_close(struct mw_blocks *blocks)
 	free(w);
 }
 
-static struct mw_blocks *walk(struct mw_ptmalloc *pt, size_t first, size_t last)
+struct mw_blocks *mw_ptmalloc__walk(struct mw_ptmalloc *pt, size_t first, size_t count,
+				    bool measuring)
 {
 	struct walker *w = calloc(1, sizeof(*w));
 
-	if (!w || mw_read_buffer__init(&w->window, pt->image)) {
+	if (!w || mw_read_buffer__init(&w->window, pt->base.image)) {
 		free(w);
 		return NULL;
 	}
 	w->base = (struct mw_blocks){walk_fill, walk_close};
 	w->pt = pt;
 	w->run = first;
-	w->last = last;
+	w->last = first + count;
+	w->measuring = measuring;
+	if (!measuring && first < pt->run_count)
+		w->cached = mw_ptmalloc__cached_from(pt, pt->runs[first].start);
 	return &w->base;
-}
-
-struct mw_blocks *mw_ptmalloc__blocks(struct mw_ptmalloc *pt)
-{
-	return walk(pt, 0, pt->run_count);
-}
-
-struct mw_blocks *mw_ptmalloc__blocks_at(struct mw_ptmalloc *pt, uint64_t addr)
-{
-	const struct mw_run *s = mw_ptmalloc__run_at(pt, addr);
-
-	if (s)
-		return walk(pt, (size_t)(s - pt->runs), (size_t)(s - pt->runs) + 1);
-	errno = ENOENT;
-	return NULL;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 #include "image/elffile.h"
 #include "symbol/debugfile.h"
 #include "util/cleanup.h"
@@ -131,16 +131,16 @@ static void take_symbols(struct mw_elffile *file, uint64_t bias, struct mw_ptmal
 		debug->mp = bias + symbol.value;
 }
 
-void mw_ptmalloc__read_debug(struct mw_image *image, uint64_t base,
-			     const struct mw_ptmalloc_layout *start,
-			     struct mw_ptmalloc_debug *debug)
+void mw_ptmalloc_read_debug(struct mw_image *image, uint64_t base,
+			    const struct mw_ptmalloc_layout *start, struct mw_ptmalloc_debug *debug)
 {
 	struct mw_elffile *file = mw_image__elffile(image, base);
 	uint64_t bias = file ? mw_elffile__bias(file, base, 0) : base;
 
-	debug->layout = *start;
+	if (start)
+		debug->layout = *start;
 	mw_elffile__close(file);
-	for (unsigned int place = 0; place < MW_DEBUG_PLACES && !debug->dwarf; place++) {
+	for (unsigned int place = 0; place < MW_DEBUG_PLACES; place++) {
 		_cleanup_close_ int fd = mw_debugfile__open(image, base, place);
 		char path[32];
 
@@ -150,6 +150,8 @@ void mw_ptmalloc__read_debug(struct mw_image *image, uint64_t base,
 			continue;
 		take_symbols(file, bias, debug);
 		mw_elffile__close(file);
-		debug->dwarf = read_dwarf(fd, &debug->layout);
+		debug->dwarf = start && read_dwarf(fd, &debug->layout);
+		if (start ? debug->dwarf : debug->main_arena && debug->mp)
+			break;
 	}
 }

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/ptmalloc_impl.h"
+#include "heap/ptmalloc/impl.h"
 #include "util/array.h"
 
 enum { TCACHE_LIST_MAX = 65535, TCACHE_BINS_MAX = 76, TCACHE_STEPS_MAX = 1 << 25 };
 
-int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, unsigned int kind)
+int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, enum mw_block_kind kind)
 {
 	int ret = mw_array_reserve(&pt->cached, &pt->cached_capacity, pt->cached_count + 1,
 				   sizeof(*pt->cached));
@@ -20,7 +20,7 @@ int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, unsigned int
 }
 
 /* One list of fastbin chunks; Brent's algorithm ends one that runs in a circle. */
-static int read_fastbin(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena, uint64_t chunk,
+static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint64_t chunk,
 			uint64_t size)
 {
 	uint64_t limit = arena->system_bytes / CHUNK_MIN, power = 1, lap = 0, tortoise = chunk;
@@ -30,20 +30,21 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_ptmalloc_arena *arena,
 		uint64_t head[3];
 
 		if (chunk & 15 || n > limit ||
-		    !mw_image__read_all(pt->image, chunk, head, sizeof(head))) {
-			mw_ptmalloc__problem(pt, chunk, "fastbin leads astray");
+		    !mw_image__read_all(pt->base.image, chunk, head, sizeof(head))) {
+			mw_heap__add_problem(&pt->base, chunk, "fastbin leads astray");
 			break;
 		}
 		if ((head[1] & ~(uint64_t)CHUNK_FLAGS) != size) {
-			mw_ptmalloc__problem(pt, chunk, "chunk of another size in a fastbin");
+			mw_heap__add_problem(&pt->base, chunk,
+					     "chunk of another size in a fastbin");
 			break;
 		}
-		ret = mw_ptmalloc__add_cached(pt, chunk, CACHED_FASTBIN);
-		arena->fastbin.count++;
-		arena->fastbin.bytes += size;
+		ret = mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_FASTBIN);
+		arena->sums[MW_BLOCK_FASTBIN].count++;
+		arena->sums[MW_BLOCK_FASTBIN].bytes += size;
 		chunk = mw_reveal(pt, chunk + 16, head[2]);
 		if (chunk && chunk == tortoise) {
-			mw_ptmalloc__problem(pt, chunk, "fastbin runs in a circle");
+			mw_heap__add_problem(&pt->base, chunk, "fastbin runs in a circle");
 			break;
 		}
 		if (++lap == power) {
@@ -61,7 +62,7 @@ int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena)
 	int ret = 0;
 
 	if (!pt->layout.fastbins ||
-	    !mw_image__read_all(pt->image, pt->arenas[arena].addr + pt->layout.fastbins, heads,
+	    !mw_image__read_all(pt->base.image, pt->arenas[arena].addr + pt->layout.fastbins, heads,
 				sizeof(heads)))
 		return 0;
 	for (uint64_t i = 0; i < MW_PTMALLOC_FASTBINS && !ret; i++)
@@ -125,14 +126,14 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 		uint64_t words[4], size; /* prev_size, size, next, key */
 
 		if (entry & 15 || n > TCACHE_LIST_MAX || pt->tcache_steps++ > TCACHE_STEPS_MAX ||
-		    !mw_image__read_all(pt->image, entry - CHUNK_HEADER, words, sizeof(words)))
+		    !mw_image__read_all(pt->base.image, entry - CHUNK_HEADER, words, sizeof(words)))
 			return -1;
 		size = words[1] & ~(uint64_t)CHUNK_FLAGS;
 		if (bin < MW_PTMALLOC_SMALL_BINS
 			    ? size != CHUNK_MIN + 16 * bin
 			    : size <= CHUNK_MIN + 16 * MW_PTMALLOC_SMALL_BINS - 16)
 			return -1;
-		if (add && mw_ptmalloc__add_cached(pt, entry - CHUNK_HEADER, CACHED_TCACHE))
+		if (add && mw_ptmalloc__add_cached(pt, entry - CHUNK_HEADER, MW_BLOCK_TCACHE))
 			return -1;
 		entry = mw_reveal(pt, entry, words[2]);
 	}
@@ -147,7 +148,7 @@ unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
 	unsigned int sum = 0;
 
 	if (!pt->layout.tcache_size ||
-	    !mw_image__read_all(pt->image, chunk + CHUNK_HEADER, data, pt->layout.tcache_size))
+	    !mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data, pt->layout.tcache_size))
 		return 0;
 	decode(&pt->layout, data, &t);
 	if (!looks_right(&pt->layout, &t))
@@ -171,7 +172,7 @@ int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt)
 		struct tcache t = {0};
 		bool good = true;
 
-		if (!mw_image__read_all(pt->image, chunk + CHUNK_HEADER, data,
+		if (!mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data,
 					pt->layout.tcache_size))
 			continue;
 		decode(&pt->layout, data, &t);
@@ -190,14 +191,15 @@ int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt)
 		}
 		for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
 			if (!good && walk_bin(pt, t.entries[i], i, false) < 0) {
-				mw_ptmalloc__problem(pt, t.entries[i], "tcache list leads astray");
+				mw_heap__add_problem(&pt->base, t.entries[i],
+						     "tcache list leads astray");
 				continue;
 			}
 			walk_bin(pt, t.entries[i], i, true);
 		}
-		if (mw_ptmalloc__add_cached(pt, chunk, CACHED_STRUCT))
+		if (mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_OVERHEAD))
 			return -ENOMEM;
-		pt->info.tcaches++;
+		pt->tcaches++;
 	}
 	return 0;
 }

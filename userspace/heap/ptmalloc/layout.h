@@ -3,8 +3,8 @@
  * The one table of glibc malloc's layouts, one row a range of versions, for 64-bit x86. Source:
  * malloc/malloc.c and malloc/arena.c of the glibc releases named.
  */
-#ifndef MW_HEAP_PTMALLOC_LAYOUT_H
-#define MW_HEAP_PTMALLOC_LAYOUT_H
+#ifndef MW_PTMALLOC_LAYOUT_H
+#define MW_PTMALLOC_LAYOUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
