@@ -50,6 +50,18 @@ if git grep -nwE 'EM_X86_64|__x86_64__|__TARGET_ARCH_x86|Zydis.*|user_regs_struc
 	complain "the processor's, outside arch/"
 fi
 
+# A folder in a room is only included by itself: heap/ptmalloc/ is reached through heap/heap.h.
+for file in $(git ls-files 'userspace/*.[ch]'); do
+	folder=$(dirname "${file#userspace/}")
+	# shellcheck disable=SC2013 # folder names are words
+	for used in $(sed -n 's|^#include "\([a-z]*/[a-z0-9_]*\)/.*|\1|p' "$file" | sort -u); do
+		[ "$used" = "$folder" ] || complain "$file: includes $used/, which is another folder's own"
+	done
+done
+if git grep -n ptmalloc -- 'userspace/*.[ch]' 'gdb-scripts/*.[ch]' ':!userspace/heap'; then
+	complain "names an allocator's walker outside heap/"
+fi
+
 for file in $(git ls-files '*.c' '*.h' '*.sh' '*.bats' '*.bash' '*.py' Makefile .ci/run); do
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||
 		complain "$file: no SPDX line"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "heap/walker.h"
+#include "heap/heap_impl.h"
 #include "util/array.h"
 
 /* The walkers. Where their claims overlap, a later one's lie within an earlier one's. */

@@ -10,7 +10,7 @@
 #include "arch/arch.h"
 #include "heap/glibc_settings.h"
 #include "heap/ptmalloc/layout.h"
-#include "heap/walker.h"
+#include "heap/heap_impl.h"
 
 enum {
 	CHUNK_PREV_INUSE = 1,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a walker gives (one struct mw_heap_ops) and what it takes; for the folders of heap/ only. */
-#ifndef MW_HEAP_WALKER_H
-#define MW_HEAP_WALKER_H
+#ifndef MW_HEAP_IMPL_H
+#define MW_HEAP_IMPL_H
 
 #include "heap/heap.h"
 
