@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Owners that the image itself shows, by looks that a core and a process share (a core has no
- * [stack] or [heap]): the stacks, the main thread's static TLS, .bss behind a file's data, vdso.
+ * Owners that need no heap: the stacks, the main thread's static TLS, .bss behind a file's data,
+ * vdso. Found by content, because a core does not name its [stack].
  */
 #include <elf.h>
 #include <stdio.h>
@@ -124,7 +124,7 @@ static bool is_main_stack(struct mw_image *image, const struct mw_region *r)
 	return random >= r->map.start && random < r->map.end;
 }
 
-/* A thread's stack pointer is in REGION: then its stack is, whatever lies below. */
+/* A thread's stack pointer is in the region, so its stack is. */
 static bool has_thread(struct mw_image *image, const struct mw_region *r)
 {
 	size_t count;
@@ -215,7 +215,7 @@ struct mw_blocks *mw_image_owners(struct mw_image *image)
 	}
 	if (c->count)
 		qsort(c->blocks, c->count, sizeof(*c->blocks), by_start);
-	/* Of two that overlap, the first one keeps what both want. */
+	/* Where two overlap, the first one has it. */
 	for (size_t i = 0; i < c->count; i++) {
 		struct mw_block b = c->blocks[i];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Resident memory by the few kinds that a person decides by; the ledger has the details. */
+/* Resident memory in a few parts, each of which needs another remedy; the ledger has the details.
+ */
 #ifndef MW_LEDGER_SPLIT_H
 #define MW_LEDGER_SPLIT_H
 

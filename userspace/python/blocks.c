@@ -77,8 +77,8 @@ static void set(struct mw_block *b, uint64_t start, uint64_t size, const char *o
 }
 
 /*
- * A block of a pool. Of an object that the collector knows, the head is booked apart: as the first
- * bytes of the block, although the pointers to a dictionary come before it.
+ * A block of a pool. If the collector knows the object, its head gets an owner of its own: the
+ * first bytes of the block, although the pointers to a dictionary come before it.
  */
 static void pool_block(struct walker *w, struct mw_block *b, uint64_t start, uint64_t size,
 		       uint32_t label)
@@ -174,7 +174,7 @@ static void whole_chunk(struct walker *w, struct mw_block *b)
 	w->chunk++;
 }
 
-/* Python 2's int and float objects, in runs; what is around them is overhead. */
+/* Python 2's int and float objects, in runs; the bytes around them are overhead. */
 static void cells_block(struct walker *w, struct mw_block *b)
 {
 	struct mw_python *py = w->py;
@@ -334,7 +334,7 @@ struct mw_blocks *mw_python__blocks_at(struct mw_python *py, uint64_t addr)
 
 	if (!w)
 		return NULL;
-	/* Of the frames there are few, of the arenas and chunks there may be millions. */
+	/* Frames are few; arenas and chunks may be millions. */
 	w->chunk = mw_py_chunks_before(py, addr);
 	w->arena = arena ? (size_t)(arena - py->arenas) : py->arena_count;
 	return blocks;

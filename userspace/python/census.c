@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The census: each live block of the pools and each live chunk of the heaps is looked at once, in
- * address order, and gets a label. Whether it is an object shows the word where its type would be;
- * what an object owns besides is labelled through its pointers, and that wins over what such a
- * block looks like.
+ * The census reads each live block of the pools and each live chunk of the heaps once, in address
+ * order, and labels it. A block is an object if the word where its type would be points to a type.
+ * An object's pointers label the buffers that it owns, which overrides what their content looks
+ * like.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -223,8 +223,7 @@ static bool fits(struct mw_python *py, const struct mw_py_type *t, uint64_t addr
 }
 
 /*
- * What is in the block of SIZE bytes whose own bytes begin at ADDR and at P (of which LOOK bytes,
- * or all, are there): its label.
+ * Label the block of SIZE bytes at ADDR. P has its first LOOK bytes, or all of them.
  */
 static uint32_t classify(struct mw_python *py, const uint8_t *p, uint64_t addr, uint64_t size)
 {
@@ -408,7 +407,7 @@ static void sweep_step(struct mw_python *py, const struct step *step, uint8_t *b
 
 static int sweep_pools(struct mw_python *py)
 {
-	/* A block's last bytes may be looked at up to LOOK beyond. */
+	/* Reading a block's last bytes may go up to LOOK beyond its end. */
 	uint8_t *bufs = py->arena_count ? calloc(2, SWEEP + LOOK) : NULL, *buf = bufs;
 	struct mw_readahead *ahead = bufs ? mw_readahead__start(py->image) : NULL;
 	struct step step, next;
@@ -426,7 +425,7 @@ static int sweep_pools(struct mw_python *py)
 		uint8_t *other = buf == bufs ? bufs + SWEEP + LOOK : bufs;
 		ssize_t got = step.size <= SWEEP ? mw_readahead__take(ahead) : 0;
 
-		/* While this one is looked at, the next one is read. */
+		/* Read the next step while this one is classified. */
 		next = next_step(py, &arena, &pool);
 		if (next.count && next.size <= SWEEP)
 			mw_readahead__ask(ahead, next.pools[0].addr, other, next.size);
@@ -525,8 +524,8 @@ static int sweep_chunks(struct mw_python *py)
 /* ---- the interpreter's own ------------------------------------------------------------------ */
 
 /*
- * Objects/obmalloc.c, where it is in the state (3.12 and later): a tree of three levels says which
- * addresses are arenas'.
+ * Objects/obmalloc.c, where it is in the state (3.12 and later): a tree of three levels maps
+ * addresses to arenas.
  */
 static void mark_radix(struct mw_python *py, uint64_t node, int depth)
 {

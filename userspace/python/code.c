@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What an exported function of a stripped interpreter tells about static variables. */
+/* Addresses of static variables, from the code of a stripped interpreter's exported functions. */
 #include "arch/prologue.h"
 #include "image/elffile.h"
 #include "python/python_impl.h"

@@ -2,7 +2,7 @@
 /*
  * Where the interpreter is: the module whose writable data holds the text that sys.version begins
  * with (a static buffer of Python/getversion.c in every version), its _PyRuntime or list of
- * interpreters, and the row of the table of layouts that what is there agrees with.
+ * interpreters, and the row of the table of layouts that agrees with its memory.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -265,7 +265,7 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 static uint64_t choose_row(struct mw_python *py, uint64_t *runtime)
 {
 	for (int i = 0; i < 2; i++) {
-		/* What the version text says first. */
+		/* The version at the start of sys.version. */
 		bool threaded = py->info.free_threaded != (i == 1);
 		const struct mw_py_layout *best = mw_py_layout_find(py->info.hex, threaded);
 		uint64_t head = best ? find_head(py, best, runtime) : 0;
@@ -287,7 +287,7 @@ static uint64_t choose_row(struct mw_python *py, uint64_t *runtime)
 	return 0;
 }
 
-/* OWN is of an interpreter whose _asyncio is a file of its own: what that has is taken from ROW. */
+/* OWN's interpreter has _asyncio in another file: take those fields from ROW. */
 static void add_tasks(struct mw_py_layout *own, const struct mw_py_layout *row)
 {
 	if (!row || own->tstate_task == MW_PY_ABSENT || own->task_coro != MW_PY_ABSENT)
@@ -299,8 +299,8 @@ static void add_tasks(struct mw_py_layout *own, const struct mw_py_layout *row)
 }
 
 /*
- * A row for this very version that fits is as good as the interpreter's own DWARF, and is there at
- * once. Otherwise DWARF comes first, then the rows of other patch releases.
+ * A row for exactly this version that fits is as good as the interpreter's own DWARF, and costs
+ * nothing. Otherwise DWARF comes first, then the rows of other patch releases.
  */
 static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Free lists: dead objects that are kept for the next of their type. Most show by themselves, with
- * a type and no references left; here are those that overwrite the one or the other.
+ * Free lists: dead objects that are kept for the next of their type. Most can be recognised: they
+ * have a type and no references left. This file finds those that overwrite either of them.
  */
 #include <string.h>
 

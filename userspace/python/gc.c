@@ -23,7 +23,7 @@ static uint64_t state_of(const struct mw_python *py, size_t i)
 
 /*
  * Objects in the list whose end is HEAD; each is handed to SEE when that is not NULL. FOUND, when
- * not NULL, says whether the one whose head is at WANTED is among them, where the walk then ends.
+ * not NULL, gets whether the object whose head is at WANTED is in the list; the walk ends there.
  */
 static uint64_t walk(struct mw_python *py, uint64_t head,
 		     void (*see)(struct mw_python *py, uint64_t gc), uint64_t wanted, bool *found)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Layouts from DWARF. Only a few compilation units are looked at: those of CPython's own files
- * that between them see every structure that is asked for.
+ * Layouts from DWARF. Reads only a few compilation units: CPython files that together include
+ * every structure needed.
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>

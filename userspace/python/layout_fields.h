@@ -3,9 +3,9 @@
  * The fields of CPython's structures that memwhere reads, each once. F(name, structure, member):
  * the member's offset in bytes; S(name, structure): the structure's size in bytes; P(name,
  * structure, member): 1 when the member is a pointer, 0 when it is the thing itself. Alternatives,
- * newest first, are separated by '|'; what a version does not have is MW_PY_ABSENT. Where it is
- * included, F, S and P say what becomes of each. Structure names are typedefs or struct tags of
- * Include/ and Objects/ of CPython 2.7 to 3.15.
+ * newest first, are separated by '|'; what a version does not have is MW_PY_ABSENT. Whoever
+ * includes this file defines F, S and P. Structure names are typedefs or struct tags of Include/
+ * and Objects/ of CPython 2.7 to 3.15.
  */
 /* Include/object.h, Include/cpython/object.h */
 S(object_size, "PyObject|_object")

@@ -51,7 +51,7 @@ static uint32_t start_offset(uint64_t block_size)
 	return block_size <= 512 ? (uint32_t)block_size : 0;
 }
 
-/* mimalloc has some seventy sizes; what is beyond the table is summed, but has no row. */
+/* mimalloc has about 70 sizes. Sizes beyond the table are in the sums but have no row. */
 static void add_to_class(struct mw_python *py, const struct mw_py_pool *pool)
 {
 	size_t i = 0;
@@ -78,7 +78,7 @@ static int by_size(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* The page whose slice is number I of SEGMENT, or what is unused from there on. */
+/* Add the page that begins with slice I of SEGMENT, or the unused slices from there on. */
 static int add_page(struct mw_python *py, struct mw_py_arena *a, uint64_t segment, uint64_t i,
 		    uint64_t count)
 {

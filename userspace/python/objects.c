@@ -409,7 +409,7 @@ static uint64_t frame_size(struct mw_python *py, const struct mw_py_type *type, 
 	return type->basicsize + 8 * frame_words(py, mw_py_field(py, addr, l->f_code)) - 8;
 }
 
-/* code_sizeof(): what hangs on it counts, too. */
+/* code_sizeof() also counts what a code object owns. */
 static uint64_t code_size(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
 {
 	const struct mw_py_layout *l = &py->layout;
@@ -467,7 +467,7 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		break;
 	case MW_PY_KIND_BYTEARRAY:
 		size += bytes_of(mw_py_field(py, addr, l->bytearray_alloc), 1);
-		/* From 3.15 on what it owns is a bytes object, with a head of its own. */
+		/* From 3.15 on it owns a bytes object, which has a head. */
 		if (py->info.hex >= MW_PY_VERSION(3, 15, 0) &&
 		    mw_py_field(py, addr, l->bytearray_alloc))
 			size += (uint64_t)l->bytes_data + 1;

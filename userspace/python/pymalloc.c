@@ -4,8 +4,8 @@
  *
  * `usedpools` is found by its content in every version: head i of the array A lies, as if it were
  * a pool, at A + 16 i - 16, and its two words are either both that address or pools whose own links
- * lead back to it. From 3.12 on the array of arenas is at A + 512 in the same structure. Sizes of
- * pools, arenas and blocks are taken from what is there, since builds patch them.
+ * lead back to it. From 3.12 on the array of arenas is at A + 512 in the same structure. Builds
+ * patch the sizes of pools, arenas and blocks, so they are read from memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -138,7 +138,9 @@ static bool learn_sizes(struct mw_python *py, const struct sample *samples, size
 	return false;
 }
 
-/* ADDR is the array of arenas: each sample's arena is where the sample says. */
+/*
+ * Is ADDR the array of arenas? Each sample pool's arena index must lead to an arena that holds it.
+ */
 static bool is_arenas(struct mw_python *py, uint64_t addr, const struct sample *samples,
 		      size_t count)
 {
@@ -205,7 +207,7 @@ static size_t count_arenas(struct mw_python *py, uint64_t arenas)
 			break;
 		if (base)
 			good = i + 1;
-		/* Twice as far as the last one seen: there are no more. */
+		/* No entry up to twice the last one seen: the array ends. */
 		if (i > 2 * good + 64)
 			break;
 	}
@@ -465,7 +467,7 @@ static int64_t count_raw_blocks(struct mw_python *py)
 	return (int64_t)(mw_pages_word(&py->pages, at) - (together ? py->info.used_blocks : 0));
 }
 
-/* The states that there are, into py->arenas. */
+/* Read the arenas of all allocator states. */
 static int add_states(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
@@ -474,8 +476,7 @@ static int add_states(struct mw_python *py)
 
 	py->pymalloc = find_usedpools(py);
 	/*
-	 * From 3.12 on a sub-interpreter may have a state of its own, or share that of the main
-	 * one.
+	 * From 3.12 on a sub-interpreter has its own state or shares the main one's.
 	 */
 	for (size_t i = 0; !ret && l->interp_obmalloc >= 0 && i < py->interpreter_count; i++) {
 		uint64_t own = py->interpreters[i].addr + (uint64_t)l->interp_obmalloc;
@@ -497,14 +498,14 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	bool changes = mw_image__may_change(py->image);
 	int ret;
 
-	if (py->layout.free_threaded) {	 /* there is no pymalloc in such a build */
+	if (py->layout.free_threaded) {	 /* such a build has no pymalloc */
 		py->info.raw_blocks = 0; /* mimalloc has the large ones, too */
 		py->info.allocator = "malloc";
 		return mw_py_mimalloc(py, err);
 	}
 	ret = add_states(py);
 
-	/* In a process that runs the pools' links may have changed between two looks. */
+	/* In a running process the pools' links may have changed between two reads. */
 	for (int i = 0; !ret && changes && !py->arena_count && i < TRIES; i++) {
 		mw_py_refresh(py);
 		py->info.problem_count = 0;

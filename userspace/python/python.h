@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * CPython in an image: its interpreters, pymalloc's arenas, and its objects by type. Everything is
- * found by what validates in memory; a symbol is taken where there is one.
+ * found by its content in memory and validated; symbols are used where available.
  */
 #ifndef MW_PYTHON_PYTHON_H
 #define MW_PYTHON_PYTHON_H
@@ -110,7 +110,7 @@ struct mw_py_type {
 	bool heap_type, gc, managed_dict, named;
 };
 
-/* "collections.deque", "dict": the full name, without the module that goes without saying. */
+/* "collections.deque", "dict": the full name, without the module of built-in types. */
 void mw_python_type_name(const struct mw_py_type *type, char *buf, size_t size);
 
 struct mw_py_census {

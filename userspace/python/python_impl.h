@@ -85,7 +85,7 @@ struct mw_python {
 	struct mw_py_data data;	 /* of the interpreter's module */
 	struct mw_elffile *file; /* the module's, NULL: not at hand; opened when first asked for */
 	uint64_t file_base;	 /* of the module that FILE is of, 0: none was opened */
-	bool known;		 /* there is a layout that fits */
+	bool known;		 /* a known layout fits */
 	uint64_t runtime;	 /* _PyRuntime, 0: none */
 	uint64_t head_at;	 /* of the pointer to the first interpreter, 0: not found */
 	uint64_t pymalloc;	 /* usedpools, 0: not found */
@@ -100,7 +100,7 @@ struct mw_python {
 	struct mw_py_problem problems[MW_PY_PROBLEMS];
 	size_t evidence_count;
 	uint32_t debug; /* bytes that debug hooks put before each block of a pool */
-	uint8_t tag;	/* of the pool that is looked at, 0: any object may be in it */
+	uint8_t tag;	/* of the pool being read, 0: it may hold any object */
 	bool any_debug; /* chunks of malloc's may have them, too */
 
 	/* The census. */
@@ -130,7 +130,7 @@ struct mw_python {
 	struct mw_py_census census;
 };
 
-/* The word at OFFSET, of a layout, of what is at ADDR; 0 where this version has no such thing. */
+/* The word at a layout's OFFSET from ADDR; 0 if this version does not have that field. */
 static inline uint64_t mw_py_field(struct mw_python *py, uint64_t addr, int32_t offset)
 {
 	return offset < 0 ? 0 : mw_pages_word(&py->pages, addr + (uint64_t)offset);
@@ -159,8 +159,8 @@ void mw_py_evidence(struct mw_python *py, const char *text);
 void mw_py_problem(struct mw_python *py, uint64_t addr, const char *what);
 
 /*
- * May one more link of some list be followed? Lists can hold no more than the blocks there are, so
- * that damaged ones end together, however many point into them.
+ * May a list be followed for one more link? All lists together cannot be longer than the number of
+ * blocks, which bounds damaged ones.
  */
 bool mw_py_may_follow(struct mw_python *py);
 void mw_py_allow_links(struct mw_python *py); /* for one piece of work */
@@ -250,9 +250,9 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t type, uint64_t addr);
 /* census.c */
 /* How many of the heaps' chunks begin before ADDR, but for the one that may hold it. */
 size_t mw_py_chunks_before(const struct mw_python *py, uint64_t addr);
-/* What may lie between a block's start and its object; before any type is looked at. */
+/* Find out what may lie between a block's start and its object; called before any type is read. */
 void mw_py_learn_before(struct mw_python *py);
-/* ADDR is in a block that an object of TYPE owns; 0 and what is in no block are passed over. */
+/* Label the block at ADDR as owned by an object of TYPE. Ignores 0 and addresses in no block. */
 void mw_py_mark(struct mw_python *py, uint32_t type, uint64_t addr);
 /* The same for values of a dictionary or an instance, which begin behind a head of their own. */
 void mw_py_mark_values(struct mw_python *py, uint32_t type, uint64_t addr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One object for a person to look at: its text, and what it refers to. */
+/* The text of one object for people, and what it refers to. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -197,7 +197,7 @@ static void add_set(struct mw_python *py, struct text *t, uint64_t addr, int dep
 	for (uint64_t i = 0; i < slots && i < SET_SLOTS; i++) {
 		uint64_t key = mw_pages_word(&py->pages, table + 16 * i);
 
-		/* An entry that was deleted has `dummy`, an object of no name of its own. */
+		/* A deleted entry holds `dummy`, an object without a name. */
 		if (!key || mw_pages_word(&py->pages, table + 16 * i + 8) == UINT64_MAX)
 			continue;
 		if (!next_item(t, &shown))

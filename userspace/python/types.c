@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Types: an address is one when its own type leads to `type`, the one object that is its own type,
- * and what it says about itself is possible.
+ * Types: an address is a type if its own type leads to `type`, the one object that is its own
+ * type, and its fields have possible values.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -256,7 +256,7 @@ static int grow_slots(struct mw_python *py)
 	return 0;
 }
 
-/* Words that were looked at in vain, so that the same ones are not looked at again at once. */
+/* A cache of words that are no types. */
 static bool was_refused(struct mw_python *py, uint64_t addr)
 {
 	uint64_t *slot = &py->refused[(addr >> 4) % MW_ARRAY_SIZE(py->refused)];

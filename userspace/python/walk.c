@@ -52,7 +52,7 @@ static bool fill(struct mw_py_walk *walk, const struct mw_py_layout *l)
 	walk->frame_instr = offset_of(instr);
 	walk->frame_owner = objects ? MW_PY_NONE : offset_of(l->iframe_owner);
 	walk->frame_is_entry = offset_of(l->iframe_is_entry);
-	/* The last byte that is looked at: more may not be there at the end of a stack's chunk. */
+	/* The last byte that is needed: a stack's chunk may end behind it. */
 	walk->frame_size = (uint16_t)(objects ? FRAME_MAX : l->iframe_localsplus);
 	walk->code_size = (uint16_t)(l->code_size < CODE_MAX ? l->code_size : CODE_MAX);
 	walk->ob_type = offset_of(l->ob_type);

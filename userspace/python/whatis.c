@@ -28,7 +28,7 @@ static void describe_object(struct mw_python *py, struct mw_py_object *out)
 	out->referent_count = mw_py_referents(py, out->addr, out->referents, MW_PY_REFERENTS);
 }
 
-/* Outside of the heap there are only objects of a file's data and of the interpreter's own. */
+/* Outside the heap the only objects are static ones and the interpreter's own. */
 static int look_for_static(struct mw_python *py, uint64_t addr, struct mw_py_object *out)
 {
 	int32_t type = mw_py_type_of(py, addr);

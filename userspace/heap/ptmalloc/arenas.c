@@ -73,7 +73,7 @@ static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_heap_arena *arena,
 	int ret = 0;
 
 	while (start < limit && !ret) {
-		/* The first one begins where brk was, which need be no page's start. */
+		/* The first piece begins where brk was, which need not be at a page's start. */
 		s.start = base > start && base - start < PAGE_BYTES ? base : start;
 		s.first = (s.start + 15) & ~15ULL;
 		s.end = piece_end(pt, w, s.first, limit, arena->top);
@@ -90,9 +90,9 @@ static int pieces_of_run(struct mw_ptmalloc *pt, struct mw_heap_arena *arena,
 }
 
 /*
- * The main arena in pieces, since brk failed at some time: each begins with a page and may have
- * anything for neighbours, as the kernel joins mappings. 1 when they add up to the arena, 0 when
- * not (then none is added), -ENOMEM.
+ * The main arena in pieces, because brk failed at some time. Each piece begins at a page; its
+ * neighbours may be anything, as the kernel joins mappings. 1: they add up to the arena; 0: they
+ * do not, and none is added; -ENOMEM.
  */
 static int find_pieces(struct mw_ptmalloc *pt, struct mw_heap_arena *arena)
 {
@@ -130,7 +130,7 @@ static int main_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena)
 	int ret;
 
 	run_around(pt->base.image, arena->top, &start, &end);
-	/* A process that runs has grown since its mappings were read: what was there then. */
+	/* A running process has grown since its mappings were read: take what was mapped then. */
 	if (!end && base) {
 		run_around(pt->base.image, base, &start, &end);
 		s.top = 0;
@@ -149,7 +149,7 @@ static int main_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena)
 	ret = find_pieces(pt, arena);
 	if (ret)
 		return ret < 0 ? ret : 0;
-	/* Something is damaged or changes: the run that top lies in, whatever else is there. */
+	/* Something is damaged or changes: take the whole run that holds top. */
 	s.start = s.first = start;
 	s.end = end;
 	s.patchy = true;
@@ -225,7 +225,7 @@ static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint
 			s.top = arena->top;
 		ret = mw_ptmalloc__add_run(pt, &s);
 		if (!ret && s.end < heap + max) {
-			/* Address space that the heap may grow into, as a rule without pages. */
+			/* Address space that the heap may grow into, usually without pages. */
 			const struct mw_run reserve = {.start = s.end,
 						       .end = heap + max,
 						       .first = s.end,

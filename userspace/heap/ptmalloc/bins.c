@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The bins as glibc itself sees them: doubly linked lists of free chunks. A linear walk finds the
- * same chunks without them; the lists say in which bin each is, and where their links are damaged.
+ * same chunks without them; the lists show the bin of each, and damaged links.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static int add_bin(struct mw_ptmalloc *pt, const struct mw_heap_bin *bin)
 static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena, unsigned int i)
 {
 	const struct mw_heap_arena *a = &pt->arenas[arena];
-	/* A bin lies as if it were a chunk: its head is 16 bytes before its two links. */
+	/* A bin looks like a chunk: its head is 16 bytes before its two links. */
 	uint64_t head = a->addr + pt->layout.bins + 16ULL * (i - 1) - FD;
 	uint64_t limit = a->system_bytes / CHUNK_MIN + 1, before = head;
 	struct mw_heap_bin bin = {

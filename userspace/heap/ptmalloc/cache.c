@@ -19,7 +19,7 @@ int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, enum mw_bloc
 	return ret;
 }
 
-/* One list of fastbin chunks; Brent's algorithm ends one that runs in a circle. */
+/* One list of fastbin chunks; Brent's algorithm ends a circular one. */
 static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint64_t chunk,
 			uint64_t size)
 {
@@ -85,7 +85,7 @@ static void decode(const struct mw_ptmalloc_layout *l, const uint8_t *data, stru
 	}
 }
 
-/* Counts and entries that fit each other; not merely zeros, which any fresh chunk could be. */
+/* Do counts and entries agree? All zeros do not count: any fresh chunk has those. */
 static bool looks_right(const struct mw_ptmalloc_layout *l, const struct tcache *t)
 {
 	bool any = false;
@@ -140,7 +140,7 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 	return n;
 }
 
-/* How many chunks the tcache in CHUNK holds in lists that are right; 0 when one is not. */
+/* 1 plus the number of chunks that the tcache in CHUNK holds; 0: one of its lists is not valid. */
 unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
 {
 	uint8_t data[768];
@@ -163,7 +163,7 @@ unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
 	return sum + 1;
 }
 
-/* In a process that runs, a list may change under us: then all but that bin counts. */
+/* In a running process a list may change while it is read: then the other bins count. */
 int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt)
 {
 	for (size_t c = 0; c < pt->tcache_count; c++) {
@@ -177,7 +177,7 @@ int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt)
 			continue;
 		decode(&pt->layout, data, &t);
 		if (!mw_ptmalloc__try_tcache(pt, chunk)) {
-			/* One list that is right tells a real one that is damaged from chance. */
+			/* One valid list distinguishes a damaged tcache from a chance match. */
 			long best = 0;
 
 			for (size_t i = 0; i < pt->layout.tcache_bins; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* main_arena and mp_ by symbol, and struct offsets by DWARF, of the library or its debug file. */
+/* main_arena and mp_ by symbol, struct offsets by DWARF, from the library or its debug file. */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <fcntl.h>

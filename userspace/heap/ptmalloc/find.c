@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Finding main_arena and mp_. Without symbols: an empty bin's head points to itself, and the
- * arenas' next pointers make a ring; both together leave no doubt, and their distance tells the
- * layout's family (see the table).
+ * Finds main_arena, the layout and mp_. Without symbols: an empty bin's head points to itself, and
+ * the arenas' next pointers form a ring. Both together are proof, and their distance gives the
+ * layout's family (see layout.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,7 +21,8 @@ enum {
 	RING_MAX = ARENAS_MAX,
 };
 
-/* Does the ring of arenas through BASE, with next at OFFSET, close? Brent against other rings. */
+/* Does the ring of arenas through BASE, with next at OFFSET, close? Brent's algorithm ends others.
+ */
 static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
 {
 	uint64_t at = base, tortoise = base, power = 1, lap = 0;
@@ -45,7 +46,7 @@ static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
 	return false;
 }
 
-/* The same for a base that a symbol gave: also its bins must be lists. */
+/* Also the arena's bins must be lists. */
 static bool arena_validates(struct mw_image *image, uint64_t base,
 			    const struct mw_ptmalloc_layout *l)
 {
@@ -62,7 +63,7 @@ static bool arena_validates(struct mw_image *image, uint64_t base,
 	return ring_closes(image, base, l->next);
 }
 
-/* DATA at ADDR: the first bins array in it whose arena validates, by any of the families. */
+/* The first arena in DATA, which is at ADDR, that validates with any family of layouts; 0: none. */
 static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t len, uint64_t addr,
 			    const struct mw_ptmalloc_layout **family)
 {
@@ -72,7 +73,7 @@ static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t 
 		memcpy(pair, data + off, sizeof(pair));
 		if (pair[0] != addr + off - 16 || pair[1] != pair[0])
 			continue;
-		/* Which bin this is, is open: the first ones may be in use. */
+		/* It can be any bin: those before it may be in use. */
 		for (uint64_t bin = 0; bin < MW_PTMALLOC_BINS && 16 * bin <= off; bin++) {
 			uint64_t bins = addr + off - 16 * bin;
 
@@ -87,7 +88,7 @@ static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t 
 				}
 			}
 		}
-		/* A run that is no arena: do not try each of its members again. */
+		/* Not an arena: skip the other members of this run. */
 		while (off + 32 <= len) {
 			memcpy(pair, data + off + 16, sizeof(pair));
 			if (pair[0] != addr + off || pair[1] != pair[0])
@@ -107,7 +108,7 @@ static bool is_data(const struct mw_regions *regions, size_t i)
 	if (r->map.inode)
 		return true;
 	/*
-	 * Anonymous right behind a file's data: its .bss. In a core without names: any small one.
+	 * Anonymous memory directly behind a file's data is its .bss.
 	 */
 	return i && r[-1].map.inode && r[-1].map.writable && r[-1].map.end == r->map.start;
 }
@@ -123,7 +124,7 @@ static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout 
 		const struct mw_region *r = &regions->regions[i];
 		uint64_t len = r->map.end - r->map.start;
 
-		/* A core whose NT_FILE is lost has no names: then all writable memory it is. */
+		/* A core that lost its NT_FILE has no names: search all writable memory. */
 		if (named ? !is_data(regions, i) : !r->map.writable || !r->resident)
 			continue;
 		len = len < DATA_MAX ? len & ~(uint64_t)(PAGE_BYTES - 1) : DATA_MAX;
@@ -177,7 +178,7 @@ unsigned int mw_ptmalloc_find_version(struct mw_image *image, const struct mw_re
 	return minor;
 }
 
-/* Without a version: the row of the family that explains most of what memory shows. */
+/* Without a version: the row of the family that explains most of the memory. */
 static const struct mw_ptmalloc_layout *best_row(struct mw_ptmalloc *pt,
 						 const struct mw_ptmalloc_layout *family)
 {
@@ -238,7 +239,7 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 		if (minor)
 			mw_heap__add_evidence(&pt->base, evidence);
 		row = mw_ptmalloc_layout_of(minor);
-		/* A version that the memory contradicts (a patched or newer library) is dropped. */
+		/* Ignore a version that the memory contradicts: a patched or newer library. */
 		if (row && row->bins != family->bins)
 			row = NULL;
 		mw_ptmalloc_read_debug(pt->base.image, file->map.start, row ? row : family, &debug);

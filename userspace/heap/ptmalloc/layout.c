@@ -72,7 +72,7 @@ bool mw_ptmalloc_is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, boo
 	if (l->mmap_header ? mmapped % 16
 			   : mmapped % PAGE_BYTES || !mmapped != !mw_u32_at(p + l->n_mmaps))
 		return false;
-	/* The threshold of no one is a terabyte; arena_test and arena_max are small numbers. */
+	/* No threshold is above a terabyte; arena_test and arena_max are small numbers. */
 	if (mw_u32_at(p + l->no_dyn) > 1 || mw_u64_at(p + l->sbrk_base) % 8 ||
 	    mw_u64_at(p + 16) > 1ULL << 40 || mw_u64_at(p + 24) > 1 << 20 ||
 	    mw_u64_at(p + 32) > 1 << 20)

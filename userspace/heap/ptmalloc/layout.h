@@ -43,14 +43,13 @@ const struct mw_ptmalloc_layout *mw_ptmalloc_layout_of(unsigned int minor);
 /* The minor number of "…release version 2.36…" or a file name like libc-2.31.so; 0: none. */
 unsigned int mw_ptmalloc_version_in(const char *text, size_t len);
 
-/* The same of the C library FILE, by the text in it; 0: none. */
+/* The minor number of the C library FILE, by its text; 0: none. */
 struct mw_elffile;
 unsigned int mw_ptmalloc_version_of(struct mw_elffile *file);
 
 /*
- * Could the MW_PTMALLOC_MP_BYTES at P be mp_ in layout L, as far as can be said without looking at
- * the heap? What sbrk_base must be the caller knows. STRICT, for a search: with what no one ever
- * sets.
+ * Could the MW_PTMALLOC_MP_BYTES at P be mp_ in layout L? The caller checks sbrk_base against the
+ * memory. STRICT, for a search: also fields that nobody sets must have their defaults.
  */
 bool mw_ptmalloc_is_mp(const uint8_t *p, const struct mw_ptmalloc_layout *l, bool strict);
 

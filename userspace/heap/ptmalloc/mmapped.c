@@ -36,7 +36,7 @@ static bool read_head(struct mw_read_buffer *w, uint64_t chunk, uint64_t head[2]
 
 /*
  * The chunk of the mapping that may begin at PAGE, in memory that ends at END. An aligned chunk
- * begins further in, where its lead says so; before 2.43 the first header stays behind, too.
+ * begins further in and says how far; before 2.43 the first header remains as well.
  */
 static uint64_t chunk_in(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t page,
 			 uint64_t end, uint64_t *chunk)
@@ -54,7 +54,7 @@ static uint64_t chunk_in(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint6
 
 		if (user >= end || (total && user >= page + total))
 			break;
-		/* Far ones only where the mapping is known: else each page would cost a jump. */
+		/* Try far ones only if the mapping is known: otherwise every page costs a jump. */
 		if (!total && align > PAGE_BYTES && !pt->layout.mmap_header)
 			break;
 		if (!read_head(w, user - CHUNK_HEADER, head) || !head[0])
@@ -104,7 +104,7 @@ static int search_region(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint6
 	return 0;
 }
 
-/* What of region R the HEAPS first runs leave: the kernel joins neighbouring mappings. */
+/* Search what the first HEAPS runs leave of region R: the kernel joins neighbouring mappings. */
 static int search_gaps(struct mw_ptmalloc *pt, struct mw_read_buffer *w, const struct mw_region *r,
 		       size_t heaps, bool everywhere)
 {
@@ -134,11 +134,11 @@ int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt)
 
 	if (ret)
 		return ret;
-	/* First where mappings begin, which mostly is all; then page by page. */
+	/* First only where mappings begin, which usually finds all; then page by page. */
 	for (int everywhere = 0; everywhere < 2 && !mw_ptmalloc__mmapped_agrees(pt) && !ret;
 	     everywhere++) {
 		if (everywhere && !pt->settings.mp_addr)
-			break; /* nothing to check what chance may show */
+			break; /* nothing to check chance matches against */
 		pt->run_count = heaps;
 		memset(&pt->mmapped, 0, sizeof(pt->mmapped));
 		for (size_t i = 0; i < regions->count && !ret; i++) {

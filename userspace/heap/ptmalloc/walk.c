@@ -37,7 +37,7 @@ bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s
 {
 	uint64_t size = head & ~(uint64_t)CHUNK_FLAGS;
 
-	/* Live chunks of a thread arena say so, free ones need not; the main arena's never do. */
+	/* Live chunks of a thread arena have the flag, free ones may, the main arena's never do. */
 	return size >= CHUNK_MIN && !(size & 15) && p < s->end && size <= s->end - p &&
 	       !(head & CHUNK_MMAPPED) &&
 	       !((head & CHUNK_NON_MAIN) && pt->arenas[s->arena].kind == MW_ARENA_MAIN);
@@ -60,7 +60,7 @@ static bool is_chain(struct walker *w, const struct mw_run *s, uint64_t p)
 	return true;
 }
 
-/* The next place from P on where the walk can go on; the run's end when there is none. */
+/* The next address from P on where the walk can continue, or the run's end. */
 static uint64_t resync(struct walker *w, const struct mw_run *s, uint64_t p)
 {
 	while (p < s->end) {
@@ -125,7 +125,7 @@ static enum mw_block_kind classify(struct walker *w, uint64_t p, uint64_t size, 
 	return MW_BLOCK_LIVE;
 }
 
-/* What lies at P is no chunk: skip to where chunks go on. */
+/* There is no chunk at w->p: skip to where chunks continue. */
 static void skip_gap(struct walker *w, const struct mw_run *s, struct mw_block *b, const char *what)
 {
 	uint64_t next = resync(w, s, w->p + 16);
