@@ -242,6 +242,5 @@ int mw_engine__show(struct mw_engine *engine, const struct mw_engine_request *re
 		mw_log_set_sink(NULL, NULL);
 		return ret;
 	}
-	return mw_err_set(err, -EINVAL, "usage", NULL, "this library does not know '%.40s'",
-			  request->what);
+	return mw_err_usage(err, NULL, "this library does not know '%.40s'", request->what);
 }

@@ -18,7 +18,7 @@
 #include "image/image.h"
 #include "util/err.h"
 
-#define MW_ENGINE_ABI 1
+#define MW_ENGINE_ABI 2
 
 struct mw_engine; /* opaque */
 

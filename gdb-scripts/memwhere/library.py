@@ -10,6 +10,7 @@ try:
         CFUNCTYPE,
         POINTER,
         Structure,
+        c_bool,
         c_char,
         c_char_p,
         c_int,
@@ -22,7 +23,7 @@ try:
 except ImportError as error:
     raise gdb.GdbError("memwhere needs GDB's Python to have ctypes (%s)" % error)
 
-ABI = 1
+ABI = 2
 JSON, VERBOSE, UTF8 = 1, 2, 4
 
 READ = CFUNCTYPE(c_ssize_t, c_void_p, c_uint64, c_void_p, c_size_t)
@@ -38,6 +39,7 @@ class Err(Structure):
         ("name", c_char * 32),
         ("where", c_char * 192),
         ("message", c_char * 512),
+        ("usage", c_bool),
     ]
 
     def __str__(self):

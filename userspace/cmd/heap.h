@@ -9,6 +9,9 @@
 #include "ledger/survey.h"
 #include "report/documents.h"
 
+/* --exe, --sysroot, --stop. */
+extern const struct mw_option_group mw_cmd_heap_group;
+
 struct mw_cmd_heap {
 	struct mw_survey survey;
 	struct mw_freeze *freeze;

@@ -11,7 +11,19 @@ static int measure(struct mw_survey *survey, struct mw_err *err)
 	return 0;
 }
 
-int mw_cmd_malloc(const struct mw_options *opt)
+static int run_malloc(const struct mw_options *opt)
 {
 	return mw_cmd_heap__report(opt, measure, mw_show_malloc);
 }
+
+const struct mw_command mw_cmd_malloc = {
+	.name = "malloc",
+	.args = "PID|NAME|CORE [options]",
+	.summary = "Show glibc malloc's arenas, caches, mmapped chunks and present settings",
+	.about =
+		"Finds the heap with or without symbols. in_use_bytes and free_bytes are glibc's own figures\n"
+		"(malloc_info, mallinfo2), in which chunks in thread caches count as in use.",
+	.takes = MW_TAKES_PROCESS | MW_TAKES_CORE,
+	.groups = {&mw_cmd_heap_group},
+	.run = run_malloc,
+};

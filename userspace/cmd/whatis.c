@@ -40,7 +40,7 @@ static int show(struct mw_cmd_heap *heap, const struct mw_options *opt, const ui
 	return mw_cmd_heap__done(opt, out, ret, err);
 }
 
-int mw_cmd_whatis(const struct mw_options *opt)
+static int run_whatis(const struct mw_options *opt)
 {
 	struct mw_cmd_heap heap = {0};
 	struct mw_err err = {0};
@@ -49,17 +49,17 @@ int mw_cmd_whatis(const struct mw_options *opt)
 
 	mw_cmd_log_to_stderr(opt);
 	if (opt->argc < 2) {
-		mw_err_set(&err, -EINVAL, "usage", "whatis",
-			   "give a PID, process name or core, and an address");
-		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
+		mw_err_usage(&err, "whatis", "give a PID, process name or core, and an address");
+		return mw_cmd_fail(opt, &err);
 	}
 	addrs = calloc((size_t)opt->argc, sizeof(*addrs));
 	for (int i = 1; addrs && i < opt->argc; i++) {
 		if (parse_address(opt->argv[i], &addrs[i - 1])) {
-			mw_err_set(&err, -EINVAL, "usage", "whatis",
-				   "'%.40s' is not an address, such as 0x7f12345678", opt->argv[i]);
+			mw_err_usage(&err, "whatis",
+				     "'%.40s' is not an address, such as 0x7f12345678",
+				     opt->argv[i]);
 			free(addrs);
-			return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
+			return mw_cmd_fail(opt, &err);
 		}
 	}
 	ret = addrs ? mw_cmd_heap__open(&heap, opt, &err)
@@ -69,5 +69,14 @@ int mw_cmd_whatis(const struct mw_options *opt)
 		mw_cmd_heap__close(&heap);
 	}
 	free(addrs);
-	return ret ? mw_cmd_fail(opt, MW_EXIT_FAILURE, &err) : MW_EXIT_OK;
+	return ret ? mw_cmd_fail(opt, &err) : MW_EXIT_OK;
 }
+
+const struct mw_command mw_cmd_whatis = {
+	.name = "whatis",
+	.args = "PID|NAME|CORE ADDRESS [...] [options]",
+	.summary = "Say what an address is: region, chunk, its state, size and owner",
+	.takes = MW_TAKES_PROCESS | MW_TAKES_CORE,
+	.groups = {&mw_cmd_heap_group},
+	.run = run_whatis,
+};

@@ -325,14 +325,13 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 
 	snprintf(where, sizeof(where), "PID %d", pid);
 	if (slot >= MW_SLOTS)
-		return mw_err_set(err, -E2BIG, "usage", NULL, "at most %d targets at a time",
-				  MW_SLOTS);
+		return mw_err_usage(err, NULL, "at most %d targets at a time", MW_SLOTS);
 	process = mw_process__find(tracer, pid);
 	if (process)
-		return mw_err_set(err, -EEXIST, "usage", where,
-				  process->child
-					  ? "is a child of another target, and followed already"
-					  : "is named twice");
+		return mw_err_usage(err, where,
+				    process->child
+					    ? "is a child of another target, and followed already"
+					    : "is named twice");
 	process = mw_process__add(tracer, pid, slot, next_space(tracer));
 	if (!process)
 		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
