@@ -80,6 +80,8 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 	"$BATS_TEST_TMPDIR/root/usr/bin/memwhere" --version
 	[ -f "$BATS_TEST_TMPDIR/root/usr/share/man/man1/memwhere-stat.1" ]
 	bash -n "$BATS_TEST_TMPDIR/root/usr/share/bash-completion/completions/memwhere"
+	zsh -n "$BATS_TEST_TMPDIR/root/usr/share/zsh/site-functions/_memwhere"
+	fish -n "$BATS_TEST_TMPDIR/root/usr/share/fish/vendor_completions.d/memwhere.fish"
 	make -s -C "$DOCS/.." BUILD="$BUILD" DESTDIR="$BATS_TEST_TMPDIR/root" PREFIX=/usr uninstall
 	[ -z "$(find "$BATS_TEST_TMPDIR/root" -type f)" ]
 }

@@ -153,9 +153,9 @@ static void zsh_command(FILE *out, const struct mw_command *command)
 	for (size_t i = 0; (row = mw_command_option(command, i)); i++)
 		zsh_option(out, row);
 	if (command->words)
-		fprintf(out, " \\\n\t\t\t'*::word:(%s)'", command->words);
+		fprintf(out, " \\\n\t\t\t'*:word:(%s)'", command->words);
 	else if (command->takes)
-		fprintf(out, " \\\n\t\t\t'*: :_memwhere_words %u'", command->takes);
+		fprintf(out, " \\\n\t\t\t'*: : _memwhere_words %u'", command->takes);
 	fprintf(out, "\n\t\t;;\n");
 }
 
