@@ -9,6 +9,9 @@
 	X(malloc)                                                                                  \
 	X(arenas)                                                                                  \
 	X(census)                                                                                  \
+	X(pools)                                                                                   \
+	X(objects)                                                                                 \
+	X(freelists)                                                                               \
 	X(whatis)                                                                                  \
 	X(snapshot)                                                                                \
 	X(completion)                                                                              \

@@ -23,8 +23,8 @@ int mw_cmd_fail(const struct mw_options *opt, const struct mw_err *err)
 {
 	if (err->code == -EPIPE)
 		return MW_EXIT_OK;
-	/* Where stdout is full, stderr still says so. */
-	if (!opt->json || print_json_error(err))
+	/* Output that can't be written may be stdout itself: then stderr says so, too. */
+	if (!opt->json || print_json_error(err) || err->code == -EIO)
 		fprintf(stderr, "memwhere: %s%s%s\n", err->where, err->where[0] ? ": " : "",
 			err->message);
 	return err->usage ? MW_EXIT_USAGE : MW_EXIT_FAILURE;

@@ -46,6 +46,12 @@ struct mw_option {
 	const char *choices; /* MW_OPT_WORD: the words it takes, space-separated */
 };
 
+/* A row's value: MW_VALUE(flag, stop) is {.flag = &stop}. */
+#define MW_VALUE(kind, variable)                                                                   \
+	{                                                                                          \
+		.kind = &(variable)                                                                \
+	}
+
 /* Options that go together. */
 struct mw_option_group {
 	const struct mw_option *rows; /* ends with a row without help */

@@ -19,21 +19,11 @@ static bool zstd;
 static uint64_t at_rss, at_growth; /* bytes, bytes a second; 0: at once */
 
 static const struct mw_option rows[] = {
-	{"zstd", 'z', MW_OPT_FLAG, {.flag = &zstd}, NULL, "compress the snapshot", NULL},
-	{"at-rss",
-	 0,
-	 MW_OPT_SIZE,
-	 {.number = &at_rss},
-	 "SIZE",
-	 "wait until the process has SIZE in memory, then take it",
-	 NULL},
-	{"at-growth",
-	 0,
-	 MW_OPT_RATE,
-	 {.number = &at_growth},
-	 "SIZE/S",
-	 "wait until it grows by SIZE within a second, then take it",
-	 NULL},
+	{"zstd", 'z', MW_OPT_FLAG, MW_VALUE(flag, zstd), NULL, "compress the snapshot", NULL},
+	{"at-rss", 0, MW_OPT_SIZE, MW_VALUE(number, at_rss), "SIZE",
+	 "wait until the process has SIZE in memory, then take it", NULL},
+	{"at-growth", 0, MW_OPT_RATE, MW_VALUE(number, at_growth), "SIZE/S",
+	 "wait until it grows by SIZE within a second, then take it", NULL},
 	{0},
 };
 
