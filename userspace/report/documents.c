@@ -93,8 +93,8 @@ static int write_census(const struct mw_out *out, const struct mw_findings *foun
 	(void)request;
 	if (!info->layout)
 		return mw_err_set(err, -ENOENT, "unknown-python", name,
-				  "the layout of CPython %s in %s is unknown, so its objects can't "
-				  "be counted; `memwhere arenas` shows its pools",
+				  "CPython %s in %s has no layout that is known here: its objects "
+				  "can't be counted, `memwhere arenas` shows its pools",
 				  info->version, info->module);
 	if (out->json)
 		return mw_out__image_json(out, image, mw_census_json(info, &found->census, name),
