@@ -184,6 +184,14 @@ documents() {
 	STARTED+=($two)
 	sleep 0.1
 	fails_with 1 "2 processes have this name.*$one" "$MW" stat mw_twins
+	# Names may begin with a digit, those of cores, too.
+	cd "$BATS_TEST_TMPDIR"
+	mv mw_twins 7mw
+	./7mw 64 3>&- &
+	STARTED+=($!)
+	wait_until 5 grep -q 7mw "/proc/$!/comm"
+	"$MW" snapshot -q -o 7.core 7mw
+	"$MW" ledger --json 7.core | jq -e '.residency == "recorded-rss"' >/dev/null
 }
 
 @test "output closed: status 1, a line, and the probes are out" {

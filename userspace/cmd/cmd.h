@@ -69,6 +69,10 @@ bool mw_cmd_wants_color(const struct mw_options *opt, FILE *out);
 /* Whether the locale's characters are UTF-8. */
 bool mw_cmd_wants_utf8(void);
 
+/* What a target's word is. A file whose name is all digits needs a slash before it. */
+bool mw_cmd_is_pid(const char *word);
+bool mw_cmd_is_core(const char *word); /* a path, or a file that exists */
+
 /*
  * The process that TEXT names: a PID, or a name that exactly one process has (comm or the base
  * name of its executable). 0, or -errno with ERR set; an ambiguous name lists its candidates.

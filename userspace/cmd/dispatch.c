@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From the command line to a command. */
-#include <ctype.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 
@@ -30,13 +29,9 @@ void mw_cmd_print_commands(FILE *out)
 /* `memwhere PID` is `memwhere live PID`; a path that exists is a core. */
 static const struct mw_command *implied_command(const char *word)
 {
-	struct stat st;
-
-	if (isdigit((unsigned char)word[0]))
-		return mw_command_find("live");
-	if (!stat(word, &st))
-		return mw_command_find("ledger");
-	return NULL;
+	return mw_cmd_is_pid(word)   ? mw_command_find("live")
+	       : !access(word, F_OK) ? mw_command_find("ledger")
+				     : NULL;
 }
 
 static bool is_one_of(const char *word, const char *letter, const char *name)

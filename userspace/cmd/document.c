@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <ctype.h>
 #include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "cmd/document.h"
 #include "cmd/progress.h"
@@ -31,14 +28,6 @@ struct target {
 	struct mw_out out;
 };
 
-/* A file that exists is a core, all else a PID or a process name. */
-static bool is_core(const char *word)
-{
-	struct stat st;
-
-	return strchr(word, '/') || (!isdigit((unsigned char)word[0]) && !stat(word, &st));
-}
-
 /* Let a held process go on, as soon as everything is read. */
 static void release(struct target *target)
 {
@@ -54,7 +43,7 @@ static struct mw_image *open_image(struct target *target, const char *word, stru
 	const struct mw_image_options where = {exe, sysroot};
 	pid_t pid;
 
-	if (is_core(word)) {
+	if (mw_cmd_is_core(word)) {
 		if (!stop)
 			return mw_image__open_core(word, &where, err);
 		mw_err_usage(err, "stop", "only a running process can be stopped, not a core");

@@ -20,8 +20,9 @@ const struct mw_command mw_cmd_objects = {
 	.name = "objects",
 	.args = "PID|NAME|CORE TYPE [options]",
 	.summary = "List the live Python objects of a type: where they are and what they look like",
-	.about = "TYPE is a type's name, with or without its module: dict, collections.deque. `memwhere census`\n"
-		 "lists the types.",
+	.about =
+		"TYPE is a type's name, with or without its module: dict, collections.deque. `memwhere census`\n"
+		"lists the types.",
 	.takes = MW_TAKES_PROCESS | MW_TAKES_CORE,
 	.groups = {&mw_cmd_document_group},
 	.run = run_objects,

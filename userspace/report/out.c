@@ -40,8 +40,7 @@ void mw_out__image_text(const struct mw_out *out, struct mw_image *image)
 
 	mw_image__coverage(image, &present, &promised);
 	if (present < promised)
-		fprintf(out->file,
-			"cut short: %s of %s (%.1f %%) of the core's memory is there\n",
+		fprintf(out->file, "cut short: %s of %s (%.1f %%) of the core's memory is there\n",
 			mw_format_size(a, present), mw_format_size(b, promised),
 			100.0 * (double)present / (double)promised);
 	if (out->held_ns)
