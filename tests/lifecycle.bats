@@ -186,7 +186,7 @@ documents() {
 	fails_with 1 "2 processes have this name.*$one" "$MW" stat mw_twins
 	# Names may begin with a digit, those of cores, too.
 	cd "$BATS_TEST_TMPDIR"
-	mv mw_twins 7mw
+	cp mw_twins 7mw
 	./7mw 64 3>&- &
 	STARTED+=($!)
 	wait_until 5 grep -q 7mw "/proc/$!/comm"

@@ -69,7 +69,7 @@ bool mw_cmd_wants_color(const struct mw_options *opt, FILE *out);
 /* Whether the locale's characters are UTF-8. */
 bool mw_cmd_wants_utf8(void);
 
-/* What a target's word is. A file whose name is all digits needs a slash before it. */
+/* What a target's word is. A core whose name is all digits needs a path: ./1234. */
 bool mw_cmd_is_pid(const char *word);
 bool mw_cmd_is_core(const char *word); /* a path, or a file that exists */
 

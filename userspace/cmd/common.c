@@ -54,7 +54,7 @@ FILE *mw_cmd_output_open(const struct mw_options *opt, struct mw_err *err)
 	return out;
 }
 
-/* Whether OUT is a pipe whose reader has closed it. errno of the failed write may be long gone. */
+/* Whether OUT is a pipe whose reader has closed it; the errno of the failed write is lost. */
 static bool lost_its_reader(FILE *out)
 {
 	struct pollfd fd = {.fd = fileno(out), .events = POLLOUT};

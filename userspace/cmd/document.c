@@ -84,7 +84,6 @@ static int open_output(struct target *target, const struct mw_options *opt, stru
 	return 0;
 }
 
-/* A job: what is printed. */
 struct job {
 	const struct mw_document *document;
 	const struct mw_request *requests;
@@ -111,12 +110,13 @@ static int write_output(const struct job *job, struct target *target, const stru
 	if (ret)
 		return ret;
 	ret = write_requests(job, &target->out, err);
-	/* Why a write failed is known best when the file is closed. */
+	/* Closing tells a closed pipe from a full disk, so its error goes before that of a write.
+	 */
 	closed = mw_cmd_output_close(opt, target->out.file, !ret || ret == -EIO ? err : NULL);
 	return closed && (!ret || ret == -EIO) ? closed : ret;
 }
 
-/* The reader of the output may be slow, and the process is held: write into memory first. */
+/* A slow reader of the output must not prolong the stop: write into memory, then release. */
 static int write_while_held(const struct job *job, struct target *target,
 			    const struct mw_options *opt, struct mw_err *err)
 {

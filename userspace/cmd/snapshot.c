@@ -38,7 +38,7 @@ static void on_signal(int sig)
 	stop_signal = sig;
 }
 
-/* Resident bytes by /proc/PID/statm: cheap, and good enough to wait by. 0: it is gone. */
+/* Resident bytes by /proc/PID/statm, cheap enough to poll. 0: the process has ended. */
 static uint64_t resident_now(pid_t pid)
 {
 	_cleanup_free_ char *text = NULL;

@@ -6,7 +6,7 @@
 
 enum { BAR = 20, STEPS = 6 };
 
-/* Arenas by how much of them is used: what fragmentation keeps from being given back. */
+/* Arenas by the share of them that is used: fragmentation keeps the rest from going back. */
 static const struct step {
 	unsigned int below; /* percent */
 	const char *name;
@@ -19,7 +19,7 @@ struct fullness {
 	uint64_t arenas, bytes, used_bytes;
 };
 
-/* An arena is given back when its last block is freed; until then all of it stays. */
+/* An arena goes back to the system when its last block is freed; until then all of it stays. */
 static void count_fullness(const struct mw_py_info *info, struct fullness out[STEPS])
 {
 	for (size_t i = 0; i < info->arena_count; i++) {

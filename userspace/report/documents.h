@@ -15,7 +15,7 @@
 #include "ledger/survey.h"
 #include "report/out.h"
 
-/* What must be found out before a document can be written. */
+/* What must be measured before a document can be written. */
 enum {
 	MW_NEEDS_PYTHON = 1 << 0, /* the interpreter */
 	MW_NEEDS_CENSUS = 1 << 1, /* its objects by type; implies the interpreter */
@@ -36,10 +36,10 @@ struct mw_request {
 	uint64_t address;
 	uint64_t size_class; /* of pymalloc, bytes; 0: all */
 	const char *type;    /* a Python type's name, with or without its module */
-	unsigned int depth;  /* of the ledger's tree; 0: as it fits */
+	unsigned int depth;  /* levels of the ledger's tree; 0: the default */
 };
 
-/* What was found out of an image: those members that the document's needs name. */
+/* What was measured; members that the document's needs don't name are zero. */
 struct mw_findings {
 	struct mw_survey *survey;
 	struct mw_python *py;
@@ -66,9 +66,9 @@ int mw_document__check(const struct mw_document *document, const struct mw_reque
 		       struct mw_err *err);
 
 /*
- * Find out what DOCUMENT needs of SURVEY, which outlives FOUND. Unless it is MW_NEEDS_MEMORY, the
- * image's memory is not read any more afterwards. 0, or -errno with ERR set; FOUND is the caller's
- * to free in any case.
+ * Measure what DOCUMENT needs of SURVEY, which outlives FOUND. Writing the document then reads the
+ * image's memory only if it is MW_NEEDS_MEMORY. 0, or -errno with ERR set; the caller frees FOUND
+ * in either case.
  */
 int mw_findings__measure(struct mw_findings *found, const struct mw_document *document,
 			 struct mw_survey *survey, struct mw_err *err);

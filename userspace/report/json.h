@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* JSON's integers are signed here; what is beyond them is as good as infinite. */
+/* jansson's integers are signed; a larger value becomes the largest of them. */
 static inline json_t *mw_json_u64(uint64_t n)
 {
 	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);

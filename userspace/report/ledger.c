@@ -45,7 +45,7 @@ struct path {
 	const struct mw_ledger_entry *entry;
 };
 
-/* What the recursion over the tree of owners needs. */
+/* The tree of owners while it is printed. */
 struct tree {
 	FILE *out;
 	struct path *by_owner;	/* sorted by the owner's path */
@@ -54,11 +54,11 @@ struct tree {
 	bool utf8, failed;
 };
 
-/* A node: the entries from FIRST on that begin alike. */
+/* A node: COUNT entries from FIRST on whose paths begin alike. */
 struct node {
 	size_t first, count;
 	uint64_t resident, blocks;
-	size_t length; /* of what they have in common */
+	size_t length; /* of their common beginning, in bytes */
 };
 
 static void line(const struct tree *t, const char *name, unsigned int indent,
@@ -86,7 +86,7 @@ static int by_size(const void *a, const void *b)
 	return x->resident < y->resident ? 1 : -(x->resident > y->resident);
 }
 
-/* The nodes below the common beginning of LENGTH bytes of COUNT entries from FIRST on. */
+/* Split COUNT entries from FIRST on, which share LENGTH bytes, by their next path component. */
 static size_t make_nodes(const struct tree *t, size_t first, size_t count, size_t length,
 			 struct node *nodes)
 {
@@ -133,7 +133,7 @@ static void show_nodes(struct tree *t, size_t first, size_t count, size_t length
 		const char *owner = t->by_owner[node->first].entry->owner;
 		bool whole = node->count == 1;
 
-		/* What has no sisters keeps its whole path on one line. */
+		/* A node with one entry shows its whole path on one line. */
 		snprintf(name, sizeof(name), "%.*s",
 			 (int)((whole ? strlen(owner) : node->length) - length), owner + length);
 		if (is_small(t, node, name) && (!strstr(owner, "unknown") || !node->resident)) {

@@ -9,7 +9,7 @@
 #include "ledger/ledger.h"
 #include "report/out.h"
 
-/* What the resident bytes are, in words: "rss", "recorded-rss", "held-by-core". */
+/* Where the resident bytes come from: "rss", "recorded-rss", "held-by-core". */
 const char *mw_residency_name(enum mw_residency residency);
 
 /* A new reference, or NULL when out of memory. EVIDENCE (a reference is taken over) may be NULL. */

@@ -13,8 +13,7 @@
 struct mw_image;
 
 struct mw_out {
-	FILE *file; /* whoever opened it checks for errors, of text at the latest when it is closed
-		     */
+	FILE *file; /* who opened it checks for write errors when closing it */
 	bool json, color, utf8, verbose;
 	uint64_t held_ns; /* how long the target was stopped for this; 0: not at all */
 };

@@ -57,7 +57,7 @@ MW_DOCUMENT_WRITER(mw_write_pools)
 	return 0;
 }
 
-/* What the functions that see blocks one by one know. */
+/* State of a walk over blocks. */
 struct visit {
 	FILE *out;
 	struct mw_python *py;
