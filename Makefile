@@ -186,13 +186,17 @@ compdb:
 
 # memwhere-gdb.py finds the library by its place relative to its own.
 GDB_SCRIPTS = $(PREFIX)/share/memwhere/gdb-scripts
+BASH_COMPLETION = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwhere
+ZSH_COMPLETION = $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_memwhere
+FISH_COMPLETION = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/memwhere.fish
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+		$(dir $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION))
 	install -m 755 $(BUILD)/memwhere $(DESTDIR)$(PREFIX)/bin/memwhere
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	$(BUILD)/memwhere completion bash > \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwhere
+	$(BUILD)/memwhere completion bash > $(BASH_COMPLETION)
+	$(BUILD)/memwhere completion zsh > $(ZSH_COMPLETION)
+	$(BUILD)/memwhere completion fish > $(FISH_COMPLETION)
 	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(GDB_SCRIPTS)/memwhere
 	install -m 755 $(ENGINE) $(DESTDIR)$(PREFIX)/lib/libmemwhere.so
 	install -m 644 gdb-scripts/memwhere-gdb.py $(DESTDIR)$(GDB_SCRIPTS)/
@@ -201,7 +205,7 @@ install: all
 uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/share/memwhere $(DESTDIR)$(PREFIX)/lib/libmemwhere.so
 	rm -f $(DESTDIR)$(PREFIX)/bin/memwhere $(DESTDIR)$(PREFIX)/share/man/man1/memwhere*.1 \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/memwhere
+		$(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
 
 clean:
 	rm -rf $(BUILD)

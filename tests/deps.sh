@@ -8,7 +8,7 @@ build="gcc make pkg-config clang llvm libbpf-dev bpftool libelf-dev libdw-dev li
 	libjansson-dev libncurses-dev libzstd-dev liblz4-dev zlib1g-dev linux-libc-dev libc6-dev python3"
 tests="bats jq gdb gdbserver tmux strace procps libc6-dbg g++ musl-tools libjemalloc-dev libgoogle-perftools-dev
 	libmimalloc-dev systemtap-sdt-dev binutils lld clang-tidy clang-format cppcheck shellcheck libclang-rt-dev
-	git man-db xz-utils zstd lz4 debootstrap python3-dev python3-numpy python3-django curl radicale"
+	zsh fish git man-db xz-utils zstd lz4 debootstrap python3-dev python3-numpy python3-django curl radicale"
 
 # A toolchain that is no package does as well.
 command -v rustc >/dev/null || tests="$tests rustc"

@@ -31,9 +31,10 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 	/usr/bin/python3 -c 'import time; kept = [{i: str(i)} for i in range(1000)]; time.sleep(60)' 3>&- &
 	STARTED+=($!)
 	sleep 0.5
-	for command in ledger malloc arenas census; do
+	for command in ledger malloc arenas census pools freelists; do
 		"$MW" "$command" --json "$!" >>"$BATS_TEST_TMPDIR/documents"
 	done
+	"$MW" objects --json "$!" dict >>"$BATS_TEST_TMPDIR/documents"
 	address=$("$MW" arenas --json "$!" | jq -r '.arena_list[0].address')
 	for offset in 0 16432 16448 16512 32816; do
 		"$MW" whatis --json "$!" "$(printf '0x%x' $((address + offset)))" >>"$BATS_TEST_TMPDIR/documents"
@@ -46,6 +47,14 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 	done <"$BATS_TEST_TMPDIR/keys"
 }
 
+@test "docs/json.md has every error code that the sources give, and no other" {
+	cd "$DOCS/.."
+	python3 tests/error_codes.py userspace/*.[ch] userspace/*/*.[ch] userspace/*/*/*.[ch] gdb-scripts/*/*.[ch] >"$BATS_TEST_TMPDIR/given"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/given")" -gt 30 ]
+	sed -n '/^| `code` | what it says/,/^$/s/^| `\([a-z0-9-]*\)` .*/\1/p' "$DOCS/json.md" | grep -vx code | sort >"$BATS_TEST_TMPDIR/documented"
+	diff "$BATS_TEST_TMPDIR/documented" "$BATS_TEST_TMPDIR/given"
+}
+
 @test "each command has a manual page, which has each of its options" {
 	for command in $("$MW" --help | awk '/^  [a-z]/ {print $1}'); do
 		case $command in completion | help) continue ;; esac
@@ -54,9 +63,16 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 		man --warnings -l "$page" 2>&1 >/dev/null | tee "$BATS_TEST_TMPDIR/warnings"
 		[ ! -s "$BATS_TEST_TMPDIR/warnings" ]
 	done
-	for option in $("$MW" stat --help | grep -o -- '--[a-z-]*' | sort -u); do
-		man -l "$DOCS/man/memwhere-stat.1" "$DOCS/man/memwhere.1" 2>/dev/null | col -b | grep -q -- "$option" ||
-			{ echo "no manual for $option"; return 1; }
+	for command in $("$MW" --help | awk '/^  [a-z]/ {print $1}'); do
+		case $command in completion | help) continue ;; esac
+		pages=$DOCS/man/memwhere-$command.1
+		# live's page refers to stat's for the options.
+		[ "$command" != live ] || pages="$pages $DOCS/man/memwhere-stat.1"
+		# shellcheck disable=SC2086 # words
+		man -l $pages "$DOCS/man/memwhere.1" 2>/dev/null | col -b >"$BATS_TEST_TMPDIR/pages"
+		for option in $("$MW" "$command" --help | grep -o -- '--[a-z][a-z-]*' | sort -u); do
+			grep -q -- "$option" "$BATS_TEST_TMPDIR/pages" || { echo "no manual for $command $option"; return 1; }
+		done
 	done
 }
 
@@ -80,6 +96,8 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 	"$BATS_TEST_TMPDIR/root/usr/bin/memwhere" --version
 	[ -f "$BATS_TEST_TMPDIR/root/usr/share/man/man1/memwhere-stat.1" ]
 	bash -n "$BATS_TEST_TMPDIR/root/usr/share/bash-completion/completions/memwhere"
+	zsh -n "$BATS_TEST_TMPDIR/root/usr/share/zsh/site-functions/_memwhere"
+	fish -n "$BATS_TEST_TMPDIR/root/usr/share/fish/vendor_completions.d/memwhere.fish"
 	make -s -C "$DOCS/.." BUILD="$BUILD" DESTDIR="$BATS_TEST_TMPDIR/root" PREFIX=/usr uninstall
 	[ -z "$(find "$BATS_TEST_TMPDIR/root" -type f)" ]
 }

@@ -79,6 +79,10 @@ check_in_gdb() {
 		expect "$got" "$want" "$pair"
 	done
 	jq -e '([.entries[].resident_bytes] | add) == .resident_bytes' "$BATS_TEST_TMPDIR/ledger.json" >/dev/null
+	# Owners are not nested at depth 1; by themselves they are.
+	in_gdb -ex "attach $PID" -ex 'mw-ledger --depth 1' -ex 'echo deeper\n' -ex 'mw-ledger' >"$BATS_TEST_TMPDIR/out"
+	expect "$(sed '/^deeper/,$d' "$BATS_TEST_TMPDIR/out" | grep -cE '% {4}[a-z]')" 0 "nested owners at depth 1"
+	sed '1,/^deeper/d' "$BATS_TEST_TMPDIR/out" | grep -qE '% {4}[a-z]'
 }
 
 @test "pools, blocks, objects, free lists, functions and the dump agree with each other and the truth" {
@@ -107,7 +111,8 @@ check_in_gdb() {
 	start_workload "$WORK/counts" classes
 	run in_gdb -ex "attach $PID" -ex mw-census
 	grep -q "no CPython interpreter found" "$BATS_TEST_TMPDIR/err"
-	for command in 'mw-pools 7' 'mw-blocks' 'mw-arenas x' 'mw-whatis nosuch' 'mw-dump-arenas /nonexistent/x' 'mw-census --nosuch'; do
+	for command in 'mw-pools 7' 'mw-blocks' 'mw-arenas x' 'mw-whatis nosuch' 'mw-dump-arenas /nonexistent/x' 'mw-census --nosuch' 'mw-ledger --depth x' \
+		'mw-census --depth 1'; do
 		run in_gdb -ex "attach $PID" -ex "$command"
 		# GDB itself has words about sources that are not there.
 		[ "$(grep -vcE '^warning|No such file or directory.$' "$BATS_TEST_TMPDIR/err")" -eq 1 ] ||

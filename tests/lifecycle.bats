@@ -85,6 +85,74 @@ fails_with() { # STATUS PATTERN COMMAND...
 	fails_with 2 "no command" "$MW" no-such-command
 	fails_with 2 "which process" "$MW" stat
 	fails_with 2 "named twice" "$MW" stat $$ $$
+	for command in ledger malloc arenas census pools freelists; do
+		fails_with 2 "give one PID, process name or core" "$MW" $command
+	done
+	fails_with 2 "and an address" "$MW" whatis $$
+	fails_with 2 "not an address" "$MW" whatis $$ 12Q
+	fails_with 2 "name of a type" "$MW" objects $$
+	fails_with 2 "which type" "$MW" objects $$ ''
+	fails_with 2 "not a size class" "$MW" pools $$ many
+	fails_with 2 "multiple of 8" "$MW" pools $$ 7
+	fails_with 2 "give one PID" "$MW" snapshot
+	fails_with 2 "bash zsh fish" "$MW" completion tcsh
+	fails_with 2 "no command" "$MW" help no-such-command
+	fails_with 2 "can be stopped" "$MW" ledger --stop "$MW"
+	fails_with 2 "which command" "$MW"
+}
+
+# A command that prints a document about Python, with its arguments.
+documents() {
+	printf '%s\n' "ledger $1" "malloc $1" "arenas $1" "census $1" "pools $1" "objects $1 dict" "freelists $1" "whatis $1 0x1000"
+}
+
+@test "a full disk is noticed by every command, with JSON, too" {
+	start_python /usr/bin/python3 -c 'import time; kept = [{} for i in range(10000)]; print("ready", flush=True); time.sleep(60)'
+	documents "$PID" >"$BATS_TEST_TMPDIR/commands"
+	cat >>"$BATS_TEST_TMPDIR/commands" <<-END
+	stat -n 1 -i 0.1 $PID
+	live --json -n 1 -i 0.1 $PID
+	END
+	while read -r words; do
+		for json in "" --json; do
+			# shellcheck disable=SC2086 # words
+			for output in "" "-o /dev/full"; do
+				set +e
+				if [ -z "$output" ]; then
+					"$MW" $words $json >/dev/full 2>"$BATS_TEST_TMPDIR/err"
+				else
+					"$MW" $words $json $output >/dev/null 2>"$BATS_TEST_TMPDIR/err"
+				fi
+				status=$?
+				set -e
+				[ $status -eq 1 ] || { echo "$words $json $output: status $status"; return 1; }
+				[ "$(wc -l <"$BATS_TEST_TMPDIR/err")" -eq 1 ] || { echo "$words $json $output:"; cat "$BATS_TEST_TMPDIR/err"; return 1; }
+			done
+		done
+	done <"$BATS_TEST_TMPDIR/commands"
+	for words in "snapshot --json -o $BATS_TEST_TMPDIR/core $PID" "completion zsh" "help ledger" "ledger -h" --help --version \
+		"ledger --json no-such-process"; do
+		# shellcheck disable=SC2086 # words
+		if "$MW" $words >/dev/full 2>"$BATS_TEST_TMPDIR/err"; then
+			echo "$words: status 0"
+			return 1
+		fi
+		[ -s "$BATS_TEST_TMPDIR/err" ]
+	done
+}
+
+@test "a document whose reader has closed the pipe ends silently" {
+	start_python /usr/bin/python3 -c 'import time; kept = [{} for i in range(10000)]; print("ready", flush=True); time.sleep(60)'
+	documents "$PID" >"$BATS_TEST_TMPDIR/commands"
+	while read -r words; do
+		for json in "" --json; do
+			# shellcheck disable=SC2086 # words
+			{ "$MW" $words $json; echo $? >"$BATS_TEST_TMPDIR/status"; } 2>"$BATS_TEST_TMPDIR/err" | true
+			wait_until 5 test -s "$BATS_TEST_TMPDIR/status"
+			expect "$(cat "$BATS_TEST_TMPDIR/status")" 0 "$words $json"
+			[ ! -s "$BATS_TEST_TMPDIR/err" ]
+		done
+	done <"$BATS_TEST_TMPDIR/commands"
 }
 
 @test "with --json an error is a document" {
@@ -116,6 +184,14 @@ fails_with() { # STATUS PATTERN COMMAND...
 	STARTED+=($two)
 	sleep 0.1
 	fails_with 1 "2 processes have this name.*$one" "$MW" stat mw_twins
+	# Names may begin with a digit, those of cores, too.
+	cd "$BATS_TEST_TMPDIR"
+	cp mw_twins 7mw
+	./7mw 64 3>&- &
+	STARTED+=($!)
+	wait_until 5 grep -q 7mw "/proc/$!/comm"
+	"$MW" snapshot -q -o 7.core 7mw
+	"$MW" ledger --json 7.core | jq -e '.residency == "recorded-rss"' >/dev/null
 }
 
 @test "output closed: status 1, a line, and the probes are out" {

@@ -2,11 +2,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/engine.h"
-#include "ledger/survey.h"
-#include "report/python_documents.h"
 #include "report/documents.h"
 #include "util/log.h"
 
@@ -21,7 +18,7 @@ struct mw_engine {
 
 /* The stream that a document is written to. */
 struct sink {
-	const struct mw_engine_request *request;
+	const struct mw_engine_output *output;
 	bool stopped;
 };
 
@@ -88,160 +85,66 @@ void mw_engine__close(struct mw_engine *engine)
 	free(engine);
 }
 
-static int show_ledger(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		       const struct mw_show *show, struct mw_err *err)
+const char *mw_engine_document(size_t i, int *subject)
 {
-	struct mw_ledger ledger;
-	int ret = mw_survey__ledger(&engine->survey, &ledger, err);
+	const struct mw_document *document = mw_document_at(i);
 
-	(void)request;
-	if (!ret)
-		ret = mw_show_ledger(out, &engine->survey, &ledger, show, err);
-	mw_ledger__free(&ledger);
-	return ret;
+	if (!document)
+		return NULL;
+	*subject = (int)document->subject;
+	return document->name;
 }
-
-static int show_malloc(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		       const struct mw_show *show, struct mw_err *err)
-{
-	(void)request;
-	return mw_show_malloc(out, &engine->survey, show, err);
-}
-
-static int show_whatis(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		       const struct mw_show *show, struct mw_err *err)
-{
-	return mw_show_whatis(out, &engine->survey, request->number, show, err);
-}
-
-static int show_arenas(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		       const struct mw_show *show, struct mw_err *err)
-{
-	(void)request;
-	return mw_show_arenas(out, &engine->survey, show, err);
-}
-
-static int show_census(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		       const struct mw_show *show, struct mw_err *err)
-{
-	(void)request;
-	return mw_show_census(out, &engine->survey, show, err);
-}
-
-static int show_freelists(struct mw_engine *engine, FILE *out,
-			  const struct mw_engine_request *request, const struct mw_show *show,
-			  struct mw_err *err)
-{
-	(void)request;
-	return mw_show_freelists(out, &engine->survey, show, err);
-}
-
-static int show_pools(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		      const struct mw_show *show, struct mw_err *err)
-{
-	return mw_show_pools(out, &engine->survey, request->number, show, err);
-}
-
-static int show_blocks(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		       const struct mw_show *show, struct mw_err *err)
-{
-	return mw_show_blocks(out, &engine->survey, request->number, show, err);
-}
-
-static int show_objects(struct mw_engine *engine, FILE *out,
-			const struct mw_engine_request *request, const struct mw_show *show,
-			struct mw_err *err)
-{
-	return mw_show_objects(out, &engine->survey, request->text ? request->text : "", show, err);
-}
-
-static int show_dump(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		     const struct mw_show *show, struct mw_err *err)
-{
-	(void)request;
-	(void)show;
-	return mw_show_dump(out, &engine->survey, err);
-}
-
-static int show_pool(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		     const struct mw_show *show, struct mw_err *err)
-{
-	(void)show;
-	return mw_show_pool_of(out, &engine->survey, request->number, err);
-}
-
-static int show_arena(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		      const struct mw_show *show, struct mw_err *err)
-{
-	(void)show;
-	return mw_show_arena_of(out, &engine->survey, request->number, err);
-}
-
-static int show_typename(struct mw_engine *engine, FILE *out,
-			 const struct mw_engine_request *request, const struct mw_show *show,
-			 struct mw_err *err)
-{
-	(void)show;
-	return mw_show_type_of(out, &engine->survey, request->number, err);
-}
-
-static const struct document {
-	const char *what;
-	int (*show)(struct mw_engine *engine, FILE *out, const struct mw_engine_request *request,
-		    const struct mw_show *show, struct mw_err *err);
-} documents[] = {
-	{"ledger", show_ledger},     {"malloc", show_malloc},	    {"whatis", show_whatis},
-	{"arenas", show_arenas},     {"pools", show_pools},	    {"blocks", show_blocks},
-	{"census", show_census},     {"freelists", show_freelists}, {"objects", show_objects},
-	{"dump", show_dump},	     {"pool", show_pool},	    {"arena", show_arena},
-	{"typename", show_typename},
-};
 
 static ssize_t sink_write(void *cookie, const char *text, size_t len)
 {
 	struct sink *sink = cookie;
 
 	if (!sink->stopped)
-		sink->stopped = sink->request->write(sink->request->arg, text, len) != 0;
+		sink->stopped = sink->output->write(sink->output->arg, text, len) != 0;
 	return sink->stopped ? 0 : (ssize_t)len;
 }
 
-static int write_document(struct mw_engine *engine, const struct document *document,
-			  const struct mw_engine_request *request, struct mw_err *err)
+static int write_document(struct mw_engine *engine, const struct mw_document *document,
+			  const struct mw_request *request, const struct mw_engine_output *output,
+			  struct mw_err *err)
 {
 	const cookie_io_functions_t functions = {.write = sink_write};
-	const struct mw_show show = {
-		.json = request->flags & MW_ENGINE_JSON,
-		.verbose = request->flags & MW_ENGINE_VERBOSE,
-		.utf8 = request->flags & MW_ENGINE_UTF8,
+	struct sink sink = {output, false};
+	struct mw_out out = {
+		.file = fopencookie(&sink, "w", functions),
+		.json = output->flags & MW_ENGINE_JSON,
+		.verbose = output->flags & MW_ENGINE_VERBOSE,
+		.utf8 = output->flags & MW_ENGINE_UTF8,
 	};
-	struct sink sink = {request, false};
-	FILE *out = fopencookie(&sink, "w", functions);
+	struct mw_findings found;
 	int ret;
 
-	if (!out)
+	if (!out.file)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
-	setvbuf(out, NULL, _IOFBF, WRITE_BUFFER);
-	ret = document->show(engine, out, request, &show, err);
-	if (fclose(out) || sink.stopped)
+	setvbuf(out.file, NULL, _IOFBF, WRITE_BUFFER);
+	ret = mw_findings__measure(&found, document, &engine->survey, err);
+	if (!ret)
+		ret = document->write(&out, &found, request, err);
+	mw_findings__free(&found);
+	if (fclose(out.file) || sink.stopped)
 		return mw_err_set(err, -EPIPE, "stopped", NULL, "stopped");
 	return ret;
 }
 
-int mw_engine__show(struct mw_engine *engine, const struct mw_engine_request *request,
-		    struct mw_err *err)
+int mw_engine__write(struct mw_engine *engine, const char *name, const struct mw_request *request,
+		     const struct mw_engine_output *output, struct mw_err *err)
 {
-	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
-		int ret;
+	const struct mw_document *document = mw_document_find(name);
+	int ret;
 
-		if (strcmp(documents[i].what, request->what))
-			continue;
-		engine->verbose = request->flags & MW_ENGINE_VERBOSE;
-		mw_log_set_sink(log_to_caller, engine);
-		ret = write_document(engine, &documents[i], request, err);
-		mw_log_set_sink(NULL, NULL);
+	if (!document)
+		return mw_err_usage(err, NULL, "this library does not know '%.40s'", name);
+	ret = mw_document__check(document, request, err);
+	if (ret)
 		return ret;
-	}
-	return mw_err_set(err, -EINVAL, "usage", NULL, "this library does not know '%.40s'",
-			  request->what);
+	engine->verbose = output->flags & MW_ENGINE_VERBOSE;
+	mw_log_set_sink(log_to_caller, engine);
+	ret = write_document(engine, document, request, output, err);
+	mw_log_set_sink(NULL, NULL);
+	return ret;
 }

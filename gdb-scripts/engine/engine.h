@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libmemwhere.so: the engine behind the commands, for callers that bring their own way to read
- * memory. Made for the GDB commands next door, which call it through ctypes; the symbols that
- * begin with mw_engine are all that it exports. It never prints, never exits, leaves signals
- * alone and keeps no state but what is in a struct mw_engine (the log's sink apart, which it
- * sets for the time of a call): it is a guest in another program.
+ * memory. The GDB commands next door call it through ctypes; it exports only the symbols that
+ * begin with mw_engine. It is a guest in another program: it never prints, never exits, leaves
+ * signals alone, and keeps all its state in a struct mw_engine (except for the log's sink, which it
+ * sets during a call).
  *
- * A caller checks mw_engine_abi() first. Structures only ever change together with that number;
- * new kinds of documents don't change it.
+ * A caller checks mw_engine_abi() first. Structures change only together with that number; new
+ * documents don't change it.
  */
 #ifndef MW_ENGINE_ENGINE_H
 #define MW_ENGINE_ENGINE_H
@@ -16,16 +16,17 @@
 #include <stdint.h>
 
 #include "image/image.h"
+#include "report/documents.h"
 #include "util/err.h"
 
-#define MW_ENGINE_ABI 1
+#define MW_ENGINE_ABI 2
 
 struct mw_engine; /* opaque */
 
 /* A warning or, from verbose requests, a detail (enum mw_log_level). */
 typedef void (*mw_engine_log_fn)(void *arg, int level, const char *line);
 
-/* What is looked at. Exactly one of the three: a core, a process on this machine, a description. */
+/* What to open. Exactly one of the three: a core, a process on this machine, a description. */
 struct mw_engine_target {
 	const char *core;	   /* its path, or NULL */
 	const char *exe, *sysroot; /* where the core's files are; may be NULL */
@@ -37,12 +38,9 @@ struct mw_engine_target {
 
 enum { MW_ENGINE_JSON = 1, MW_ENGINE_VERBOSE = 2, MW_ENGINE_UTF8 = 4 };
 
-/* What to show, and how the text leaves. */
-struct mw_engine_request {
-	const char *what; /* "malloc", "ledger", "whatis", …: engine.c has the table */
-	uint64_t number;  /* an address or a size class, as WHAT needs it */
-	const char *text; /* a type's name or a file's, as WHAT needs it */
-	unsigned int flags;
+/* How the text of a document looks, and how it leaves. */
+struct mw_engine_output {
+	unsigned int flags; /* MW_ENGINE_* */
 	/* Take LEN bytes of text; other than 0: enough, stop. */
 	int (*write)(void *arg, const char *text, size_t len);
 	void *arg;
@@ -51,15 +49,24 @@ struct mw_engine_request {
 int mw_engine_abi(void);
 
 /*
- * Look at TARGET, whose memory is read with CALLBACKS. Their close() is not used here: what they
- * and the log need lives until mw_engine__close(). NULL with ERR set.
+ * The name of the I-th document, NULL past the last, and in *SUBJECT what it is about (enum
+ * mw_subject): which member of a request it uses.
+ */
+const char *mw_engine_document(size_t i, int *subject);
+
+/*
+ * Open TARGET, whose memory is read with CALLBACKS. Their close() is not called: what they and the
+ * log need lives until mw_engine__close(). NULL with ERR set.
  */
 struct mw_engine *mw_engine__open(const struct mw_engine_target *target,
 				  const struct mw_image_callbacks *callbacks, struct mw_err *err);
 void mw_engine__close(struct mw_engine *engine);
 
-/* Write a document. 0 or -errno with ERR set; -EPIPE when the caller's write said enough. */
-int mw_engine__show(struct mw_engine *engine, const struct mw_engine_request *request,
-		    struct mw_err *err);
+/*
+ * Write the document called NAME. 0 or -errno with ERR set; -EPIPE when the caller's write said
+ * enough.
+ */
+int mw_engine__write(struct mw_engine *engine, const char *name, const struct mw_request *request,
+		     const struct mw_engine_output *output, struct mw_err *err);
 
 #endif

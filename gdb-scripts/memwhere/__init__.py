@@ -2,7 +2,7 @@
 """memwhere in GDB: where did this process's memory go?
 
 library     libmemwhere.so through ctypes; the C engine does all the walking
-inferior    what GDB knows of the inferior, as the engine wants to hear it
+inferior    what GDB knows of the inferior, as the engine needs it
 session     one engine an inferior, kept until the inferior changes
 command     what all commands share: words, completion, output, errors
 heap, pymalloc, objects, functions   the commands and functions by subsystem

@@ -4,7 +4,7 @@ import gdb
 
 from memwhere import library, session
 
-OPTIONS = {"--json": library.JSON, "--verbose": library.VERBOSE, "-v": library.VERBOSE}
+FLAGS = {"--json": library.JSON, "--verbose": library.VERBOSE, "-v": library.VERBOSE}
 
 
 def host_is_utf8():
@@ -20,11 +20,13 @@ def write(text):
 
 
 class Command(gdb.Command):
-    """A command `mw-NAME [--json] [-v] [ARGUMENT]`. Its docstring is its help."""
+    """A command `mw-NAME [--json] [-v] [ARGUMENT]` that shows the document NAME. Its docstring is
+    its help."""
 
     name = None
     argument = None  # the argument's name in messages, None: there is none
     required = False
+    numbers = {}  # options that take a number, and the request's field for it
 
     def __init__(self):
         complete = getattr(self, "completer", None)
@@ -33,52 +35,71 @@ class Command(gdb.Command):
         else:
             super().__init__("mw-" + self.name, gdb.COMMAND_DATA, complete)
 
+    def options(self):
+        return list(FLAGS) + list(self.numbers)
+
     def invoke(self, argument, from_tty):
         self.dont_repeat()
-        flags, rest = self.split(argument)
+        flags, values, rest = self.split(argument)
         if rest and not self.argument:
-            raise gdb.GdbError("mw-%s takes no argument but --json and -v" % self.name)
+            raise gdb.GdbError(
+                "mw-%s takes no argument but %s" % (self.name, ", ".join(self.options()))
+            )
         if self.required and not rest:
             raise gdb.GdbError(
                 "mw-%s needs %s: see `help mw-%s'" % (self.name, self.argument, self.name)
             )
         if host_is_utf8():
             flags |= library.UTF8
-        self.run(rest, flags)
+        self.run(rest, flags, values)
 
-    def run(self, rest, flags):
-        """Show the document of the same name."""
-        session.current().show(write, self.name, flags=flags)
+    def run(self, rest, flags, values):
+        """Show the document, about what was typed."""
+        subject = library.documents()[self.name]
+        if rest and subject in SUBJECTS:
+            field, convert = SUBJECTS[subject]
+            values[field] = convert(rest)
+        session.current().show(write, self.name, library.Request(**values), flags)
 
-    @staticmethod
-    def split(argument):
-        """Leading options, and the rest as it was typed: an expression or a name."""
-        flags, rest = 0, argument.strip()
+    def split(self, argument):
+        """Leading options: flags and values. And the rest as it was typed: an expression, a name."""
+        flags, values, rest = 0, {}, argument.strip()
         while rest.startswith("-"):
             word, _, after = rest.partition(" ")
             if word == "--":
-                return flags, after.strip()
-            if word not in OPTIONS:
-                if word[1:2].isdigit():
-                    break
-                raise gdb.GdbError("unknown option `%s': there are --json and -v" % word)
-            flags, rest = flags | OPTIONS[word], after.strip()
-        return flags, rest
+                return flags, values, after.strip()
+            if word in self.numbers:
+                value, _, after = after.strip().partition(" ")
+                if not value.isdigit() or not 0 < int(value) < 1 << 32:
+                    raise gdb.GdbError("%s needs a number from 1 on" % word)
+                values[self.numbers[word]] = int(value)
+            elif word in FLAGS:
+                flags |= FLAGS[word]
+            elif word[1:2].isdigit():
+                break
+            else:
+                raise gdb.GdbError(
+                    "unknown option `%s': there are %s" % (word, ", ".join(self.options()))
+                )
+            rest = after.strip()
+        return flags, values, rest
 
     def complete(self, text, word):
         if word.startswith("-") or text[: len(text) - len(word)].endswith("-"):
             return self.complete_options(text, word)
         return self.complete_argument(text, word)
 
-    @staticmethod
-    def complete_options(text, word):
+    def long_options(self):
+        return [o for o in self.options() if o.startswith("--")]
+
+    def complete_options(self, text, word):
         # GDB hands over the last word after its own idea of a break, which `-' is for it.
         typed = text.rsplit(" ", 1)[-1]
         skip = len(typed) - len(word)
-        return [o[skip:] for o in ("--json", "--verbose") if o.startswith(typed)]
+        return [o[skip:] for o in self.long_options() if o.startswith(typed)]
 
     def complete_argument(self, text, word):
-        return [] if word else ["--json", "--verbose"]
+        return [] if word else self.long_options()
 
 
 def address_of(expression):
@@ -98,6 +119,24 @@ def address_of(expression):
         raise gdb.GdbError(str(error))
 
 
+def class_of(expression):
+    """EXPRESSION's value as a size class; which ones there are, the library knows."""
+    try:
+        size = int(gdb.parse_and_eval(expression))
+    except gdb.error as error:
+        raise gdb.GdbError(str(error))
+    # The library takes 0 for "all of them".
+    return size or 1
+
+
+# The request's field for what a document is about, and how to make it of what was typed.
+SUBJECTS = {
+    library.ADDRESS: ("address", address_of),
+    library.CLASS: ("size_class", class_of),
+    library.TYPE: ("type", str.encode),
+}
+
+
 class Prefix(gdb.Command):
     """Where did this process's memory go? Commands on the process or core that GDB has open.
 
@@ -114,7 +153,8 @@ mw-dump-arenas FILE   every arena, pool and block as a line of JSON
 
 $mw_pool(ADDR), $mw_arena(ADDR), $mw_typename(OBJECT) are for expressions.
 
-Each takes --json (one document on one line) and -v (the evidence, too)."""
+Each takes --json (one document on one line) and -v (the evidence, too), mw-ledger also
+--depth N (levels of its tree)."""
 
     def __init__(self):
         super().__init__("mw", gdb.COMMAND_DATA)

@@ -2,7 +2,7 @@
 """Convenience functions, for GDB's expressions."""
 import gdb
 
-from memwhere import session
+from memwhere import library, session
 
 MASK = (1 << 64) - 1
 
@@ -24,7 +24,8 @@ class Address(gdb.Function):
         super().__init__("mw_" + self.what)
 
     def invoke(self, value):
-        found = int(session.current().text(self.what, number=address_in(value)), 16)
+        request = library.Request(address=address_in(value))
+        found = int(session.current().text(self.what, request), 16)
         return gdb.Value(found).cast(gdb.lookup_type("void").pointer())
 
 
@@ -47,7 +48,7 @@ class TypeName(gdb.Function):
         super().__init__("mw_typename")
 
     def invoke(self, value):
-        return session.current().text("typename", number=address_in(value))
+        return session.current().text("typename", library.Request(address=address_in(value)))
 
 
 def register():

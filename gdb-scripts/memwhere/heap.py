@@ -2,19 +2,20 @@
 """The whole address space and the C library's heap."""
 import gdb
 
-from memwhere import session
-from memwhere.command import Command, address_of, write
+from memwhere.command import Command
 
 
 class Ledger(Command):
     """Every resident byte's owner, the largest first; the owners sum to the resident size.
 
-Usage: mw-ledger [--json] [-v]
+Usage: mw-ledger [--json] [-v] [--depth N]
 
 Of a core, the resident bytes are those that it holds, or held in memory when `memwhere snapshot'
-took it. What nobody claims is anon/unknown. -v also lists owners below a thousandth."""
+took it. What nobody claims is anon/unknown. --depth says how many levels of the tree of owners to
+show (3), -v also lists the small ones."""
 
     name = "ledger"
+    numbers = {"--depth": "depth"}
 
 
 class Malloc(Command):
@@ -39,9 +40,6 @@ the place where it is."""
     argument = "an expression"
     required = True
     completer = gdb.COMPLETE_EXPRESSION
-
-    def run(self, rest, flags):
-        session.current().show(write, self.name, number=address_of(rest), flags=flags)
 
 
 def register():

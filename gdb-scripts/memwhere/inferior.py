@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What GDB knows of the selected inferior, in the words of the engine's `struct mw_engine_target`:
+"""What GDB knows of the selected inferior, as the engine's `struct mw_engine_target` has it:
 a core, a process on this machine, or one behind a remote protocol. Memory always comes from GDB."""
 import ctypes
 import errno
@@ -15,7 +15,7 @@ PAGE = 4096
 
 class Inferior:
     """The callbacks and the target of one engine. Exceptions can't pass through C: what a
-    callback catches is kept in `failure`, the engine is told to stop, and check() raises it."""
+    callback catches is kept in `failure`, the engine stops, and check() raises it."""
 
     def __init__(self):
         self.inferior = gdb.selected_inferior()
@@ -51,7 +51,7 @@ class Inferior:
             self.remote.close()
 
     def check(self):
-        """Raise what a callback ran into since the last time."""
+        """Raise the exception that a callback has caught since the last check."""
         failure, self.failure = self.failure, None
         if failure:
             raise failure
@@ -126,7 +126,7 @@ class Inferior:
 
 
 def copy_out(buf, memory, size):
-    """Copy a gdb.Membuf to the address BUF, straight."""
+    """Copy a gdb.Membuf to the address BUF."""
     ctypes.memmove(buf, (ctypes.c_char * size).from_buffer(memory), size)
 
 

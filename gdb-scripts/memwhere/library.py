@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""libmemwhere.so through ctypes. The structures mirror gdb-scripts/engine/engine.h."""
+"""libmemwhere.so through ctypes. The structures mirror those that gdb-scripts/engine/engine.h uses."""
 import os
 
 import gdb
@@ -10,6 +10,7 @@ try:
         CFUNCTYPE,
         POINTER,
         Structure,
+        c_bool,
         c_char,
         c_char_p,
         c_int,
@@ -22,8 +23,10 @@ try:
 except ImportError as error:
     raise gdb.GdbError("memwhere needs GDB's Python to have ctypes (%s)" % error)
 
-ABI = 1
+ABI = 2
 JSON, VERBOSE, UTF8 = 1, 2, 4
+# What a document is about: enum mw_subject of report/documents.h.
+IMAGE, ADDRESS, CLASS, TYPE = range(4)
 
 READ = CFUNCTYPE(c_ssize_t, c_void_p, c_uint64, c_void_p, c_size_t)
 FILE = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_size_t)
@@ -38,6 +41,7 @@ class Err(Structure):
         ("name", c_char * 32),
         ("where", c_char * 192),
         ("message", c_char * 512),
+        ("usage", c_bool),
     ]
 
     def __str__(self):
@@ -85,9 +89,15 @@ class Target(Structure):
 
 class Request(Structure):
     _fields_ = [
-        ("what", c_char_p),
-        ("number", c_uint64),
-        ("text", c_char_p),
+        ("address", c_uint64),
+        ("size_class", c_uint64),
+        ("type", c_char_p),
+        ("depth", c_uint),
+    ]
+
+
+class Output(Structure):
+    _fields_ = [
         ("flags", c_uint),
         ("write", WRITE),
         ("arg", c_void_p),
@@ -135,7 +145,32 @@ def library():
     lib.mw_engine__open.argtypes = [POINTER(Target), POINTER(Callbacks), POINTER(Err)]
     lib.mw_engine__close.restype = None
     lib.mw_engine__close.argtypes = [c_void_p]
-    lib.mw_engine__show.restype = c_int
-    lib.mw_engine__show.argtypes = [c_void_p, POINTER(Request), POINTER(Err)]
+    lib.mw_engine__write.restype = c_int
+    lib.mw_engine__write.argtypes = [
+        c_void_p,
+        c_char_p,
+        POINTER(Request),
+        POINTER(Output),
+        POINTER(Err),
+    ]
+    lib.mw_engine_document.restype = c_char_p
+    lib.mw_engine_document.argtypes = [c_size_t, POINTER(c_int)]
     _library = lib
     return lib
+
+
+_documents = None
+
+
+def documents():
+    """The library's own table of documents: what each is about, by name."""
+    global _documents
+    if _documents is None:
+        lib, found, subject = library(), {}, c_int()
+        while True:
+            name = lib.mw_engine_document(len(found), ctypes.byref(subject))
+            if name is None:
+                break
+            found[name.decode()] = subject.value
+        _documents = found
+    return _documents

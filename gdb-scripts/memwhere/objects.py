@@ -2,10 +2,8 @@
 """Python's objects."""
 import json
 
-import gdb
-
 from memwhere import library, session
-from memwhere.command import Command, write
+from memwhere.command import Command
 
 
 class Census(Command):
@@ -36,9 +34,6 @@ TYPE is a type's name, with or without its module: dict, collections.deque."""
     name = "objects"
     argument = "a type's name"
     required = True
-
-    def run(self, rest, flags):
-        session.current().show(write, self.name, text=rest, flags=flags)
 
     def complete_argument(self, text, word):
         # The types are known when a census was taken, and that takes a while.

@@ -5,7 +5,7 @@ import os
 import gdb
 
 from memwhere import session
-from memwhere.command import Command, address_of, write
+from memwhere.command import Command
 
 
 class Arenas(Command):
@@ -29,17 +29,6 @@ CLASS is the size of the blocks in bytes, such as 64."""
     argument = "a size class"
     completer = gdb.COMPLETE_EXPRESSION
 
-    def run(self, rest, flags):
-        size = 0
-        if rest:
-            try:
-                size = int(gdb.parse_and_eval(rest))
-            except gdb.error as error:
-                raise gdb.GdbError(str(error))
-            if not 0 < size <= 512 or size % 8:
-                raise gdb.GdbError("a size class is a multiple of 8, at most 512")
-        session.current().show(write, self.name, number=size, flags=flags)
-
 
 class Blocks(Command):
     """The blocks of a pool: their state, and the objects in them.
@@ -53,9 +42,6 @@ POOL is an expression: the address of a pool or of anything in it."""
     required = True
     completer = gdb.COMPLETE_EXPRESSION
 
-    def run(self, rest, flags):
-        session.current().show(write, self.name, number=address_of(rest), flags=flags)
-
 
 class DumpArenas(Command):
     """Write every arena, pool and block to FILE, each as a line of JSON.
@@ -67,7 +53,7 @@ Usage: mw-dump-arenas FILE"""
     required = True
     completer = gdb.COMPLETE_FILENAME
 
-    def run(self, rest, flags):
+    def run(self, rest, flags, values):
         words = gdb.string_to_argv(rest)
         if len(words) != 1:
             raise gdb.GdbError("mw-dump-arenas takes one file")

@@ -35,8 +35,8 @@ class Session:
             self.engine = None
         self.inferior.close()
 
-    def show(self, write, what, number=0, text=None, flags=0):
-        """Have WRITE called with the pieces of the document WHAT."""
+    def show(self, write, name, request=None, flags=0):
+        """Have WRITE called with the pieces of the document NAME."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
         def take(_arg, data, size):
@@ -47,16 +47,16 @@ class Session:
                 self.inferior.failure = self.inferior.failure or error
                 return 1
 
-        request = library.Request(
-            what=what.encode(),
-            number=number,
-            text=text.encode() if text is not None else None,
-            flags=flags,
-            write=library.WRITE(take),
-        )
-        self.shown.add(what)
+        output = library.Output(flags=flags, write=library.WRITE(take))
+        self.shown.add(name)
         err = library.Err()
-        ret = self.lib.mw_engine__show(self.engine, ctypes.byref(request), ctypes.byref(err))
+        ret = self.lib.mw_engine__write(
+            self.engine,
+            name.encode(),
+            ctypes.byref(request or library.Request()),
+            ctypes.byref(output),
+            ctypes.byref(err),
+        )
         try:
             self.inferior.check()
         except BaseException:
@@ -66,10 +66,10 @@ class Session:
         if ret:
             raise gdb.GdbError(str(err))
 
-    def text(self, what, number=0, text=None, flags=0):
+    def text(self, name, request=None, flags=0):
         """The whole document, for short ones."""
         pieces = []
-        self.show(pieces.append, what, number, text, flags)
+        self.show(pieces.append, name, request, flags)
         return "".join(pieces)
 
 
@@ -87,10 +87,10 @@ def current():
     return session
 
 
-def peek(what):
-    """The selected inferior's session if it has shown WHAT already, else None."""
+def peek(name):
+    """The selected inferior's session if it has shown the document NAME already, else None."""
     session = _sessions.get(gdb.selected_inferior().num)
-    return session if session and what in session.shown else None
+    return session if session and name in session.shown else None
 
 
 def forget(number=None):

@@ -138,7 +138,8 @@ TEST(a_description_makes_an_engine)
 	const struct mw_engine_target target = {.description = &description};
 	const struct mw_image_callbacks callbacks = {
 		.read = memory_read, .close = memory_close, .arg = &m};
-	struct mw_engine_request request = {.what = "ledger", .write = gather};
+	const struct mw_request request = {0};
+	struct mw_engine_output output = {.write = gather};
 	struct mw_err err = {0};
 	struct mw_engine *engine = mw_engine__open(&target, &callbacks, &err);
 	char *text = NULL;
@@ -148,17 +149,16 @@ TEST(a_description_makes_an_engine)
 	CHECK(engine && out);
 	if (!engine || !out)
 		return;
-	request.arg = out;
-	CHECK(!mw_engine__show(engine, &request, &err));
+	output.arg = out;
+	CHECK(!mw_engine__write(engine, "ledger", &request, &output, &err));
 	fclose(out);
 	/* 64 + 148 KiB, nobody's but the heap's region; estimates say so. */
 	CHECK(strstr(text, "far ? away: 212.0 KiB resident"));
 	CHECK(strstr(text, "estimates"));
 	free(text);
-	request.write = refuse;
-	CHECK_INT(mw_engine__show(engine, &request, &err), -EPIPE);
-	request.what = "weather";
-	CHECK_INT(mw_engine__show(engine, &request, &err), -EINVAL);
+	output.write = refuse;
+	CHECK_INT(mw_engine__write(engine, "ledger", &request, &output, &err), -EPIPE);
+	CHECK_INT(mw_engine__write(engine, "weather", &request, &output, &err), -EINVAL);
 	mw_engine__close(engine);
 	CHECK(!m.closed);
 }

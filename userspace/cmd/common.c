@@ -1,37 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <jansson.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "report/json.h"
 #include "util/log.h"
 
-const struct mw_command *mw_command_find(const char *name)
+static int print_json_error(const struct mw_err *err)
 {
-	for (const struct mw_command *c = mw_commands; c->name; c++) {
-		if (!strcmp(c->name, name))
-			return c;
-	}
-	return NULL;
+	json_t *doc = json_pack("{s:{s:s,s:s,s:s}}", "error", "code", err->name, "message",
+				err->message, "where", err->where);
+
+	return mw_json_line(stdout, doc) || fflush(stdout);
 }
 
-int mw_cmd_fail(const struct mw_options *opt, enum mw_exit status, const struct mw_err *err)
+int mw_cmd_fail(const struct mw_options *opt, const struct mw_err *err)
 {
-	if (opt && opt->json) {
-		json_t *doc = json_pack("{s:{s:s,s:s,s:s}}", "error", "code", err->name, "message",
-					err->message, "where", err->where);
-
-		if (doc) {
-			json_dumpf(doc, stdout, JSON_COMPACT);
-			putchar('\n');
-			json_decref(doc);
-		}
-		return status;
-	}
-	fprintf(stderr, "memwhere: %s%s%s\n", err->where, err->where[0] ? ": " : "", err->message);
-	return status;
+	if (err->code == -EPIPE)
+		return MW_EXIT_OK;
+	/* Output that can't be written may be stdout itself: then stderr says so, too. */
+	if (!opt->json || print_json_error(err) || err->code == -EIO)
+		fprintf(stderr, "memwhere: %s%s%s\n", err->where, err->where[0] ? ": " : "",
+			err->message);
+	return err->usage ? MW_EXIT_USAGE : MW_EXIT_FAILURE;
 }
 
 static void log_to_stderr(enum mw_log_level level, const char *line, void *arg)
@@ -58,25 +54,50 @@ FILE *mw_cmd_output_open(const struct mw_options *opt, struct mw_err *err)
 	return out;
 }
 
+/* Whether OUT is a pipe whose reader has closed it; the errno of the failed write is lost. */
+static bool lost_its_reader(FILE *out)
+{
+	struct pollfd fd = {.fd = fileno(out), .events = POLLOUT};
+
+	return poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR);
+}
+
 int mw_cmd_output_close(const struct mw_options *opt, FILE *out, struct mw_err *err)
 {
 	int failed = ferror(out) | fflush(out);
+	bool closed = failed && lost_its_reader(out);
 
 	if (out != stdout)
 		failed |= fclose(out);
-	if (failed)
-		return mw_err_set(err, -EIO, "unwritable", opt->output ? opt->output : "stdout",
-				  "could not write all of the output");
-	return 0;
+	if (!failed)
+		return 0;
+	return mw_err_set(err, closed ? -EPIPE : -EIO, closed ? "output-closed" : "unwritable",
+			  opt->output ? opt->output : "stdout",
+			  closed ? "the reader has closed it"
+				 : "could not write all of the output");
+}
+
+int mw_cmd_end_stdout(const struct mw_options *opt)
+{
+	const struct mw_options to_stdout = {.json = opt->json};
+	struct mw_err err = {0};
+
+	return mw_cmd_output_close(&to_stdout, stdout, &err) ? mw_cmd_fail(opt, &err) : MW_EXIT_OK;
 }
 
 bool mw_cmd_wants_color(const struct mw_options *opt, FILE *out)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	if (opt->color != MW_COLOR_AUTO)
-		return opt->color == MW_COLOR_ALWAYS;
+	if (strcmp(opt->color, "auto"))
+		return !strcmp(opt->color, "always");
 	if ((no_color && *no_color) || (term && !strcmp(term, "dumb")))
 		return false;
 	return isatty(fileno(out));
+}
+
+bool mw_cmd_wants_utf8(void)
+{
+	setlocale(LC_CTYPE, "");
+	return !strcmp(nl_langinfo(CODESET), "UTF-8");
 }

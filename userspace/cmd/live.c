@@ -288,7 +288,7 @@ static int open_and_watch(struct live *live, struct mw_err *err)
 {
 	const struct mw_options *opt = live->opt;
 	struct mw_watch_options options;
-	int ret = mw_cmd_watch_options(opt, &options, err);
+	int ret = mw_cmd_watch_options(&options, err);
 
 	if (ret)
 		return ret;
@@ -299,7 +299,7 @@ static int open_and_watch(struct live *live, struct mw_err *err)
 	live->watch = mw_cmd_watch_open(opt, &options, err);
 	if (!live->watch)
 		return err->code;
-	live->state.interval = opt->interval;
+	live->state.interval = options.interval;
 	live->state.mode = options.tracer.mode;
 	live->ledger_pace = (struct mw_pace){.share = LEDGER_SHARE, .least = 3};
 	ret = mw_tui_sink__open(&live->sink, &live->state, live->watch, err);
@@ -317,7 +317,7 @@ static int open_and_watch(struct live *live, struct mw_err *err)
 	return ret;
 }
 
-int mw_cmd_live(const struct mw_options *opt)
+static int run_live(const struct mw_options *opt)
 {
 	struct mw_err err = {0};
 	struct live *live;
@@ -325,7 +325,7 @@ int mw_cmd_live(const struct mw_options *opt)
 
 	/* For programs it is the same as stat. */
 	if (opt->json || !opt->argc)
-		return mw_cmd_stat(opt);
+		return mw_cmd_stat.run(opt);
 	live = calloc(1, sizeof(*live));
 	if (!live)
 		return mw_cmd_watch_fail(opt, -ENOMEM, &err);
@@ -337,3 +337,15 @@ int mw_cmd_live(const struct mw_options *opt)
 	free(live);
 	return ret ? mw_cmd_watch_fail(opt, ret, &err) : MW_EXIT_OK;
 }
+
+const struct mw_command mw_cmd_live = {
+	.name = "live",
+	.args = "PID|NAME [PID|NAME ...] [options]",
+	.summary = "Watch a running process's allocations on a screen that refreshes itself",
+	.about =
+		"Attaches to the running process without stopping or restarting it and draws sizes, the split\n"
+		"by kind of memory, sites with their stacks, the ledger and a timeline. ? shows the keys.",
+	.takes = MW_TAKES_PROCESS,
+	.groups = {&mw_cmd_watch_group, &mw_cmd_stat_group},
+	.run = run_live,
+};

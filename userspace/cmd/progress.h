@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A line on stderr that says how far long work is: on a terminal, from its second second on. */
+/* A progress line on stderr for work that lasts over a second; only on a terminal. */
 #ifndef MW_CMD_PROGRESS_H
 #define MW_CMD_PROGRESS_H
 
@@ -8,10 +8,10 @@
 
 struct mw_cmd_progress; /* opaque */
 
-/* NULL: nothing is to be shown. IMAGE, which may be NULL, outlives it. */
+/* NULL: nothing to show (no terminal, --quiet). IMAGE, which may be NULL, outlives it. */
 struct mw_cmd_progress *mw_cmd_progress__start(const struct mw_options *opt,
 					       const struct mw_image *image);
-/* Take the line away. */
+/* Erase the line. */
 void mw_cmd_progress__end(struct mw_cmd_progress *progress);
 
 #endif

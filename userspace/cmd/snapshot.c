@@ -10,20 +10,35 @@
 
 #include "cmd/cmd.h"
 #include "image/snapshot.h"
+#include "report/json.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/units.h"
 
+static bool zstd;
+static uint64_t at_rss, at_growth; /* bytes, bytes a second; 0: at once */
+
+static const struct mw_option rows[] = {
+	{"zstd", 'z', MW_OPT_FLAG, MW_VALUE(flag, zstd), NULL, "compress the snapshot", NULL},
+	{"at-rss", 0, MW_OPT_SIZE, MW_VALUE(number, at_rss), "SIZE",
+	 "wait until the process has SIZE in memory, then take it", NULL},
+	{"at-growth", 0, MW_OPT_RATE, MW_VALUE(number, at_growth), "SIZE/S",
+	 "wait until it grows by SIZE within a second, then take it", NULL},
+	{0},
+};
+
+static const struct mw_option_group group = {.rows = rows};
+
 enum { POLL_NS = 50000000, POLLS_A_SECOND = 20 };
 
-static volatile sig_atomic_t told_to_stop;
+static volatile sig_atomic_t stop_signal;
 
 static void on_signal(int sig)
 {
-	told_to_stop = sig;
+	stop_signal = sig;
 }
 
-/* Resident bytes by /proc/PID/statm: cheap, and good enough to wait by. 0: it is gone. */
+/* Resident bytes by /proc/PID/statm, cheap enough to poll. 0: the process has ended. */
 static uint64_t resident_now(pid_t pid)
 {
 	_cleanup_free_ char *text = NULL;
@@ -37,27 +52,28 @@ static uint64_t resident_now(pid_t pid)
 	return pages * 4096;
 }
 
-static int wait_for_it(const struct mw_options *opt, pid_t pid, struct mw_err *err)
+/* Until the process is as large, or grows as fast, as the options say. */
+static int wait_until_grown(pid_t pid, struct mw_err *err)
 {
 	const struct timespec pause = {0, POLL_NS};
 	uint64_t history[POLLS_A_SECOND] = {0};
 	struct sigaction action = {.sa_handler = on_signal};
 	char where[32];
 
-	if (!opt->at_rss && !opt->at_growth)
+	if (!at_rss && !at_growth)
 		return 0;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	snprintf(where, sizeof(where), "PID %d", pid);
-	for (size_t i = 0; !told_to_stop; i++) {
+	for (size_t i = 0; !stop_signal; i++) {
 		uint64_t now = resident_now(pid), before = history[i % POLLS_A_SECOND];
 
 		if (!now)
 			return mw_err_set(err, -ESRCH, "no-such-process", where,
 					  "ended before it had grown that far");
-		if (opt->at_rss && now >= opt->at_rss)
+		if (at_rss && now >= at_rss)
 			return 0;
-		if (opt->at_growth && before && now >= before && now - before >= opt->at_growth)
+		if (at_growth && before && now >= before && now - before >= at_growth)
 			return 0;
 		history[i % POLLS_A_SECOND] = now;
 		nanosleep(&pause, NULL);
@@ -65,29 +81,25 @@ static int wait_for_it(const struct mw_options *opt, pid_t pid, struct mw_err *e
 	return mw_err_set(err, -EINTR, "interrupted", where, "interrupted; no snapshot was taken");
 }
 
-static void report(const struct mw_options *opt, const struct mw_snapshot *s, const char *path)
+static int report(const struct mw_options *opt, const struct mw_snapshot *s, const char *path)
 {
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF], d[MW_UNIT_BUF];
 
 	if (opt->json) {
-		json_t *doc =
-			json_pack("{s:s,s:I,s:I,s:I,s:f}", "file", path, "file_bytes",
-				  (json_int_t)s->file_size, "resident_bytes",
-				  (json_int_t)s->resident, "copied_bytes", (json_int_t)s->copied,
-				  "pause_seconds", (double)s->pause_ns / 1e9);
-
-		json_dumpf(doc, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(doc);
-		return;
-	}
-	if (!opt->quiet)
+		mw_json_line(stdout, json_pack("{s:s,s:o,s:o,s:o,s:f}", "file", path, "file_bytes",
+					       mw_json_u64(s->file_size), "resident_bytes",
+					       mw_json_u64(s->resident), "copied_bytes",
+					       mw_json_u64(s->copied), "pause_seconds",
+					       (double)s->pause_ns / 1e9));
+	} else if (!opt->quiet) {
 		printf("%s: %s on disk, %s of %s resident copied; the process was stopped for %s\n",
 		       path, mw_format_size(a, s->file_size), mw_format_size(b, s->copied),
 		       mw_format_size(c, s->resident), mw_format_duration(d, s->pause_ns));
+	}
+	return mw_cmd_end_stdout(opt);
 }
 
-int mw_cmd_snapshot(const struct mw_options *opt)
+static int run_snapshot(const struct mw_options *opt)
 {
 	struct mw_snapshot snapshot;
 	struct mw_err err = {0};
@@ -97,18 +109,29 @@ int mw_cmd_snapshot(const struct mw_options *opt)
 
 	mw_cmd_log_to_stderr(opt);
 	if (opt->argc != 1) {
-		mw_err_set(&err, -EINVAL, "usage", "snapshot", "give one PID or process name");
-		return mw_cmd_fail(opt, MW_EXIT_USAGE, &err);
+		mw_err_usage(&err, "snapshot", "give one PID or process name");
+		return mw_cmd_fail(opt, &err);
 	}
 	ret = mw_cmd_find_process(opt->argv[0], &pid, &err);
 	if (!ret)
-		ret = wait_for_it(opt, pid, &err);
-	snprintf(path, sizeof(path), "memwhere.%d.core%s", ret ? 0 : pid, opt->zstd ? ".zst" : "");
+		ret = wait_until_grown(pid, &err);
+	snprintf(path, sizeof(path), "memwhere.%d.core%s", ret ? 0 : pid, zstd ? ".zst" : "");
 	if (!ret)
-		ret = mw_snapshot_write(&snapshot, pid, opt->output ? opt->output : path, opt->zstd,
+		ret = mw_snapshot_write(&snapshot, pid, opt->output ? opt->output : path, zstd,
 					&err);
 	if (ret)
-		return mw_cmd_fail(opt, MW_EXIT_FAILURE, &err);
-	report(opt, &snapshot, opt->output ? opt->output : path);
-	return MW_EXIT_OK;
+		return mw_cmd_fail(opt, &err);
+	return report(opt, &snapshot, opt->output ? opt->output : path);
 }
+
+const struct mw_command mw_cmd_snapshot = {
+	.name = "snapshot",
+	.args = "PID|NAME -o FILE [options]",
+	.summary = "Write a core of a running process, with the residency that plain cores lack",
+	.about =
+		"The core is an ordinary one that gdb opens. The process is held while it is copied; for how\n"
+		"long is printed.",
+	.takes = MW_TAKES_PROCESS,
+	.groups = {&group},
+	.run = run_snapshot,
+};

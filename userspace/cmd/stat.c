@@ -1,14 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `stat`: watch processes, print every interval. */
 #include <errno.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
 #include "cmd/watch.h"
 #include "report/stat_report.h"
 #include "watch/signals.h"
+
+static const char *by = "auto";
+static uint64_t top = 5;
+static bool stacks;
+
+static const struct mw_option rows[] = {
+	{"by",
+	 0,
+	 MW_OPT_WORD,
+	 {.text = &by},
+	 "WHAT",
+	 "rank sites by outstanding, growth, allocs, bytes or faults (default: as the mode knows)",
+	 "auto outstanding growth allocs bytes faults"},
+	{"top", 't', MW_OPT_UINT, {.number = &top}, "N", "show N sites (default 5)", NULL},
+	{"stacks",
+	 0,
+	 MW_OPT_FLAG,
+	 {.flag = &stacks},
+	 NULL,
+	 "show the whole stack of each site",
+	 NULL},
+	{0},
+};
+
+static int check(struct mw_err *err)
+{
+	return top > 1000 ? mw_err_usage(err, "top", "at most 1000") : 0;
+}
+
+const struct mw_option_group mw_cmd_stat_group = {rows, check};
 
 /* By default what the mode can know: what is not freed yet, what was allocated, what grew. */
 static enum mw_site_order parse_order(const char *word, enum mw_mode mode)
@@ -28,11 +56,11 @@ static int print_watch(const struct mw_options *opt, struct mw_watch *watch, enu
 	struct mw_stat_report report = {
 		.out = out,
 		.mode = mode,
-		.order = parse_order(opt->by, mode),
-		.top = opt->top,
-		.stacks = opt->stacks,
+		.order = parse_order(by, mode),
+		.top = top,
+		.stacks = stacks,
 		.color = mw_cmd_wants_color(opt, out),
-		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
+		.utf8 = mw_cmd_wants_utf8(),
 		.verbose = opt->verbose,
 	};
 	const struct mw_watch_sink sink =
@@ -52,14 +80,13 @@ static int watch_and_print(const struct mw_options *opt, struct mw_err *err)
 	FILE *out;
 	int ret;
 
-	ret = mw_cmd_watch_options(opt, &options, err);
+	ret = mw_cmd_watch_options(&options, err);
 	if (ret)
 		return ret;
 	mw_cmd_log_to_stderr(opt);
 	watch = mw_cmd_watch_open(opt, &options, err);
 	if (!watch)
 		return err->code;
-	setlocale(LC_CTYPE, "");
 	mw_signals_catch(false);
 	out = mw_cmd_output_open(opt, err);
 	ret = out ? print_watch(opt, watch, options.tracer.mode, out, err) : err->code;
@@ -69,7 +96,7 @@ static int watch_and_print(const struct mw_options *opt, struct mw_err *err)
 	return ret;
 }
 
-int mw_cmd_stat(const struct mw_options *opt)
+static int run_stat(const struct mw_options *opt)
 {
 	struct mw_err err = {0};
 	int ret;
@@ -77,8 +104,22 @@ int mw_cmd_stat(const struct mw_options *opt)
 	if (opt->argc)
 		ret = watch_and_print(opt, &err);
 	else
-		ret = mw_err_set(&err, -EINVAL, "usage", opt->command->name,
-				 "which process? usage: memwhere %s %s", opt->command->name,
-				 opt->command->args);
+		ret = mw_err_usage(&err, opt->command->name, "which process? usage: memwhere %s %s",
+				   opt->command->name, opt->command->args);
 	return ret ? mw_cmd_watch_fail(opt, ret, &err) : MW_EXIT_OK;
 }
+
+const struct mw_command mw_cmd_stat = {
+	.name = "stat",
+	.args = "PID|NAME [PID|NAME ...] [options]",
+	.summary =
+		"Print which sizes a running process allocates, and from where, an interval a block",
+	.about =
+		"Attaches to the running process without stopping or restarting it. Each block covers one\n"
+		"interval: requests by size, the split into brk heap, thread arenas and mmap, what the kernel\n"
+		"gave and took back (brk, mmap, munmap, mremap, madvise), page faults and RSS. The last block\n"
+		"covers the whole time. Ctrl-C ends it; nothing stays behind.",
+	.takes = MW_TAKES_PROCESS,
+	.groups = {&mw_cmd_watch_group, &mw_cmd_stat_group},
+	.run = run_stat,
+};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* From the words of the command line to a process. */
-#include <ctype.h>
+/* From the words of the command line to a process or a core. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cmd/cmd.h"
 #include "image/pidns.h"
@@ -95,12 +95,24 @@ static int find_by_name(const char *name, pid_t *pid, struct mw_err *err)
 	}
 	if (!found)
 		return mw_err_set(err, -ESRCH, "no-such-process", clean,
-				  "no process has this name, and no such file");
+				  "is not a PID; no process has this name, and no such file");
 	if (found > 1)
 		return mw_err_set(err, -EINVAL, "ambiguous", clean,
 				  "%zu processes have this name; give one of their PIDs: %s%s",
 				  found, list, found > CANDIDATES_SHOWN ? ", ..." : "");
 	return 0;
+}
+
+bool mw_cmd_is_pid(const char *word)
+{
+	return *word && word[strspn(word, "0123456789")] == '\0';
+}
+
+bool mw_cmd_is_core(const char *word)
+{
+	struct stat st;
+
+	return strchr(word, '/') || (!mw_cmd_is_pid(word) && !stat(word, &st));
 }
 
 int mw_cmd_find_process(const char *text, pid_t *pid, struct mw_err *err)
@@ -110,9 +122,8 @@ int mw_cmd_find_process(const char *text, pid_t *pid, struct mw_err *err)
 
 	if (ret)
 		return ret;
-	if (isdigit((unsigned char)text[0])) {
-		ret = mw_parse_uint(text, 1, INT32_MAX, &n);
-		if (ret)
+	if (mw_cmd_is_pid(text)) {
+		if (mw_parse_uint(text, 1, INT32_MAX, &n))
 			return mw_err_set(err, -ESRCH, "no-such-process", NULL,
 					  "'%.40s' is not a PID", text);
 		*pid = (pid_t)n;

@@ -6,9 +6,20 @@
 #include "cmd/cmd.h"
 #include "watch/watch.h"
 
-/* As OPT says, without the targets. 0, or -EINVAL with ERR set (a usage error). */
-int mw_cmd_watch_options(const struct mw_options *opt, struct mw_watch_options *options,
-			 struct mw_err *err);
+/* The options that say what is watched, and how. */
+extern const struct mw_option_group mw_cmd_watch_group;
+
+/* --by, --top, --stacks: which sites stat prints. */
+extern const struct mw_option_group mw_cmd_stat_group;
+
+/* What live runs where it can't draw. */
+extern const struct mw_command mw_cmd_stat;
+
+/*
+ * The options of a watch from mw_cmd_watch_group's values, without the targets. 0, or -EINVAL with
+ * ERR set (a usage error).
+ */
+int mw_cmd_watch_options(struct mw_watch_options *options, struct mw_err *err);
 
 /*
  * Find the processes that OPT names and open a watch of them with OPTIONS. NULL with ERR set: no

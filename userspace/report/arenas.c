@@ -6,7 +6,7 @@
 
 enum { BAR = 20, STEPS = 6 };
 
-/* Arenas by how much of them is used: what fragmentation keeps from being given back. */
+/* Arenas by the share of them that is used: fragmentation keeps the rest from going back. */
 static const struct step {
 	unsigned int below; /* percent */
 	const char *name;
@@ -19,7 +19,7 @@ struct fullness {
 	uint64_t arenas, bytes, used_bytes;
 };
 
-/* An arena is given back when its last block is freed; until then all of it stays. */
+/* An arena goes back to the system when its last block is freed; until then all of it stays. */
 static void count_fullness(const struct mw_py_info *info, struct fullness out[STEPS])
 {
 	for (size_t i = 0; i < info->arena_count; i++) {
@@ -129,27 +129,28 @@ json_t *mw_arenas_json(const struct mw_py_info *info, const char *target)
 		mw_python_problems_json(info), "evidence", mw_python_evidence_json(info));
 }
 
-void mw_python_problems_text(FILE *out, const struct mw_py_info *info, const struct mw_show *show)
+void mw_python_problems_text(const struct mw_out *out, const struct mw_py_info *info)
 {
 	for (size_t i = 0; i < info->problem_count; i++)
-		fprintf(out, "%sproblem at 0x%" PRIx64 ": %s%s\n", show->color ? "\033[31m" : "",
-			info->problems[i].addr, info->problems[i].what,
-			show->color ? "\033[0m" : "");
+		fprintf(out->file, "%sproblem at 0x%" PRIx64 ": %s%s\n",
+			out->color ? "\033[31m" : "", info->problems[i].addr,
+			info->problems[i].what, out->color ? "\033[0m" : "");
 	if (info->problem_total > info->problem_count)
-		fprintf(out, "... and %" PRIu64 " more problems\n",
+		fprintf(out->file, "... and %" PRIu64 " more problems\n",
 			info->problem_total - info->problem_count);
-	for (size_t i = 0; show->verbose && info->evidence[i]; i++)
-		fprintf(out, "evidence: %s\n", info->evidence[i]);
+	for (size_t i = 0; out->verbose && info->evidence[i]; i++)
+		fprintf(out->file, "evidence: %s\n", info->evidence[i]);
 }
 
-void mw_python_title_text(FILE *out, const struct mw_py_info *info, const char *target)
+void mw_python_title_text(const struct mw_out *out, const struct mw_py_info *info,
+			  const char *target)
 {
-	fprintf(out, "%s: CPython %s%s in %s, %s, %zu interpreter%s\n\n", target, info->version,
-		info->free_threaded ? " free-threaded" : "", info->module, info->allocator,
-		info->interpreter_count, info->interpreter_count == 1 ? "" : "s");
+	fprintf(out->file, "%s: CPython %s%s in %s, %s, %zu interpreter%s\n\n", target,
+		info->version, info->free_threaded ? " free-threaded" : "", info->module,
+		info->allocator, info->interpreter_count, info->interpreter_count == 1 ? "" : "s");
 }
 
-static void classes_text(FILE *out, const struct mw_py_info *info, const struct mw_show *show)
+static void classes_text(const struct mw_out *out, const struct mw_py_info *info)
 {
 	uint64_t most = 0;
 
@@ -159,8 +160,9 @@ static void classes_text(FILE *out, const struct mw_py_info *info, const struct 
 
 		most = bytes > most ? bytes : most;
 	}
-	fprintf(out, "%s%6s %8s %10s %10s %11s %11s%s\n", show->color ? "\033[1m" : "", "block",
-		"pools", "used", "free", "used bytes", "free bytes", show->color ? "\033[0m" : "");
+	fprintf(out->file, "%s%6s %8s %10s %10s %11s %11s%s\n", out->color ? "\033[1m" : "",
+		"block", "pools", "used", "free", "used bytes", "free bytes",
+		out->color ? "\033[0m" : "");
 	for (size_t i = 0; i < MW_PY_CLASSES; i++) {
 		const struct mw_py_class *c = &info->classes[i];
 		uint64_t used = c->used * c->size, free = c->free * c->size;
@@ -168,60 +170,60 @@ static void classes_text(FILE *out, const struct mw_py_info *info, const struct 
 
 		if (!c->pools)
 			continue;
-		fprintf(out, "%6u %8" PRIu64 " %10" PRIu64 " %10" PRIu64 " %11s %11s  %s\n",
+		fprintf(out->file, "%6u %8" PRIu64 " %10" PRIu64 " %10" PRIu64 " %11s %11s  %s\n",
 			c->size, c->pools, c->used, c->free, mw_format_size(a, used),
 			mw_format_size(b, free),
 			mw_bar(bar, most ? (double)(used + free) / (double)most : 0, BAR,
-			       show->utf8));
+			       out->utf8));
 	}
 }
 
-static void fullness_text(FILE *out, const struct mw_py_info *info, const struct mw_show *show)
+static void fullness_text(const struct mw_out *out, const struct mw_py_info *info)
 {
 	struct fullness by_step[STEPS] = {0};
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 
 	count_fullness(info, by_step);
-	fprintf(out, "\n%s%-12s %8s %11s %11s%s\n", show->color ? "\033[1m" : "", "arena's use",
-		"arenas", "bytes", "not used", show->color ? "\033[0m" : "");
+	fprintf(out->file, "\n%s%-12s %8s %11s %11s%s\n", out->color ? "\033[1m" : "",
+		"arena's use", "arenas", "bytes", "not used", out->color ? "\033[0m" : "");
 	for (size_t i = 0; i < STEPS; i++) {
 		if (by_step[i].arenas)
-			fprintf(out, "%-12s %8" PRIu64 " %11s %11s\n", steps[i].name,
+			fprintf(out->file, "%-12s %8" PRIu64 " %11s %11s\n", steps[i].name,
 				by_step[i].arenas, mw_format_size(a, by_step[i].bytes),
 				mw_format_size(b, by_step[i].bytes - by_step[i].used_bytes));
 	}
-	fprintf(out, "An arena goes back to the system only when the last block in it is freed.\n");
+	fprintf(out->file,
+		"An arena goes back to the system only when the last block in it is freed.\n");
 }
 
-void mw_arenas_text(FILE *out, const struct mw_py_info *info, const char *target,
-		    const struct mw_show *show)
+void mw_arenas_text(const struct mw_out *out, const struct mw_py_info *info, const char *target)
 {
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 
 	mw_python_title_text(out, info, target);
 	if (!info->arena_count) {
-		fprintf(out, "no arenas: the objects are in %s's heap\n", info->allocator);
-		mw_python_problems_text(out, info, show);
+		fprintf(out->file, "no arenas: the objects are in %s's heap\n", info->allocator);
+		mw_python_problems_text(out, info);
 		return;
 	}
-	fprintf(out, "%s %zu, %s\n", info->pool_size ? "arenas  " : "segments", info->arena_count,
-		mw_format_size(a, info->arena_bytes));
-	fprintf(out,
+	fprintf(out->file, "%s %zu, %s\n", info->pool_size ? "arenas  " : "segments",
+		info->arena_count, mw_format_size(a, info->arena_bytes));
+	fprintf(out->file,
 		"%s    %" PRIu64 " full, %" PRIu64 " partly used, %" PRIu64 " free, %" PRIu64
 		" never used",
 		info->pool_size ? "pools" : "pages", info->pools_full, info->pools_used,
 		info->pools_free, info->pools_unused);
 	if (info->pool_size)
-		fprintf(out, ", of %s", mw_format_size(a, info->pool_size));
-	fputc('\n', out);
-	fprintf(out, "blocks   %" PRIu64 " used, %s; %" PRIu64 " free, %s\n", info->used_blocks,
-		mw_format_size(a, info->used_bytes), info->free_blocks,
+		fprintf(out->file, ", of %s", mw_format_size(a, info->pool_size));
+	fputc('\n', out->file);
+	fprintf(out->file, "blocks   %" PRIu64 " used, %s; %" PRIu64 " free, %s\n",
+		info->used_blocks, mw_format_size(a, info->used_bytes), info->free_blocks,
 		mw_format_size(b, info->free_bytes));
 	if (info->raw_blocks >= 0)
-		fprintf(out, "outside  %" PRId64 " blocks, of over 512 bytes, are malloc's\n",
+		fprintf(out->file, "outside  %" PRId64 " blocks, of over 512 bytes, are malloc's\n",
 			info->raw_blocks);
-	fputc('\n', out);
-	classes_text(out, info, show);
-	fullness_text(out, info, show);
-	mw_python_problems_text(out, info, show);
+	fputc('\n', out->file);
+	classes_text(out, info);
+	fullness_text(out, info);
+	mw_python_problems_text(out, info);
 }

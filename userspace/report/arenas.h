@@ -7,18 +7,18 @@
 #include <stdio.h>
 
 #include "python/python.h"
-#include "report/documents.h"
+#include "report/out.h"
 
 /* A new reference, NULL: no memory. */
 json_t *mw_arenas_json(const struct mw_py_info *info, const char *target);
 
-void mw_arenas_text(FILE *out, const struct mw_py_info *info, const char *target,
-		    const struct mw_show *show);
+void mw_arenas_text(const struct mw_out *out, const struct mw_py_info *info, const char *target);
 
 /* What the documents about Python share. */
 json_t *mw_python_problems_json(const struct mw_py_info *info);
 json_t *mw_python_evidence_json(const struct mw_py_info *info);
-void mw_python_problems_text(FILE *out, const struct mw_py_info *info, const struct mw_show *show);
-void mw_python_title_text(FILE *out, const struct mw_py_info *info, const char *target);
+void mw_python_problems_text(const struct mw_out *out, const struct mw_py_info *info);
+void mw_python_title_text(const struct mw_out *out, const struct mw_py_info *info,
+			  const char *target);
 
 #endif

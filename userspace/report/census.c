@@ -49,18 +49,18 @@ json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census 
 		mw_python_evidence_json(info));
 }
 
-static void row(FILE *out, const char *name, uint64_t count, uint64_t bytes, uint64_t parked,
-		double share, bool utf8)
+static void row(const struct mw_out *out, const char *name, uint64_t count, uint64_t bytes,
+		uint64_t parked, double share)
 {
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF], bar[MW_BAR_BUF];
 
-	fprintf(out, "%11s %9s %8s  %-36s %s\n", mw_format_size(a, bytes),
+	fprintf(out->file, "%11s %9s %8s  %-36s %s\n", mw_format_size(a, bytes),
 		mw_format_count(b, count), parked ? mw_format_count(c, parked) : "", name,
-		mw_bar(bar, share, BAR, utf8));
+		mw_bar(bar, share, BAR, out->utf8));
 }
 
-void mw_census_text(FILE *out, const struct mw_py_info *info, const struct mw_py_census *census,
-		    const char *target, const struct mw_show *show)
+void mw_census_text(const struct mw_out *out, const struct mw_py_info *info,
+		    const struct mw_py_census *census, const char *target)
 {
 	uint64_t rest_count = 0, rest_bytes = 0, rest_parked = 0, rest_types = 0;
 	double most =
@@ -68,12 +68,12 @@ void mw_census_text(FILE *out, const struct mw_py_info *info, const struct mw_py
 	char name[160], a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 
 	mw_python_title_text(out, info, target);
-	fprintf(out, "%s%11s %9s %8s  %s%s\n", show->color ? "\033[1m" : "", "bytes", "objects",
-		"parked", "type", show->color ? "\033[0m" : "");
+	fprintf(out->file, "%s%11s %9s %8s  %s%s\n", out->color ? "\033[1m" : "", "bytes",
+		"objects", "parked", "type", out->color ? "\033[0m" : "");
 	for (size_t i = 0; i < census->type_count; i++) {
 		const struct mw_py_type *t = &census->types[i];
 
-		if (i >= SHOWN && !show->verbose) {
+		if (i >= SHOWN && !out->verbose) {
 			rest_types++;
 			rest_count += t->count;
 			rest_bytes += t->bytes;
@@ -81,31 +81,34 @@ void mw_census_text(FILE *out, const struct mw_py_info *info, const struct mw_py
 			continue;
 		}
 		mw_python_type_name(t, name, sizeof(name));
-		row(out, name, t->count, t->bytes, t->parked, (double)t->bytes / most, show->utf8);
+		row(out, name, t->count, t->bytes, t->parked, (double)t->bytes / most);
 	}
 	if (rest_types) {
 		snprintf(name, sizeof(name), "(%" PRIu64 " more types, -v lists them)", rest_types);
-		row(out, name, rest_count, rest_bytes, rest_parked, 0, show->utf8);
+		row(out, name, rest_count, rest_bytes, rest_parked, 0);
 	}
-	row(out, "sum", census->objects, census->bytes, census->parked, 0, show->utf8);
-	fprintf(out, "\nbytes are sys.getsizeof()'s\n");
-	fprintf(out, "tracked by the collector: %s objects", mw_format_count(a, census->tracked));
+	row(out, "sum", census->objects, census->bytes, census->parked, 0);
+	fprintf(out->file, "\nbytes are sys.getsizeof()'s\n");
+	fprintf(out->file, "tracked by the collector: %s objects",
+		mw_format_count(a, census->tracked));
 	if (census->has_generations)
-		fprintf(out, ", by generation %" PRIu64 ", %" PRIu64 ", %" PRIu64,
+		fprintf(out->file, ", by generation %" PRIu64 ", %" PRIu64 ", %" PRIu64,
 			census->generations[0], census->generations[1], census->generations[2]);
 	if (census->frozen)
-		fprintf(out, "; frozen: %s", mw_format_count(a, census->frozen));
-	fprintf(out, "\n");
+		fprintf(out->file, "; frozen: %s", mw_format_count(a, census->frozen));
+	fprintf(out->file, "\n");
 	if (census->garbage)
-		fprintf(out, "in gc.garbage: %" PRIu64 " objects\n", census->garbage);
+		fprintf(out->file, "in gc.garbage: %" PRIu64 " objects\n", census->garbage);
 	if (census->interned)
-		fprintf(out, "interned strings: %s, %s\n", mw_format_count(a, census->interned),
+		fprintf(out->file, "interned strings: %s, %s\n",
+			mw_format_count(a, census->interned),
 			mw_format_size(b, census->interned_bytes));
 	if (census->parked)
-		fprintf(out, "parked: dead objects that free lists keep for reuse\n");
+		fprintf(out->file, "parked: dead objects that free lists keep for reuse\n");
 	if (census->other_blocks)
-		fprintf(out, "%s more blocks of the pools, %s, are in use for something else\n",
+		fprintf(out->file,
+			"%s more blocks of the pools, %s, are in use for something else\n",
 			mw_format_count(a, census->other_blocks),
 			mw_format_size(b, census->other_bytes));
-	mw_python_problems_text(out, info, show);
+	mw_python_problems_text(out, info);
 }

@@ -7,13 +7,13 @@
 #include <stdio.h>
 
 #include "python/python.h"
-#include "report/documents.h"
+#include "report/out.h"
 
 /* A new reference, NULL: no memory. */
 json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census *census,
 		       const char *target);
 
-void mw_census_text(FILE *out, const struct mw_py_info *info, const struct mw_py_census *census,
-		    const char *target, const struct mw_show *show);
+void mw_census_text(const struct mw_out *out, const struct mw_py_info *info,
+		    const struct mw_py_census *census, const char *target);
 
 #endif

@@ -1,83 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <string.h>
 
 #include "report/arenas.h"
 #include "report/census.h"
-#include "report/json.h"
+#include "report/documents.h"
 #include "report/ledger.h"
 #include "report/malloc.h"
-#include "report/documents.h"
+#include "report/python_documents.h"
 #include "report/whatis.h"
-#include "util/units.h"
+#include "util/array.h"
 
-/* What every document about a whole image ends with: coverage, pause. */
-static void add_json(json_t *doc, struct mw_image *image, const struct mw_show *show)
+enum { CLASS_MAX = 512, CLASS_STEP = 8 };
+
+static int write_malloc(const struct mw_out *out, const struct mw_findings *found,
+			const struct mw_request *request, struct mw_err *err)
 {
-	uint64_t present, promised;
-
-	mw_image__coverage(image, &present, &promised);
-	if (promised)
-		json_object_set_new(doc, "coverage",
-				    json_pack("{s:I,s:I}", "present_bytes", (json_int_t)present,
-					      "promised_bytes", (json_int_t)promised));
-	if (show->held_ns)
-		json_object_set_new(doc, "stopped_seconds", json_real((double)show->held_ns / 1e9));
-}
-
-static void add_text(FILE *out, struct mw_image *image, const struct mw_show *show)
-{
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
-	uint64_t present, promised;
-
-	mw_image__coverage(image, &present, &promised);
-	if (present < promised)
-		fprintf(out, "cut short: %s of %s (%.1f %%) of the core's memory is there\n",
-			mw_format_size(a, present), mw_format_size(b, promised),
-			100.0 * (double)present / (double)promised);
-	if (show->held_ns)
-		fprintf(out, "the process was stopped for %s\n",
-			mw_format_duration(a, show->held_ns));
-}
-
-static int dump(FILE *out, json_t *doc, const char *name, struct mw_err *err)
-{
-	return mw_json_line(out, doc) ? mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory")
-				      : 0;
-}
-
-static int show_heap(FILE *out, struct mw_survey *survey, struct mw_heap *heap,
-		     const struct mw_show *show, struct mw_err *err)
-{
+	const struct mw_survey *survey = found->survey;
 	const char *name = mw_image__name(survey->image);
-	struct mw_heap_info info;
-	json_t *doc;
 
-	if (mw_heap__info(heap, MW_HEAP_SUMS, &info))
-		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
-	if (!show->json) {
-		mw_malloc_text(out, &info, name, show->color, show->verbose);
-		return 0;
+	(void)request;
+	for (size_t i = 0; i < survey->heaps.count; i++) {
+		struct mw_heap_info info;
+		int ret = 0;
+
+		if (mw_heap__info(survey->heaps.list[i], MW_HEAP_LISTS, &info))
+			return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
+		if (out->json)
+			ret = mw_out__image_json(out, survey->image, mw_malloc_json(&info, name),
+						 err);
+		else
+			mw_malloc_text(out->file, &info, name, out->color, out->verbose);
+		if (ret)
+			return ret;
 	}
-	doc = mw_malloc_json(&info, name);
-	if (doc)
-		add_json(doc, survey->image, show);
-	return dump(out, doc, name, err);
-}
-
-int mw_show_malloc(FILE *out, struct mw_survey *survey, const struct mw_show *show,
-		   struct mw_err *err)
-{
-	const char *name = mw_image__name(survey->image);
-	int ret = 0;
-
-	if (!survey->heaps.count)
-		return mw_err_set(err, -ENOENT, survey->heaps.none.name, name, "%s",
-				  survey->heaps.none.message);
-	for (size_t i = 0; i < survey->heaps.count && !ret; i++)
-		ret = show_heap(out, survey, survey->heaps.list[i], show, err);
-	if (!ret && !show->json)
-		add_text(out, survey->image, show);
-	return ret;
+	if (!out->json)
+		mw_out__image_text(out, survey->image);
+	return 0;
 }
 
 static const char estimated[] = "the target does not say which pages are resident: of a region "
@@ -113,91 +72,161 @@ static bool has_problems(const struct mw_survey *survey)
 	return false;
 }
 
-int mw_show_ledger(FILE *out, const struct mw_survey *survey, const struct mw_ledger *ledger,
-		   const struct mw_show *show, struct mw_err *err)
+static int write_ledger(const struct mw_out *out, const struct mw_findings *found,
+			const struct mw_request *request, struct mw_err *err)
 {
+	const struct mw_survey *survey = found->survey;
 	enum mw_residency residency = mw_image__residency(survey->image);
 	const char *name = mw_image__name(survey->image);
 
-	if (show->json) {
-		json_t *doc = mw_ledger_json(ledger, name, residency, evidence(survey));
-
-		if (doc)
-			add_json(doc, survey->image, show);
-		return dump(out, doc, name, err);
-	}
-	if (mw_ledger_text(out, ledger, name, residency, show))
+	if (out->json)
+		return mw_out__image_json(
+			out, survey->image,
+			mw_ledger_json(&found->ledger, name, residency, evidence(survey)), err);
+	if (mw_ledger_text(out, &found->ledger, name, residency, request->depth))
 		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
 	if (!mw_image__spans_are_exact(survey->image))
-		fprintf(out, "shares within a region are estimates: %s\n", estimated);
+		fprintf(out->file, "shares within a region are estimates: %s\n", estimated);
 	if (!survey->heaps.count)
-		fprintf(out, "the heap is in " MW_OWNER_UNKNOWN ": %s\n",
+		fprintf(out->file, "the heap is in " MW_OWNER_UNKNOWN ": %s\n",
 			survey->heaps.none.message);
 	else if (has_problems(survey))
-		fprintf(out, "the heap has problems: `memwhere malloc` lists them\n");
-	add_text(out, survey->image, show);
+		fprintf(out->file, "the heap has problems: `memwhere malloc` lists them\n");
+	mw_out__image_text(out, survey->image);
 	return 0;
 }
 
-int mw_show_arenas(FILE *out, struct mw_survey *survey, const struct mw_show *show,
-		   struct mw_err *err)
+static int write_arenas(const struct mw_out *out, const struct mw_findings *found,
+			const struct mw_request *request, struct mw_err *err)
 {
-	const char *name = mw_image__name(survey->image);
-	struct mw_python *py = mw_survey__python(survey, err);
-	json_t *doc;
+	const struct mw_py_info *info = mw_python__info(found->py);
+	struct mw_image *image = found->survey->image;
 
-	if (!py)
-		return err->code;
-	if (show->json) {
-		doc = mw_arenas_json(mw_python__info(py), name);
-		if (doc)
-			add_json(doc, survey->image, show);
-		return dump(out, doc, name, err);
-	}
-	mw_arenas_text(out, mw_python__info(py), name, show);
-	add_text(out, survey->image, show);
+	(void)request;
+	if (out->json)
+		return mw_out__image_json(out, image, mw_arenas_json(info, mw_image__name(image)),
+					  err);
+	mw_arenas_text(out, info, mw_image__name(image));
+	mw_out__image_text(out, image);
 	return 0;
 }
 
-int mw_show_census(FILE *out, struct mw_survey *survey, const struct mw_show *show,
-		   struct mw_err *err)
+static int write_census(const struct mw_out *out, const struct mw_findings *found,
+			const struct mw_request *request, struct mw_err *err)
 {
-	const char *name = mw_image__name(survey->image);
-	struct mw_py_census census;
-	int ret = mw_survey__census(survey, &census, err);
-	const struct mw_py_info *info;
-	json_t *doc;
+	const struct mw_py_info *info = mw_python__info(found->py);
+	struct mw_image *image = found->survey->image;
+	const char *name = mw_image__name(image);
 
-	if (ret)
-		return ret;
-	info = mw_python__info(survey->py);
+	(void)request;
 	if (!info->layout)
-		return mw_err_set(
-			err, -ENOENT, "unknown-python", name,
-			"CPython %s in %s has no layout that is known here: of its objects "
-			"nothing can be said, of its pools `memwhere arenas` can",
-			info->version, info->module);
-	if (show->json) {
-		doc = mw_census_json(info, &census, name);
-		if (doc)
-			add_json(doc, survey->image, show);
-		return dump(out, doc, name, err);
-	}
-	mw_census_text(out, info, &census, name, show);
-	add_text(out, survey->image, show);
+		return mw_err_set(err, -ENOENT, "unknown-python", name,
+				  "CPython %s in %s has no layout that is known here: its objects "
+				  "can't be counted, `memwhere arenas` shows its pools",
+				  info->version, info->module);
+	if (out->json)
+		return mw_out__image_json(out, image, mw_census_json(info, &found->census, name),
+					  err);
+	mw_census_text(out, info, &found->census, name);
+	mw_out__image_text(out, image);
 	return 0;
 }
 
-int mw_show_whatis(FILE *out, struct mw_survey *survey, uint64_t addr, const struct mw_show *show,
-		   struct mw_err *err)
+static int write_whatis(const struct mw_out *out, const struct mw_findings *found,
+			const struct mw_request *request, struct mw_err *err)
 {
 	struct mw_whatis what;
-	int ret = mw_whatis(&what, survey, addr, err);
+	int ret = mw_whatis(&what, found->survey, request->address, err);
 
 	if (ret)
 		return ret;
-	if (show->json)
-		return dump(out, mw_whatis_json(&what), mw_image__name(survey->image), err);
-	mw_whatis_text(out, &what);
+	if (out->json)
+		return mw_out__json(out, mw_whatis_json(&what), err);
+	mw_whatis_text(out->file, &what);
 	return 0;
+}
+
+static const struct mw_document documents[] = {
+	{"ledger", MW_NEEDS_LEDGER, MW_SUBJECT_IMAGE, write_ledger},
+	{"malloc", MW_NEEDS_HEAP, MW_SUBJECT_IMAGE, write_malloc},
+	{"arenas", MW_NEEDS_PYTHON, MW_SUBJECT_IMAGE, write_arenas},
+	{"census", MW_NEEDS_CENSUS, MW_SUBJECT_IMAGE, write_census},
+	{"whatis", MW_NEEDS_MEMORY, MW_SUBJECT_ADDRESS, write_whatis},
+	{"pools", MW_NEEDS_PYTHON, MW_SUBJECT_CLASS, mw_write_pools},
+	{"objects", MW_NEEDS_CENSUS | MW_NEEDS_MEMORY, MW_SUBJECT_TYPE, mw_write_objects},
+	{"freelists", MW_NEEDS_CENSUS, MW_SUBJECT_IMAGE, mw_write_freelists},
+	/* For a debugger: one pool, everything, and one word for an expression. */
+	{"blocks", MW_NEEDS_CENSUS | MW_NEEDS_MEMORY, MW_SUBJECT_ADDRESS, mw_write_blocks},
+	{"dump", MW_NEEDS_CENSUS | MW_NEEDS_MEMORY, MW_SUBJECT_IMAGE, mw_write_dump},
+	{"pool", MW_NEEDS_PYTHON, MW_SUBJECT_ADDRESS, mw_write_pool_of},
+	{"arena", MW_NEEDS_PYTHON, MW_SUBJECT_ADDRESS, mw_write_arena_of},
+	{"typename", MW_NEEDS_PYTHON | MW_NEEDS_MEMORY, MW_SUBJECT_ADDRESS, mw_write_type_of},
+};
+
+const struct mw_document *mw_document_at(size_t i)
+{
+	return i < MW_ARRAY_SIZE(documents) ? &documents[i] : NULL;
+}
+
+const struct mw_document *mw_document_find(const char *name)
+{
+	for (size_t i = 0; i < MW_ARRAY_SIZE(documents); i++) {
+		if (!strcmp(documents[i].name, name))
+			return &documents[i];
+	}
+	return NULL;
+}
+
+int mw_document__check(const struct mw_document *document, const struct mw_request *request,
+		       struct mw_err *err)
+{
+	if (document->subject == MW_SUBJECT_CLASS &&
+	    (request->size_class % CLASS_STEP || request->size_class > CLASS_MAX))
+		return mw_err_usage(err, NULL, "a size class is a multiple of %d, at most %d",
+				    CLASS_STEP, CLASS_MAX);
+	if (document->subject == MW_SUBJECT_TYPE && (!request->type || !request->type[0]))
+		return mw_err_usage(err, document->name, "which type?");
+	return 0;
+}
+
+static int measure_heap(const struct mw_survey *survey, struct mw_err *err)
+{
+	struct mw_heap_info info;
+
+	if (!survey->heaps.count) {
+		if (err)
+			*err = survey->heaps.none;
+		return -ENOENT;
+	}
+	for (size_t i = 0; i < survey->heaps.count; i++) {
+		if (mw_heap__info(survey->heaps.list[i], MW_HEAP_LISTS, &info))
+			return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
+					  "out of memory");
+	}
+	return 0;
+}
+
+int mw_findings__measure(struct mw_findings *found, const struct mw_document *document,
+			 struct mw_survey *survey, struct mw_err *err)
+{
+	int ret = 0;
+
+	memset(found, 0, sizeof(*found));
+	found->survey = survey;
+	if (document->needs & MW_NEEDS_HEAP)
+		ret = measure_heap(survey, err);
+	if (!ret && (document->needs & (MW_NEEDS_PYTHON | MW_NEEDS_CENSUS))) {
+		found->py = mw_survey__python(survey, err);
+		ret = found->py ? 0 : survey->py_err.code;
+	}
+	if (!ret && (document->needs & MW_NEEDS_CENSUS))
+		ret = mw_survey__census(survey, &found->census, err);
+	if (!ret && (document->needs & MW_NEEDS_LEDGER))
+		ret = mw_survey__ledger(survey, &found->ledger, err);
+	return ret;
+}
+
+void mw_findings__free(struct mw_findings *found)
+{
+	mw_ledger__free(&found->ledger);
 }

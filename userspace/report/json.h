@@ -3,12 +3,13 @@
 #ifndef MW_REPORT_JSON_H
 #define MW_REPORT_JSON_H
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
-/* JSON's integers are signed here; what is beyond them is as good as infinite. */
+/* jansson's integers are signed; a larger value becomes the largest of them. */
 static inline json_t *mw_json_u64(uint64_t n)
 {
 	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
@@ -23,15 +24,21 @@ static inline json_t *mw_json_addr(uint64_t addr)
 	return json_string(text);
 }
 
-/* Write DOC, whose reference is taken over, as one line. 0, or -1: no DOC, or no memory. */
+/*
+ * Write DOC, whose reference is taken over, as one line. 0, -ENOMEM when there is no DOC (its maker
+ * had no memory), -EIO when OUT takes no more.
+ */
 static inline int mw_json_line(FILE *out, json_t *doc)
 {
-	int ret = doc ? json_dumpf(doc, out, JSON_COMPACT) : -1;
+	int failed;
 
+	if (!doc)
+		return -ENOMEM;
+	failed = json_dumpf(doc, out, JSON_COMPACT);
 	json_decref(doc);
-	if (!ret)
-		fputc('\n', out);
-	return ret;
+	if (!failed)
+		failed = fputc('\n', out) == EOF;
+	return !failed ? 0 : ferror(out) ? -EIO : -ENOMEM;
 }
 
 #endif

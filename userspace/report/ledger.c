@@ -45,7 +45,7 @@ struct path {
 	const struct mw_ledger_entry *entry;
 };
 
-/* What the recursion over the tree of owners needs. */
+/* The tree of owners while it is printed. */
 struct tree {
 	FILE *out;
 	struct path *by_owner;	/* sorted by the owner's path */
@@ -54,11 +54,11 @@ struct tree {
 	bool utf8, failed;
 };
 
-/* A node: the entries from FIRST on that begin alike. */
+/* A node: COUNT entries from FIRST on whose paths begin alike. */
 struct node {
 	size_t first, count;
 	uint64_t resident, blocks;
-	size_t length; /* of what they have in common */
+	size_t length; /* of their common beginning, in bytes */
 };
 
 static void line(const struct tree *t, const char *name, unsigned int indent,
@@ -86,7 +86,7 @@ static int by_size(const void *a, const void *b)
 	return x->resident < y->resident ? 1 : -(x->resident > y->resident);
 }
 
-/* The nodes below the common beginning of LENGTH bytes of COUNT entries from FIRST on. */
+/* Split COUNT entries from FIRST on, which share LENGTH bytes, by their next path component. */
 static size_t make_nodes(const struct tree *t, size_t first, size_t count, size_t length,
 			 struct node *nodes)
 {
@@ -133,7 +133,7 @@ static void show_nodes(struct tree *t, size_t first, size_t count, size_t length
 		const char *owner = t->by_owner[node->first].entry->owner;
 		bool whole = node->count == 1;
 
-		/* What has no sisters keeps its whole path on one line. */
+		/* A node with one entry shows its whole path on one line. */
 		snprintf(name, sizeof(name), "%.*s",
 			 (int)((whole ? strlen(owner) : node->length) - length), owner + length);
 		if (is_small(t, node, name) && (!strstr(owner, "unknown") || !node->resident)) {
@@ -152,20 +152,20 @@ static void show_nodes(struct tree *t, size_t first, size_t count, size_t length
 	}
 }
 
-int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
-		   enum mw_residency residency, const struct mw_show *show)
+int mw_ledger_text(const struct mw_out *out, const struct mw_ledger *ledger, const char *target,
+		   enum mw_residency residency, unsigned int depth)
 {
 	static const char *const words[] = {
 		"resident", "were resident when it was taken",
 		"held by the core, which does not say what was resident"};
 	_cleanup_free_ struct path *by_path = calloc(ledger->count + 1, sizeof(*by_path));
 	struct tree tree = {
-		.out = out,
+		.out = out->file,
 		.by_owner = by_path,
 		.sum = ledger->resident,
-		.smallest = show->verbose ? 0 : ledger->resident / 200,
-		.depth = show->depth ? show->depth : DEPTH,
-		.utf8 = show->utf8,
+		.smallest = out->verbose ? 0 : ledger->resident / 200,
+		.depth = depth ? depth : DEPTH,
+		.utf8 = out->utf8,
 	};
 	struct node all = {.resident = ledger->resident};
 	size_t count = 0;
@@ -174,25 +174,25 @@ int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target
 	if (!by_path)
 		return -ENOMEM;
 	for (size_t i = 0; i < ledger->count; i++) {
-		if (!ledger->entries[i].resident && !show->verbose)
+		if (!ledger->entries[i].resident && !out->verbose)
 			continue;
 		by_path[count++].entry = &ledger->entries[i];
 		all.blocks += ledger->entries[i].count;
 	}
 	qsort(by_path, count, sizeof(*by_path), by_owner);
-	fprintf(out, "%s: %s %s\n\n%s%11s %7s  %-38s %9s%s\n", target,
-		mw_format_size(a, ledger->resident), words[residency], show->color ? "\033[1m" : "",
-		"resident", "", "owner", "count", show->color ? "\033[0m" : "");
+	fprintf(out->file, "%s: %s %s\n\n%s%11s %7s  %-38s %9s%s\n", target,
+		mw_format_size(a, ledger->resident), words[residency], out->color ? "\033[1m" : "",
+		"resident", "", "owner", "count", out->color ? "\033[0m" : "");
 	if (count)
 		show_nodes(&tree, 0, count, 0, 0);
 	line(&tree, "sum", 0, &all);
 	if (ledger->swapped)
-		fprintf(out, "besides, in swap: %s\n", mw_format_size(a, ledger->swapped));
+		fprintf(out->file, "besides, in swap: %s\n", mw_format_size(a, ledger->swapped));
 	if (ledger->hugetlb)
-		fprintf(out, "besides, in hugetlbfs pages: %s\n",
+		fprintf(out->file, "besides, in hugetlbfs pages: %s\n",
 			mw_format_size(a, ledger->hugetlb));
 	if (ledger->adjusted)
-		fprintf(out, "changed while it was read: %s\n",
+		fprintf(out->file, "changed while it was read: %s\n",
 			mw_format_size(a, ledger->adjusted));
 	return tree.failed ? -ENOMEM : 0;
 }

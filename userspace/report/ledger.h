@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 #include "ledger/ledger.h"
-#include "report/documents.h"
+#include "report/out.h"
 
-/* What the resident bytes are, in words: "rss", "recorded-rss", "held-by-core". */
+/* Where the resident bytes come from: "rss", "recorded-rss", "held-by-core". */
 const char *mw_residency_name(enum mw_residency residency);
 
 /* A new reference, or NULL when out of memory. EVIDENCE (a reference is taken over) may be NULL. */
@@ -17,10 +17,10 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 		       enum mw_residency residency, json_t *evidence);
 
 /*
- * The tree of owners, the largest first: three levels or SHOW's depth; what is under half a percent
- * is folded together unless it is verbose. 0 or -ENOMEM.
+ * The tree of owners, the largest first, DEPTH levels of it (0: three). What is below half a
+ * percent is folded together unless OUT is verbose. 0 or -ENOMEM.
  */
-int mw_ledger_text(FILE *out, const struct mw_ledger *ledger, const char *target,
-		   enum mw_residency residency, const struct mw_show *show);
+int mw_ledger_text(const struct mw_out *out, const struct mw_ledger *ledger, const char *target,
+		   enum mw_residency residency, unsigned int depth);
 
 #endif

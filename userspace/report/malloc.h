@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What one allocator holds. */
+/* What an allocator holds, as text and as JSON (docs/json-heap.md). */
 #ifndef MW_REPORT_MALLOC_H
 #define MW_REPORT_MALLOC_H
 

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "report/python_documents.h"
 #include "report/json.h"
+#include "report/python_documents.h"
 #include "util/units.h"
 
 static const char *const pool_states[] = {
@@ -13,14 +13,6 @@ static const char *const pool_states[] = {
 	[MW_PY_POOL_UNUSED] = "unused",
 };
 
-/* The interpreter with all its blocks labelled, or NULL with ERR set. */
-static struct mw_python *labelled(struct mw_survey *survey, struct mw_err *err)
-{
-	struct mw_py_census census;
-
-	return mw_survey__census(survey, &census, err) ? NULL : survey->py;
-}
-
 static json_t *pool_json(const struct mw_py_arena *arena, const struct mw_py_pool *pool)
 {
 	return json_pack("{s:o,s:s,s:I,s:I,s:I,s:o}", "pool", mw_json_addr(pool->addr), "state",
@@ -29,18 +21,21 @@ static json_t *pool_json(const struct mw_py_arena *arena, const struct mw_py_poo
 			 "arena", mw_json_addr(arena->addr));
 }
 
-int mw_show_pools(FILE *out, struct mw_survey *survey, uint64_t class, const struct mw_show *show,
-		  struct mw_err *err)
+static void pool_text(FILE *out, const struct mw_py_arena *arena, const struct mw_py_pool *pool)
 {
-	struct mw_python *py = mw_survey__python(survey, err);
-	json_t *list = py && show->json ? json_array() : NULL;
-	const struct mw_py_info *info;
+	fprintf(out,
+		"0x%-16" PRIx64 " %6" PRIu64 " %-7s %6" PRIu32 " %6" PRIu32 "  0x%" PRIx64 "\n",
+		pool->addr, pool->block_size, pool_states[pool->state], pool->used,
+		pool->capacity - pool->used, arena->addr);
+}
 
-	if (!py)
-		return err->code;
-	info = mw_python__info(py);
-	if (!show->json)
-		fprintf(out, "%-18s %6s %-7s %6s %6s  %s\n", "pool", "block", "state", "used",
+MW_DOCUMENT_WRITER(mw_write_pools)
+{
+	const struct mw_py_info *info = mw_python__info(found->py);
+	json_t *list = out->json ? json_array() : NULL;
+
+	if (!out->json)
+		fprintf(out->file, "%-18s %6s %-7s %6s %6s  %s\n", "pool", "block", "state", "used",
 			"free", "arena");
 	for (size_t i = 0; i < info->arena_count; i++) {
 		const struct mw_py_arena *arena = &info->arenas[i];
@@ -48,24 +43,21 @@ int mw_show_pools(FILE *out, struct mw_survey *survey, uint64_t class, const str
 		for (uint32_t k = 0; k < arena->pool_count; k++) {
 			const struct mw_py_pool *pool = &info->pools[arena->first_pool + k];
 
-			if (class && pool->block_size != class)
+			if (request->size_class && pool->block_size != request->size_class)
 				continue;
-			if (show->json)
+			if (out->json)
 				json_array_append_new(list, pool_json(arena, pool));
 			else
-				fprintf(out,
-					"0x%-16" PRIx64 " %6" PRIu64 " %-7s %6" PRIu32 " %6" PRIu32
-					"  0x%" PRIx64 "\n",
-					pool->addr, pool->block_size, pool_states[pool->state],
-					pool->used, pool->capacity - pool->used, arena->addr);
+				pool_text(out->file, arena, pool);
 		}
 	}
-	if (show->json)
-		mw_json_line(out, list);
+	if (out->json)
+		return mw_out__json(out, list, err);
+	mw_out__image_text(out, found->survey->image);
 	return 0;
 }
 
-/* What the functions that see blocks one by one know. */
+/* State of a walk over blocks. */
 struct visit {
 	FILE *out;
 	struct mw_python *py;
@@ -96,7 +88,7 @@ static int see_block(void *arg, const struct mw_py_block *b)
 
 	if (v->list) {
 		json_array_append_new(v->list, block_json(b));
-		return ferror(v->out);
+		return 0;
 	}
 	if (b->type)
 		mw_python_type_name(b->type, name, sizeof(name));
@@ -107,115 +99,105 @@ static int see_block(void *arg, const struct mw_py_block *b)
 	return ferror(v->out);
 }
 
-static void end_of(struct visit *v)
+MW_DOCUMENT_WRITER(mw_write_blocks)
 {
-	if (v->list)
-		mw_json_line(v->out, v->list);
-}
+	struct visit v = {.out = out->file, .py = found->py};
+	const struct mw_py_pool *pool = mw_python__pool(v.py, request->address);
+	const char *name = mw_image__name(found->survey->image);
 
-int mw_show_blocks(FILE *out, struct mw_survey *survey, uint64_t addr, const struct mw_show *show,
-		   struct mw_err *err)
-{
-	struct visit v = {.out = out, .py = labelled(survey, err)};
-	const struct mw_py_pool *pool = v.py ? mw_python__pool(v.py, addr) : NULL;
-
-	if (!v.py)
-		return err->code;
 	if (!pool)
-		return mw_err_set(err, -ENOENT, "no-pool", mw_image__name(survey->image),
-				  "0x%" PRIx64 " is in no pool of Python's", addr);
+		return mw_err_set(err, -ENOENT, "no-pool", name,
+				  "0x%" PRIx64 " is in no pool of Python's", request->address);
 	if (pool->state > MW_PY_POOL_FULL)
-		return mw_err_set(err, -ENOENT, "no-blocks", mw_image__name(survey->image),
+		return mw_err_set(err, -ENOENT, "no-blocks", name,
 				  "the pool at 0x%" PRIx64 " is %s: it has no blocks", pool->addr,
 				  pool_states[pool->state]);
-	v.list = show->json ? json_array() : NULL;
+	v.list = out->json ? json_array() : NULL;
 	mw_python__each_block(v.py, pool, see_block, &v);
-	end_of(&v);
-	return 0;
+	return out->json ? mw_out__json(out, v.list, err) : 0;
 }
 
-int mw_show_freelists(FILE *out, struct mw_survey *survey, const struct mw_show *show,
-		      struct mw_err *err)
+MW_DOCUMENT_WRITER(mw_write_freelists)
 {
-	struct mw_py_census census;
-	json_t *list = show->json ? json_array() : NULL;
-	int ret = mw_survey__census(survey, &census, err);
+	const struct mw_py_census *census = &found->census;
+	json_t *list = out->json ? json_array() : NULL;
 	char name[160];
 
-	if (ret) {
-		json_decref(list);
-		return ret;
-	}
-	if (!show->json)
-		fprintf(out, "%8s  %s\n", "parked", "type");
-	for (size_t i = 0; i < census.type_count; i++) {
-		const struct mw_py_type *t = &census.types[i];
+	(void)request;
+	if (!out->json)
+		fprintf(out->file, "%8s  %s\n", "parked", "type");
+	for (size_t i = 0; i < census->type_count; i++) {
+		const struct mw_py_type *t = &census->types[i];
 
 		if (!t->parked)
 			continue;
 		mw_python_type_name(t, name, sizeof(name));
-		if (show->json)
+		if (out->json)
 			json_array_append_new(list, json_pack("{s:s,s:o}", "type", name, "parked",
 							      mw_json_u64(t->parked)));
 		else
-			fprintf(out, "%8" PRIu64 "  %s\n", t->parked, name);
+			fprintf(out->file, "%8" PRIu64 "  %s\n", t->parked, name);
 	}
-	if (show->json) {
-		mw_json_line(out, list);
-	} else {
-		fprintf(out,
-			"%8" PRIu64
-			"  sum; dead objects that are kept for the next of their type\n",
-			census.parked);
-	}
+	if (out->json)
+		return mw_out__json(out, list, err);
+	fprintf(out->file,
+		"%8" PRIu64 "  sum; dead objects that are kept for the next of their type\n",
+		census->parked);
+	mw_out__image_text(out, found->survey->image);
 	return 0;
+}
+
+static bool is_called(const struct mw_py_type *type, const char *wanted)
+{
+	char name[160];
+
+	if (!strcmp(type->name, wanted))
+		return true;
+	mw_python_type_name(type, name, sizeof(name));
+	if (!strcmp(name, wanted))
+		return true;
+	snprintf(name, sizeof(name), "%s.%s", type->module, type->name);
+	return !strcmp(name, wanted);
 }
 
 static int see_object(void *arg, const struct mw_py_block *b)
 {
 	struct visit *v = arg;
-	char name[160], repr[160];
+	char repr[160];
 
-	if (b->what != MW_PY_WHAT_OBJECT)
+	if (b->what != MW_PY_WHAT_OBJECT || !is_called(b->type, v->wanted))
 		return 0;
-	mw_python_type_name(b->type, name, sizeof(name));
-	if (strcmp(name, v->wanted) && strcmp(b->type->name, v->wanted)) {
-		snprintf(name, sizeof(name), "%s.%s", b->type->module, b->type->name);
-		if (strcmp(name, v->wanted))
-			return 0;
-	}
 	v->count++;
 	v->bytes += b->size;
 	if (v->list) {
 		json_array_append_new(v->list,
 				      json_pack("{s:o,s:o}", "object", mw_json_addr(b->object),
 						"block_bytes", mw_json_u64(b->size)));
-		return ferror(v->out);
+		return 0;
 	}
 	mw_python__repr(v->py, b->object, repr, sizeof(repr));
 	fprintf(v->out, "0x%-16" PRIx64 " %s\n", b->object, repr);
 	return ferror(v->out);
 }
 
-int mw_show_objects(FILE *out, struct mw_survey *survey, const char *name,
-		    const struct mw_show *show, struct mw_err *err)
+MW_DOCUMENT_WRITER(mw_write_objects)
 {
-	struct visit v = {.out = out, .py = labelled(survey, err), .wanted = name};
+	struct mw_image *image = found->survey->image;
+	struct visit v = {.out = out->file, .py = found->py, .wanted = request->type};
 	char size[MW_UNIT_BUF];
 
-	if (!v.py)
-		return err->code;
-	v.list = show->json ? json_array() : NULL;
+	v.list = out->json ? json_array() : NULL;
 	mw_python__each_block(v.py, NULL, see_object, &v);
 	if (!v.count) {
 		json_decref(v.list);
-		return mw_err_set(err, -ENOENT, "no-objects", mw_image__name(survey->image),
-				  "no live objects of a type called '%.60s'", name);
+		return mw_err_set(err, -ENOENT, "no-objects", mw_image__name(image),
+				  "no live objects of a type called '%.60s'", v.wanted);
 	}
-	if (!show->json)
-		fprintf(out, "%" PRIu64 " object%s in blocks of %s\n", v.count,
-			v.count == 1 ? "" : "s", mw_format_size(size, v.bytes));
-	end_of(&v);
+	if (out->json)
+		return mw_out__json(out, v.list, err);
+	fprintf(v.out, "%" PRIu64 " object%s in blocks of %s\n", v.count, v.count == 1 ? "" : "s",
+		mw_format_size(size, v.bytes));
+	mw_out__image_text(out, image);
 	return 0;
 }
 
@@ -223,71 +205,66 @@ static int dump_block(void *arg, const struct mw_py_block *b)
 {
 	struct visit *v = arg;
 
-	return mw_json_line(v->out, block_json(b)) || ferror(v->out);
+	return mw_json_line(v->out, block_json(b));
 }
 
-int mw_show_dump(FILE *out, struct mw_survey *survey, struct mw_err *err)
+static json_t *arena_json(const struct mw_py_arena *arena)
 {
-	struct visit v = {.out = out, .py = labelled(survey, err)};
-	const struct mw_py_info *info;
+	return json_pack("{s:o,s:o,s:o,s:o}", "arena", mw_json_addr(arena->addr), "bytes",
+			 mw_json_u64(arena->size), "used_blocks", mw_json_u64(arena->used_blocks),
+			 "pools", mw_json_u64(arena->pool_count));
+}
+
+MW_DOCUMENT_WRITER(mw_write_dump)
+{
+	struct visit v = {.out = out->file, .py = found->py};
+	const struct mw_py_info *info = mw_python__info(v.py);
 	int ret = 0;
 
-	if (!v.py)
-		return err->code;
-	info = mw_python__info(v.py);
+	(void)request;
 	for (size_t i = 0; i < info->arena_count && !ret; i++) {
 		const struct mw_py_arena *arena = &info->arenas[i];
 
-		ret = mw_json_line(out, json_pack("{s:o,s:o,s:o,s:o}", "arena",
-						  mw_json_addr(arena->addr), "bytes",
-						  mw_json_u64(arena->size), "used_blocks",
-						  mw_json_u64(arena->used_blocks), "pools",
-						  mw_json_u64(arena->pool_count)));
+		ret = mw_out__json(out, arena_json(arena), err);
 		for (uint32_t k = 0; k < arena->pool_count && !ret; k++) {
 			const struct mw_py_pool *pool = &info->pools[arena->first_pool + k];
 
-			ret = mw_json_line(out, pool_json(arena, pool));
-			if (!ret)
-				ret = mw_python__each_block(v.py, pool, dump_block, &v);
+			ret = mw_out__json(out, pool_json(arena, pool), err);
+			if (!ret && mw_python__each_block(v.py, pool, dump_block, &v))
+				ret = mw_err_set(err, -EIO, "unwritable", NULL,
+						 "could not write all of the output");
 		}
 	}
-	return ret ? mw_err_set(err, -EIO, "write", NULL, "could not write") : 0;
+	return ret;
 }
 
-int mw_show_pool_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
+MW_DOCUMENT_WRITER(mw_write_pool_of)
 {
-	struct mw_python *py = mw_survey__python(survey, err);
-	const struct mw_py_pool *pool = py ? mw_python__pool(py, addr) : NULL;
+	const struct mw_py_pool *pool = mw_python__pool(found->py, request->address);
 
-	if (!py)
-		return err->code;
-	fprintf(out, "0x%" PRIx64, pool ? pool->addr : 0);
+	(void)err;
+	fprintf(out->file, "0x%" PRIx64, pool ? pool->addr : 0);
 	return 0;
 }
 
-int mw_show_arena_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
+MW_DOCUMENT_WRITER(mw_write_arena_of)
 {
-	struct mw_python *py = mw_survey__python(survey, err);
-	const struct mw_py_arena *arena = py ? mw_python__arena(py, addr) : NULL;
+	const struct mw_py_arena *arena = mw_python__arena(found->py, request->address);
 
-	if (!py)
-		return err->code;
-	fprintf(out, "0x%" PRIx64, arena ? arena->addr : 0);
+	(void)err;
+	fprintf(out->file, "0x%" PRIx64, arena ? arena->addr : 0);
 	return 0;
 }
 
-int mw_show_type_of(FILE *out, struct mw_survey *survey, uint64_t addr, struct mw_err *err)
+MW_DOCUMENT_WRITER(mw_write_type_of)
 {
-	struct mw_python *py = mw_survey__python(survey, err);
 	struct mw_py_type type;
 	char name[160];
 
-	if (!py)
-		return err->code;
-	if (mw_python__type_of(py, addr, &type))
-		return mw_err_set(err, -ENOENT, "no-object", mw_image__name(survey->image),
-				  "there is no Python object at 0x%" PRIx64, addr);
+	if (mw_python__type_of(found->py, request->address, &type))
+		return mw_err_set(err, -ENOENT, "no-object", mw_image__name(found->survey->image),
+				  "there is no Python object at 0x%" PRIx64, request->address);
 	mw_python_type_name(&type, name, sizeof(name));
-	fputs(name, out);
+	fputs(name, out->file);
 	return 0;
 }

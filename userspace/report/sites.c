@@ -4,6 +4,7 @@
 
 #include "report/json.h"
 #include "report/sites.h"
+#include "util/array.h"
 #include "util/units.h"
 
 enum { TOP_MAX = 1000, SUSPECTS_MAX = 32, WIDTH = 200, INDENT = 13 };
@@ -27,8 +28,8 @@ static const struct {
 };
 
 /*
- * The sites to show. A target that does not grow or keep anything, or not yet, has others: then
- * those that allocate most follow.
+ * The sites to show: first the *RANKED ones that the order ranks. Where the order is by growth or
+ * by what is outstanding, and fewer have any, those that allocate most fill up the list.
  */
 static size_t collect(const struct mw_sites_view *view, const struct mw_site_stats **out,
 		      size_t *ranked)
@@ -52,7 +53,7 @@ static size_t collect(const struct mw_sites_view *view, const struct mw_site_sta
 	return n;
 }
 
-/* "12.4 MiB ±0.8" of what the ranking is by. */
+/* The quantity that ranks the site: "12.4 MiB ±0.8". */
 static void print_amount(FILE *out, enum mw_site_order order, const struct mw_site_stats *site)
 {
 	double key = mw_site_key(site, order), error = mw_site_error(site);
@@ -97,7 +98,7 @@ static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site
 	for (uint32_t i = 0; view->stacks && i < site->frame_count; i++)
 		fprintf(out, "%*s%s\n", INDENT + 12, "",
 			mw_frame_format(&site->frames[i], text, sizeof(text)));
-	for (size_t i = 0; view->stacks && i < sizeof(flag_names) / sizeof(flag_names[0]); i++) {
+	for (size_t i = 0; view->stacks && i < MW_ARRAY_SIZE(flag_names); i++) {
 		if (site->flags & flag_names[i].flag)
 			fprintf(out, "%*s(%s)\n", INDENT + 12, "", flag_names[i].name);
 	}
@@ -139,7 +140,7 @@ static json_t *rounded(double value)
 	return mw_json_u64(value > 0 ? (uint64_t)llround(value) : 0);
 }
 
-/* Windows see the short lives only. */
+/* Windows only see blocks that live shorter than a window, so their mean means nothing. */
 static json_t *mean_lifetime(const struct mw_site_stats *s)
 {
 	const struct mw_site_totals *t = &s->totals;
@@ -156,7 +157,7 @@ static json_t *site(const struct mw_site_stats *s)
 
 	for (uint32_t i = 0; i < s->frame_count; i++)
 		json_array_append_new(frames, frame(&s->frames[i]));
-	for (size_t i = 0; i < sizeof(flag_names) / sizeof(flag_names[0]); i++) {
+	for (size_t i = 0; i < MW_ARRAY_SIZE(flag_names); i++) {
 		if (s->flags & flag_names[i].flag)
 			json_array_append_new(flags, json_string(flag_names[i].name));
 	}

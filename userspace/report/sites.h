@@ -18,7 +18,7 @@ struct mw_sites_view {
 	uint32_t target;
 	const struct mw_suspect *suspects; /* of TARGET, fastest first */
 	size_t suspect_count;
-	enum mw_site_order order; /* what is ranked by */
+	enum mw_site_order order; /* what ranks the sites */
 	size_t top;		  /* how many */
 	bool stacks;		  /* all frames, not only the one that names the site */
 };

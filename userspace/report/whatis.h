@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Showing what an address is. */
+/* What an address is, as text and as JSON (docs/json-heap.md). */
 #ifndef MW_REPORT_WHATIS_H
 #define MW_REPORT_WHATIS_H
 

@@ -335,8 +335,7 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 
 	snprintf(where, sizeof(where), "PID %d", pid);
 	if (slot >= MW_SLOTS)
-		return mw_err_set(err, -E2BIG, "usage", NULL, "at most %d targets at a time",
-				  MW_SLOTS);
+		return mw_err_usage(err, NULL, "at most %d targets at a time", MW_SLOTS);
 	ret = mw_pids__tgid(&tracer->pids, pid, &tgid);
 	if (ret == -ESRCH)
 		return mw_err_set(err, ret, "no-such-process", where, "no such process");
@@ -346,10 +345,10 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 				  strerror(-ret));
 	process = mw_process__find(tracer, tgid);
 	if (process)
-		return mw_err_set(err, -EEXIST, "usage", where,
-				  process->child
-					  ? "is a child of another target, and followed already"
-					  : "is named twice");
+		return mw_err_usage(err, where,
+				    process->child
+					    ? "is a child of another target, and followed already"
+					    : "is named twice");
 	process = mw_process__add(tracer, pid, tgid, slot, next_space(tracer));
 	if (!process)
 		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "util/err.h"
+
+static void fill(struct mw_err *err, int code, const char *name, const char *where, const char *fmt,
+		 va_list ap)
+{
+	err->code = code;
+	err->usage = false;
+	snprintf(err->name, sizeof(err->name), "%s", name);
+	snprintf(err->where, sizeof(err->where), "%s", where ? where : "");
+	vsnprintf(err->message, sizeof(err->message), fmt, ap);
+}
 
 int mw_err_set(struct mw_err *err, int code, const char *name, const char *where, const char *fmt,
 	       ...)
@@ -11,11 +22,21 @@ int mw_err_set(struct mw_err *err, int code, const char *name, const char *where
 
 	if (!err)
 		return code;
-	err->code = code;
-	snprintf(err->name, sizeof(err->name), "%s", name);
-	snprintf(err->where, sizeof(err->where), "%s", where ? where : "");
 	va_start(ap, fmt);
-	vsnprintf(err->message, sizeof(err->message), fmt, ap);
+	fill(err, code, name, where, fmt, ap);
 	va_end(ap);
 	return code;
+}
+
+int mw_err_usage(struct mw_err *err, const char *where, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return -EINVAL;
+	va_start(ap, fmt);
+	fill(err, -EINVAL, "usage", where, fmt, ap);
+	va_end(ap);
+	err->usage = true;
+	return -EINVAL;
 }

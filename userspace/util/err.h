@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Errors. A function that can fail returns 0 or -errno and, where a person should be told more
- * than a number, fills a caller-owned struct mw_err. Nothing below cmd/ prints one.
+ * Errors. A function that can fail returns 0 or -errno and, where a person needs more than a
+ * number, fills a caller-owned struct mw_err. Nothing below cmd/ prints one.
+ *
+ * Every NAME is in docs/json.md, which tests/docs.bats compares with the sources: so names are
+ * string literals.
  */
 #ifndef MW_UTIL_ERR_H
 #define MW_UTIL_ERR_H
 
+#include <stdbool.h>
+
+/* gdb-scripts/memwhere/library.py has the same layout. */
 struct mw_err {
 	int code;	   /* -errno, 0 when nothing failed */
 	char name[32];	   /* stable word for scripts: "no-such-process"; in JSON the "code" */
 	char where[192];   /* file, offset, address or PID; may be empty */
 	char message[512]; /* what failed and what to do about it, one line */
+	bool usage;	   /* the command line is wrong: exit status 2 */
 };
 
 /*
@@ -19,5 +26,9 @@ struct mw_err {
  */
 int mw_err_set(struct mw_err *err, int code, const char *name, const char *where, const char *fmt,
 	       ...) __attribute__((format(printf, 5, 6)));
+
+/* The same for what is wrong with the command line: named "usage"; returns -EINVAL. */
+int mw_err_usage(struct mw_err *err, const char *where, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif
