@@ -63,8 +63,9 @@ help:
 	@echo 'make format     clang-format over every file of C'
 	@echo 'make asan       the unit tests and the program under ASan and UBSan'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS (default 20)'
-	@echo 'make matrix     other distributions (glibc versions)'
+	@echo 'make matrix     other distributions: their glibc, their Python, and built by their compilers'
 	@echo 'make kernels    other kernels, under emulation'
+	@echo 'make compdb     compile_commands.json, for editors (needs bear)'
 	@echo 'make layouts    rows of the table of CPython layouts, from PYTHONS="VERSION=FILE ..."'
 	@echo 'make install    DESTDIR= PREFIX=/usr/local'
 
@@ -95,7 +96,8 @@ $(BUILD)/userspace/%.o: userspace/%.c
 
 # The kernel's types come from the few CO-RE flavours in bpf/kernel.bpf.h, so no vmlinux.h and no
 # /sys/kernel/btf is needed to build. linux/*.h of the C library's kernel headers bring bpf.h.
-BPF_ARCH_INC := /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+# clang's own name for that folder has a "pc" in it, so it is made from the machine's.
+BPF_ARCH_INC := /usr/include/$(shell uname -m)-linux-gnu
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)
 	@mkdir -p $(@D)
@@ -143,12 +145,15 @@ $(BUILD)/tests/tui_replay: tests/tui_replay.c $(LIB_OBJS)
 unit-bins: $(UNIT_BINS) $(UNIT_TOOLS)
 workloads: $(WORK_BINS) $(BUILD)/tests/tui_replay
 
+# As many at once as there are processors, where the command line says nothing of it.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 deps:
 	sh tests/deps.sh
 
 check:
 	sh tests/deps.sh
-	$(MAKE) all unit-bins workloads
+	$(MAKE) $(JOBS) all unit-bins workloads
 	BUILD=$(abspath $(BUILD)) sh tests/run.sh
 
 demo:
@@ -182,7 +187,8 @@ kernels: all workloads
 	BUILD=$(abspath $(BUILD)) sh tests/kernels.sh
 
 compdb:
-	bear -- $(MAKE) -B all
+	@command -v bear >/dev/null || { echo 'make compdb needs bear: apt-get install bear' >&2; exit 1; }
+	bear -- $(MAKE) -B all unit-bins workloads
 
 # memwhere-gdb.py finds the library by its place relative to its own.
 GDB_SCRIPTS = $(PREFIX)/share/memwhere/gdb-scripts

@@ -7,7 +7,10 @@ load lib
 LIBDIR=/usr/lib/x86_64-linux-gnu
 
 setup() { setup_common; }
-teardown() { teardown_common; }
+teardown() {
+	teardown_common
+	[ ! -d "$BATS_TEST_TMPDIR/private" ] || umount -l "$BATS_TEST_TMPDIR/private"
+}
 
 # The same workload, whatever allocates: sizes must be exact.
 check_sizes() {
@@ -164,7 +167,7 @@ build() { # NAME COMPILER FLAGS...
 	start_workload "$WORK/counts" dlopen "$BATS_TEST_TMPDIR/plugin.so"
 	start_watch "$PID"
 	go_and_wait loaded
-	wait_until 5 grep -q '"kind":"allocator"' "$BATS_TEST_TMPDIR/out"
+	wait_until 30 grep -q '"kind":"allocator"' "$BATS_TEST_TMPDIR/out"
 	go_and_wait theirs
 	stop_watch
 	expect "$(class_count 77777)" 521 "calls into it"
@@ -180,11 +183,19 @@ build() { # NAME COMPILER FLAGS...
 }
 
 @test "a target in a mount namespace of its own" {
-	mkdir -p "$BATS_TEST_TMPDIR/hidden"
-	RUN="unshare -m sh -c 'mount -t tmpfs none $BATS_TEST_TMPDIR/hidden && cp $LIBDIR/libjemalloc.so.2 $BATS_TEST_TMPDIR/hidden/ && LD_PRELOAD=$BATS_TEST_TMPDIR/hidden/libjemalloc.so.2 exec $WORK/counts sizes'"
-	printf '#!/bin/sh\nexec %s\n' "$RUN" >"$BATS_TEST_TMPDIR/run"
-	chmod +x "$BATS_TEST_TMPDIR/run"
-	RUN='' start_workload "$BATS_TEST_TMPDIR/run"
+	# The root of a chroot is no mount and can't be made private, so a mount that can be is below it.
+	local private=$BATS_TEST_TMPDIR/private
+	mkdir "$private"
+	mount -t tmpfs --make-private none "$private"
+	mkdir "$private/hidden"
+	cat >"$BATS_TEST_TMPDIR/run" <<-EOF
+		#!/bin/sh
+		mount -t tmpfs none "$private/hidden" &&
+			cp $LIBDIR/libjemalloc.so.2 "$private/hidden/" &&
+			LD_PRELOAD=$private/hidden/libjemalloc.so.2 exec $WORK/counts sizes
+	EOF
+	start_workload unshare -m --propagation unchanged sh "$BATS_TEST_TMPDIR/run"
+	[ ! -e "$private/hidden/libjemalloc.so.2" ]
 	check_kind jemalloc
 	check_sizes
 }

@@ -5,11 +5,12 @@ set -eu
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-$PWD/build}
 
-python3 tests/workloads/server.py &
+said=$(mktemp)
+python3 tests/workloads/server.py >"$said" &
 server=$!
-trap 'kill $server 2>/dev/null || true' EXIT
+trap 'kill $server 2>/dev/null || true; rm -f "$said"' EXIT
 trap : INT TERM
-sleep 0.5
+while [ ! -s "$said" ] && kill -0 $server; do sleep 0.1; done
 
 if [ -t 1 ]; then
 	"$BUILD/memwhere" live $server

@@ -1,20 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Install, by name, the Debian packages that memwhere needs: `build` only those for building and
-# the demo, else also those for the tests. Does nothing when all are there.
+# Install, by name, the Debian packages that memwhere needs: `build` those for building and the demo, `trace` also those
+# for the unit tests and the tracer's tests, `all` (the default) those for all tests. Says what it installs; does nothing
+# when all are there.
 set -eu
 
 build="gcc make pkg-config clang llvm libbpf-dev bpftool libelf-dev libdw-dev libzydis-dev libiberty-dev
 	libjansson-dev libncurses-dev libzstd-dev liblz4-dev zlib1g-dev linux-libc-dev libc6-dev python3"
-tests="bats jq gdb gdbserver tmux strace procps libc6-dbg g++ musl-tools libjemalloc-dev libgoogle-perftools-dev
-	libmimalloc-dev systemtap-sdt-dev binutils lld clang-tidy clang-format cppcheck shellcheck libclang-rt-dev
-	zsh fish git man-db xz-utils zstd lz4 debootstrap python3-dev python3-numpy python3-django curl radicale"
+trace="bats jq strace procps libc6-dbg g++ binutils lld python3-dev systemtap-sdt-dev"
+tests="gdb gdbserver tmux musl-tools libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev clang-tidy clang-format
+	cppcheck shellcheck libclang-rt-dev zsh fish git man-db xz-utils zstd lz4 debootstrap python3-numpy python3-django curl
+	radicale"
 
 # A toolchain that is no package does as well.
 command -v rustc >/dev/null || tests="$tests rustc"
 
-want=$build
-[ "${1:-all}" = build ] || want="$want $tests"
+case ${1:-all} in
+build) want=$build ;;
+trace) want="$build $trace" ;;
+*) want="$build $trace $tests" ;;
+esac
 
 missing=
 for package in $want; do
@@ -31,8 +36,16 @@ command -v apt-get >/dev/null || {
 	echo "installing packages takes root. Run as root, or install:$missing" >&2
 	exit 1
 }
-echo "installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+echo "installing with apt-get:$missing"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -q >/dev/null || true
+# Without the lists of today those of yesterday may do.
+apt-get update -q >"$log" 2>&1 || true
 # shellcheck disable=SC2086 # a list of words
-apt-get install -y -q --no-install-recommends $missing >/dev/null
+apt-get install -y -q --no-install-recommends $missing >>"$log" 2>&1 || {
+	tail -n 20 "$log" >&2
+	echo "apt-get could not install all of it; the lines above say why" >&2
+	exit 1
+}
+echo "installed $(grep -c '^Setting up ' "$log") packages, with those that they need"

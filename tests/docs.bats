@@ -28,18 +28,19 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 }
 
 @test "docs/json-heap.md has every key that the heap commands print" {
-	/usr/bin/python3 -c 'import time; kept = [{i: str(i)} for i in range(1000)]; time.sleep(60)' 3>&- &
-	STARTED+=($!)
-	sleep 0.5
+	start_python /usr/bin/python3 -c 'import time
+kept = [{i: str(i)} for i in range(1000)]
+print("ready", flush=True)
+time.sleep(600)'
 	for command in ledger malloc arenas census pools freelists; do
-		"$MW" "$command" --json "$!" >>"$BATS_TEST_TMPDIR/documents"
+		"$MW" "$command" --json "$PID" >>"$BATS_TEST_TMPDIR/documents"
 	done
-	"$MW" objects --json "$!" dict >>"$BATS_TEST_TMPDIR/documents"
-	address=$("$MW" arenas --json "$!" | jq -r '.arena_list[0].address')
+	"$MW" objects --json "$PID" dict >>"$BATS_TEST_TMPDIR/documents"
+	address=$("$MW" arenas --json "$PID" | jq -r '.arena_list[0].address')
 	for offset in 0 16432 16448 16512 32816; do
-		"$MW" whatis --json "$!" "$(printf '0x%x' $((address + offset)))" >>"$BATS_TEST_TMPDIR/documents"
+		"$MW" whatis --json "$PID" "$(printf '0x%x' $((address + offset)))" >>"$BATS_TEST_TMPDIR/documents"
 	done
-	"$MW" snapshot --json "$!" -o "$BATS_TEST_TMPDIR/core" >>"$BATS_TEST_TMPDIR/documents"
+	"$MW" snapshot --json "$PID" -o "$BATS_TEST_TMPDIR/core" >>"$BATS_TEST_TMPDIR/documents"
 	jq -r 'paths | map(select(type == "string")) | last // empty' "$BATS_TEST_TMPDIR/documents" | sort -u >"$BATS_TEST_TMPDIR/keys"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/keys")" -gt 70 ]
 	while read -r key; do

@@ -18,6 +18,29 @@ wait_until() {
 	return 1
 }
 
+# It runs FILE: between fork and exec a child is still its parent's program.
+runs() { [ "/proc/$1/exe" -ef "$2" ]; } # PID FILE
+
+# It waits in a system call for time to pass or for something to come: what it said of itself stays true.
+# select, pause, nanosleep, pselect6, clock_nanosleep; poll, epoll_wait, ppoll, epoll_pwait.
+sleeps() { grep -qE '^(23|34|35|270|230|7|232|271|281) ' "/proc/$1/syscall"; } # PID
+wait_asleep() { wait_until 30 sleeps "$1"; }
+
+# The same, but not on when process PID is gone.
+wait_while() { # PID SECONDS COMMAND...
+	local pid=$1 seconds=$2 i
+	shift 2
+	for ((i = 0; i < seconds * 20; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.05
+	done
+	# It may have been its last act.
+	"$@" >/dev/null 2>&1 && return 0
+	echo "not within $seconds s, or the process is gone: $*" >&2
+	return 1
+}
+
 # Start a workload that speaks the protocol of counts.c; sets PID. $RUN may hold a wrapper.
 start_workload() {
 	rm -f "$BATS_TEST_TMPDIR/in"
@@ -28,7 +51,7 @@ start_workload() {
 	PID=$!
 	STARTED+=("$PID")
 	exec 7>"$BATS_TEST_TMPDIR/in"
-	wait_until 10 grep -q '^ready' "$BATS_TEST_TMPDIR/said"
+	wait_until 60 grep -q '^ready' "$BATS_TEST_TMPDIR/said"
 	PID=$(said ready)
 }
 
@@ -38,7 +61,7 @@ start_python() { # PYTHON SCRIPT [ARGUMENTS]
 	"$@" </dev/null >"$BATS_TEST_TMPDIR/said" 3>&- &
 	PID=$!
 	STARTED+=("$PID")
-	wait_until 30 grep -q '^ready' "$BATS_TEST_TMPDIR/said"
+	wait_until 60 grep -q '^ready' "$BATS_TEST_TMPDIR/said"
 }
 
 # What the workload said of NAME.
@@ -59,7 +82,10 @@ start_watch() {
 	"$MW" stat --json --mode exact -i 0.2 "$@" -o "$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/watch.err" 7>&- 3>&- &
 	WATCH=$!
 	STARTED+=("$WATCH")
-	wait_until 20 test -s "$BATS_TEST_TMPDIR/out" || { cat "$BATS_TEST_TMPDIR/watch.err" >&2; return 1; }
+	wait_for_report "$WATCH" || { cat "$BATS_TEST_TMPDIR/watch.err" >&2; return 1; }
+}
+wait_for_report() { # PID [FILE]: of a watch
+	wait_while "$1" 60 test -s "${2:-$BATS_TEST_TMPDIR/out}"
 }
 
 stop_watch() {
@@ -71,7 +97,10 @@ stop_watch() {
 last() { tail -n 1 "$BATS_TEST_TMPDIR/out" | jq -r "$1"; }
 
 expect() { # GOT WANT WHAT
-	[ "$1" = "$2" ] || { echo "$3: got $1, expected $2" >&2; tail -n 1 "$BATS_TEST_TMPDIR/out" >&2; return 1; }
+	[ "$1" = "$2" ] && return
+	[ ! -s "$BATS_TEST_TMPDIR/out" ] || tail -n 1 "$BATS_TEST_TMPDIR/out" >&2
+	echo "$3: got $1, expected $2" >&2
+	return 1
 }
 
 # Nothing may have been lost.

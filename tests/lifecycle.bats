@@ -46,8 +46,8 @@ fails_with() { # STATUS PATTERN COMMAND...
 	sh -c 'sleep 0.01 & exec sleep 30' 3>&- &
 	parent=$!
 	STARTED+=("$parent")
-	sleep 0.3
-	zombie=$(ps -o pid= --ppid "$parent" | tr -d ' ')
+	wait_until 30 pgrep --parent "$parent" --runstates Z
+	zombie=$(pgrep --parent "$parent")
 	fails_with 1 "zombie" "$MW" stat "$zombie"
 }
 
@@ -61,7 +61,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 	gcc -m32 -nostdlib -static -o "$BATS_TEST_TMPDIR/s32" "$BATS_TEST_TMPDIR/s.S"
 	"$BATS_TEST_TMPDIR/s32" 3>&- &
 	STARTED+=($!)
-	sleep 0.2
+	wait_until 30 runs $! "$BATS_TEST_TMPDIR/s32"
 	fails_with 1 "32-bit" "$MW" stat $!
 }
 
@@ -70,7 +70,7 @@ fails_with() { # STATUS PATTERN COMMAND...
 	gcc -nostdlib -static -s -o "$BATS_TEST_TMPDIR/s64" "$BATS_TEST_TMPDIR/s.S"
 	"$BATS_TEST_TMPDIR/s64" 3>&- &
 	STARTED+=($!)
-	sleep 0.2
+	wait_until 30 runs $! "$BATS_TEST_TMPDIR/s64"
 	fails_with 1 "no module of it has a symbol 'malloc'" "$MW" stat $!
 	"$MW" stat --mode growth -n 1 -i 0.1 $!
 }
@@ -178,11 +178,11 @@ documents() {
 	cp "$WORK/pairs" "$BATS_TEST_TMPDIR/mw_twins"
 	"$BATS_TEST_TMPDIR/mw_twins" 64 3>&- & one=$!
 	STARTED+=($one)
-	sleep 0.1
+	wait_until 30 runs $one "$BATS_TEST_TMPDIR/mw_twins"
 	"$MW" stat -n 1 -i 0.1 mw_twins
 	"$BATS_TEST_TMPDIR/mw_twins" 64 3>&- & two=$!
 	STARTED+=($two)
-	sleep 0.1
+	wait_until 30 runs $two "$BATS_TEST_TMPDIR/mw_twins"
 	fails_with 1 "2 processes have this name.*$one" "$MW" stat mw_twins
 	# Names may begin with a digit, those of cores, too.
 	cd "$BATS_TEST_TMPDIR"
@@ -212,7 +212,7 @@ documents() {
 		! expect_clean "$PID"
 		kill -$signal "$WATCH"
 		wait "$WATCH" || [ $signal = KILL ]
-		wait_until 5 expect_clean "$PID"
+		wait_until 30 expect_clean "$PID"
 	done
 	[ -z "$(ls /sys/kernel/tracing/uprobe_events 2>/dev/null && cat /sys/kernel/tracing/uprobe_events)" ]
 	go_and_wait
@@ -224,6 +224,7 @@ documents() {
 	import json, os, sys
 	data = {str(i): ["x" * (i * 37 % 5000), i, {"n": i / 7}] for i in range(97)}
 	rounds = 0
+	print("begins", flush=True)
 	while not os.path.exists(sys.argv[1]):
 	    assert json.loads(json.dumps(data)) == data
 	    rounds += 1
@@ -234,7 +235,8 @@ documents() {
 	"$WORK/pairs" 100 3>&- &
 	pairs=$!
 	STARTED+=($pairs $python)
-	sleep 0.3
+	wait_until 30 runs $pairs "$WORK/pairs"
+	wait_until 30 test -s "$BATS_TEST_TMPDIR/py"
 	for ((i = 0; i < 50; i++)); do
 		"$MW" stat --mode exact -n 1 -i 0.02 --json "$pairs" "$python" >>"$BATS_TEST_TMPDIR/out"
 	done
@@ -242,7 +244,7 @@ documents() {
 	expect_clean "$python"
 	touch "$BATS_TEST_TMPDIR/stop"
 	wait $python
-	[ "$(cat "$BATS_TEST_TMPDIR/py")" = "rounds True" ]
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/py")" = "rounds True" ]
 	kill -0 "$pairs"
 	[ "$(jq -s "[.[].lost[]] | add" "$BATS_TEST_TMPDIR/out")" -eq 0 ] || { jq -c "[.name,.lost]" "$BATS_TEST_TMPDIR/out" | sort | uniq -c; return 1; }
 	[ "$(jq -s "[.[] | select(.pid == $pairs)] | length" "$BATS_TEST_TMPDIR/out")" -eq 50 ]
@@ -273,6 +275,7 @@ documents() {
 @test "text output: no escape codes unless asked, NO_COLOR obeyed" {
 	"$WORK/pairs" 64 3>&- &
 	STARTED+=($!)
+	wait_until 30 runs $! "$WORK/pairs"
 	run "$MW" stat --mode exact -n 1 -i 0.1 $!
 	[[ $output != *$'\033'* ]]
 	run "$MW" stat --mode exact -n 1 -i 0.1 --color always $!
@@ -285,7 +288,7 @@ documents() {
 	cp "$WORK/pairs" "$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')"
 	"$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')" 64 3>&- &
 	STARTED+=($!)
-	sleep 0.1
+	wait_until 30 runs $! "$BATS_TEST_TMPDIR/$(printf 'a\033[31mb')"
 	run "$MW" stat --mode exact -n 1 -i 0.1 -v $!
 	[ "$status" -eq 0 ]
 	[[ $output == *'a?[31mb'* ]]

@@ -19,7 +19,7 @@ start_truth() {
 	start_workload "$@" "$TRUTH" "$F"
 	"$MW" census --json "$PID" >"$F/before.json"
 	go_and_wait
-	sleep 0.1
+	wait_asleep "$PID"
 }
 
 end_truth() {
@@ -246,7 +246,7 @@ check_truth() {
 	EOF
 	for python in $(interpreters3); do
 		start_workload "$python" "$BATS_TEST_TMPDIR/last.py"
-		wait_until 10 grep -q '^done' "$BATS_TEST_TMPDIR/said"
+		wait_until 30 grep -q '^done' "$BATS_TEST_TMPDIR/said"
 		"$MW" census --json "$PID" | jq -e '[.types[] | select(.type == "Mine") | .count] == [1013]' >/dev/null
 		"$MW" arenas --json "$PID" | jq -e '.used_blocks == ([.classes[].used] | add)' >/dev/null
 		end_truth
@@ -287,7 +287,7 @@ check_truth() {
 		start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/damage.py" "$seed"
 		go
 		# It may well die of it; its memory is what counts.
-		wait_until 5 sh -c "grep -q ^done '$BATS_TEST_TMPDIR/said' || ! kill -0 $PID" || true
+		wait_until 30 sh -c "grep -q ^done '$BATS_TEST_TMPDIR/said' || ! kill -0 $PID" || true
 		for command in arenas census ledger; do
 			run timeout 20 "$MW" "$command" "$PID"
 			[ "$status" -le 1 ]
@@ -339,16 +339,16 @@ check_truth() {
 		--server-hosts="127.0.0.1:$port" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 	PID=$!
 	STARTED+=("$PID")
-	wait_until 20 curl -s -o /dev/null "http://127.0.0.1:$port/"
+	wait_until 60 curl -s -o /dev/null "http://127.0.0.1:$port/"
 	for i in 1 2 3; do curl -s -u a:b -X PROPFIND "http://127.0.0.1:$port/" >/dev/null; done
 	# Each connection has a thread, which lives on for a while.
 	wait_until 60 sh -c "[ \$(ls /proc/$PID/task | wc -l) -eq 1 ]"
 	for i in 1 2 3; do
 		rm -f "$MW_COUNTS"
 		kill -USR1 "$PID"
-		wait_until 10 grep -q '^end' "$MW_COUNTS"
+		wait_until 30 grep -q '^end' "$MW_COUNTS"
+		wait_asleep "$PID"
 	done
-	sleep 0.3
 	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/core"
 	"$MW" census --json "$BATS_TEST_TMPDIR/core" >"$BATS_TEST_TMPDIR/program.json"
 	MEMWHERE_LIBRARY=$BUILD/libmemwhere.so gdb --batch -nx /usr/bin/python3 -ex "core $BATS_TEST_TMPDIR/core" \
@@ -385,7 +385,7 @@ check_truth() {
 	time.sleep(1000)
 	EOF
 	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/newer.py"
-	wait_until 5 grep -q ^blocks "$BATS_TEST_TMPDIR/said"
+	wait_until 30 grep -q ^blocks "$BATS_TEST_TMPDIR/said"
 	"$MW" arenas --json "$PID" >"$BATS_TEST_TMPDIR/arenas.json"
 	jq -e --argjson blocks "$(said blocks)" '.python == "3.99.1" and (.allocated_blocks - $blocks | fabs) <= 3
 		and (.evidence | any(test("no layout known")))' "$BATS_TEST_TMPDIR/arenas.json" >/dev/null

@@ -7,15 +7,24 @@ load lib
 setup() { setup_common; }
 teardown() { teardown_common; }
 
+# stack_truth.py goes COUNT times more through all of its stacks.
+wait_for_rounds() {
+	local until
+	until=$(($(said round) + $1))
+	rounds() { [ "$(said round)" -ge "$until" ]; }
+	wait_while "$WATCH" 60 rounds
+}
+
 @test "Python stacks, frame by frame, in every interpreter at hand" {
 	count=0
 	for python in $(interpreters); do
 		rm -f "$BATS_TEST_TMPDIR/truth"
 		start_python "$python" "$BATS_TEST_DIRNAME/stack_truth.py" "$BATS_TEST_TMPDIR/truth"
-		"$MW" stat "$PID" --mode exact --sites all --min-size 70000 -i 2 -n 1 --json --by bytes -t 1000 \
-			>"$BATS_TEST_TMPDIR/report"
+		start_watch "$PID" --sites all --min-size 70000 -i 0.5 --by bytes -t 1000
+		wait_for_rounds 20
+		stop_watch
 		kill "$PID"
-		python3 "$BATS_TEST_DIRNAME/check_stacks.py" "$BATS_TEST_TMPDIR/truth" "$BATS_TEST_TMPDIR/report" || {
+		python3 "$BATS_TEST_DIRNAME/check_stacks.py" "$BATS_TEST_TMPDIR/truth" "$BATS_TEST_TMPDIR/out" || {
 			echo "$python" >&2
 			return 1
 		}
@@ -59,7 +68,7 @@ teardown() { teardown_common; }
 	"$MW" stat "$PID" --mode exact --sample 64K -i 0.2 -n 115 --json -t 1000 -o "$BATS_TEST_TMPDIR/out" 3>&- &
 	watch=$!
 	STARTED+=("$watch")
-	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
+	wait_for_report "$watch"
 	go
 	wait "$watch"
 	# Each look sees other blocks. Of errors that are as stated, two standard deviations hold 95.4 of 100.
@@ -73,20 +82,27 @@ teardown() { teardown_common; }
 	jq -e '.looks >= 90 and .within >= 0.9 * .looks' "$BATS_TEST_TMPDIR/share"
 }
 
-# leak.py of each seed in SEEDS, watched with OPTIONS, all at once: the last report of each is in out.SEED.
-watch_leaks() { # SEEDS OPTION...
-	local seed seeds=$1 watches=()
-	shift
+# leak.py of each seed in SEEDS, watched with OPTIONS, all at once, for so many REPORTS, and on until somebody is
+# accused: how soon that is depends on what else the machine does. The last report of each is in out.SEED.
+watch_leaks() { # SEEDS REPORTS OPTION...
+	local seed seeds=$1 reports=$2 watches=()
+	shift 2
 	for seed in $seeds; do
 		start_workload python3 "$BATS_TEST_DIRNAME/workloads/leak.py" "$seed"
 		"$MW" stat "$PID" -i 0.5 --json -t 20 "$@" -o "$BATS_TEST_TMPDIR/out.$seed" 3>&- &
 		STARTED+=("$!")
 		watches+=("$!")
-		wait_until 20 test -s "$BATS_TEST_TMPDIR/out.$seed"
+		wait_for_report $! "$BATS_TEST_TMPDIR/out.$seed"
 		go
 		exec 7>&-
 	done
-	for watch in "${watches[@]}"; do wait "$watch"; done
+	for seed in $seeds; do wait_while "${watches[0]}" 240 accuses "$seed" "$reports"; done
+	kill -INT "${watches[@]}"
+	wait "${watches[@]}"
+}
+accuses() { # SEED REPORTS
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/out.$1")" -ge "$2" ] &&
+		tail -n 1 "$BATS_TEST_TMPDIR/out.$1" | jq -e '.sites.suspects | length > 0'
 }
 
 only_suspect_is_the_leak() { # SEED
@@ -95,12 +111,12 @@ only_suspect_is_the_leak() { # SEED
 }
 
 @test "a planted leak is the first and only suspect" {
-	watch_leaks "1 2 3" --mode exact --sample 32K -n 40
+	watch_leaks "1 2 3" 40 --mode exact --sample 32K
 	for seed in 1 2 3; do only_suspect_is_the_leak "$seed"; done
 }
 
 @test "within a budget, too: blocks of windows are followed between them" {
-	watch_leaks "4 5" -n 110
+	watch_leaks "4 5" 110
 	for seed in 4 5; do
 		expect "$(tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -r .mode)" windows mode
 		only_suspect_is_the_leak "$seed"
@@ -112,7 +128,7 @@ only_suspect_is_the_leak() { # SEED
 	"$MW" stat "$PID" --max-overhead 0 -i 1 -n 6 --json -t 50 -o "$BATS_TEST_TMPDIR/out" 3>&- &
 	watch=$!
 	STARTED+=("$watch")
-	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
+	wait_for_report "$watch"
 	go
 	wait "$watch"
 	expect "$(last .mode)" growth mode
@@ -203,28 +219,19 @@ only_suspect_is_the_leak() { # SEED
 		import os, sys, time
 		def worker():
 		    while True: len(bytearray(70001)); time.sleep(0.001)
-		print("ready"); sys.stdout.flush()
+		print("ready", os.getpid()); sys.stdout.flush()
 		sys.stdin.readline()
 		for i in range(3):
 		    if not os.fork(): worker()
 		for i in range(3): os.wait()
 	EOF
-	mkfifo "$BATS_TEST_TMPDIR/go"
-	: >"$BATS_TEST_TMPDIR/said"
-	python3 "$BATS_TEST_TMPDIR/fork.py" <"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/said" 3>&- &
-	PID=$!
-	exec 8>"$BATS_TEST_TMPDIR/go"
-	wait_until 10 grep -q ready "$BATS_TEST_TMPDIR/said"
-	"$MW" stat "$PID" --follow --mode exact --sites all --min-size 70000 -i 1 -n 3 --json --by bytes \
-		-o "$BATS_TEST_TMPDIR/out" 3>&- 8>&- &
-	watch=$!
-	STARTED+=("$watch")
-	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
-	echo go >&8
-	wait "$watch"
-	exec 8>&-
-	for child in $(pgrep -P "$PID"); do kill "$child"; done
-	wait "$PID" || true
+	start_workload python3 "$BATS_TEST_TMPDIR/fork.py"
+	start_watch "$PID" --follow --sites all --min-size 70000 --by bytes
+	go
+	at_work() { [ "$(last '.total.alloc.calls > 1000')" = true ]; }
+	wait_while "$WATCH" 60 at_work
+	stop_watch
+	pkill -P "$PID"
 	expect "$(last '.sites.top[0].frames[0] | "\(.function) \(.line)"')" "worker 3" "the children's line"
 }
 
@@ -233,21 +240,31 @@ only_suspect_is_the_leak() { # SEED
 	PID=$!
 	STARTED+=("$PID")
 	sleep 0.5
-	"$MW" stat "$PID" -i 5 -n 2 --json >"$BATS_TEST_TMPDIR/out"
+	"$MW" stat "$PID" -i 5 --json -o "$BATS_TEST_TMPDIR/out" 3>&- &
+	WATCH=$!
+	STARTED+=("$WATCH")
+	# On a busy machine a window costs more, so they are fewer.
+	some_windows() { [ "$(last '.governor.windows >= 3')" = true ]; }
+	wait_while "$WATCH" 60 some_windows
+	stop_watch
 	expect "$(last .mode)" windows mode
 	expect "$(last .outstanding)" null "outstanding"
 	# Of 10 blocks 4 have 24 bytes, 3 have 100, 2 have 700, 1 has 5000: shares, which no machine's noise moves.
 	last '[.total.sizes[] | {l: .low, n: .count}] | (map(.n) | add) as $all | map(.n / $all) |
 		[.[0] / 0.4, .[1] / 0.3, .[2] / 0.2, .[3] / 0.1] | all(. > 0.97 and . < 1.03)' | grep -qx true
-	last '.governor.cost_percent > 0 and .governor.cost_percent < 3 and .governor.windows >= 3' | grep -qx true
+	last '.governor.cost_percent > 0 and .governor.cost_percent < 3' | grep -qx true
 	kill "$PID"
 	# A program that hardly allocates affords all probes.
 	start_python python3 -c 'import time
 print("ready", flush=True)
 while True: bytearray(100000); sum(range(200000))'
-	"$MW" stat "$PID" -i 2 -n 3 --json >"$BATS_TEST_TMPDIR/out"
+	"$MW" stat "$PID" -i 2 --json -o "$BATS_TEST_TMPDIR/out" 3>&- &
+	WATCH=$!
+	STARTED+=("$WATCH")
+	probes_stay() { [ "$(last .governor.always)" = true ]; }
+	wait_while "$WATCH" 60 probes_stay
+	stop_watch
 	expect "$(last .mode)" exact mode
-	expect "$(last .governor.always)" true "probes stay in"
 }
 
 @test "bad values of the options for sites and budgets" {
@@ -269,26 +286,17 @@ while True: bytearray(100000); sum(range(200000))'
 		__attribute__((noinline)) void release(void *p) { DTRACE_PROBE1(otel_memory, free, p); free(p); }
 		int main(void)
 		{
-			printf("ready\n"); fflush(stdout); getchar();
+			printf("ready %d\n", getpid()); fflush(stdout); getchar();
 			for (int i = 0; i < 997; i++) { void *p = sampled(1000, 524288); if (i % 2) release(p); }
-			sleep(60);
+			sleep(600);
 		}
 	EOF
 	gcc -O2 -o "$BATS_TEST_TMPDIR/o" "$BATS_TEST_TMPDIR/o.c"
-	mkfifo "$BATS_TEST_TMPDIR/go"
-	: >"$BATS_TEST_TMPDIR/said"
-	"$BATS_TEST_TMPDIR/o" <"$BATS_TEST_TMPDIR/go" >"$BATS_TEST_TMPDIR/said" 3>&- &
-	PID=$!
-	STARTED+=("$PID")
-	exec 8>"$BATS_TEST_TMPDIR/go"
-	wait_until 10 grep -q ready "$BATS_TEST_TMPDIR/said"
-	"$MW" stat "$PID" --mode growth -i 0.5 -n 3 --json --by outstanding -o "$BATS_TEST_TMPDIR/out" 3>&- 8>&- &
-	watch=$!
-	STARTED+=("$watch")
-	wait_until 20 test -s "$BATS_TEST_TMPDIR/out"
-	echo >&8
-	wait "$watch"
-	exec 8>&-
+	start_workload "$BATS_TEST_TMPDIR/o"
+	start_watch "$PID" --mode growth --by outstanding
+	go
+	wait_asleep "$PID"
+	stop_watch
 	expect "$(last '.total.probes["otel_memory:alloc"].hits')" 997 "samples"
 	expect "$(last '.total.probes["otel_memory:alloc"].bytes')" 997000 "their bytes"
 	expect "$(last '.total.probes["otel_memory:free"].hits')" 498 "frees"

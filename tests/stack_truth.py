@@ -184,4 +184,6 @@ while True:
         with lock, open(sys.argv[1], "w") as f:
             json.dump(truth, f)
         print("ready", os.getpid())
+    if rounds >= 50:
+        print("round", rounds)
         sys.stdout.flush()

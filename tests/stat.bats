@@ -123,10 +123,10 @@ teardown() { teardown_common; }
 @test "brk, mmap and munmap agree with strace" {
 	start_workload "$WORK/counts" placement
 	start_watch "$PID" --mode growth
-	strace -f -c -e trace=brk,mmap,munmap -p "$PID" -o "$BATS_TEST_TMPDIR/strace" 3>&- 7>&- &
+	strace -f -c -e trace=brk,mmap,munmap -p "$PID" -o "$BATS_TEST_TMPDIR/strace" 2>"$BATS_TEST_TMPDIR/attached" 3>&- 7>&- &
 	strace=$!
 	STARTED+=("$strace")
-	wait_until 10 grep -q 'TracerPid:.*[1-9]' "/proc/$PID/status"
+	wait_until 30 grep -q "Process $PID attached" "$BATS_TEST_TMPDIR/attached"
 	go_and_wait
 	kill -INT $strace
 	wait $strace || true
@@ -210,7 +210,9 @@ teardown() { teardown_common; }
 	start_workload "$WORK/counts" exec "$WORK/counts" sizes
 	start_watch "$PID"
 	go_and_wait ready
-	sleep 0.5
+	# The new program's thresholds are read when its allocator has been found again.
+	settled() { grep -q '"kind":"exec"' "$BATS_TEST_TMPDIR/out" && [ "$(last .mmap_threshold)" = 131072 ]; }
+	wait_until 30 settled
 	go_and_wait
 	stop_watch
 	expect "$(class_count 1009)" $((113 + 127)) "sizes 1009 to 1024"
@@ -233,7 +235,8 @@ teardown() { teardown_common; }
 	start_workload "$WORK/counts" keep 3000017
 	start_watch "$PID"
 	go_and_wait kept
-	wait_until 10 test "$(last .outstanding.count)" -gt 1 || true
+	all_there() { [ "$(last .outstanding.count)" = "$(said kept)" ]; }
+	wait_until 60 all_there
 	go_and_wait freed
 	stop_watch
 	expect_no_loss
@@ -256,7 +259,7 @@ teardown() { teardown_common; }
 	start_watch "$PID"
 	go_and_wait
 	go
-	wait_until 10 test ! -d "/proc/$WATCH"
+	wait_until 30 test ! -d "/proc/$WATCH"
 	wait "$WATCH"
 	expect "$(last .ended)" true ended
 	expect "$(last .total.alloc.calls)" "$(said alloc_calls)" calls
@@ -268,11 +271,11 @@ teardown() { teardown_common; }
 	other=$!
 	STARTED+=("$other")
 	# Its probes are in the file, and so in every mapping of it.
-	"$MW" stat --follow -i 60 "$other" >/dev/null 2>&1 3>&- 7>&- &
+	"$MW" stat --follow --json -i 0.2 "$other" >"$BATS_TEST_TMPDIR/other" 2>&1 3>&- 7>&- &
 	tracer=$!
 	STARTED+=("$tracer")
+	wait_until 60 grep -q '"pid":' "$BATS_TEST_TMPDIR/other"
 	start_workload "$WORK/counts" sizes
-	sleep 0.5
 	start_watch "$PID" -v
 	go_and_wait
 	stop_watch

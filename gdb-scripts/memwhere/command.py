@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What all commands share: the prefix `help mw', words and options, completion, output, errors."""
+import codecs
+import json
+
 import gdb
 
 from memwhere import library, session
@@ -12,10 +15,16 @@ def host_is_utf8():
     return "UTF-8" in charset.upper()
 
 
+# As JSON escapes them: a document stays one.
+codecs.register_error(
+    "memwhere-json", lambda error: (json.dumps(error.object[error.start : error.end])[1:-1], error.end)
+)
+
+
 def write(text):
     """gdb.write, which pages; characters that GDB's terminal can't show are escaped."""
     if not host_is_utf8():
-        text = text.encode("ascii", "backslashreplace").decode()
+        text = text.encode("ascii", "memwhere-json").decode()
     gdb.write(text)
 
 
