@@ -13,8 +13,8 @@ sanitize=address,undefined
 # The rooms that read foreign data, once for all targets, two at a time.
 rm -f "$out"/rooms/*.o
 jobs=0
-for source in userspace/util/*.c userspace/image/*.c userspace/model/*.c userspace/heap/*.c \
-	userspace/heap/*/*.c \
+for source in userspace/util/*.c userspace/arch/*.c userspace/image/*.c userspace/symbol/*.c \
+	userspace/model/*.c userspace/heap/*.c userspace/heap/*/*.c \
 	userspace/python/[!g]*.c userspace/python/gc.c userspace/ledger/*.c userspace/probe/prologue.c \
 	userspace/probe/calibrate.c; do
 	# shellcheck disable=SC2086 # lists of words

@@ -2,9 +2,9 @@
 /* Regions, layouts and the ledger's arithmetic, without a process. */
 #include <errno.h>
 
+#include "heap/heap_impl.h"
 #include "heap/ptmalloc/layout.h"
 #include "image/smaps.h"
-#include "heap/block.h"
 #include "ledger/ledger.h"
 #include "tests/unit/test.h"
 
@@ -56,6 +56,65 @@ TEST(versions_are_read)
 	CHECK_INT(mw_ptmalloc_version_in("stable release version 2.36.\n", 30), 36);
 	CHECK_INT(mw_ptmalloc_version_in("libc-2.31.so", 12), 31);
 	CHECK_INT(mw_ptmalloc_version_in("libc.so.6", 9), 0);
+}
+
+/* Reports, JSON and users know these texts. */
+TEST(a_kind_has_an_owner)
+{
+	static const struct {
+		enum mw_block_kind kind;
+		enum mw_block_state state;
+		const char *owner;
+	} all[] = {
+		{MW_BLOCK_LIVE, MW_STATE_LIVE, "glibc/live"},
+		{MW_BLOCK_MMAPPED, MW_STATE_LIVE, "glibc/mmapped"},
+		{MW_BLOCK_TCACHE, MW_STATE_FREE, "glibc/free/tcache"},
+		{MW_BLOCK_FASTBIN, MW_STATE_FREE, "glibc/free/fastbin"},
+		{MW_BLOCK_BIN, MW_STATE_FREE, "glibc/free/bin"},
+		{MW_BLOCK_TOP, MW_STATE_FREE, "glibc/top"},
+		{MW_BLOCK_OVERHEAD, MW_STATE_OVERHEAD, "glibc/overhead"},
+		{MW_BLOCK_RESERVE, MW_STATE_OVERHEAD, "glibc/reserve"},
+		{MW_BLOCK_UNKNOWN, MW_STATE_OVERHEAD, "anon/unknown"},
+	};
+	struct mw_heap heap = {0};
+
+	mw_heap__init(&heap, &mw_ptmalloc_ops, NULL);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		const struct mw_block b = {.kind = (uint8_t)all[i].kind};
+
+		CHECK_STR(heap.owners[all[i].kind], all[i].owner);
+		CHECK_INT(mw_block_state(&b), all[i].state);
+		CHECK(mw_ptmalloc_ops.kinds >> all[i].kind & 1);
+	}
+}
+
+TEST(problems_are_kept_up_to_a_number)
+{
+	struct mw_heap heap = {0};
+
+	for (uint64_t i = 0; i < 1009; i++)
+		mw_heap__add_problem(&heap, i, "bad");
+	CHECK_INT(heap.problem_count, MW_HEAP_PROBLEMS);
+	CHECK_INT(heap.problem_total, 1009);
+	CHECK_INT(heap.problems[MW_HEAP_PROBLEMS - 1].addr, MW_HEAP_PROBLEMS - 1);
+}
+
+TEST(addresses_find_their_blocks)
+{
+	static const struct mw_block blocks[] = {{.start = 0x1000, .size = 0x100},
+						 {.start = 0x1100, .size = 0x10},
+						 {.start = 0x2000, .size = 0x40}};
+	/* Before all, twice in one, at its last byte, its neighbour's first, between, behind all.
+	 */
+	static const uint64_t addrs[] = {0xfff, 0x1000, 0x1000, 0x10ff, 0x1100, 0x1110, 0x2040};
+	static const uint64_t starts[] = {0, 0x1000, 0x1000, 0x1000, 0x1100, 0, 0};
+	struct mw_block out[7] = {0};
+	struct mw_block_picker picker = {addrs, out, 7, 0};
+
+	for (size_t i = 0; i < 3; i++)
+		mw_block_picker__see(&picker, &blocks[i]);
+	for (size_t i = 0; i < 7; i++)
+		CHECK_INT(out[i].start, starts[i]);
 }
 
 struct list {

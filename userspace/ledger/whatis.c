@@ -40,7 +40,7 @@ static int find_in_heap(struct mw_whatis *what, struct mw_heap *heap)
 	snprintf(what->owner, sizeof(what->owner), "%s", block.owner);
 	ret = mw_heap__info(heap, MW_HEAP_FOUND, &info);
 	if (block.arena < info.arena_count)
-		what->arena = &info.arenas[block.arena];
+		what->arena = info.arenas + block.arena;
 	return ret;
 }
 
