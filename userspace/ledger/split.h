@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Resident memory in a few parts, each of which needs another remedy; the ledger has the details.
- */
+/* Resident memory in a few parts, each with its own remedy; the ledger has the details. */
 #ifndef MW_LEDGER_SPLIT_H
 #define MW_LEDGER_SPLIT_H
 

@@ -13,8 +13,7 @@ static json_t *sum_json(struct mw_heap_sum sum)
 			 mw_json_u64(sum.bytes));
 }
 
-/* Kinds of blocks in the order of the report; those that the allocator does not have are left out.
- */
+/* Kinds of blocks in the order of the report; it leaves out those that the allocator lacks. */
 static const struct {
 	enum mw_block_kind kind;
 	const char *key;    /* of an object with count and bytes in JSON, NULL: only its bytes */

@@ -15,19 +15,12 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
-enum {
-	DATA_MAX = 64 << 20,   /* bytes of one data segment that are searched */
-	RING_FROM_BINS = 2048, /* from malloc_state.bins to .next: 254 pointers, 16 bytes of map */
-	RING_MAX = ARENAS_MAX,
-};
-
-/* Does the ring of arenas through BASE, with next at OFFSET, close? Brent's algorithm ends others.
- */
+/* Does the ring of arenas through BASE, with next at OFFSET, close? By Brent's algorithm. */
 static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
 {
 	uint64_t at = base, tortoise = base, power = 1, lap = 0;
 
-	for (int i = 0; i < RING_MAX; i++) {
+	for (int i = 0; i < ARENAS_MAX; i++) {
 		uint64_t next;
 
 		if (!mw_image__read_u64(image, at + offset, &next) || next & 7 || !next)
@@ -46,7 +39,7 @@ static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
 	return false;
 }
 
-/* Also the arena's bins must be lists. */
+/* Is an arena of layout L at BASE? Its bins must be lists and its ring must close. */
 static bool arena_validates(struct mw_image *image, uint64_t base,
 			    const struct mw_ptmalloc_layout *l)
 {

@@ -23,6 +23,7 @@ enum {
 	PAGE_BYTES = MW_PAGE_SIZE,
 	ARENAS_MAX = 65536,
 	HEAPS_MAX = 1 << 20,
+	DATA_MAX = 64 << 20, /* bytes of one data segment that are searched */
 	SETTINGS = 7,
 };
 

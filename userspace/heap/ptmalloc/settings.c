@@ -11,8 +11,6 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
-enum { DATA_MAX = 64 << 20 }; /* bytes of one data segment that are searched */
-
 /* sbrk_base is 0 before the first use. Where brk fails it may be in any anonymous mapping. */
 static bool may_be_heap(struct mw_image *image, uint64_t base)
 {
