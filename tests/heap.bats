@@ -355,6 +355,7 @@ bytes_of() { jq "[.entries[] | select(.owner == \"$1\") | .bytes] | add // 0" "$
 		wait_until 30 grep -q ^code "$BATS_TEST_TMPDIR/said"
 		"$MW" whatis --json "$PID" "$(said table)" "$(said code)" | jq -r '.symbol | "\(.name)+\(.offset)"' >names
 		kill "$PID"
+		wait "$PID" || true # until then the file is busy
 	}
 	look
 	[ "$(tr '\n' ' ' <names)" = "hidden_table+12 hidden_function+0 " ]
