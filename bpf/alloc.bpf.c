@@ -55,35 +55,24 @@ static __always_inline __u32 class_of(__u64 size)
 	return large_class(size);
 }
 
-/* Verifiers before Linux 6.3 forget a bound when the value is spilled: test it where it is used. */
 static __always_inline void count_call(struct mw_counts *c, __u32 func)
 {
-	barrier_var(func);
-	if (func < MW_FUNCS)
-		MW_ADD(c->calls[func], 1);
+	MW_ADD(*mw_element(c->calls, func), 1);
 }
 
 static __always_inline void count_alloc(struct mw_counts *c, __u32 func, __u32 place, __u64 size)
 {
-	__u32 class = class_of(size);
+	struct mw_cell(*at)[MW_CLASSES] = mw_element(c->alloc, place);
 
-	barrier_var(place);
-	barrier_var(class);
-	if (place >= MW_PLACES || class >= MW_CLASSES)
-		return;
-	mw_add_cell(&c->alloc[place][class], size);
+	mw_add_cell(mw_element(*at, class_of(size)), size);
 	count_call(c, func);
 }
 
 static __always_inline void count_freed(struct mw_counts *c, const struct mw_alloc_record *block,
 					__u64 now, bool at_once)
 {
-	__u32 class = class_of(block->size), age = log2_of(now - block->time);
-
-	if (class < MW_CLASSES && age < 64) {
-		mw_add_cell(&c->freed[class], block->size);
-		MW_ADD(c->lifetime[age], 1);
-	}
+	mw_add_cell(mw_element(c->freed, class_of(block->size)), block->size);
+	MW_ADD(*mw_element(c->lifetime, log2_of(now - block->time)), 1);
 	if (block->site)
 		mw_site_count(block->site, block->size, now - block->time,
 			      at_once ? MW_COUNT_TEMPORARY : MW_COUNT_FREE);
@@ -117,7 +106,6 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 {
 	__u64 key = mw_block_key(space, addr);
 	struct mw_alloc_record *old;
-	__u32 class;
 
 	if (!bpf_map_update_elem(&outstanding, &key, block, BPF_NOEXIST)) {
 		mw_add_cell(&c->kept, block->size);
@@ -131,9 +119,7 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 	/* The address was given out before and never seen freed: that free was missed. */
 	if (old->time >= mw_tracking_since) {
 		MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
-		class = class_of(old->size);
-		if (class < MW_CLASSES)
-			mw_add_cell(&c->freed[class], old->size);
+		mw_add_cell(mw_element(c->freed, class_of(old->size)), old->size);
 	}
 	if (old->site)
 		mw_site_count(old->site, old->size, block->time - old->time, MW_COUNT_FREE);

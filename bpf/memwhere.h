@@ -138,7 +138,14 @@ struct mw_vm_counts {
 	uint64_t failed;		       /* calls of those five that returned an error */
 };
 
-/* One CPU's counters of one target; all only ever grow. */
+/*
+ * One CPU's counters of one target; all only ever grow.
+ *
+ * The order of the members has a meaning: userspace adds, subtracts and estimates them as an array
+ * of 64-bit words. `alloc` is first (mw_alloc_word()); what the allocator's probes count comes
+ * before `vm` (MW_PROBE_WORDS) and is estimated where probes are in for windows only; `vm` and what
+ * follows is always exact.
+ */
 struct mw_counts {
 	struct mw_cell alloc[MW_PLACES][MW_CLASSES]; /* requests that were served, as asked for */
 	struct mw_cell freed[MW_CLASSES];	     /* blocks seen from birth to death */
@@ -154,6 +161,27 @@ struct mw_counts {
 	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes that they told */
 	uint64_t lost[MW_LOSTS];
 };
+
+enum {
+	MW_COUNT_WORDS = sizeof(struct mw_counts) / sizeof(uint64_t),
+	MW_PROBE_WORDS = __builtin_offsetof(struct mw_counts, vm) / sizeof(uint64_t),
+	MW_ALLOC_WORDS = 2 * MW_PLACES * MW_CLASSES,
+};
+
+/* The word of alloc[PLACE][CLASS].count; its bytes are the next one. */
+static inline __attribute__((always_inline)) uint32_t mw_alloc_word(uint32_t place, uint32_t class)
+{
+	return 2 * (place * MW_CLASSES + class);
+}
+
+_Static_assert(sizeof(struct mw_cell) == 2 * sizeof(uint64_t), "a cell is two words");
+_Static_assert(sizeof(struct mw_counts) == sizeof(uint64_t) * MW_COUNT_WORDS, "words only");
+_Static_assert(__builtin_offsetof(struct mw_counts, alloc) == 0 &&
+		       sizeof(((struct mw_counts *)0)->alloc) == sizeof(uint64_t) * MW_ALLOC_WORDS,
+	       "alloc is the first MW_ALLOC_WORDS");
+_Static_assert(__builtin_offsetof(struct mw_counts, freed_by_realloc) + sizeof(uint64_t) ==
+		       __builtin_offsetof(struct mw_counts, vm),
+	       "freed_by_realloc is the last of what the allocator's probes count");
 
 /* ---- stacks ---------------------------------------------------------------------------------- */
 

@@ -155,7 +155,7 @@ __noinline __u32 mw_native_step(__u32 n, __u64 maps, __u32 how)
 	if (!w || n >= MW_NATIVE_FRAMES)
 		return NATIVE_END;
 	pc = w->registers.ip - (how == NATIVE_RETURN);
-	w->stack.native[n] = pc;
+	*mw_element(w->stack.native, n) = pc;
 	w->stack.native_count = n + 1;
 	found.number = mw_unwind_row(pc, maps);
 	if (step_by_row(&w->registers, found.row, &cut))

@@ -176,8 +176,8 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 	previous = word_in(w->frame, 0x78, py->frame_previous);
 	if (py->frame_owner != MW_PY_NONE &&
 	    w->frame[py->frame_owner & 0x7f] >= MW_OWNERS_ON_C_STACK) {
-		if (n && n <= MW_PY_FRAMES)
-			stack->python[n - 1].check |= MW_PY_ENTERED;
+		if (n)
+			mw_element(stack->python, n - 1)->check |= MW_PY_ENTERED;
 		return previous;
 	}
 	if (n >= max || n >= MW_PY_FRAMES) {
@@ -199,11 +199,7 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 	if (py->frame_owner == MW_PY_NONE ||
 	    (py->frame_is_entry != MW_PY_NONE && w->frame[py->frame_is_entry & 0x7f]))
 		check |= MW_PY_ENTERED;
-	/* Verifiers before Linux 6.3 forget a bound when the value is spilled. */
-	barrier_var(n);
-	if (n >= MW_PY_FRAMES)
-		return 0;
-	out = &stack->python[n];
+	out = mw_element(stack->python, n);
 	out->code = code;
 	out->offset = instr < 0 ? 0 : instr;
 	out->check = check;

@@ -77,6 +77,7 @@ int sdt_hit(struct pt_regs *ctx)
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
 	long first = 0, second = 0, third = 0;
 	struct mw_counts *c;
+	struct mw_cell *sdt;
 
 	if (!proc || !mw_active)
 		return 0;
@@ -86,9 +87,10 @@ int sdt_hit(struct pt_regs *ctx)
 	bpf_usdt_arg(ctx, 0, &first);
 	bpf_usdt_arg(ctx, 1, &second);
 	bpf_usdt_arg(ctx, 2, &third);
-	MW_ADD(c->sdt[which].count, 1);
+	sdt = mw_element(c->sdt, which);
+	MW_ADD(sdt->count, 1);
 	if (tells_bytes(which, first))
-		MW_ADD(c->sdt[which].bytes, second);
+		MW_ADD(sdt->bytes, second);
 	/* Where the allocator's functions are probed those samples say the same. */
 	if (mw_mode != MW_MODE_GROWTH)
 		return 0;

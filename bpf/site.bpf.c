@@ -42,8 +42,8 @@ __noinline __u64 mw_draw_period(__u32 random)
 	bits = ((__u64)random << 32 >> top) & 0xffffffff;
 	index = bits >> 26 & 63;
 	part = bits >> 10 & 0xffff;
-	table = mw_log2_table[index];
-	fraction = table + ((mw_log2_table[index + 1] - table) * part >> 16);
+	table = *mw_element(mw_log2_table, index);
+	fraction = table + ((*mw_element(mw_log2_table, index + 1) - table) * part >> 16);
 	log2 = ((__u64)top << 16) + fraction;
 	/* -ln(random / 2^32) = (32 - log2(random)) * ln 2 */
 	return ((mw_sample_period * ((32ULL << 16) - log2)) >> 16) * 45426 >> 16;
@@ -62,8 +62,8 @@ static __always_inline __u64 weigh(__u64 size)
 	part = x & 0xffff;
 	if (index > MW_WEIGHTS - 2)
 		return size;
-	a = mw_weights[index];
-	b = mw_weights[index + 1];
+	a = *mw_element(mw_weights, index);
+	b = *mw_element(mw_weights, index + 1);
 	return period * (a + ((b - a) * part >> 16)) >> 20;
 }
 

@@ -158,6 +158,31 @@ extern struct mw_events_map events SEC(".maps");
  */
 #define MW_ADD(field, n) __sync_fetch_and_add(&(field), (n))
 
+/*
+ * A pointer to element INDEX of ARRAY, which lies in the value of a map; to the first element where
+ * the array has no such. Every variable index goes through it.
+ *
+ * The verifier must see the bound in the register that is added to the pointer, and a bound written
+ * in C does not always arrive there: clang tests a copy in another register, or drops a test that
+ * it can prove (clang 21 knows that log2_of() is below 64), and verifiers before Linux 6.3 forget
+ * the bound of a scalar that was spilled. So test, multiplication and sum are one statement of
+ * assembly; the pointer that leaves it keeps its bounds wherever it goes.
+ */
+#define mw_element(array, index)                                                                   \
+	({                                                                                         \
+		typeof(&(array)[0]) element_ = (array);                                            \
+		__u64 offset_ = (index);                                                           \
+		asm volatile(                                                                      \
+			"if %[offset] < %[count] goto +1\n\t"                                      \
+			"%[offset] = 0\n\t"                                                        \
+			"%[offset] *= %[size]\n\t"                                                 \
+			"%[element] += %[offset]"                                                  \
+			: [element] "+r"(element_), [offset] "+r"(offset_)                         \
+			: [count] "i"(sizeof(array) / sizeof((array)[0])), [size] "i"(sizeof(      \
+										   (array)[0])));  \
+		element_;                                                                          \
+	})
+
 static __always_inline void mw_add_cell(struct mw_cell *cell, __u64 bytes)
 {
 	MW_ADD(cell->count, 1);

@@ -63,13 +63,7 @@ static __always_inline __u32 take_coros(__u32 python, __u64 task)
 	if (coro_fit(python, coro) == NO_CORO)
 		return 0;
 	for (n = 0; n < MW_PY_AWAITS && coro; n++) {
-		__u32 at = n;
-
-		/* As in mw_python_step(): the bound is told again. */
-		barrier_var(at);
-		if (at >= MW_PY_AWAITS)
-			break;
-		w->coros[at] = coro;
+		*mw_element(w->coros, n) = coro;
 		coro = mw_coro_awaits(python, coro);
 	}
 	if (coro)
@@ -94,17 +88,11 @@ __noinline int mw_task_frames(__u32 python, __u64 task)
 		return 0;
 	count = take_coros(python, task);
 	begin = w->stack.python_count;
-	for (__u32 i = 0; i < MW_PY_AWAITS; i++) {
-		__u32 at = count - 1 - i;
-
-		barrier_var(at);
-		if (at >= MW_PY_AWAITS)
-			break;
-		mw_python_step(python, w->coros[at] + py->gen_frame, MW_PY_FRAMES);
-	}
-	barrier_var(begin);
+	for (__u32 i = 0; i < MW_PY_AWAITS && i < count; i++)
+		mw_python_step(python, *mw_element(w->coros, count - 1 - i) + py->gen_frame,
+			       MW_PY_FRAMES);
 	if (begin < MW_PY_FRAMES && w->stack.python_count > begin)
-		w->stack.python[begin].check |= MW_PY_AWAITER;
+		mw_element(w->stack.python, begin)->check |= MW_PY_AWAITER;
 	return 0;
 }
 
@@ -170,7 +158,6 @@ __noinline int mw_walk_awaiters(__u32 python, __u64 tstate)
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);
 	struct mw_walker *w = bpf_map_lookup_elem(&walkers, &tid);
 	__u64 task = 0;
-	__u32 at;
 
 	if (!py || !w || !read_user_word(tstate + py->tstate_task, &task))
 		return 0;
@@ -179,10 +166,8 @@ __noinline int mw_walk_awaiters(__u32 python, __u64 tstate)
 			w->stack.flags |= MW_STACK_PARTIAL;
 			return 0;
 		}
-		at = i;
-		barrier_var(at);
-		if (at < MW_PY_TASKS)
-			w->tasks[at] = task;
+		if (i < MW_PY_TASKS)
+			*mw_element(w->tasks, i) = task;
 		if (i)
 			mw_task_frames(python, task);
 		task = mw_task_awaiter(python, task);

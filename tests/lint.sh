@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Static checks: the rule of the floors, SPDX lines, shellcheck, cppcheck, clang-tidy.
+# Static checks: the rule of the floors, circles of includes, SPDX lines, shellcheck, cppcheck, clang-tidy.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-$PWD/build}
@@ -61,6 +61,9 @@ done
 if git grep -n ptmalloc -- 'userspace/*.[ch]' 'gdb-scripts/*.[ch]' ':!userspace/heap'; then
 	complain "names an allocator's walker outside heap/"
 fi
+
+# shellcheck disable=SC2046 # names of files have no blanks
+python3 tests/check_includes.py $(git ls-files 'userspace/*.[ch]' 'gdb-scripts/*.[ch]') >&2 || failed=1
 
 for file in $(git ls-files '*.c' '*.h' '*.sh' '*.bats' '*.bash' '*.py' Makefile .ci/run); do
 	head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' ||

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mw_prologue_request request = {
 		.code = data, .size = size, .size_known = true, .address = 0x1000};
-	struct mw_probe_point site;
+	struct mw_probe_point point;
 
 	if (size) {
 		request.registers = data[0] & 15;
@@ -17,14 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		request.code++;
 		request.size--;
 	}
-	mw_prologue_choose(&request, &site);
-	if (site.class != MW_PROBE_UNPROBEABLE && site.offset >= request.size)
+	mw_prologue_choose(&request, &point);
+	if (point.class != MW_PROBE_UNPROBEABLE && point.offset >= request.size)
 		abort();
-	if (request.need_entry_stack && site.stack_shift)
+	if (request.need_entry_stack && point.stack_shift)
 		abort();
-	if (site.offset && (site.entry_in_loop || !request.size_known))
+	if (point.offset && !request.size_known)
 		abort();
-	if (!memchr(site.insn, 0, sizeof(site.insn)) || !site.reason)
+	if (!memchr(point.insn, 0, sizeof(point.insn)) || !point.reason)
 		abort();
 	return 0;
 }

@@ -15,7 +15,7 @@
 #define __always_inline inline
 #define __noinline	static
 
-#define barrier_var(v) (void)(v)
+#define mw_element(array, index) (&(array)[index])
 
 /* The target's memory: addresses from BASE on. */
 enum { BASE = 0x10000, SIZE = 1 << 16, THREAD = 0x7f00, TYPE = 0x42000 };

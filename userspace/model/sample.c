@@ -2,13 +2,9 @@
 #include <math.h>
 #include "model/sample.h"
 
-/* struct mw_counts is nothing but 64-bit counters. */
-_Static_assert(sizeof(struct mw_counts) % sizeof(uint64_t) == 0, "counters only");
-enum { COUNTERS = sizeof(struct mw_counts) / sizeof(uint64_t) };
-
 union counters {
 	struct mw_counts counts;
-	uint64_t each[COUNTERS];
+	uint64_t each[MW_COUNT_WORDS];
 };
 
 void mw_counts__add(struct mw_counts *to, const struct mw_counts *from)
@@ -16,7 +12,7 @@ void mw_counts__add(struct mw_counts *to, const struct mw_counts *from)
 	union counters *a = (union counters *)to;
 	const union counters *b = (const union counters *)from;
 
-	for (size_t i = 0; i < COUNTERS; i++)
+	for (size_t i = 0; i < MW_COUNT_WORDS; i++)
 		a->each[i] += b->each[i];
 }
 
@@ -28,7 +24,7 @@ void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
 	union counters *diff = (union counters *)&out->counts;
 
 	*out = *later;
-	for (size_t i = 0; i < COUNTERS; i++)
+	for (size_t i = 0; i < MW_COUNT_WORDS; i++)
 		diff->each[i] = a->each[i] - b->each[i];
 	out->elapsed = later->elapsed - earlier->elapsed;
 	out->min_flt = later->min_flt - earlier->min_flt;

@@ -51,6 +51,9 @@ struct mw_event {
 	char text[128];		       /* allocator's path; clean */
 };
 
+/* WHAT happened to a process of target number TARGET. */
+typedef void (*mw_event_fn)(const struct mw_event *what, unsigned int target, void *arg);
+
 /* TO += FROM, counter by counter. */
 void mw_counts__add(struct mw_counts *to, const struct mw_counts *from);
 

@@ -144,8 +144,8 @@ static bool is_address_known(const struct mw_allocator *alloc, uint64_t addr)
 	return false;
 }
 
-static void choose_site(struct mw_function *fn, struct mw_elffile *elf, uint64_t value,
-			uint32_t args, bool returns)
+static void choose_point(struct mw_function *fn, struct mw_elffile *elf, uint64_t value,
+			 uint32_t args, bool returns)
 {
 	uint8_t code[CODE_MAX];
 	size_t want = fn->size && fn->size < sizeof(code) ? fn->size : sizeof(code);
@@ -185,7 +185,7 @@ static int read_functions(struct mw_allocator *alloc, struct mw_elffile *elf, bo
 			.size = symbol.size,
 			.offset = symbol.offset,
 		};
-		choose_site(fn, elf, symbol.value, function_table[i].args, returns);
+		choose_point(fn, elf, symbol.value, function_table[i].args, returns);
 		alloc->count++;
 	}
 	return alloc->count ? 0 : -ENOENT;

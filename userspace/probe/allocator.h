@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which allocators a process has, and where their functions are. Looked for in the order in
- * which the dynamic linker binds symbols, so the first module that defines malloc is the one
- * that the program uses; modules that come after the C library (dlopen) are further allocators.
+ * Which allocators a process has, and where their functions are. Modules are visited in the order
+ * in which the dynamic linker binds symbols, so the first that defines malloc is the one that the
+ * program uses; modules that come after the C library (dlopen) are further allocators.
  */
 #ifndef MW_PROBE_ALLOCATOR_H
 #define MW_PROBE_ALLOCATOR_H
@@ -37,7 +37,7 @@ struct mw_function {
 	uint64_t addr;		     /* in the process */
 	uint64_t size;		     /* bytes of code, 0 when the file doesn't say */
 	uint64_t offset;	     /* in the file, of the entry */
-	struct mw_probe_point entry; /* where the entry probe goes in growth of cost */
+	struct mw_probe_point entry; /* where the entry probe goes */
 	bool probed;		     /* false: `reason` says why not */
 	const char *reason;
 };
@@ -61,9 +61,9 @@ struct mw_allocators {
 };
 
 /*
- * Find the allocators of PID. RETURNS: return probes will be placed, so the entry sites of the
- * functions that give memory must have the stack as at the entry. 0, or -errno with ERR set;
- * -ENOENT when no module defines malloc.
+ * Find the allocators of PID. RETURNS: return probes will be placed, so the entry probes of
+ * the functions that give memory must be where the stack is as at the entry. 0, or -errno with ERR
+ * set; -ENOENT when no module defines malloc.
  */
 int mw_allocators__find(struct mw_allocators *found, pid_t pid, bool returns, struct mw_err *err);
 void mw_allocators__free(struct mw_allocators *found);

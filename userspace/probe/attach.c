@@ -37,9 +37,9 @@ bool mw_probes_have_multi(void)
 	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = TRACE_UPROBE_MULTI);
 	uint64_t offset = 0;
 	/*
-	 * "/" can't be probed: EBADF says that the kernel got as far as looking at the file.
-	 * PID -1 is looked at before the file since the filter is by process (Linux 6.10,
-	 * 46ba0e49b642), and refused with EINVAL; before, threads but the first were missed.
+	 * "/" can't be probed: EBADF says that the kernel got as far as checking the file. PID -1
+	 * is checked before the file since the filter is by process (Linux 6.10, 46ba0e49b642), and
+	 * refused with EINVAL; before, all threads but the first were missed.
 	 */
 	struct link_create_uprobe_multi attr = {
 		.attach_type = TRACE_UPROBE_MULTI,
@@ -70,7 +70,7 @@ int mw_probes_attach_type(bool multi)
 }
 
 static int attach_multi(struct mw_probes *probes, struct bpf_program *prog, pid_t pid,
-			const char *file, bool at_return, const struct mw_probe_place *sites,
+			const char *file, bool at_return, const struct mw_probe_place *places,
 			size_t count)
 {
 	uint64_t *offsets = calloc(2 * count, sizeof(*offsets));
@@ -89,8 +89,8 @@ static int attach_multi(struct mw_probes *probes, struct bpf_program *prog, pid_
 	if (!offsets)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		offsets[i] = sites[i].offset;
-		cookies[i] = sites[i].cookie;
+		offsets[i] = places[i].offset;
+		cookies[i] = places[i].cookie;
 	}
 	probes->fd = link_create(&attr);
 	free(offsets);
@@ -98,18 +98,18 @@ static int attach_multi(struct mw_probes *probes, struct bpf_program *prog, pid_
 }
 
 static int attach_perf(struct mw_probes *probes, struct bpf_program *prog, pid_t pid,
-		       const char *file, bool at_return, const struct mw_probe_place *sites,
+		       const char *file, bool at_return, const struct mw_probe_place *places,
 		       size_t count)
 {
 	probes->links = calloc(count, sizeof(struct bpf_link *));
 	if (!probes->links)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = sites[i].cookie,
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = places[i].cookie,
 			    .retprobe = at_return);
 
 		probes->links[i] = bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, file,
-								   sites[i].offset, &opts);
+								   places[i].offset, &opts);
 		if (!probes->links[i])
 			return -errno;
 		probes->count++;
@@ -118,7 +118,7 @@ static int attach_perf(struct mw_probes *probes, struct bpf_program *prog, pid_t
 }
 
 int mw_probes__attach(struct mw_probes *probes, struct bpf_program *prog, bool multi, pid_t pid,
-		      const char *file, bool at_return, const struct mw_probe_place *sites,
+		      const char *file, bool at_return, const struct mw_probe_place *places,
 		      size_t count)
 {
 	int ret;
@@ -126,8 +126,8 @@ int mw_probes__attach(struct mw_probes *probes, struct bpf_program *prog, bool m
 	*probes = (struct mw_probes){.fd = -1};
 	if (!count)
 		return 0;
-	ret = multi ? attach_multi(probes, prog, pid, file, at_return, sites, count)
-		    : attach_perf(probes, prog, pid, file, at_return, sites, count);
+	ret = multi ? attach_multi(probes, prog, pid, file, at_return, places, count)
+		    : attach_perf(probes, prog, pid, file, at_return, places, count);
 	if (ret)
 		mw_probes__detach(probes);
 	return ret;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Putting uprobes into one process. One uprobe_multi link carries many sites (kernel 6.6; its
- * filter by process, not by thread, 6.10), asked for with the system call itself because libbpf
- * learnt it in 1.3 only. Older kernels get one perf event a site, which detaches far slower.
+ * Putting uprobes into one process. One uprobe_multi link carries many places (Linux 6.6; its
+ * filter by process, not by thread, 6.10); it is made by the system call itself, because libbpf
+ * knows it from 1.3 on only. Older kernels get one perf event a place, which detaches far slower.
  */
 #ifndef MW_PROBE_ATTACH_H
 #define MW_PROBE_ATTACH_H
@@ -20,7 +20,7 @@ struct mw_probe_place {
 	uint64_t cookie;
 };
 
-/* A set of sites that came with one call of mw_probes__attach(). */
+/* The probes of one call of mw_probes__attach(). */
 struct mw_probes {
 	int fd;			 /* uprobe_multi link, -1 when there is none */
 	struct bpf_link **links; /* perf events otherwise */
@@ -37,11 +37,11 @@ bool mw_probes_have_multi(void);
 int mw_probes_attach_type(bool multi);
 
 /*
- * Run PROG at all COUNT sites of FILE, in process PID only (0: in all that map FILE): at the sites,
- * or when the functions that begin there return. 0, or -errno; nothing stays attached on failure.
+ * Run PROG at all COUNT places of FILE, in process PID only (0: in all that map FILE): there, or
+ * when the functions that begin there return. 0, or -errno; nothing stays attached on failure.
  */
 int mw_probes__attach(struct mw_probes *probes, struct bpf_program *prog, bool multi, pid_t pid,
-		      const char *file, bool at_return, const struct mw_probe_place *sites,
+		      const char *file, bool at_return, const struct mw_probe_place *places,
 		      size_t count);
 void mw_probes__detach(struct mw_probes *probes);
 

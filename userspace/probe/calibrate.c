@@ -2,37 +2,29 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "image/maps.h"
 #include "probe/calibrate.h"
+#include "util/clock.h"
 
 enum { CALLS = 64, ROUNDS = 4, RETURN_NS_PUBLISHED = 800, SAMPLES = MW_PROBE_UNPROBEABLE + 1 };
 
-static uint64_t nanoseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* The best of a few rounds: what is above it is someone else's. */
+/* The best of a few rounds: in the others something else ran, too. */
 static uint32_t time_calls(void (*function)(void))
 {
-	uint64_t best = UINT64_MAX;
+	double best = 0;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		uint64_t began = nanoseconds(), took;
+		double began = mw_monotonic(), took;
 
 		for (int i = 0; i < CALLS; i++)
 			function();
-		took = (nanoseconds() - began) / CALLS;
-		if (took < best)
+		took = mw_monotonic() - began;
+		if (!round || took < best)
 			best = took;
 	}
-	return (uint32_t)best;
+	return (uint32_t)(1e9 * best / CALLS);
 }
 
 static uint64_t file_offset(const struct mw_maps *maps, void (*function)(void))
@@ -55,8 +47,8 @@ void mw_program_ran(const struct bpf_program *program, uint64_t *ns, uint64_t *r
 	*runs = info.run_cnt;
 }
 
-/* What a run of PROGRAM takes on average; it has run in a calibration only. */
-static uint32_t told_ns(const struct bpf_program *program)
+/* What a run of PROGRAM takes on average, by the kernel; it has run in a calibration only. */
+static uint32_t run_ns(const struct bpf_program *program)
 {
 	uint64_t ns, runs;
 
@@ -76,7 +68,7 @@ static void measure(uint32_t *entry_ns, uint32_t *return_ns)
 	*return_ns = less(time_calls(mw_insn_samples[SAMPLES - 1]), entry_ns[MW_PROBE_PUSH]);
 }
 
-/* The same with the clock on, less what it tells. */
+/* The same while the kernel times the programs, less the time that it reports. */
 static void measure_timed(struct mw_cost *cost, struct bpf_program *entry, struct bpf_program *ret)
 {
 	int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
@@ -85,16 +77,16 @@ static void measure_timed(struct mw_cost *cost, struct bpf_program *entry, struc
 		return;
 	measure(cost->timed_entry_ns, &cost->timed_return_ns);
 	for (int c = 0; c < MW_PROBE_UNPROBEABLE; c++)
-		cost->timed_entry_ns[c] = less(cost->timed_entry_ns[c], told_ns(entry));
+		cost->timed_entry_ns[c] = less(cost->timed_entry_ns[c], run_ns(entry));
 	if (ret)
-		cost->timed_return_ns = less(cost->timed_return_ns, told_ns(ret));
+		cost->timed_return_ns = less(cost->timed_return_ns, run_ns(ret));
 	close(fd);
 }
 
 void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bpf_program *ret,
 		      bool multi, struct mw_detacher *detacher)
 {
-	struct mw_probe_place sites[SAMPLES];
+	struct mw_probe_place places[SAMPLES];
 	struct mw_probes entries, returns = {.fd = -1};
 	struct mw_maps maps;
 	int failed;
@@ -102,28 +94,80 @@ void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bp
 	for (int c = 0; c < MW_PROBE_UNPROBEABLE; c++)
 		cost->entry_ns[c] = cost->timed_entry_ns[c] = mw_probe_class_cost(c);
 	cost->return_ns = cost->timed_return_ns = RETURN_NS_PUBLISHED;
-	cost->measured = 0;
 	if (mw_maps__read(&maps, getpid(), NULL))
 		return;
 	/* Cookie 0: function none of slot 0, while nothing is counted yet. */
 	for (size_t i = 0; i < SAMPLES; i++)
-		sites[i] =
+		places[i] =
 			(struct mw_probe_place){.offset = file_offset(&maps, mw_insn_samples[i])};
 	mw_maps__free(&maps);
-	failed = mw_probes__attach(&entries, entry, multi, getpid(), "/proc/self/exe", false, sites,
-				   SAMPLES);
+	failed = mw_probes__attach(&entries, entry, multi, getpid(), "/proc/self/exe", false,
+				   places, SAMPLES);
 	if (failed)
 		return;
 	if (ret)
 		failed = mw_probes__attach(&returns, ret, multi, getpid(), "/proc/self/exe", true,
-					   &sites[SAMPLES - 1], 1);
+					   &places[SAMPLES - 1], 1);
 	if (!failed) {
 		measure(cost->entry_ns, &cost->return_ns);
 		memcpy(cost->timed_entry_ns, cost->entry_ns, sizeof(cost->entry_ns));
 		cost->timed_return_ns = cost->return_ns;
 		measure_timed(cost, entry, ret);
-		cost->measured = 1;
 	}
 	mw_detacher__take(detacher, &entries);
 	mw_detacher__take(detacher, &returns);
+}
+
+uint64_t mw_cost__call_ns(const struct mw_cost *cost, const struct mw_function *fn, bool returns)
+{
+	uint64_t ns = fn->probed ? cost->entry_ns[fn->entry.class] : 0;
+
+	if (ns && returns && fn->func < MW_FUNC_FREE)
+		ns += cost->return_ns;
+	return ns;
+}
+
+uint64_t mw_cost__calls_ns(const struct mw_cost *cost, const struct mw_allocators *found,
+			   const struct mw_counts *counts, bool returns)
+{
+	bool counted[MW_FUNCS] = {false};
+	uint64_t ns = 0;
+
+	for (size_t a = 0; a < found->count; a++) {
+		for (size_t f = 0; f < found->list[a].count; f++) {
+			const struct mw_function *fn = &found->list[a].functions[f];
+
+			if (counted[fn->func])
+				continue;
+			counted[fn->func] = true;
+			ns += counts->calls[fn->func] * mw_cost__call_ns(cost, fn, returns);
+		}
+	}
+	return ns;
+}
+
+double mw_cost__timed_seconds(const struct mw_cost *cost, const struct mw_allocators *found,
+			      const struct mw_counts *before, const struct mw_counts *after,
+			      bool returns)
+{
+	bool counted[MW_FUNCS] = {false};
+	double ns = 0;
+
+	for (size_t a = 0; a < found->count; a++) {
+		for (size_t f = 0; f < found->list[a].count; f++) {
+			const struct mw_function *fn = &found->list[a].functions[f];
+			double calls = (double)(after->calls[fn->func] - before->calls[fn->func]);
+
+			if (fn->func == MW_FUNC_FREE)
+				calls += (double)(after->free_null - before->free_null +
+						  after->free_internal - before->free_internal);
+			if (counted[fn->func] || !fn->probed)
+				continue;
+			counted[fn->func] = true;
+			ns += calls * cost->timed_entry_ns[fn->entry.class];
+			if (returns && fn->func < MW_FUNC_FREE)
+				ns += calls * cost->timed_return_ns;
+		}
+	}
+	return ns / 1e9;
 }

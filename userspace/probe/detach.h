@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Closes links on a thread of its own. Taking a probe out waits for a grace period of the
+ * Closes links in threads. Taking a probe out waits for a grace period of the
  * kernel, about 40 ms a link; the watch must not stand still meanwhile.
  */
 #ifndef MW_PROBE_DETACH_H

@@ -64,25 +64,25 @@ static void collect_jumps(const struct mw_prologue_request *request, struct jump
 	}
 }
 
-static void fill(struct mw_probe_point *site, const struct mw_prologue_request *request,
+static void fill(struct mw_probe_point *point, const struct mw_prologue_request *request,
 		 size_t offset, int64_t shift, enum mw_probe_class class)
 {
-	site->offset = (uint32_t)offset;
-	site->stack_shift = (uint32_t)shift;
-	site->class = class;
-	mw_insn_format(site->insn, sizeof(site->insn), request->code + offset,
+	point->offset = (uint32_t)offset;
+	point->stack_shift = (uint32_t)shift;
+	point->class = class;
+	mw_insn_format(point->insn, sizeof(point->insn), request->code + offset,
 		       request->size - offset, request->address + offset);
 }
 
 /* Walk on from the entry, whose instruction is INSN, to cheaper places; why not to the cheapest. */
 static const char *walk(const struct mw_prologue_request *request, struct mw_insn insn,
-			struct mw_probe_point *site, const struct jumps *jumps)
+			struct mw_probe_point *point, const struct jumps *jumps)
 {
 	size_t offset = 0;
 	int64_t shift = 0;
 	uint32_t lost = 0;
 
-	while (site->class != MW_PROBE_BRANCH && !insn.ends_line) {
+	while (point->class != MW_PROBE_BRANCH && !insn.ends_line) {
 		lost |= insn.written;
 		shift += insn.stack_growth;
 		/* What pops the return address is no function by the rules. */
@@ -99,40 +99,39 @@ static const char *walk(const struct mw_prologue_request *request, struct mw_ins
 		if (lost & request->registers)
 			return "further in, an argument's register is overwritten";
 		/* The cookie has 8 bits for the shift in words. */
-		if (insn.class >= site->class || insn.only_at_entry || shift > 255 * 8 ||
+		if (insn.class >= point->class || insn.only_at_entry || shift > 255 * 8 ||
 		    shift % 8 || (request->need_entry_stack && shift))
 			continue;
-		fill(site, request, offset, shift, insn.class);
+		fill(point, request, offset, shift, insn.class);
 	}
 	return "no cheaper instruction in the prologue";
 }
 
-void mw_prologue_choose(const struct mw_prologue_request *request, struct mw_probe_point *site)
+void mw_prologue_choose(const struct mw_prologue_request *request, struct mw_probe_point *point)
 {
 	struct mw_insn entry;
 	struct jumps jumps;
 	const char *stop;
 
-	memset(site, 0, sizeof(*site));
-	site->class = MW_PROBE_UNPROBEABLE;
+	memset(point, 0, sizeof(*point));
+	point->class = MW_PROBE_UNPROBEABLE;
 	if (!request->size || !decode(request, 0, &entry)) {
-		site->reason = "the entry can't be decoded";
+		point->reason = "the entry can't be decoded";
 		return;
 	}
-	fill(site, request, 0, 0, entry.class);
-	site->reason =
-		site->class == MW_PROBE_UNPROBEABLE ? "the kernel refuses this instruction" : "";
+	fill(point, request, 0, 0, entry.class);
+	point->reason =
+		point->class == MW_PROBE_UNPROBEABLE ? "the kernel refuses this instruction" : "";
 	collect_jumps(request, &jumps);
 	if (jumps.lowest_target == 0) {
-		site->entry_in_loop = true;
-		if (site->class != MW_PROBE_UNPROBEABLE)
-			site->reason = "the function loops back to its entry: a call may count "
-				       "more than once";
+		if (point->class != MW_PROBE_UNPROBEABLE)
+			point->reason = "the function loops back to its entry: a call may count "
+					"more than once";
 		return;
 	}
-	stop = walk(request, entry, site, &jumps);
-	if (site->class == MW_PROBE_STEPPED)
-		site->reason = stop;
-	else if (site->class == MW_PROBE_UNPROBEABLE)
-		site->reason = "the kernel refuses this instruction, and no other place is sound";
+	stop = walk(request, entry, point, &jumps);
+	if (point->class == MW_PROBE_STEPPED)
+		point->reason = stop;
+	else if (point->class == MW_PROBE_UNPROBEABLE)
+		point->reason = "the kernel refuses this instruction, and no other place is sound";
 }

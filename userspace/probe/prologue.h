@@ -32,13 +32,12 @@ struct mw_probe_point {
 	uint32_t offset;      /* bytes from the entry */
 	uint32_t stack_shift; /* bytes to add to the stack pointer to get the one at the entry */
 	enum mw_probe_class class;
-	bool entry_in_loop; /* the function jumps to its entry: a call may count more than once */
 	char insn[40];	    /* the instruction there, as text */
 	const char *reason; /* why no cheaper place was taken; "" when there is none to want */
 };
 
-/* Always fills SITE; its class says whether it can be used. */
-void mw_prologue_choose(const struct mw_prologue_request *request, struct mw_probe_point *site);
+/* Always fills POINT; its class says whether it can be used. */
+void mw_prologue_choose(const struct mw_prologue_request *request, struct mw_probe_point *point);
 
 /* Nanoseconds a hit of CLASS costs by the published measurements, until one is made here. */
 uint32_t mw_probe_class_cost(enum mw_probe_class class);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +25,6 @@ struct mw_frames {
 	struct mw_python_walk python;
 	struct mw_u64map codes;
 };
-
-double mw_sample_weight(uint64_t size, uint64_t period)
-{
-	return period && size ? 1 / -expm1(-(double)size / (double)period) : 1;
-}
 
 /* Names and frames need neither residency nor threads. */
 static int open_image(struct mw_frames *f, struct mw_err *err)

@@ -41,7 +41,4 @@ size_t mw_frames__make(struct mw_frames *frames, const struct mw_stack *stack, s
 /* Did the program's or Python's own code call mmap() in STACK, and not malloc? */
 bool mw_frames__is_direct(struct mw_frames *frames, const struct mw_stack *stack);
 
-/* How many blocks a sample of SIZE bytes stands for; 1 when PERIOD is 0: every block is taken. */
-double mw_sample_weight(uint64_t size, uint64_t period);
-
 #endif

@@ -12,8 +12,8 @@
 #include "util/cleanup.h"
 
 enum {
-	/* How much larger than asked for the program's part of a chunk may be; a mapping of its
-	   own: by a page. */
+	/* How much larger than asked for the program's part of a chunk may be; of a mapping: by a
+	   page. */
 	SLACK = 64,
 	SLACK_MMAPPED = MW_PAGE_SIZE + 64,
 };
@@ -30,14 +30,14 @@ struct mw_liveness {
 static void judge(struct mw_liveness_query *query, const struct mw_block *block)
 {
 	uint64_t room = mw_block_usable(block);
+	bool alive;
 
 	if (!block->size)
 		return;
-	query->gone =
-		mw_block_state(block) != MW_STATE_LIVE ||
-		query->addr != block->start + block->header || room < query->size ||
-		room - query->size > (block->kind == MW_BLOCK_MMAPPED ? SLACK_MMAPPED : SLACK);
-	query->there = !query->gone;
+	alive = mw_block_state(block) == MW_STATE_LIVE &&
+		query->addr == block->start + block->header && room >= query->size &&
+		room - query->size <= (block->kind == MW_BLOCK_MMAPPED ? SLACK_MMAPPED : SLACK);
+	query->state = alive ? MW_LIVENESS_ALIVE : MW_LIVENESS_FREED;
 }
 
 /* QUERY is in no block: its mapping was unmapped, or the walk has left that memory out. */
@@ -45,8 +45,8 @@ static void judge_unmapped(struct mw_image *image, struct mw_liveness_query *que
 {
 	char byte;
 
-	if (!query->gone && !query->there)
-		query->gone = mw_image__read(image, query->addr, &byte, 1) == 0;
+	if (query->state == MW_LIVENESS_UNKNOWN && !mw_image__read(image, query->addr, &byte, 1))
+		query->state = MW_LIVENESS_FREED;
 }
 
 /* COUNT queries of one process, by its heaps. Out of memory they stay unknown. */
@@ -68,8 +68,8 @@ static void judge_process(struct mw_liveness *f, struct mw_liveness_query *queri
 		judge_unmapped(image, &queries[i]);
 }
 
-static void look_at(struct mw_liveness *f, struct mw_liveness_query *first,
-		    const struct mw_liveness_query *end)
+static void walk_heap(struct mw_liveness *f, struct mw_liveness_query *first,
+		      const struct mw_liveness_query *end)
 {
 	struct mw_image *image = mw_image__open_process(first->pid, 0, NULL);
 	struct mw_heaps heaps;
@@ -84,7 +84,7 @@ static void look_at(struct mw_liveness *f, struct mw_liveness_query *first,
 	mw_image__close(image);
 }
 
-static void *look(void *arg)
+static void *walk_heaps(void *arg)
 {
 	struct mw_liveness *f = arg;
 	struct timespec used;
@@ -92,7 +92,7 @@ static void *look(void *arg)
 	for (size_t i = 0, end; i < f->count && !f->stop; i = end) {
 		for (end = i; end < f->count && f->list[end].pid == f->list[i].pid; end++)
 			;
-		look_at(f, &f->list[i], &f->list[end]);
+		walk_heap(f, &f->list[i], &f->list[end]);
 	}
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
 	f->seconds = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
@@ -110,7 +110,7 @@ struct mw_liveness *mw_liveness__begin(struct mw_liveness_query *list, size_t co
 	}
 	f->list = list;
 	f->count = count;
-	if (!pthread_create(&f->thread, NULL, look, f))
+	if (!pthread_create(&f->thread, NULL, walk_heaps, f))
 		return f;
 	free(list);
 	free(f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What became of blocks that were seen being made, by the heap's own marks: a thread walks the
- * heaps of their running processes, without stopping them. A heap of gigabytes takes its seconds.
+ * Finds out whether sampled blocks are still allocated by walking the heaps of their processes in a
+ * thread, without stopping them. Gigabytes take seconds.
  */
 #ifndef MW_TRACE_LIVENESS_H
 #define MW_TRACE_LIVENESS_H
@@ -11,19 +11,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/tracked.h"
+
 struct mw_liveness_query {
 	pid_t pid;
 	uint64_t addr, size; /* as the program asked for it */
 	uint64_t key, time;  /* the caller's */
-	bool gone,
-		there; /* out: free, or another block is in its place; or not. Neither: not known */
+	/* Out. Freed: it is free, or another block is at its address. */
+	enum mw_liveness_state state;
 };
 
 struct mw_liveness;
 
 /*
- * Begin to look for COUNT blocks, in the order of their PIDs and addresses; LIST is taken. NULL: it
- * can't.
+ * Begin to look for COUNT blocks, in the order of their PIDs and addresses; takes LIST over. NULL:
+ * no memory, or no thread.
  */
 struct mw_liveness *mw_liveness__begin(struct mw_liveness_query *list, size_t count);
 
@@ -33,7 +35,7 @@ bool mw_liveness__are_known(struct mw_liveness *liveness);
 const struct mw_liveness_query *mw_liveness__list(const struct mw_liveness *liveness, size_t *count,
 						  double *seconds);
 
-/* Also when they are not known yet: then it is broken off. */
+/* At any time: an unfinished walk is given up. */
 void mw_liveness__end(struct mw_liveness *liveness);
 
 #endif

@@ -2,17 +2,18 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/arch.h"
 #include "bpf/memwhere.skel.h"
-#include "trace/tracked.h"
+#include "model/cohorts.h"
+#include "model/totals.h"
+#include "model/weight.h"
+#include "trace/block_tracker.h"
+#include "trace/bpf_map.h"
 #include "trace/frames.h"
 #include "trace/stacks.h"
-#include "trace/tracer.h"
 #include "trace/unwind_maps.h"
 #include "util/array.h"
 #include "util/clock.h"
@@ -20,16 +21,14 @@
 #include "util/u64map.h"
 
 enum {
-	BATCH = 4096,
-	SCAN_SHARE = 200, /* of the time at most one part in so many goes into looking */
+	SCAN_SHARE = 200, /* scans for survivors take at most one part in so many of the time */
 };
 
 /* A stack as the kernel numbers it, and the site that it is one of. */
 struct raw {
 	uint64_t id;
 	struct mw_site_stats *site;
-	uint64_t purged_bytes, purged_count;
-	double purged_variance;
+	struct mw_purged_blocks purged;
 	struct mw_site_counts base; /* left out */
 	bool direct; /* mapped by its own code, and not by the C library's allocator */
 };
@@ -50,10 +49,8 @@ struct mw_stacks {
 	size_t count, capacity;
 	uint32_t python_count;
 	uint64_t period;
-	bool follows; /* allocations to their frees */
+	bool frees_known;
 	double next_scan;
-	uint64_t *keys; /* scratch for reading maps */
-	void *values;
 };
 
 static uint32_t member_offset(const struct btf *btf, const char *structure, const char *member,
@@ -96,18 +93,10 @@ void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_
 	bpf->rodata->mw_sample_period = period;
 	bpf->rodata->mw_fault_period = fault_period;
 	bpf->rodata->mw_fsbase_offset = fsbase_offset();
-	for (unsigned int i = 0; i < MW_WEIGHTS; i++) {
-		double x = (double)i / MW_WEIGHT_STEPS;
-
-		bpf->rodata->mw_weights[i] =
-			(uint32_t)lround((x > 0 ? x / -expm1(-x) : 1) * (1 << 20));
-	}
-	for (unsigned int i = 0; i <= MW_LOG2_STEPS; i++)
-		bpf->rodata->mw_log2_table[i] =
-			(uint32_t)lround(log2(1 + (double)i / MW_LOG2_STEPS) * 65536);
+	mw_weight_tables(bpf->rodata->mw_weights, bpf->rodata->mw_log2_table);
 }
 
-struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool follows)
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool frees_known)
 {
 	struct mw_stacks *s = calloc(1, sizeof(*s));
 
@@ -115,13 +104,11 @@ struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool
 		return NULL;
 	s->bpf = bpf;
 	s->period = period;
-	s->follows = follows;
+	s->frees_known = frees_known;
 	s->sites = mw_sites__new();
-	s->keys = calloc(BATCH, sizeof(*s->keys));
-	s->values = calloc(BATCH, sizeof(struct mw_site_counts));
 	s->unwinding = mw_unwind_maps__new(bpf_map__fd(bpf->maps.unwind_rows),
 					   bpf_map__fd(bpf->maps.unwind_maps));
-	if (!s->sites || !s->unwinding || !s->keys || !s->values) {
+	if (!s->sites || !s->unwinding) {
 		mw_stacks__free(s);
 		errno = ENOMEM;
 		return NULL;
@@ -141,8 +128,6 @@ void mw_stacks__free(struct mw_stacks *s)
 	mw_unwind_maps__free(s->unwinding);
 	mw_sites__free(s->sites);
 	free(s->list);
-	free(s->keys);
-	free(s->values);
 	free(s);
 }
 
@@ -161,7 +146,7 @@ static struct prepared *add(struct mw_stacks *s, uint32_t tgid)
 
 	if (p)
 		return p;
-	/* The place of one that is gone. */
+	/* In place of one that is gone. */
 	p = find(s, 0);
 	if (!p) {
 		if (mw_array_reserve(&s->list, &s->capacity, s->count + 1, sizeof(*s->list)))
@@ -283,183 +268,87 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 void mw_stacks__purged(struct mw_stacks *s, uint64_t site, uint64_t size)
 {
 	struct raw *raw = mw_u64map__find(&s->raws, site);
-	double weight = mw_sample_weight(size, s->period);
 
-	if (!raw)
+	if (raw)
+		mw_purged__add(&raw->purged, size, s->period);
+}
+
+/* A stack's allocations into its site's totals. */
+static void add_allocs(const struct mw_stacks *s, const struct raw *raw,
+		       const struct mw_site_counts *now, const struct mw_tracked *tracked)
+{
+	const uint32_t known = MW_SITE_TRACKED | MW_SITE_RATES_ONLY | MW_SITE_WINDOWS;
+	struct mw_site_stats *site = raw->site;
+	const struct mw_tracked_site *seen;
+
+	site->flags &= ~known;
+	site->flags |= s->frees_known ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
+	if (!tracked) {
+		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged, s->period);
 		return;
-	raw->purged_count++;
-	raw->purged_bytes += size;
-	raw->purged_variance += weight * (weight - 1) * (double)size * (double)size;
-}
-
-/* Allocations that windows have seen, and what became of them. */
-static void add_tracked(const struct mw_stacks *s, struct mw_site_stats *site,
-			const struct mw_tracked_site *seen)
-{
-	struct mw_site_totals *t = &site->totals;
-
-	site->flags &= ~(uint32_t)(MW_SITE_TRACKED | MW_SITE_RATES_ONLY);
-	site->flags |= s->follows ? MW_SITE_TRACKED | MW_SITE_WINDOWS : MW_SITE_RATES_ONLY;
-	if (!seen)
-		return;
-	t->watched_seconds += seen->watched;
-	t->allocs += seen->allocs;
-	t->alloc_bytes += seen->alloc_bytes;
-	t->frees += s->follows ? fmax(seen->allocs - seen->alive, 0) : seen->allocs;
-	t->freed_bytes +=
-		s->follows ? fmax(seen->alloc_bytes - seen->alive_bytes, 0) : seen->alloc_bytes;
-	t->live_variance += seen->alive_variance;
-	t->temporaries += seen->temporaries;
-}
-
-static void add_blocks(const struct mw_stacks *s, const struct raw *raw,
-		       const struct mw_site_counts *now)
-{
-	const struct mw_site_counts *base = &raw->base;
-	struct mw_site_totals *t = &raw->site->totals;
-	const double unit = 1 << MW_COUNT_SHIFT, kib2 = 1024.0 * 1024.0;
-	double mean = raw->purged_count ? (double)raw->purged_bytes / (double)raw->purged_count : 0;
-	double weight = mw_sample_weight((uint64_t)mean, s->period);
-
-	raw->site->flags &= ~(uint32_t)(MW_SITE_RATES_ONLY | MW_SITE_WINDOWS);
-	raw->site->flags |= s->follows ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
-	t->allocs += (double)(now->allocs - base->allocs) / unit;
-	t->alloc_bytes += (double)(now->alloc_bytes - base->alloc_bytes);
-	t->frees += (double)(now->frees - base->frees) / unit + weight * (double)raw->purged_count;
-	t->freed_bytes +=
-		(double)(now->freed_bytes - base->freed_bytes) + weight * (double)raw->purged_bytes;
-	t->live_variance += kib2 * ((double)(now->alloc_variance - base->alloc_variance) -
-				    (double)(now->freed_variance - base->freed_variance)) -
-			    raw->purged_variance;
-	t->temporaries += (double)(now->temporaries - base->temporaries) / unit;
-	t->lifetime_seconds += (double)(now->lifetime_us - base->lifetime_us) / 1e6;
-}
-
-static void add_growth(const struct raw *raw, const struct mw_site_counts *c)
-{
-	struct mw_site_totals *t = &raw->site->totals;
-
-	t->grown_calls += (double)c->grown_calls;
-	t->grown_bytes += (double)c->grown_bytes;
-	t->returned_bytes += (double)c->returned_bytes;
-	t->fault_bytes += (double)c->faults * MW_PAGE_SIZE;
-	if (!raw->direct)
-		t->malloc_bytes += (double)c->grown_bytes - (double)c->returned_bytes;
-	t->samples += c->samples;
-}
-
-typedef void (*entry_fn)(struct mw_stacks *s, uint64_t key, const void *value, void *arg);
-
-/* All entries of a map, in batches. */
-static int each_entry(struct mw_stacks *s, int fd, size_t value_size, entry_fn fn, void *arg)
-{
-	LIBBPF_OPTS(bpf_map_batch_opts, opts);
-	uint64_t batch = 0;
-	bool first = true;
-	int ret = 0;
-
-	while (!ret) {
-		uint32_t count = BATCH;
-
-		ret = bpf_map_lookup_batch(fd, first ? NULL : &batch, &batch, s->keys, s->values,
-					   &count, &opts);
-		first = false;
-		if (ret && ret != -ENOENT)
-			return ret;
-		for (uint32_t i = 0; i < count; i++)
-			fn(s, s->keys[i], (const char *)s->values + i * value_size, arg);
 	}
-	return 0;
+	if (s->frees_known)
+		site->flags |= MW_SITE_WINDOWS;
+	seen = mw_tracked__site(tracked, raw->id);
+	if (seen)
+		mw_totals__add_tracked(&site->totals, seen, s->frees_known);
 }
 
-static void on_site(struct mw_stacks *s, uint64_t id, const void *value, void *arg)
+/* One reading of the maps. */
+struct reading {
+	struct mw_stacks *stacks;
+	const struct mw_tracked *tracked;
+	double started; /* seconds of CLOCK_MONOTONIC */
+};
+
+static void on_site(uint64_t id, const void *value, void *arg)
 {
-	const struct raw *raw = mw_u64map__find(&s->raws, id);
-	const struct mw_tracked *tracked = arg;
+	const struct reading *now = arg;
+	const struct raw *raw = mw_u64map__find(&now->stacks->raws, id);
 
 	if (!raw || !raw->site)
 		return;
-	if (tracked)
-		add_tracked(s, raw->site, mw_tracked__site(tracked, id));
-	else
-		add_blocks(s, raw, value);
-	add_growth(raw, value);
+	add_allocs(now->stacks, raw, value, now->tracked);
+	mw_totals__add_growth(&raw->site->totals, value, raw->direct);
 }
 
 void mw_stacks__set_frees_known(struct mw_stacks *s)
 {
-	s->follows = true;
+	s->frees_known = true;
 }
 
-static void rebase(struct mw_stacks *s, uint64_t id, const void *value, void *arg)
+static void rebase(uint64_t id, const void *value, void *arg)
 {
+	struct mw_stacks *s = arg;
 	struct raw *raw = mw_u64map__find(&s->raws, id);
 
-	(void)arg;
 	if (raw)
 		raw->base = *(const struct mw_site_counts *)value;
 }
 
 void mw_stacks__rebase(struct mw_stacks *s)
 {
-	each_entry(s, bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), rebase, NULL);
+	mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), rebase, s);
 }
 
-struct survivors {
-	struct mw_stacks *stacks;
-	uint64_t started_ns;
-};
-
-/* A block that is still there: it survives in each cohort that it was born before the end of. */
-static void add_survivor(uint64_t site, uint64_t time, uint64_t size, double weight, void *arg)
+static void add_survivor(const struct reading *now, const struct mw_alloc_record *block,
+			 double weight)
 {
-	const struct survivors *now = arg;
-	const struct raw *raw = site ? mw_u64map__find(&now->stacks->raws, site) : NULL;
-	double born = ((double)time - (double)now->started_ns) / 1e9;
+	const struct raw *raw =
+		block->site ? mw_u64map__find(&now->stacks->raws, block->site) : NULL;
 
-	if (!raw || !raw->site)
-		return;
-	for (size_t i = 0; i < MW_SITE_COHORTS; i++) {
-		struct mw_site_cohort *c = &raw->site->cohorts[i];
-
-		if (born > c->before)
-			continue;
-		c->alive += weight;
-		c->alive_bytes += weight * (double)size;
-	}
+	if (raw && raw->site)
+		mw_cohorts__add_survivor(raw->site, (double)block->time / 1e9 - now->started,
+					 block->size, weight);
 }
 
-static void on_block(struct mw_stacks *s, uint64_t key, const void *value, void *arg)
+static void on_block(uint64_t key, const void *value, void *arg)
 {
 	const struct mw_alloc_record *block = value;
+	const struct reading *now = arg;
 
 	(void)key;
-	add_survivor(block->site, block->time, block->size,
-		     mw_sample_weight(block->size, s->period), arg);
-}
-
-/* How much SITE had allocated up to BEFORE, by its history. */
-static void set_born(struct mw_site_stats *site, struct mw_site_cohort *cohort)
-{
-	struct mw_site_point last = {0};
-
-	for (size_t i = 0; i < site->point_count; i++) {
-		const struct mw_site_point *p = &site->points[i];
-		double part;
-
-		if (p->elapsed < cohort->before) {
-			last = *p;
-			continue;
-		}
-		part = p->elapsed > last.elapsed
-			       ? (cohort->before - last.elapsed) / (p->elapsed - last.elapsed)
-			       : 1;
-		cohort->born = last.allocs + part * (p->allocs - last.allocs);
-		cohort->born_bytes = last.alloc_bytes + part * (p->alloc_bytes - last.alloc_bytes);
-		return;
-	}
-	cohort->born = last.allocs;
-	cohort->born_bytes = last.alloc_bytes;
+	add_survivor(now, block, mw_sample_weight(block->size, now->stacks->period));
 }
 
 static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
@@ -467,73 +356,52 @@ static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
 	return (struct mw_site_stats *)(uintptr_t)mw_sites__at(s->sites, i);
 }
 
-/*
- * Which blocks are still there, by when they were born. Cohorts end at a moment that the history
- * has, so that what was born up to then is known and not guessed.
- */
-static void look_for_survivors(struct mw_stacks *s, double elapsed, uint64_t started_ns,
-			       const struct mw_tracked *tracked)
+/* Which blocks are still allocated, by when they were born. */
+static void find_survivors(struct reading *now, double elapsed)
 {
-	static const double parts[MW_SITE_COHORTS] = {1, 0.5, 0.25};
-	struct survivors now = {s, started_ns};
-	double began = mw_monotonic(), took;
+	struct mw_stacks *s = now->stacks;
+	double began = mw_monotonic();
+	size_t count;
 
 	if (elapsed < s->next_scan)
 		return;
-	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
-		struct mw_site_stats *site = site_at(s, i);
+	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
+		mw_cohorts__begin(site_at(s, i), elapsed);
+	if (now->tracked) {
+		const struct mw_tracked_block *blocks = mw_tracked__blocks(now->tracked, &count);
 
-		for (size_t k = 0; k < MW_SITE_COHORTS; k++) {
-			double before = parts[k] * elapsed;
-
-			for (size_t p = site->point_count; p; p--) {
-				if (site->points[p - 1].elapsed <= before) {
-					before = site->points[p - 1].elapsed;
-					break;
-				}
-			}
-			site->cohorts[k] = (struct mw_site_cohort){.before = before};
-			set_born(site, &site->cohorts[k]);
-		}
+		for (size_t i = 0; i < count; i++)
+			add_survivor(now, &blocks[i].record,
+				     mw_tracked_block__weight(&blocks[i], began));
+	} else {
+		mw_bpf_map__each(bpf_map__fd(s->bpf->maps.outstanding),
+				 sizeof(struct mw_alloc_record), on_block, now);
 	}
-	if (tracked)
-		mw_tracked__each(tracked, add_survivor, &now);
-	else
-		each_entry(s, bpf_map__fd(s->bpf->maps.outstanding), sizeof(struct mw_alloc_record),
-			   on_block, &now);
-	took = mw_monotonic() - began;
-	s->next_scan = elapsed + took * SCAN_SHARE;
+	s->next_scan = elapsed + (mw_monotonic() - began) * SCAN_SHARE;
 }
 
-int mw_stacks__read(struct mw_stacks *s, double elapsed, uint64_t started_ns,
-		    struct mw_tracked *tracked)
+int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
+		    struct mw_block_tracker *tracker)
 {
+	struct reading now = {s, tracker ? mw_block_tracker__settle(tracker) : NULL, started};
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
-		memset(&site_at(s, i)->totals, 0, sizeof(struct mw_site_totals));
-	if (tracked)
-		mw_tracked__settle(tracked);
-	ret = each_entry(s, bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), on_site,
-			 tracked);
+		site_at(s, i)->totals = (struct mw_site_totals){0};
+	ret = mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts),
+			       on_site, &now);
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
 		struct mw_site_stats *site = site_at(s, i);
 
 		if (!site->totals.samples)
 			continue;
-		/*
-		 * The variance is itself an estimate, low where by chance few samples were drawn:
-		 * one more is allowed for. Without it 92 of 100 truths are within two standard
-		 * deviations.
-		 */
-		if (site->totals.live_variance > 0)
-			site->totals.live_variance += (double)s->period * (double)s->period;
+		mw_totals__widen(&site->totals, s->period);
 		if (site->first_seen <= 0)
 			site->first_seen = elapsed;
 		site->last_seen = elapsed;
 	}
 	mw_sites__tick(s->sites, elapsed);
-	look_for_survivors(s, elapsed, started_ns, tracked);
+	find_survivors(&now, elapsed);
 	return ret;
 }
 

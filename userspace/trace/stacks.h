@@ -14,21 +14,21 @@
 #include "util/err.h"
 
 struct memwhere_bpf;
-struct mw_tracked;
+struct mw_block_tracker;
 struct mw_stacks;
 
 /* Set what the programs must know of sampling before they are loaded. PERIOD: bytes, 0: all. */
 void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_t period,
 			  uint32_t fault_period);
 
-/* After the load. FOLLOWS: allocations are followed to their frees. NULL with errno set. */
-struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool follows);
+/* After the load. FREES_KNOWN: frees of allocations are seen. NULL with errno set. */
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool frees_known);
 void mw_stacks__free(struct mw_stacks *stacks);
 
 /*
  * Prepare TGID, whose entry is in the map of processes, PID for userspace (trace/pids.h): its
  * executable mappings and its Python. Called again after an exec or when code was loaded (CHANGED:
- * also for its Python). Says in words what it found through mw_detail().
+ * also for its Python). mw_detail() says what was found.
  */
 int mw_stacks__prepare(struct mw_stacks *stacks, uint32_t tgid, pid_t pid, bool changed);
 
@@ -43,17 +43,17 @@ int mw_stacks__handle(void *stacks, void *data, size_t len);
 void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
 
 /*
- * Read the counters into the sites, ELAPSED seconds after the watch began, and every now and then
- * look which blocks survive. FOLLOW: probes were in for windows only, and what is known of
- * allocations is there; NULL: all were looked at.
+ * Read the counters into the sites, ELAPSED seconds after the watch began (STARTED, seconds of
+ * CLOCK_MONOTONIC), and now and then find out which blocks survive. With TRACKER probes were in for
+ * windows only, and it knows the allocations; NULL: every allocation was counted or sampled.
  */
-int mw_stacks__read(struct mw_stacks *stacks, double elapsed, uint64_t started_ns,
-		    struct mw_tracked *tracked);
+int mw_stacks__read(struct mw_stacks *stacks, double elapsed, double started,
+		    struct mw_block_tracker *tracker);
 
-/* The target samples its own allocations and tells their frees, whatever the mode. */
+/* The target samples its own allocations and reports their frees, whatever the mode. */
 void mw_stacks__set_frees_known(struct mw_stacks *stacks);
 
-/* From now on all allocations are looked at: what windows saw before is left out. */
+/* From now on all allocations are counted: what windows saw before is left out. */
 void mw_stacks__rebase(struct mw_stacks *stacks);
 
 struct mw_sites *mw_stacks__sites(struct mw_stacks *stacks);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,234 +8,311 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "trace/internal.h"
-#include "trace/privilege.h"
+#include "bpf/memwhere.skel.h"
+#include "trace/block_tracker.h"
+#include "trace/bpf_map.h"
+#include "trace/counters.h"
+#include "trace/events.h"
+#include "trace/pids.h"
+#include "trace/probing.h"
+#include "trace/programs.h"
+#include "trace/tracer.h"
+#include "trace/windows.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-enum { PURGE_BATCH = 4096, FAULT_PERIOD = 64 };
+struct mw_tracer {
+	struct mw_tracer_options options;
+	struct memwhere_bpf *bpf;
+	struct mw_pids pids;
+	struct ring_buffer *ring;
+	struct mw_counters *counters;
+	struct mw_processes processes;
+	struct mw_probing *probing;	 /* NULL: no allocator probes */
+	struct mw_stacks *stacks;	 /* NULL: no sites */
+	struct mw_windows *windows;	 /* NULL: no budget */
+	struct mw_block_tracker *blocks; /* NULL: no sites, or no budget */
+	struct mw_dead_spaces dead;
+	struct mw_events events;
+	bool started, stopped;
+	double started_at, stopped_at; /* seconds of CLOCK_MONOTONIC */
+	double attach_seconds, detach_seconds;
+};
 
-/* libbpf's own words, the verifier's log among them, are details: a line each. */
-static int on_libbpf_output(enum libbpf_print_level level, const char *format, va_list args)
+/* ---- what windows ask for -------------------------------------------------------------------- */
+
+static double on_now(void *arg)
 {
-	char *text = NULL, *rest, *line;
-
-	if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
-		return 0;
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		mw_detail("%s", line);
-	free(text);
-	return 0;
+	(void)arg;
+	return mw_monotonic();
 }
 
-/* Maps are made whole when they are loaded: none of it for a watch without sites. */
-static void shrink_site_maps(struct memwhere_bpf *bpf)
+static int on_attach(void *arg, enum mw_window_kind kind, bool stay)
 {
-	bpf_map__set_max_entries(bpf->maps.unwind_rows, 1);
-	bpf_map__set_max_entries(bpf->maps.unwind_maps, 1);
-	bpf_map__set_max_entries(bpf->maps.stacks, (uint32_t)sysconf(_SC_PAGESIZE));
+	const struct mw_tracer *tracer = arg;
+
+	return mw_probing__attach_kind(tracer->probing, kind, stay);
 }
 
-static void configure(struct mw_tracer *tracer)
+static void on_count(void *arg, bool on)
+{
+	const struct mw_tracer *tracer = arg;
+
+	__atomic_store_n(&tracer->bpf->bss->mw_counting, on, __ATOMIC_SEQ_CST);
+}
+
+static void on_detach(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	on_count(arg, false);
+	mw_probing__detach_all(tracer->probing);
+}
+
+static bool on_is_detaching(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	return mw_probing__is_detaching(tracer->probing);
+}
+
+static void on_track(void *arg, uint64_t since_ns, bool stacks)
+{
+	const struct mw_tracer *tracer = arg;
+
+	tracer->bpf->bss->mw_tracking_since = since_ns;
+	tracer->bpf->data->mw_sampling = stacks;
+}
+
+static void on_read(void *arg, unsigned int target, struct mw_counts *counts)
+{
+	const struct mw_tracer *tracer = arg;
+
+	mw_counters__read(tracer->counters, target, counts);
+}
+
+static uint64_t on_idle_hits(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	return tracer->bpf->bss->mw_idle_hits;
+}
+
+static double on_hit_seconds(void *arg, unsigned int target, const struct mw_counts *before,
+			     const struct mw_counts *after, enum mw_window_kind kind)
+{
+	const struct mw_tracer *tracer = arg;
+
+	return mw_cost__timed_seconds(mw_probing__cost(tracer->probing),
+				      mw_processes__allocators(&tracer->processes, target), before,
+				      after, kind == MW_WINDOW_FULL);
+}
+
+static void on_time_programs(void *arg, bool on)
+{
+	const struct mw_tracer *tracer = arg;
+
+	mw_probing__time_programs(tracer->probing, on);
+}
+
+static double on_program_seconds(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	return mw_probing__program_seconds(tracer->probing);
+}
+
+static double on_cpu_seconds(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	return mw_processes__cpu_seconds(&tracer->processes);
+}
+
+/* Blocks whose frees no one will see are not outstanding: of them nothing is known. */
+static void forget_blocks(const struct mw_tracer *tracer)
+{
+	mw_bpf_map__take_all(bpf_map__fd(tracer->bpf->maps.outstanding),
+			     sizeof(struct mw_alloc_record), NULL, NULL);
+}
+
+static void on_blocks_seen(void *arg, double seconds, const double *scales)
+{
+	const struct mw_tracer *tracer = arg;
+
+	if (tracer->blocks)
+		mw_block_tracker__window(tracer->blocks, seconds, scales);
+	else
+		forget_blocks(tracer);
+}
+
+static pid_t pid_of_space(void *arg, uint32_t space)
+{
+	const struct mw_tracer *tracer = arg;
+
+	return mw_processes__pid_of_space(&tracer->processes, space);
+}
+
+static void on_check_blocks(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	if (tracer->blocks)
+		mw_block_tracker__check(tracer->blocks, pid_of_space, arg);
+}
+
+static void on_reset_blocks(void *arg, bool stay)
+{
+	const struct mw_tracer *tracer = arg;
+
+	if (stay && tracer->stacks)
+		mw_stacks__rebase(tracer->stacks);
+	if (tracer->blocks)
+		mw_block_tracker__reset(tracer->blocks);
+	else
+		forget_blocks(tracer);
+}
+
+static const struct mw_windows_ops window_ops = {
+	.now = on_now,
+	.attach = on_attach,
+	.detach = on_detach,
+	.is_detaching = on_is_detaching,
+	.count = on_count,
+	.track = on_track,
+	.read = on_read,
+	.idle_hits = on_idle_hits,
+	.hit_seconds = on_hit_seconds,
+	.time_programs = on_time_programs,
+	.program_seconds = on_program_seconds,
+	.cpu_seconds = on_cpu_seconds,
+	.blocks_seen = on_blocks_seen,
+	.check_blocks = on_check_blocks,
+	.reset_blocks = on_reset_blocks,
+};
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static bool is_governed(const struct mw_tracer_options *options)
+{
+	return options->max_overhead > 0 && options->mode != MW_MODE_GROWTH;
+}
+
+static int no_memory(struct mw_err *err)
+{
+	return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+}
+
+static int open_probing(struct mw_tracer *tracer, bool multi, struct mw_err *err)
 {
 	const struct mw_tracer_options *options = &tracer->options;
-	struct memwhere_bpf *bpf = tracer->bpf;
-	bool uprobes = options->mode != MW_MODE_GROWTH;
-	uint64_t ring = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	bpf->bss->mw_mode = options->mode;
-	bpf->rodata->mw_min_size = options->min_size;
-	bpf->rodata->mw_max_size = options->max_size;
-	bpf->rodata->mw_with_children = options->follow;
-	if (options->sites != MW_SITES_NONE)
-		mw_stacks__configure(bpf, options->sites,
-				     options->sites == MW_SITES_SAMPLED ? options->sample_period
-									: 0,
-				     FAULT_PERIOD);
-	else
-		shrink_site_maps(bpf);
-	bpf_program__set_autoload(bpf->progs.vm_fault, options->sites != MW_SITES_NONE);
-	bpf_program__set_autoload(bpf->progs.sdt_hit, options->sites != MW_SITES_NONE);
-	while (ring < options->ring_size)
-		ring *= 2;
-	bpf_map__set_max_entries(bpf->maps.events, (uint32_t)ring);
-	bpf_map__set_max_entries(bpf->maps.outstanding, options->mode == MW_MODE_EXACT
-								? (uint32_t)options->max_outstanding
-								: 1);
-
-	bpf_program__set_autoload(bpf->progs.alloc_entry, uprobes);
-	bpf_program__set_autoload(bpf->progs.alloc_return, options->mode == MW_MODE_EXACT);
-	bpf_program__set_autoload(bpf->progs.proc_fork, options->follow && tracer->has_btf);
-	bpf_program__set_autoload(bpf->progs.proc_exec, tracer->has_btf);
-	bpf_program__set_autoload(bpf->progs.proc_exit, tracer->has_btf);
-	bpf_program__set_expected_attach_type(
-		bpf->progs.alloc_entry, (enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
-	bpf_program__set_expected_attach_type(
-		bpf->progs.alloc_return,
-		(enum bpf_attach_type)mw_probes_attach_type(tracer->multi));
+	if (options->mode == MW_MODE_GROWTH)
+		return 0;
+	tracer->probing = mw_probing__new(options, tracer->bpf, &tracer->processes, multi);
+	if (!tracer->probing)
+		return no_memory(err);
+	if (!is_governed(options))
+		return 0;
+	tracer->windows =
+		mw_windows__new(&window_ops, tracer, options->mode, options->max_overhead);
+	return tracer->windows ? 0 : no_memory(err);
 }
 
-/* How much the verifier had to look at: what loading takes is mostly this. */
-static void tell_programs(const struct mw_tracer *tracer)
+static int open_rings(struct mw_tracer *tracer, struct mw_err *err)
 {
-	struct bpf_program *prog;
-
-	bpf_object__for_each_program(prog, tracer->bpf->obj)
-	{
-		struct bpf_prog_info info = {0};
-		uint32_t len = sizeof(info);
-
-		if (bpf_program__fd(prog) >= 0 &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
-			mw_detail("BPF program %s: %u instructions verified",
-				  bpf_program__name(prog), info.verified_insns);
-	}
-}
-
-static int load(struct mw_tracer *tracer, struct mw_err *err)
-{
-	int ret;
-
-	tracer->bpf = memwhere_bpf__open();
-	if (!tracer->bpf)
-		return mw_err_set(err, -errno, "bpf", NULL, "can't open the BPF object: %s",
+	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), mw_events__handle,
+					&tracer->events, NULL);
+	if (!tracer->ring)
+		return mw_err_set(err, -errno, "bpf", NULL, "can't read the event ring: %s",
 				  strerror(errno));
-	configure(tracer);
-	ret = mw_pids__configure(&tracer->pids, tracer->bpf, err);
-	if (ret)
-		return ret;
-	ret = memwhere_bpf__load(tracer->bpf);
-	if (ret == -EPERM)
-		return mw_privilege_explain(err, ret);
-	if (ret)
-		return mw_err_set(err, ret, "bpf", NULL,
-				  "this kernel's verifier or loader refuses the BPF programs: %s "
-				  "(-v shows its reasons)%s",
-				  strerror(-ret),
-				  tracer->options.mode != MW_MODE_GROWTH
-					  ? "; --mode growth needs less of it"
-					  : "");
-	tell_programs(tracer);
-	return mw_pids__begin(&tracer->pids, tracer->bpf, err);
-}
-
-static int attach_system(struct mw_tracer *tracer, struct mw_err *err)
-{
-	struct memwhere_bpf *bpf = tracer->bpf;
-	struct {
-		struct bpf_program *prog;
-		struct bpf_link **link;
-	} rows[] = {
-		{bpf->progs.vm_syscall, &bpf->links.vm_syscall},
-		{bpf->progs.proc_exec, &bpf->links.proc_exec},
-		{bpf->progs.proc_exit, &bpf->links.proc_exit},
-		{bpf->progs.proc_fork, &bpf->links.proc_fork},
-		{bpf->progs.vm_fault, &bpf->links.vm_fault},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!bpf_program__autoload(rows[i].prog))
-			continue;
-		*rows[i].link = bpf_program__attach(rows[i].prog);
-		if (!*rows[i].link)
-			return mw_err_set(err, -errno, "bpf",
-					  bpf_program__section_name(rows[i].prog),
-					  "can't attach to this tracepoint: %s", strerror(errno));
-	}
+	if (tracer->stacks && ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks),
+					       mw_stacks__handle, tracer->stacks))
+		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
+				  strerror(errno));
 	return 0;
 }
 
 static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 {
 	const struct mw_tracer_options *options = &tracer->options;
+	uint64_t period = mw_tracer_options__period(options);
 
 	if (options->sites == MW_SITES_NONE)
 		return 0;
-	tracer->stacks = mw_stacks__new(
-		tracer->bpf, options->sites == MW_SITES_SAMPLED ? options->sample_period : 0,
-		options->mode == MW_MODE_EXACT);
-	if (!tracer->stacks || ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks),
-						mw_stacks__handle, tracer->stacks))
+	tracer->stacks = mw_stacks__new(tracer->bpf, period, options->mode == MW_MODE_EXACT);
+	if (!tracer->stacks)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
-	if (tracer->governed) {
-		tracer->tracked = mw_tracked__new(tracer->bpf, options->sites == MW_SITES_SAMPLED
-								       ? options->sample_period
-								       : 0);
-		if (!tracer->tracked)
-			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
-	}
-	return 0;
+	if (!tracer->windows)
+		return 0;
+	tracer->blocks = mw_block_tracker__new(bpf_map__fd(tracer->bpf->maps.sites),
+					       bpf_map__fd(tracer->bpf->maps.outstanding), period);
+	return tracer->blocks ? 0 : no_memory(err);
+}
+
+static int open_parts(struct mw_tracer *tracer, bool multi, struct mw_err *err)
+{
+	int ret;
+
+	tracer->bpf = mw_programs__load(&tracer->options, multi, &tracer->pids, err);
+	if (!tracer->bpf)
+		return -errno;
+	tracer->processes.map = bpf_map__fd(tracer->bpf->maps.procs);
+	tracer->processes.returns = tracer->options.mode == MW_MODE_EXACT;
+	tracer->counters = mw_counters__new(bpf_map__fd(tracer->bpf->maps.counts), err);
+	if (!tracer->counters)
+		return -errno;
+	ret = open_probing(tracer, multi, err);
+	if (!ret)
+		ret = open_stacks(tracer, err);
+	if (!ret)
+		ret = open_rings(tracer, err);
+	tracer->events = (struct mw_events){
+		.processes = &tracer->processes,
+		.probing = tracer->probing,
+		.stacks = tracer->stacks,
+		.dead = tracer->options.mode == MW_MODE_EXACT ? &tracer->dead : NULL,
+	};
+	return ret;
 }
 
 struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struct mw_err *err)
 {
+	bool uprobes = options->mode != MW_MODE_GROWTH;
 	struct mw_tracer *tracer;
+	bool multi;
 	int ret;
 
-	tracer = calloc(1, sizeof(*tracer));
-	if (!tracer)
-		return NULL;
-	libbpf_set_print(on_libbpf_output);
-	tracer->options = *options;
-	tracer->has_btf = !access("/sys/kernel/btf/vmlinux", R_OK);
-	tracer->multi = options->mode != MW_MODE_GROWTH && mw_probes_have_multi();
-	tracer->cpus = libbpf_num_possible_cpus();
-	tracer->governed = options->max_overhead > 0 && options->mode != MW_MODE_GROWTH;
-	tracer->kind = options->mode == MW_MODE_SIZES ? MW_WINDOW_ENTRY : MW_WINDOW_FULL;
-	tracer->slots = tracer->governed ? calloc(MW_SLOTS, sizeof(*tracer->slots)) : NULL;
-	tracer->detacher = mw_detacher__new();
-	if (tracer->cpus > 0)
-		tracer->per_cpu = calloc((size_t)tracer->cpus, sizeof(*tracer->per_cpu));
-	if (tracer->cpus < 0) {
-		ret = mw_err_set(err, tracer->cpus, "bpf", "/sys/devices/system/cpu/possible",
-				 "can't tell how many processors there are: is /sys mounted?");
-		goto cleanup;
-	}
-	if (!tracer->per_cpu || !tracer->detacher || (tracer->governed && !tracer->slots)) {
-		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
-		goto cleanup;
-	}
-	if (!tracer->has_btf) {
+	if (!mw_programs_have_btf()) {
 		if (options->follow) {
-			ret = mw_err_set(
+			errno = -mw_err_set(
 				err, -ENOTSUP, "bpf", NULL,
 				"--follow needs a kernel with BTF (/sys/kernel/btf/vmlinux)");
-			goto cleanup;
+			return NULL;
 		}
 		mw_warn("this kernel has no BTF: an exec of the target is not noticed");
 	}
-	if (options->mode != MW_MODE_GROWTH && !tracer->multi)
-		mw_detail(
-			"kernel without uprobe_multi by process (Linux 6.10): one event a probe, slow to take out");
-	ret = load(tracer, err);
-	if (!ret)
-		ret = attach_system(tracer, err);
-	if (ret)
-		goto cleanup;
-	if (options->mode != MW_MODE_GROWTH)
-		mw_cost__measure(&tracer->cost, tracer->bpf->progs.alloc_entry,
-				 options->mode == MW_MODE_EXACT ? tracer->bpf->progs.alloc_return
-								: NULL,
-				 tracer->multi, tracer->detacher);
-	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), mw_events__handle,
-					tracer, NULL);
-	if (!tracer->ring) {
-		ret = mw_err_set(err, -errno, "bpf", NULL, "can't read the event ring: %s",
-				 strerror(errno));
-		goto cleanup;
+	tracer = calloc(1, sizeof(*tracer));
+	if (!tracer) {
+		errno = -no_memory(err);
+		return NULL;
 	}
-	ret = open_stacks(tracer, err);
-	if (ret)
-		goto cleanup;
-	return tracer;
-
-cleanup:
+	tracer->options = *options;
+	multi = uprobes && mw_probes_have_multi();
+	if (uprobes && !multi)
+		mw_detail("kernel without uprobe_multi by process (Linux 6.10): one event a probe, "
+			  "slow to take out");
+	ret = open_parts(tracer, multi, err);
+	if (!ret)
+		return tracer;
 	mw_tracer__close(tracer);
 	errno = -ret;
 	return NULL;
 }
+
+/* ---- targets --------------------------------------------------------------------------------- */
 
 /* Numbers for address spaces; once counting has begun the program at forks takes them, too. */
 static uint32_t next_space(struct mw_tracer *tracer)
@@ -241,30 +320,9 @@ static uint32_t next_space(struct mw_tracer *tracer)
 	return __sync_fetch_and_add(&tracer->bpf->bss->mw_next_space, 1) % MW_SPACES;
 }
 
-/*
- * Where the brk heap ends now. The program at the system calls keeps the value from the first
- * brk that it sees; before that, this is it.
- */
-static void seed_brk(struct mw_tracer *tracer, struct process *process)
+static int watch(struct mw_tracer *tracer, struct mw_process *process, struct mw_err *err)
 {
-	int fd = bpf_map__fd(tracer->bpf->maps.procs);
-	uint32_t key = process->tgid;
-	const struct mw_map *heap;
-	struct mw_maps maps;
-	struct mw_proc proc;
-
-	if (mw_maps__read(&maps, process->pid, NULL))
-		return;
-	heap = mw_maps__named(&maps, "[heap]");
-	if (!bpf_map_lookup_elem(fd, &key, &proc) && !proc.brk) {
-		proc.brk = heap ? heap->end : process->stat.start_brk;
-		bpf_map_update_elem(fd, &key, &proc, BPF_ANY);
-	}
-	mw_maps__free(&maps);
-}
-
-static int watch(struct mw_tracer *tracer, struct process *process, struct mw_err *err)
-{
+	struct mw_processes *processes = &tracer->processes;
 	pid_t pid = process->pid;
 	char where[32];
 	int ret;
@@ -273,15 +331,15 @@ static int watch(struct mw_tracer *tracer, struct process *process, struct mw_er
 	if (mw_procstat__read(&process->stat, pid))
 		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
 	process->first = process->stat;
-	ret = mw_process__find_allocators(tracer, process, err);
-	/* Nothing of theirs will be probed; a child may be about to start another program. */
-	if (ret && ret != -ESRCH && (process->child || tracer->options.mode == MW_MODE_GROWTH))
+	ret = mw_processes__find_allocators(processes, process, err);
+	/* Without probes none is needed; a child may be about to start another program. */
+	if (ret && ret != -ESRCH && (process->child || !tracer->probing))
 		ret = 0;
 	if (!ret)
-		ret = mw_process__publish(tracer, process);
+		ret = mw_processes__publish(processes, process);
 	if (ret)
 		return ret;
-	seed_brk(tracer, process);
+	mw_processes__seed_brk(processes, process);
 	if (tracer->stacks) {
 		mw_stacks__prepare(tracer->stacks, process->tgid, pid, false);
 		/* With --follow those of a target are in the file, for its children, too. */
@@ -291,44 +349,46 @@ static int watch(struct mw_tracer *tracer, struct process *process, struct mw_er
 		if (mw_sdt__has_samples(process->sdt))
 			mw_stacks__set_frees_known(tracer->stacks);
 	}
-	if (tracer->options.mode != MW_MODE_GROWTH && !tracer->governed)
-		return mw_process__attach(tracer, process, err);
+	if (tracer->probing && !tracer->windows)
+		return mw_probing__attach(tracer->probing, process, err);
 	return 0;
 }
 
 /* With --follow: the children that a target has already, and theirs. */
 static void add_descendants(struct mw_tracer *tracer, uint32_t slot)
 {
+	struct mw_processes *processes = &tracer->processes;
 	_cleanup_free_ pid_t *list = NULL;
-	ssize_t count = mw_procstat_descendants(tracer->targets[slot].pid, &list);
+	ssize_t count = mw_procstat_descendants(processes->targets[slot].pid, &list);
 
 	for (ssize_t i = 0; i < count; i++) {
-		uint32_t tgid;
+		struct mw_process *process;
 		struct mw_err err = {0};
-		struct process *process;
 		struct mw_proc known;
+		uint32_t tgid;
 
-		/* One that was born since counting began is told by its fork. */
+		/* One that was born since counting began comes with its fork's event. */
 		if (list[i] == getpid() || mw_pids__tgid(&tracer->pids, list[i], &tgid) ||
-		    mw_process__find(tracer, tgid) ||
-		    !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.procs), &tgid, &known))
+		    mw_processes__find(processes, tgid) ||
+		    !bpf_map_lookup_elem(processes->map, &tgid, &known))
 			continue;
-		process = mw_process__add(tracer, list[i], tgid, slot, next_space(tracer));
+		process = mw_processes__add(processes, list[i], tgid, slot, next_space(tracer));
 		if (!process)
 			return;
 		process->child = true;
 		if (watch(tracer, process, &err)) {
 			mw_detail("child %d is left out: %s", list[i], err.message);
-			mw_process__drop(tracer, process);
+			mw_events__drop(&tracer->events, process);
 		}
 	}
 }
 
 int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 {
+	struct mw_processes *processes = &tracer->processes;
+	uint32_t slot = processes->target_count;
 	double began = mw_monotonic();
-	uint32_t slot = (uint32_t)tracer->target_count;
-	struct process *process;
+	struct mw_process *process;
 	char where[32];
 	uint32_t tgid;
 	int ret;
@@ -343,13 +403,13 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 		return mw_err_set(err, ret, "pid-namespace", where,
 				  "the kernel can't say which process of its own this is: %s",
 				  strerror(-ret));
-	process = mw_process__find(tracer, tgid);
+	process = mw_processes__find(processes, tgid);
 	if (process)
 		return mw_err_usage(err, where,
 				    process->child
 					    ? "is a child of another target, and followed already"
 					    : "is named twice");
-	process = mw_process__add(tracer, pid, tgid, slot, next_space(tracer));
+	process = mw_processes__add(processes, pid, tgid, slot, next_space(tracer));
 	if (!process)
 		return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
 	ret = watch(tracer, process, err);
@@ -357,8 +417,8 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 		return ret;
 	if (process->settings.mp_addr)
 		mw_detail("PID %d: glibc settings, %s", pid, process->settings.evidence);
-	tracer->targets[slot].pid = pid;
-	tracer->target_count++;
+	processes->targets[slot].pid = pid;
+	processes->target_count++;
 	if (tracer->options.follow)
 		add_descendants(tracer, slot);
 	tracer->attach_seconds += mw_monotonic() - began;
@@ -367,10 +427,12 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 
 int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, struct mw_err *err)
 {
-	tracer->event = event;
-	tracer->event_arg = arg;
-	for (size_t i = 0; i < tracer->process_count; i++) {
-		struct process *process = &tracer->processes[i];
+	struct mw_processes *processes = &tracer->processes;
+
+	tracer->events.fn = event;
+	tracer->events.arg = arg;
+	for (size_t i = 0; i < processes->count; i++) {
+		struct mw_process *process = &processes->list[i];
 		char where[32];
 
 		if (process->ended)
@@ -379,29 +441,33 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, str
 		if (!mw_procstat__read(&process->stat, process->pid))
 			process->first = process->stat;
 		else if (process->child)
-			mw_process__drop(tracer, process);
+			mw_events__drop(&tracer->events, process);
 		else
 			return mw_err_set(err, -ESRCH, "no-such-process", where,
 					  "it ended while probes were being put in");
 	}
-	tracer->started_at = mw_monotonic();
+	tracer->started_at = tracer->events.started_at = mw_monotonic();
 	tracer->started = true;
-	if (tracer->governed)
-		mw_windows__begin(tracer);
+	if (tracer->windows)
+		mw_windows__begin(tracer->windows, processes->target_count);
 	else
-		__atomic_store_n(&tracer->bpf->bss->mw_counting, 1, __ATOMIC_SEQ_CST);
+		on_count(tracer, true);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
 	/* Born since the targets were added. */
-	for (uint32_t slot = 0; tracer->options.follow && slot < tracer->target_count; slot++)
+	for (uint32_t slot = 0; tracer->options.follow && slot < processes->target_count; slot++)
 		add_descendants(tracer, slot);
 	return 0;
 }
 
-/* Without exit events (no BTF, or the ring was full) the process itself tells. */
+/* ---- while it runs --------------------------------------------------------------------------- */
+
+/* Without exit events (no BTF, or the ring was full) /proc says that a process has ended. */
 static void check_alive(struct mw_tracer *tracer)
 {
-	for (size_t i = 0; i < tracer->process_count; i++) {
-		struct process *process = &tracer->processes[i];
+	struct mw_processes *processes = &tracer->processes;
+
+	for (size_t i = 0; i < processes->count; i++) {
+		struct mw_process *process = &processes->list[i];
 		struct mw_procstat stat;
 
 		if (process->ended)
@@ -409,49 +475,28 @@ static void check_alive(struct mw_tracer *tracer)
 		if (!mw_procstat__read(&stat, process->pid) && stat.state != 'Z' &&
 		    stat.state != 'X')
 			continue;
-		/* Its event may be in the ring already: it knows the faults to the last. */
+		/* Its event may be in the ring already, which has all faults; it may add others. */
 		ring_buffer__consume(tracer->ring);
-		if (!tracer->processes[i].ended)
-			mw_events__process_ended(tracer, &tracer->processes[i],
-						 tracer->processes[i].stat.min_flt,
-						 tracer->processes[i].stat.maj_flt, 0);
+		process = &processes->list[i];
+		if (!process->ended)
+			mw_events__process_ended(&tracer->events, process, process->stat.min_flt,
+						 process->stat.maj_flt, 0);
 	}
-}
-
-static double do_rescans(struct mw_tracer *tracer, double until)
-{
-	double now = mw_monotonic();
-
-	for (size_t i = 0; i < tracer->process_count; i++) {
-		struct process *process = &tracer->processes[i];
-
-		if (process->ended || !process->rescans_left)
-			continue;
-		if (process->rescan_at <= now)
-			mw_process__rescan(tracer, process);
-		if (process->rescans_left && process->rescan_at < until)
-			until = process->rescan_at;
-	}
-	return until;
 }
 
 bool mw_tracer__all_ended(const struct mw_tracer *tracer)
 {
-	for (size_t i = 0; i < tracer->process_count; i++) {
-		if (!tracer->processes[i].ended)
-			return false;
-	}
-	return true;
+	return mw_processes__all_ended(&tracer->processes);
 }
 
 int mw_tracer__wait(struct mw_tracer *tracer, double until)
 {
 	do {
-		double next = do_rescans(tracer, until), left;
+		double next = mw_events__rescan(&tracer->events, until), left;
 		int ms, ret;
 
-		if (tracer->governed)
-			next = mw_windows__step(tracer, next);
+		if (tracer->windows)
+			next = mw_windows__step(tracer->windows, next);
 		left = next - mw_monotonic();
 		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
 		ret = ring_buffer__poll(tracer->ring, ms);
@@ -464,59 +509,34 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until)
 	return 0;
 }
 
-/* Blocks of address spaces that are gone leave the outstanding map, and the sums. */
-static void purge_dead(struct mw_tracer *tracer)
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* Seconds since the watch began, which stand still once it has been stopped. */
+static double elapsed(const struct mw_tracer *tracer)
 {
-	int fd = bpf_map__fd(tracer->bpf->maps.outstanding);
-	uint64_t *keys = NULL, batch = 0;
-	struct mw_alloc_record *blocks = NULL;
-	LIBBPF_OPTS(bpf_map_batch_opts, opts);
-	bool first = true;
-	int ret = 0;
+	return (tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
+}
 
-	if (!tracer->dead_count)
-		return;
-	keys = calloc(PURGE_BATCH, sizeof(*keys));
-	blocks = calloc(PURGE_BATCH, sizeof(*blocks));
-	while (keys && blocks && !ret) {
-		uint32_t count = PURGE_BATCH;
+/* A block of an address space that is gone: it is no longer outstanding. */
+static void on_dead_block(uint32_t slot, const struct mw_alloc_record *block, void *arg)
+{
+	struct mw_tracer *tracer = arg;
 
-		ret = bpf_map_lookup_batch(fd, first ? NULL : &batch, &batch, keys, blocks, &count,
-					   &opts);
-		first = false;
-		if (ret && ret != -ENOENT)
-			break;
-		for (uint32_t i = 0; i < count; i++) {
-			for (size_t d = 0; d < tracer->dead_count; d++) {
-				const struct dead_space *dead = &tracer->dead[d];
-
-				if (keys[i] >> MW_SPACE_SHIFT != dead->space ||
-				    blocks[i].time >= dead->before ||
-				    bpf_map_delete_elem(fd, &keys[i]))
-					continue;
-				tracer->targets[dead->slot].purged_count++;
-				tracer->targets[dead->slot].purged_bytes += blocks[i].size;
-				if (blocks[i].site)
-					mw_stacks__purged(tracer->stacks, blocks[i].site,
-							  blocks[i].size);
-				break;
-			}
-		}
-	}
-	free(keys);
-	free(blocks);
-	tracer->dead_count = 0;
+	tracer->processes.targets[slot].purged_count++;
+	tracer->processes.targets[slot].purged_bytes += block->size;
+	if (block->site)
+		mw_stacks__purged(tracer->stacks, block->site, block->size);
 }
 
 static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
 {
-	const struct target *target = &tracer->targets[slot];
+	const struct mw_target *target = &tracer->processes.targets[slot];
 
 	sample->min_flt = target->ended_min_flt;
 	sample->maj_flt = target->ended_maj_flt;
 	sample->cpu_ns = target->ended_cpu_ns;
-	for (size_t i = 0; i < tracer->process_count; i++) {
-		struct process *process = &tracer->processes[i];
+	for (size_t i = 0; i < tracer->processes.count; i++) {
+		struct mw_process *process = &tracer->processes.list[i];
 		struct mw_procstat stat;
 
 		if (process->slot != slot || process->ended)
@@ -531,7 +551,7 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 			mw_procstat__cpu_ns(&process->stat) - mw_procstat__cpu_ns(&process->first);
 		if (process->child || !process->settings.mp_addr)
 			continue;
-		mw_events__settings_changed(tracer, process);
+		mw_events__refresh_settings(&tracer->events, process);
 		sample->threshold_known = true;
 		sample->threshold_dynamic = process->settings.dynamic;
 		sample->mmap_threshold = process->settings.mmap_threshold;
@@ -540,88 +560,58 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 	sample->ended = !sample->processes;
 }
 
-/* The share of the target's time that went into probes: calls, times what a call costs. */
-static void estimate_cost(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
+/* Blocks that were made and not freed since the watch began. */
+static void set_outstanding(const struct mw_tracer *tracer, unsigned int slot,
+			    struct mw_sample *sample)
 {
-	const struct mw_allocators *found = mw_tracer__allocators(tracer, slot);
-	bool counted[MW_FUNCS] = {false};
+	const struct mw_target *target = &tracer->processes.targets[slot];
+	struct mw_cell freed = mw_counts__freed(&sample->counts);
 
-	for (size_t a = 0; found && a < found->count; a++) {
-		for (size_t f = 0; f < found->list[a].count; f++) {
-			const struct mw_function *fn = &found->list[a].functions[f];
-
-			if (counted[fn->func])
-				continue;
-			counted[fn->func] = true;
-			sample->probe_ns +=
-				sample->counts.calls[fn->func] * mw_process_call_ns(tracer, fn);
-		}
-	}
-}
-
-/* Runs that the kernel refused because the program was already running on that CPU. */
-static uint64_t recursion_misses(const struct mw_tracer *tracer)
-{
-	struct bpf_program *const progs[] = {tracer->bpf->progs.alloc_entry,
-					     tracer->bpf->progs.alloc_return,
-					     tracer->bpf->progs.vm_syscall};
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < sizeof(progs) / sizeof(progs[0]); i++) {
-		struct bpf_prog_info info = {0};
-		uint32_t len = sizeof(info);
-
-		if (bpf_program__fd(progs[i]) >= 0 &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(progs[i]), &info, &len))
-			sum += info.recursion_misses;
-	}
-	return sum;
+	sample->outstanding_count = sample->counts.kept.count - freed.count - target->purged_count;
+	sample->outstanding_bytes = sample->counts.kept.bytes - freed.bytes - target->purged_bytes;
 }
 
 int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
 {
-	struct mw_cell freed;
 	struct timespec now;
+	int ret;
 
 	memset(sample, 0, sizeof(*sample));
-	if (slot >= tracer->target_count)
+	if (slot >= tracer->processes.target_count)
 		return -EINVAL;
 	ring_buffer__consume(tracer->ring);
-	purge_dead(tracer);
-	if (bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.counts), &slot, tracer->per_cpu))
-		return -errno;
+	mw_dead_spaces__purge(&tracer->dead, bpf_map__fd(tracer->bpf->maps.outstanding),
+			      on_dead_block, tracer);
+	ret = mw_counters__read(tracer->counters, slot, &sample->counts);
+	if (ret)
+		return ret;
 	clock_gettime(CLOCK_REALTIME, &now);
 	sample->time = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-	sample->elapsed =
-		(tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
-	for (int cpu = 0; cpu < tracer->cpus; cpu++)
-		mw_counts__add(&sample->counts, &tracer->per_cpu[cpu]);
-	sample->counts.lost[MW_LOST_LATE] = tracer->targets[slot].late;
-	sample->counts.lost[MW_LOST_RECURSION] = recursion_misses(tracer);
-	freed = mw_counts__freed(&sample->counts);
-	sample->outstanding_count =
-		sample->counts.kept.count - freed.count - tracer->targets[slot].purged_count;
-	sample->outstanding_bytes =
-		sample->counts.kept.bytes - freed.bytes - tracer->targets[slot].purged_bytes;
+	sample->elapsed = elapsed(tracer);
+	sample->counts.lost[MW_LOST_LATE] = tracer->processes.targets[slot].late;
+	sample->counts.lost[MW_LOST_RECURSION] = mw_programs__recursion_misses(tracer->bpf);
+	set_outstanding(tracer, slot, sample);
 	read_processes(tracer, slot, sample);
-	estimate_cost(tracer, slot, sample);
-	if (tracer->governed)
-		mw_windows__estimate(tracer, slot, sample);
+	if (tracer->probing)
+		sample->probe_ns =
+			mw_cost__calls_ns(mw_probing__cost(tracer->probing),
+					  mw_processes__allocators(&tracer->processes, slot),
+					  &sample->counts, tracer->options.mode == MW_MODE_EXACT);
+	if (tracer->windows)
+		mw_windows__estimate(tracer->windows, slot, sample);
 	return 0;
 }
 
 int mw_tracer__read_sites(struct mw_tracer *tracer)
 {
-	double elapsed;
+	bool by_windows = tracer->windows && !mw_windows__stay(tracer->windows);
 
 	if (!tracer->stacks)
 		return 0;
-	/* Names take their time: the moment that the counters are of is after that. */
+	/* Finding names takes a while: the counters are read, and the clock, after it. */
 	ring_buffer__consume(tracer->ring);
-	elapsed = (tracer->stopped ? tracer->stopped_at : mw_monotonic()) - tracer->started_at;
-	return mw_stacks__read(tracer->stacks, elapsed, (uint64_t)(tracer->started_at * 1e9),
-			       tracer->governed && tracer->window != WINDOW_ALWAYS ? tracer->tracked
-										   : NULL);
+	return mw_stacks__read(tracer->stacks, elapsed(tracer), tracer->started_at,
+			       by_windows ? tracer->blocks : NULL);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)
@@ -629,86 +619,9 @@ const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)
 	return tracer->stacks ? mw_stacks__sites(tracer->stacks) : NULL;
 }
 
-const struct mw_allocators *mw_tracer__allocators(const struct mw_tracer *tracer,
-						  unsigned int target)
-{
-	for (size_t i = 0; i < tracer->process_count; i++) {
-		if (tracer->processes[i].slot == target && !tracer->processes[i].child)
-			return &tracer->processes[i].allocators;
-	}
-	return NULL;
-}
-
-static void stop_counting(struct mw_tracer *tracer)
-{
-	if (tracer->governed && tracer->started)
-		mw_windows__integrate(tracer);
-	__atomic_store_n(&tracer->bpf->bss->mw_counting, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
-}
-
-void mw_tracer__stop(struct mw_tracer *tracer)
-{
-	double began = mw_monotonic();
-
-	if (tracer->stopped)
-		return;
-	tracer->stopped = true;
-	tracer->stopped_at = began;
-	if (tracer->bpf && tracer->bpf->bss)
-		stop_counting(tracer);
-	for (size_t i = 0; i < tracer->process_count; i++) {
-		mw_process__detach(tracer, &tracer->processes[i].probed);
-		mw_sdt__detach(tracer->processes[i].sdt);
-		tracer->processes[i].sdt = NULL;
-	}
-	mw_process__detach(tracer, &tracer->shared);
-	mw_detacher__free(tracer->detacher);
-	tracer->detacher = NULL;
-	if (tracer->bpf)
-		memwhere_bpf__detach(tracer->bpf);
-	tracer->detach_seconds = mw_monotonic() - began;
-}
-
-void mw_tracer__close(struct mw_tracer *tracer)
-{
-	if (!tracer)
-		return;
-	if (tracer->detacher)
-		mw_tracer__stop(tracer);
-	for (size_t i = 0; i < tracer->process_count; i++)
-		mw_process__free(&tracer->processes[i]);
-	free(tracer->processes);
-	free(tracer->dead);
-	ring_buffer__free(tracer->ring);
-	mw_tracked__free(tracer->tracked);
-	mw_stacks__free(tracer->stacks);
-	memwhere_bpf__destroy(tracer->bpf);
-	free(tracer->per_cpu);
-	free(tracer->slots);
-	free(tracer);
-}
-
 uint64_t mw_tracer__map_bytes(const struct mw_tracer *tracer)
 {
-	struct bpf_map *map;
-	uint64_t sum = 0;
-
-	bpf_object__for_each_map(map, tracer->bpf->obj)
-	{
-		char path[64], line[128];
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
-		f = fopen(path, "re");
-		while (f && fgets(line, sizeof(line), f)) {
-			if (!strncmp(line, "memlock:", 8))
-				sum += strtoull(line + 8, NULL, 10);
-		}
-		if (f)
-			fclose(f);
-	}
-	return sum;
+	return mw_programs__map_bytes(tracer->bpf);
 }
 
 double mw_tracer__attach_seconds(const struct mw_tracer *tracer)
@@ -719,4 +632,45 @@ double mw_tracer__attach_seconds(const struct mw_tracer *tracer)
 double mw_tracer__detach_seconds(const struct mw_tracer *tracer)
 {
 	return tracer->detach_seconds;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+void mw_tracer__stop(struct mw_tracer *tracer)
+{
+	double began = mw_monotonic();
+
+	if (tracer->stopped || !tracer->bpf)
+		return;
+	tracer->stopped = true;
+	tracer->stopped_at = began;
+	if (tracer->windows && tracer->started)
+		mw_windows__integrate(tracer->windows);
+	on_count(tracer, false);
+	__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < tracer->processes.count; i++) {
+		mw_sdt__detach(tracer->processes.list[i].sdt);
+		tracer->processes.list[i].sdt = NULL;
+	}
+	if (tracer->probing)
+		mw_probing__stop(tracer->probing);
+	memwhere_bpf__detach(tracer->bpf);
+	tracer->detach_seconds = mw_monotonic() - began;
+}
+
+void mw_tracer__close(struct mw_tracer *tracer)
+{
+	if (!tracer)
+		return;
+	mw_tracer__stop(tracer);
+	mw_probing__free(tracer->probing);
+	mw_processes__free(&tracer->processes);
+	mw_dead_spaces__free(&tracer->dead);
+	ring_buffer__free(tracer->ring);
+	mw_windows__free(tracer->windows);
+	mw_block_tracker__free(tracer->blocks);
+	mw_stacks__free(tracer->stacks);
+	mw_counters__free(tracer->counters);
+	memwhere_bpf__destroy(tracer->bpf);
+	free(tracer);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A watch over running processes: loads the BPF programs, finds the targets' allocators, puts the
- * probes in, follows forks, execs and libraries loaded later, and reads the counters. Whatever
- * way the process that owns a tracer ends, the kernel takes every probe down with it.
+ * probes in, follows forks, execs and libraries loaded later, and reads the counters. However the
+ * process that owns a tracer ends, the kernel takes every probe out.
  */
 #ifndef MW_TRACE_TRACER_H
 #define MW_TRACE_TRACER_H
@@ -13,31 +13,21 @@
 
 #include "model/sample.h"
 #include "model/sites.h"
-#include "probe/allocator.h"
+#include "trace/options.h"
 #include "util/err.h"
 
 struct mw_tracer; /* opaque */
 
-struct mw_tracer_options {
-	enum mw_mode mode;
-	bool follow;
-	uint64_t min_size, max_size; /* bytes, inclusive */
-	uint64_t max_outstanding;    /* entries */
-	uint64_t ring_size;	     /* bytes; rounded up to what the kernel takes */
-	enum mw_sites_mode sites;    /* of which allocations the stack is taken */
-	double max_overhead;	     /* share of the target's time; 0: no limit */
-	uint64_t sample_period;	     /* bytes between two samples; for MW_SITES_SAMPLED */
-};
-
-typedef void (*mw_event_fn)(const struct mw_event *what, unsigned int target, void *arg);
-
 /*
- * Load the programs; no target is attached yet. NULL with errno and ERR set. A caller wants
- * mw_privilege_check() first, whose words are better than the kernel's.
+ * Load the programs; no target is attached yet. NULL with errno and ERR set. Call
+ * mw_privilege_check() before: it says what is missing, the kernel does not.
  */
 struct mw_tracer *mw_tracer__open(const struct mw_tracer_options *options, struct mw_err *err);
 
-/* Put probes into PID. Its number, from 0 on, in the order of the calls; or -errno with ERR set. */
+/*
+ * Add PID as a target and, without a budget, put probes into it. Its number, from 0 on, in the
+ * order of the calls; or -errno with ERR set.
+ */
 int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err);
 
 /* Begin to count, everywhere at once. EVENT is called from mw_tracer__wait(). */
@@ -53,8 +43,8 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until);
 int mw_tracer__read(struct mw_tracer *tracer, unsigned int target, struct mw_sample *sample);
 
 /*
- * Read the sites' counters, of all targets, and go on with their history. 0 or -errno. It takes its
- * time after they are read: to be of the same moment, mw_tracer__read() goes just before it.
+ * Read the sites' counters, of all targets, and extend their history. 0 or -errno. Call
+ * mw_tracer__read() immediately before, so that both refer to the same moment.
  */
 int mw_tracer__read_sites(struct mw_tracer *tracer);
 
@@ -62,10 +52,6 @@ int mw_tracer__read_sites(struct mw_tracer *tracer);
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer);
 
 bool mw_tracer__all_ended(const struct mw_tracer *tracer);
-
-/* The allocators of a target, for evidence; valid until the tracer is closed. */
-const struct mw_allocators *mw_tracer__allocators(const struct mw_tracer *tracer,
-						  unsigned int target);
 
 /* Stop counting and take the probes out. The counters can still be read. */
 void mw_tracer__stop(struct mw_tracer *tracer);

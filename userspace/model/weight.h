@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a sampled allocation stands for. The programs draw samples by bytes: the distance from one
+ * to the next is exponential with the period as its mean, so that an allocation of SIZE bytes is
+ * drawn with a chance of 1 - e^(-SIZE / period), and stands for the inverse of it.
+ */
+#ifndef MW_MODEL_WEIGHT_H
+#define MW_MODEL_WEIGHT_H
+
+#include <stdint.h>
+
+#include "bpf/memwhere.h"
+
+/* How many allocations a sample of SIZE bytes stands for; 1 when PERIOD is 0: each is drawn. */
+double mw_sample_weight(uint64_t size, uint64_t period);
+
+/*
+ * The tables by which the programs compute the same without floating point: x / (1 - e^-x) for
+ * x = i / MW_WEIGHT_STEPS in units of 2^-20, and log2(1 + i / MW_LOG2_STEPS) in units of 2^-16.
+ */
+void mw_weight_tables(uint32_t weights[MW_WEIGHTS], uint32_t log2_table[MW_LOG2_STEPS + 1]);
+
+#endif

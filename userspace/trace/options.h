@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a watch is to do. */
+#ifndef MW_TRACE_OPTIONS_H
+#define MW_TRACE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/memwhere.h"
+
+struct mw_tracer_options {
+	enum mw_mode mode;
+	bool follow;		     /* watch children, too */
+	uint64_t min_size, max_size; /* bytes, inclusive */
+	uint64_t max_outstanding;    /* entries */
+	uint64_t ring_size;	     /* bytes; rounded up to what the kernel takes */
+	enum mw_sites_mode sites;    /* of which allocations the stack is taken */
+	double max_overhead;	     /* share of the target's time; 0: no limit */
+	uint64_t sample_period;	     /* bytes between two samples; for MW_SITES_SAMPLED */
+};
+
+/* Bytes between two samples; 0: stacks are taken of all allocations. */
+static inline uint64_t mw_tracer_options__period(const struct mw_tracer_options *options)
+{
+	return options->sites == MW_SITES_SAMPLED ? options->sample_period : 0;
+}
+
+#endif
