@@ -120,9 +120,10 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 	if (old->time >= mw_tracking_since) {
 		MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
 		mw_add_cell(mw_element(c->freed, class_of(old->size)), old->size);
+		if (old->site)
+			mw_site_count(old->site, old->size, block->time - old->time,
+				      MW_COUNT_FREE);
 	}
-	if (old->site)
-		mw_site_count(old->site, old->size, block->time - old->time, MW_COUNT_FREE);
 	*old = *block;
 	mw_add_cell(&c->kept, block->size);
 }
@@ -148,6 +149,30 @@ static __always_inline bool find_owner(__u64 cookie, __u32 *slot, __u32 *space)
 	*slot = proc->slot;
 	*space = proc->space;
 	return true;
+}
+
+enum { MW_HITS_STEP = 8 };
+
+__noinline int tell_quota(void)
+{
+	struct mw_bpf_event event = {.type = MW_BPF_EVENT_QUOTA};
+
+	event.tgid = bpf_get_current_pid_tgid() >> 32;
+	event.time = bpf_ktime_get_ns();
+	bpf_ringbuf_output(&events, &event, sizeof(event), BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/* Tell userspace at once when probes cost more than they may: it takes them out. */
+static __always_inline void count_hit(struct mw_call *call)
+{
+	__u64 hits;
+
+	if (!mw_quota || ++call->hits % MW_HITS_STEP)
+		return;
+	hits = __sync_fetch_and_add(&mw_hits, MW_HITS_STEP) + MW_HITS_STEP;
+	if (hits >= mw_quota && hits - MW_HITS_STEP < mw_quota)
+		tell_quota();
 }
 
 /* The thread's record, made at its first hit. */
@@ -298,6 +323,8 @@ int alloc_entry(struct pt_regs *ctx)
 	if (!mw_counting && func < MW_FUNC_FREE)
 		__sync_fetch_and_add(&mw_idle_hits, 1);
 	call = call_of_thread();
+	if (call)
+		count_hit(call);
 	if (call && call->window != mw_window_id) {
 		call->window = mw_window_id;
 		call->func = MW_FUNC_NONE;

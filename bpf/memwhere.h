@@ -419,6 +419,7 @@ enum mw_bpf_event_type {
 	MW_BPF_EVENT_EXEC,
 	MW_BPF_EVENT_EXIT,
 	MW_BPF_EVENT_THRESHOLD,
+	MW_BPF_EVENT_QUOTA,  /* hits of probes have used up what they may */
 	MW_BPF_EVENT_MODULE, /* code was mapped: dlopen, perhaps of an allocator */
 };
 

@@ -15,6 +15,7 @@ volatile __u32 mw_mode, mw_counting, mw_window_id;
 volatile __u64 mw_tracking_since;
 volatile __u32 mw_sampling = 1;
 __u64 mw_idle_hits;
+__u64 mw_hits, mw_quota;
 __u32 mw_next_space;
 
 struct mw_counts_map counts SEC(".maps");

@@ -40,6 +40,12 @@ extern volatile __u32 mw_sampling;
 /* Hits of the allocator's entries while nothing was counted: what they cost counts, too. */
 extern __u64 mw_idle_hits;
 
+/*
+ * Hits of the allocator's entries since userspace set this to 0, and how many there may be before it
+ * is told (0: any number). Threads add theirs a few at a time.
+ */
+extern __u64 mw_hits, mw_quota;
+
 /* Number of the next followed child's address space. */
 extern __u32 mw_next_space;
 
@@ -58,6 +64,7 @@ struct mw_call {
 	__u32 func;
 	__u32 counted; /* began while counting, and its size is asked for */
 	__u32 window;  /* in which it began */
+	__u32 hits;    /* of this thread; every MW_HITS_STEP they are added to the sum */
 };
 
 struct mw_counts_map {

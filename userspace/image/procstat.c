@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "image/procstat.h"
@@ -115,4 +116,13 @@ ssize_t mw_procstat_descendants(pid_t pid, pid_t **list)
 			(*list)[n++] = all[i].pid;
 	}
 	return (ssize_t)found;
+}
+
+double mw_procstat__age(const struct mw_procstat *stat)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+	       (double)stat->start_time / (double)sysconf(_SC_CLK_TCK);
 }

@@ -29,4 +29,7 @@ ssize_t mw_procstat_descendants(pid_t pid, pid_t **list);
 /* User and system time in nanoseconds, with the resolution of the clock tick, 10 ms. */
 uint64_t mw_procstat__cpu_ns(const struct mw_procstat *stat);
 
+/* Seconds since the process began. */
+double mw_procstat__age(const struct mw_procstat *stat);
+
 #endif

@@ -3,11 +3,18 @@
 
 #include "model/rates.h"
 
-/* Allocations: with fewer the two kinds of windows can't be compared. */
-enum { FEW = 1000 };
-/* Cost of a hit in the target relative to our calibration loop. 1.15 to 1.3 were seen. */
-static const double COST_MAX = 1.3;
-static const double COST_ERROR = 0.05;
+/*
+ * The factor before anything was seen, and one standard deviation of it: hits in a target found 1.05
+ * to 1.3 times as dear as in the loop that calibrates (docs/overhead.md).
+ */
+static const double FACTOR = 1.15, FACTOR_ERROR = 0.08;
+/* The costs of both kinds must differ by as much before they tell anything. */
+static const double RATIO_MIN = 1.2;
+/* Of a window's time at least this share must be the target's own, or only a bound is known. */
+static const double OWN_MIN = 0.06;
+/* One relative standard deviation that still says something. */
+static const double ERROR_MAX = 0.34;
+enum { WINDOWS_MIN = 4, FEW = 1000 };
 
 void mw_rates__add(struct mw_rates *r, const struct mw_window *window)
 {
@@ -20,7 +27,7 @@ static size_t kept(const struct mw_rates *r)
 }
 
 struct sums {
-	double seconds[MW_WINDOW_KINDS], allocs[MW_WINDOW_KINDS], cost[MW_WINDOW_KINDS];
+	double cpu[MW_WINDOW_KINDS], allocs[MW_WINDOW_KINDS], cost[MW_WINDOW_KINDS];
 };
 
 /* All windows but the one numbered WITHOUT. */
@@ -33,7 +40,7 @@ static struct sums sum(const struct mw_rates *r, size_t without)
 
 		if (i == without)
 			continue;
-		s.seconds[w->kind] += w->seconds;
+		s.cpu[w->kind] += w->cpu;
 		s.allocs[w->kind] += w->allocs;
 		s.cost[w->kind] += w->cost;
 	}
@@ -41,86 +48,152 @@ static struct sums sum(const struct mw_rates *r, size_t without)
 }
 
 /*
- * With T seconds an allocation without probes and c seconds that an entry window adds to each, an
- * entry one sees T + c and a full one T + k c, k being the ratio of the two costs. Where the
- * target waits for something else both see T, and c comes out as 0.
+ * The factor by which both kinds give one rate; false when they can't tell. Per allocation a kind's
+ * windows take the target's own time and factor times their calibrated cost.
  */
-static double undisturbed(const struct sums *s)
+static bool factor_of(const struct sums *s, double *factor)
 {
-	double entry = s->seconds[0] > 0 ? s->allocs[0] / s->seconds[0] : 0;
-	double full = s->seconds[1] > 0 ? s->allocs[1] / s->seconds[1] : 0;
-	double k, per, least;
+	double cost[MW_WINDOW_KINDS], cpu[MW_WINDOW_KINDS];
 
-	if (entry <= 0)
-		return full;
-	if (full <= 0 || s->cost[0] <= 0 || s->cost[1] <= 0)
-		return entry;
-	/* So few of them slow nothing, and two rates can't be told apart by them. */
-	if (s->allocs[0] < FEW || s->allocs[1] < FEW)
-		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
-	k = s->cost[1] / s->allocs[1] / (s->cost[0] / s->allocs[0]);
-	if (k < 1.2 || entry <= full)
-		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
-	per = (k / entry - 1 / full) / (k - 1);
-	/*
-	 * Noise must not make it absurd: a hit takes no more than it costs, and what the target's
-	 * caches and predictors lose by it; and at least a tenth of the time is the target's own.
-	 */
-	least = 1 / entry - COST_MAX * s->cost[0] / s->allocs[0];
-	if (least < 0.1 / entry)
-		least = 0.1 / entry;
-	return 1 / (per > least ? per : least);
+	for (int k = 0; k < MW_WINDOW_KINDS; k++) {
+		if (s->allocs[k] < FEW || !(s->cost[k] > 0))
+			return false;
+		cost[k] = s->cost[k] / s->allocs[k];
+		cpu[k] = s->cpu[k] / s->allocs[k];
+	}
+	if (cost[MW_WINDOW_FULL] < RATIO_MIN * cost[MW_WINDOW_ENTRY])
+		return false;
+	*factor = (cpu[MW_WINDOW_FULL] - cpu[MW_WINDOW_ENTRY]) /
+		  (cost[MW_WINDOW_FULL] - cost[MW_WINDOW_ENTRY]);
+	return true;
 }
 
-double mw_rates__undisturbed(const struct mw_rates *r, double *error)
+/* What was seen of the factor with its variance, which leaving out one window after another shows. */
+static bool seen_factor(const struct mw_rates *r, double *factor, double *variance)
+{
+	size_t n = kept(r), told = 0;
+	struct sums all = sum(r, n);
+	double one, mean = 0, squares = 0;
+
+	if (n < WINDOWS_MIN || !factor_of(&all, factor))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct sums s = sum(r, i);
+
+		if (!factor_of(&s, &one))
+			continue;
+		told++;
+		mean += one;
+		squares += one * one;
+	}
+	if (told < WINDOWS_MIN)
+		return false;
+	mean /= (double)told;
+	*variance = fmax(squares / (double)told - mean * mean, 0) * (double)(told - 1);
+	return true;
+}
+
+/* What was known before and what was seen, each by its weight. */
+static double best_factor(const struct mw_rates *r, double *error)
+{
+	double prior = 1 / (FACTOR_ERROR * FACTOR_ERROR), seen, variance, weight;
+
+	*error = FACTOR_ERROR;
+	if (!seen_factor(r, &seen, &variance))
+		return FACTOR;
+	/* No window is without some chance: a variance of 0 is that of too few. */
+	weight = 1 / (variance + 1e-4);
+	*error = 1 / sqrt(prior + weight);
+	return (prior * FACTOR + weight * seen) / (prior + weight);
+}
+
+double mw_window__own(const struct mw_window *w, double factor)
+{
+	return fmax(w->cpu - factor * w->cost, 0.01 * w->cpu);
+}
+
+/*
+ * The mean of the windows' rates, of all but the one numbered WITHOUT, each by the CPU time that it
+ * stands for: half of what lies between it and its neighbours. Not the ratio of the sums: where the
+ * target calls the allocator often, probes leave it little of a window, and what that window takes
+ * keeps the next one away. Such times would count less than others.
+ */
+static double mean_rate(const struct mw_rates *r, double factor, size_t without)
+{
+	double sum = 0, weights = 0;
+
+	for (size_t i = 0; i < kept(r); i++) {
+		const struct mw_window *w = &r->windows[i];
+		bool last = i == (r->count - 1) % MW_WINDOWS_KEPT;
+		double weight = last ? w->gap : (w->gap + r->windows[(i + 1) % MW_WINDOWS_KEPT].gap) / 2;
+
+		if (i == without || !(w->cpu > 0))
+			continue;
+		sum += weight * w->allocs / mw_window__own(w, factor);
+		weights += weight;
+	}
+	return weights > 0 ? sum / weights : 0;
+}
+
+void mw_rates__estimate(const struct mw_rates *r, struct mw_rate *rate)
 {
 	size_t n = kept(r);
 	struct sums all = sum(r, n);
-	double rate = undisturbed(&all), squares = 0, mean = 0;
+	double cpu = all.cpu[0] + all.cpu[1], cost = all.cost[0] + all.cost[1], own;
+	double factor_error, mean = 0, squares = 0, step, change;
 
-	*error = 1;
-	if (rate <= 0 || n < 4)
-		return rate;
+	*rate = (struct mw_rate){.error = 1, .factor = best_factor(r, &factor_error)};
+	if (!(cpu > 0))
+		return;
+	rate->per_cpu = mean_rate(r, rate->factor, n);
+	rate->least = (all.allocs[0] + all.allocs[1]) / cpu;
+	if (n < WINDOWS_MIN)
+		return;
+	if (!(rate->per_cpu > 0)) {
+		rate->error = 0;
+		rate->enough = true;
+		return;
+	}
 	/* Jackknife: how much it depends on single windows. */
 	for (size_t i = 0; i < n; i++) {
-		struct sums s = sum(r, i);
+		double one = mean_rate(r, rate->factor, i) / rate->per_cpu - 1;
 
-		mean += undisturbed(&s) / (double)n;
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct sums s = sum(r, i);
-		double one = undisturbed(&s) - mean;
-
+		mean += one / (double)n;
 		squares += one * one;
 	}
-	*error = sqrt(squares * (double)(n - 1) / (double)n) / rate;
-	/*
-	 * What a hit costs is known that well only, and the more was corrected by it the more it
-	 * matters.
-	 */
-	if (all.seconds[0] > 0 && all.allocs[0] / all.seconds[0] < rate)
-		*error = hypot(*error, COST_ERROR * (1 - all.allocs[0] / all.seconds[0] / rate));
-	return rate;
+	squares = fmax(squares - (double)n * mean * mean, 0) * (double)(n - 1) / (double)n;
+	/* And on what a hit costs, the more the larger its share is. */
+	step = factor_error / 2;
+	change = (mean_rate(r, rate->factor + step, n) - mean_rate(r, rate->factor - step, n)) /
+		 rate->per_cpu;
+	own = cpu - rate->factor * cost;
+	rate->bias = fabs(change);
+	rate->error = hypot(sqrt(squares), change);
+	rate->enough = own >= OWN_MIN * cpu && rate->error < ERROR_MAX;
 }
 
 double mw_rates__loss(const struct mw_rates *r, enum mw_window_kind kind)
 {
 	struct sums all = sum(r, kept(r));
-	double rate = undisturbed(&all), seen;
+	enum mw_window_kind other = kind == MW_WINDOW_FULL ? MW_WINDOW_ENTRY : MW_WINDOW_FULL;
+	double ignored, factor = best_factor(r, &ignored);
 
-	if (rate <= 0 || all.seconds[kind] <= 0 || all.allocs[kind] < FEW)
-		return 0;
-	seen = all.allocs[kind] / all.seconds[kind];
-	if (seen < rate)
-		return 1 - seen / rate;
-	return 0;
+	if (all.cpu[kind] > 0)
+		return fmin(factor * all.cost[kind] / all.cpu[kind], 1);
+	/* A full window takes up to four times what entries take. */
+	if (all.cpu[other] > 0)
+		return fmin((kind == MW_WINDOW_FULL ? 4 : 1) * factor * all.cost[other] /
+				    all.cpu[other], 1);
+	return 1;
 }
 
-double mw_rates__full_cost(const struct mw_rates *r)
+double mw_rates__cost(const struct mw_rates *r)
 {
 	struct sums all = sum(r, kept(r));
+	double ignored;
 
 	return all.allocs[MW_WINDOW_FULL] > 0
-		       ? all.cost[MW_WINDOW_FULL] / all.allocs[MW_WINDOW_FULL]
+		       ? best_factor(r, &ignored) * all.cost[MW_WINDOW_FULL] /
+				 all.allocs[MW_WINDOW_FULL]
 		       : 0;
 }

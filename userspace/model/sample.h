@@ -28,9 +28,13 @@ struct mw_sample {
 	/* Under a budget: what the probes count are estimates, and outstanding is not known. */
 	bool governed;
 	bool always;		   /* the probes are in all the time: exact from then on */
-	double budget, duty, cost; /* shares of time: allowed, with probes in, lost to them */
+	double always_since;	   /* seconds since the watch began */
+	bool enough;		   /* false: too little was seen, the probes' counts say nothing */
+	double budget, cost;	   /* shares of the target's CPU time: allowed, taken by probes */
+	double coverage;	   /* share of it in which probes were in */
 	double error;		   /* relative standard deviation of the number of allocations */
 	size_t windows;
+	double walked_at; /* seconds since the watch began: of the last walk of the heap; < 0: none */
 	float seen[MW_CLASSES]; /* allocations that a class's estimate stands on */
 	bool ended;		/* the target has */
 };

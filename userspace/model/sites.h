@@ -43,8 +43,10 @@ enum {
 /* Since the watch began. */
 struct mw_site_totals {
 	double allocs, alloc_bytes;	 /* allocations, by sampling or all of them */
-	double frees, freed_bytes;	 /* of those */
-	double live_variance;		 /* of alloc_bytes - freed_bytes, bytes squared */
+	/* Of those: seen freed or found dead, found alive, neither yet. They sum to them. */
+	double frees, freed_bytes, kept, kept_bytes, unknown, unknown_bytes;
+	/* Bytes squared; 0: exact. LIVE_VARIANCE: of kept_bytes. */
+	double alloc_variance, freed_variance, live_variance, unknown_variance;
 	double temporaries;		 /* frees with nothing in between on the same thread */
 	double lifetime_seconds;	 /* summed over frees */
 	double grown_calls, grown_bytes; /* brk and mmap: what the kernel was asked for */
@@ -52,6 +54,7 @@ struct mw_site_totals {
 	double malloc_bytes; /* of what was grown and not returned: by the C library's allocator */
 	double fault_bytes;  /* pages first touched here (estimate by sampling) */
 	double watched_seconds; /* MW_SITE_WINDOWS: in which a death was seen, summed over blocks */
+	uint64_t blocks_kept, blocks_freed; /* tracked blocks behind kept and freed */
 	uint64_t samples;	/* stacks taken: events behind the numbers above */
 };
 
@@ -59,6 +62,7 @@ struct mw_site_totals {
 struct mw_site_point {
 	double elapsed; /* seconds since the watch began */
 	double allocs, alloc_bytes, frees, freed_bytes, grown_bytes, returned_bytes, fault_bytes;
+	double held_bytes; /* mw_site_held() */
 	double malloc_bytes;
 };
 
@@ -87,9 +91,15 @@ struct mw_site_stats {
 /* What a site holds now. */
 static inline double mw_site_outstanding(const struct mw_site_stats *site)
 {
-	double bytes = site->totals.alloc_bytes - site->totals.freed_bytes;
+	return site->totals.kept_bytes > 0 ? site->totals.kept_bytes : 0;
+}
 
-	return bytes > 0 ? bytes : 0;
+/* The same with what is unknown yet, as much of it as of what is known by now is kept. */
+static inline double mw_site_held(const struct mw_site_totals *t)
+{
+	double known = t->kept_bytes + t->freed_bytes;
+
+	return t->kept_bytes + (known > 0 ? t->unknown_bytes * t->kept_bytes / known : 0);
 }
 
 /* What the kernel was asked for there and did not get back. */

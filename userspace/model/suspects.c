@@ -95,7 +95,7 @@ static double median(double *values, size_t n)
 static double level(const struct mw_site_stats *site, const struct mw_site_point *p, bool by_growth)
 {
 	if (!by_growth)
-		return p->alloc_bytes - p->freed_bytes;
+		return p->held_bytes;
 	/*
 	 * The heap grows at whatever line asks next: where allocations are followed, those say
 	 * more. What was not asked for through malloc (Python's arenas) only shows in what was
@@ -133,6 +133,7 @@ static struct mw_site_point point_now(const struct mw_site_stats *site)
 	return (struct mw_site_point){
 		.alloc_bytes = t->alloc_bytes,
 		.freed_bytes = t->freed_bytes,
+		.held_bytes = mw_site_held(t),
 		.grown_bytes = t->grown_bytes,
 		.returned_bytes = t->returned_bytes,
 		.fault_bytes = t->fault_bytes,

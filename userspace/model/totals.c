@@ -16,35 +16,56 @@ void mw_purged__add(struct mw_purged_blocks *purged, uint64_t size, uint64_t per
 
 void mw_totals__add_counts(struct mw_site_totals *t, const struct mw_site_counts *now,
 			   const struct mw_site_counts *base, const struct mw_purged_blocks *purged,
-			   uint64_t period)
+			   uint64_t period, bool frees_known)
 {
 	const double unit = 1 << MW_COUNT_SHIFT, kib2 = 1024.0 * 1024.0;
 	double mean = purged->count ? (double)purged->bytes / (double)purged->count : 0;
 	double weight = mw_sample_weight((uint64_t)mean, period);
 
-	t->allocs += (double)(now->allocs - base->allocs) / unit;
-	t->alloc_bytes += (double)(now->alloc_bytes - base->alloc_bytes);
-	t->frees += (double)(now->frees - base->frees) / unit + weight * (double)purged->count;
-	t->freed_bytes +=
+	double allocs = (double)(now->allocs - base->allocs) / unit;
+	double bytes = (double)(now->alloc_bytes - base->alloc_bytes);
+	double frees = (double)(now->frees - base->frees) / unit + weight * (double)purged->count;
+	double freed =
 		(double)(now->freed_bytes - base->freed_bytes) + weight * (double)purged->bytes;
-	t->live_variance += kib2 * ((double)(now->alloc_variance - base->alloc_variance) -
-				    (double)(now->freed_variance - base->freed_variance)) -
-			    purged->variance;
+	double variance = kib2 * (double)(now->alloc_variance - base->alloc_variance);
+	double gone = kib2 * (double)(now->freed_variance - base->freed_variance) +
+		      purged->variance;
+
+	t->allocs += allocs;
+	t->alloc_bytes += bytes;
+	t->alloc_variance += variance;
+	t->frees += frees;
+	t->freed_bytes += freed;
+	t->freed_variance += gone;
+	/* Every free is seen: a block that was not freed is in the programs' map. */
+	t->kept += frees_known ? allocs - frees : 0;
+	t->kept_bytes += frees_known ? bytes - freed : 0;
+	t->live_variance += frees_known ? variance - gone : 0;
+	t->unknown += frees_known ? 0 : allocs - frees;
+	t->unknown_bytes += frees_known ? 0 : bytes - freed;
+	t->unknown_variance += frees_known ? 0 : variance - gone;
 	t->temporaries += (double)(now->temporaries - base->temporaries) / unit;
 	t->lifetime_seconds += (double)(now->lifetime_us - base->lifetime_us) / 1e6;
 }
 
-void mw_totals__add_tracked(struct mw_site_totals *t, const struct mw_tracked_site *tracked,
-			    bool frees_known)
+void mw_totals__add_tracked(struct mw_site_totals *t, const struct mw_tracked_site *tracked)
 {
 	t->watched_seconds += tracked->watched;
-	t->allocs += tracked->allocs;
-	t->alloc_bytes += tracked->alloc_bytes;
-	t->frees += frees_known ? fmax(tracked->allocs - tracked->alive, 0) : tracked->allocs;
-	t->freed_bytes += frees_known ? fmax(tracked->alloc_bytes - tracked->alive_bytes, 0)
-				      : tracked->alloc_bytes;
-	t->live_variance += tracked->alive_variance;
+	t->allocs += tracked->allocated.calls;
+	t->alloc_bytes += tracked->allocated.bytes;
+	t->alloc_variance += tracked->allocated.variance;
+	t->frees += tracked->freed.calls;
+	t->freed_bytes += tracked->freed.bytes;
+	t->freed_variance += tracked->freed.variance;
+	t->kept += tracked->kept.calls;
+	t->kept_bytes += tracked->kept.bytes;
+	t->live_variance += tracked->kept.variance;
+	t->unknown += tracked->unknown.calls;
+	t->unknown_bytes += tracked->unknown.bytes;
+	t->unknown_variance += tracked->unknown.variance;
 	t->temporaries += tracked->temporaries;
+	t->blocks_kept += tracked->blocks_kept;
+	t->blocks_freed += tracked->blocks_freed;
 }
 
 void mw_totals__add_growth(struct mw_site_totals *t, const struct mw_site_counts *now, bool direct)

@@ -21,15 +21,15 @@ void mw_purged__add(struct mw_purged_blocks *purged, uint64_t size, uint64_t per
 
 /*
  * Allocations and frees of samples (PERIOD 0: all of them) that were all looked at: what the
- * counters say NOW, without what they said in BASE, and with PURGED as further frees.
+ * counters say NOW, without what they said in BASE, and with PURGED as further frees. FREES_KNOWN:
+ * every free is seen.
  */
 void mw_totals__add_counts(struct mw_site_totals *totals, const struct mw_site_counts *now,
 			   const struct mw_site_counts *base, const struct mw_purged_blocks *purged,
-			   uint64_t period);
+			   uint64_t period, bool frees_known);
 
-/* Allocations as estimated by windows. FREES_KNOWN: it is known, too, which are still allocated. */
-void mw_totals__add_tracked(struct mw_site_totals *totals, const struct mw_tracked_site *tracked,
-			    bool frees_known);
+/* Allocations as estimated by windows. */
+void mw_totals__add_tracked(struct mw_site_totals *totals, const struct mw_tracked_site *tracked);
 
 /* What the kernel gave and took back. DIRECT: not by way of the C library's allocator. */
 void mw_totals__add_growth(struct mw_site_totals *totals, const struct mw_site_counts *now,

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Blocks that were sampled while probes were in for a window, tracked while they are not. A later
- * window sees them freed, or their address reused; between windows a heap walk checks them. What
- * neither shows is estimated: a site whose blocks are seen to die in windows loses some outside of
- * them, too. Pure: the caller has the clock, reads the programs' maps and walks the heaps.
+ * What is known of blocks that were sampled when they were made: kept, freed, or unknown. Pure
+ * arithmetic over what windows of probes and walks of the heap have seen.
  *
- * Times are seconds or, where a name says so, nanoseconds of CLOCK_MONOTONIC.
+ *  - kept: a walk of the heap found the block allocated (or probes that stay in would have seen it
+ *    go), and nothing speaks for another block in its place;
+ *  - freed: a probe saw it freed, or a walk found its place free or given out again;
+ *  - unknown: neither yet, or no longer.
+ *
+ * Each block is in exactly one of the three, so they sum to what was allocated, and none is made by
+ * subtraction of the others. A block of a window stands for the blocks of the time around it.
  */
 #ifndef MW_MODEL_TRACKED_H
 #define MW_MODEL_TRACKED_H
@@ -16,79 +20,97 @@
 
 #include "bpf/memwhere.h"
 
-/* Is a block still allocated? */
-enum mw_liveness_state { MW_LIVENESS_UNKNOWN, MW_LIVENESS_ALIVE, MW_LIVENESS_FREED };
-
-/* Estimates for one site. */
-struct mw_tracked_site {
-	double allocs, alloc_bytes, temporaries;
-	double alive, alive_bytes, alive_variance; /* of them; bytes squared */
-	double watched; /* seconds in windows, summed over the blocks that were there */
+struct mw_amount {
+	double calls, bytes;
+	double variance; /* of BYTES */
 };
 
+/* One site, as of the last mw_tracked__settle(). */
+struct mw_tracked_site {
+	struct mw_amount allocated, kept, freed, unknown;
+	double temporaries;
+	double watched; /* seconds in windows, summed over its blocks */
+	uint64_t blocks_kept, blocks_freed; /* sampled blocks behind them */
+};
+
+enum mw_liveness_state { MW_LIVENESS_UNKNOWN, MW_LIVENESS_ALIVE, MW_LIVENESS_FREED };
+
 struct mw_tracked_block {
-	uint64_t key; /* mw_block_key() */
-	struct mw_alloc_record record;
-	double weight;	      /* how many blocks it stands for */
-	double watched;	      /* seconds in windows */
-	unsigned int windows; /* that it was seen in */
-	bool seen;	      /* in the present window, or by the last heap walk */
-	bool was_alive;	      /* a heap walk has found it */
-	bool blind;	      /* whether it is allocated can't be known from its heap */
-	struct mw_tracked_counts *site;
+	uint64_t key, time, size; /* mw_block_key(); CLOCK_MONOTONIC ns; bytes asked for */
+	uint64_t site;
+	double weight; /* allocations that it stands for */
+	uint32_t slot;
+	uint32_t windows;  /* that it was seen in */
+	uint64_t print;	   /* of its content soon after its window; 0: not taken */
+	double watched;	   /* seconds in windows */
+	double seen_at;	   /* seconds of CLOCK_MONOTONIC: when a walk found it alive last; 0: never */
+	bool seen;	/* in this window */
+	bool same, other; /* by its content as last looked at: it is the one that was made, or not */
 };
 
 struct mw_tracked; /* opaque */
 
-/* PERIOD: bytes between two samples, 0: every allocation is one. NULL: no memory. */
+/* PERIOD: bytes between two samples, 0: all. NULL: no memory. */
 struct mw_tracked *mw_tracked__new(uint64_t period);
 void mw_tracked__free(struct mw_tracked *tracked);
 
-/* Forget all blocks and estimates; what sites have counted up to now is left out. */
-void mw_tracked__reset(struct mw_tracked *tracked);
+/* The watch begins, the targets having used OWN seconds of CPU. */
+void mw_tracked__begin(struct mw_tracked *tracked, const double *own, uint32_t slots);
 
 /*
- * A window has closed: begin_window, then add_counts for every site and add_block for every block
- * that the programs still know, then end_window. SCALES, by target: for how much of the target's
- * time one second of the window stands. With SCALES NULL counts are left out as what was before.
+ * A window has ended: first _begin_window(), then each site's counters with _add_counts(), then
+ * each block that is in the kernel's map with _add_block(), then _end_window().
+ *
+ * A second of the window stands for SCALES[slot] seconds of the target, of which it has used OWN[slot]
+ * seconds of CPU for itself so far. SECONDS: how long the window lasted; 0: probes stay in. NOW: seconds
+ * of CLOCK_MONOTONIC.
  */
-void mw_tracked__begin_window(struct mw_tracked *tracked);
+void mw_tracked__begin_window(struct mw_tracked *tracked, double seconds, const double *scales,
+			      const double *own, uint32_t slots);
 void mw_tracked__add_counts(struct mw_tracked *tracked, uint64_t site,
-			    const struct mw_site_counts *now, const double *scales);
+			    const struct mw_site_counts *counts);
 void mw_tracked__add_block(struct mw_tracked *tracked, uint64_t key,
-			   const struct mw_alloc_record *record, const double *scales);
+			   const struct mw_alloc_record *record);
+void mw_tracked__end_window(struct mw_tracked *tracked, double now);
+
+/* Probes stayed in for SECONDS more: what blocks did meanwhile was seen. */
+void mw_tracked__watched(struct mw_tracked *tracked, double seconds);
+
+/* Every block, for the walk of the heap and to go back into the kernel's map. */
+struct mw_tracked_block *mw_tracked__blocks(const struct mw_tracked *tracked, size_t *count);
+struct mw_tracked_block *mw_tracked__find(struct mw_tracked *tracked, uint64_t key, uint64_t time);
 
 /*
- * The window was open for SECONDS. Blocks that it has not met are gone; of too many, every second
- * one, at random, stands for two.
+ * A print of a block's content: eight words from all over it, each hashed to a byte. Not 0. What
+ * changes in a part of itself keeps most of its print; another block in its place has another one.
  */
-void mw_tracked__end_window(struct mw_tracked *tracked, double seconds);
+enum { MW_PRINT_WORDS = 8 };
+uint64_t mw_print_of(const uint64_t words[MW_PRINT_WORDS]);
 
-/* Blocks tracked now, in no particular order; valid until the next call that changes them. */
-const struct mw_tracked_block *mw_tracked__blocks(const struct mw_tracked *tracked, size_t *count);
+/* The content of BLOCK, soon after its window. */
+void mw_tracked__print(struct mw_tracked *tracked, struct mw_tracked_block *block, uint64_t print);
 
-/* Drop the blocks of which KEEP says false; KEEP may set `blind`. */
-typedef bool (*mw_tracked_keep_fn)(struct mw_tracked_block *block, void *arg);
-void mw_tracked__filter(struct mw_tracked *tracked, mw_tracked_keep_fn keep, void *arg);
+/* What a walk found of BLOCK at NOW. PRINT: of its content, 0: not read. */
+void mw_tracked__found(struct mw_tracked *tracked, struct mw_tracked_block *block,
+		       enum mw_liveness_state liveness, uint64_t print, double now);
+
+/* Blocks that are known to be freed leave the list: DROPPED (may be NULL) is called for each. */
+void mw_tracked__sweep(struct mw_tracked *tracked,
+		       void (*dropped)(void *arg, const struct mw_tracked_block *block), void *arg);
 
 /*
- * A heap walk's results: begin_walk, then one `learn` for each block asked for, then
- * mw_tracked__filter() by `seen`. A block is the same when key and time are.
+ * Set the sites' numbers to NOW, when target SLOT has used OWN[slot] seconds of CPU for itself: what
+ * it has done since the last window (OWN NULL: nothing that probes didn't see) is unknown, and estimated by what it did before. BIAS: relative
+ * error that all windows have in common.
  */
-void mw_tracked__begin_walk(struct mw_tracked *tracked);
-void mw_tracked__learn(struct mw_tracked *tracked, uint64_t key, uint64_t time_ns,
-		       enum mw_liveness_state state);
+void mw_tracked__settle(struct mw_tracked *tracked, double now, const double *own, uint32_t slots,
+			double bias);
 
-/* Set the sites' `alive` estimates as of NOW. */
-void mw_tracked__settle(struct mw_tracked *tracked, double now);
+/* As of the last mw_tracked__settle(); NULL: nothing is known of it. */
+const struct mw_tracked_site *mw_tracked__site(const struct mw_tracked *tracked, uint64_t id);
 
-/* As of the last mw_tracked__settle(); NULL: windows have not met the site. */
-const struct mw_tracked_site *mw_tracked__site(const struct mw_tracked *tracked, uint64_t site);
-
-/*
- * How many blocks BLOCK stands for at NOW, as it can have died unseen as often as its site's blocks
- * die in windows. 0 before it was met again.
- */
-double mw_tracked_block__weight(const struct mw_tracked_block *block, double now);
+/* How sure it is that a block that was found is the one that was made, 0 to 1; NOW as above. */
+double mw_tracked__is_same(const struct mw_tracked *tracked, const struct mw_tracked_block *block,
+			   double now);
 
 #endif

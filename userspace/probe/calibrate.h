@@ -45,6 +45,9 @@ void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bp
  */
 uint64_t mw_cost__call_ns(const struct mw_cost *cost, const struct mw_function *fn, bool returns);
 
+/* Seconds that a hit takes about, before any was seen; with RETURNS, of calls that also return. */
+double mw_cost__hit_seconds(const struct mw_cost *cost, bool returns);
+
 /* Nanoseconds that the calls that COUNTS has seen of FOUND's functions cost their target. */
 uint64_t mw_cost__calls_ns(const struct mw_cost *cost, const struct mw_allocators *found,
 			   const struct mw_counts *counts, bool returns);

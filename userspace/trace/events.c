@@ -164,6 +164,10 @@ int mw_events__handle(void *arg, void *data, size_t len)
 	case MW_BPF_EVENT_THRESHOLD:
 		on_threshold(e, event);
 		break;
+	case MW_BPF_EVENT_QUOTA:
+		if (e->windows)
+			mw_windows__quota_reached(e->windows);
+		break;
 	case MW_BPF_EVENT_MODULE:
 		process = mw_processes__find(e->processes, event->tgid);
 		if (process && !process->rescans_left)

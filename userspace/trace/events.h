@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "model/sample.h"
+#include "model/windows.h"
 #include "trace/dead_spaces.h"
 #include "trace/probing.h"
 #include "trace/processes.h"
@@ -19,6 +20,7 @@ struct mw_events {
 	struct mw_processes *processes;
 	struct mw_probing *probing;  /* NULL: no allocator probes */
 	struct mw_stacks *stacks;    /* NULL: no sites */
+	struct mw_windows *windows;  /* NULL: no budget */
 	struct mw_dead_spaces *dead; /* NULL: no blocks are tracked */
 	double started_at;	     /* seconds of CLOCK_MONOTONIC */
 	mw_event_fn fn;		     /* NULL before the watch begins */

@@ -17,6 +17,8 @@ struct mw_liveness_query {
 	pid_t pid;
 	uint64_t addr, size; /* as the program asked for it */
 	uint64_t key, time;  /* the caller's */
+	bool wants_print;
+	uint64_t print; /* out: of its content (block_print.h), when it is alive; 0: none */
 	/* Out. Freed: it is free, or another block is at its address. */
 	enum mw_liveness_state state;
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "image/maps.h"
@@ -74,6 +75,7 @@ void mw_processes__remove(struct mw_processes *p, struct mw_process *process)
 	uint32_t key = process->tgid;
 
 	process->ended = true;
+	p->targets[process->slot].ended_cpu += process->cpu;
 	free_process(process);
 	bpf_map_delete_elem(p->map, &key);
 }
@@ -96,15 +98,20 @@ bool mw_processes__all_ended(const struct mw_processes *p)
 	return true;
 }
 
-double mw_processes__cpu_seconds(const struct mw_processes *p)
+double mw_processes__cpu_seconds(struct mw_processes *p, uint32_t slot)
 {
-	double sum = 0;
+	double sum = p->targets[slot].ended_cpu;
 
 	for (size_t i = 0; i < p->count; i++) {
-		struct mw_procstat stat;
+		struct mw_process *process = &p->list[i];
+		struct timespec used;
+		clockid_t clock;
 
-		if (!p->list[i].ended && !mw_procstat__read(&stat, p->list[i].pid))
-			sum += (double)mw_procstat__cpu_ns(&stat) / 1e9;
+		if (process->slot != slot || process->ended)
+			continue;
+		if (!clock_getcpuclockid(process->pid, &clock) && !clock_gettime(clock, &used))
+			process->cpu = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+		sum += process->cpu;
 	}
 	return sum;
 }

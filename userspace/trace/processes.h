@@ -28,6 +28,7 @@ struct mw_process {
 	struct mw_glibc_settings settings;
 	struct mw_image *image;		/* to read SETTINGS again; NULL: there are none */
 	struct mw_procstat stat, first; /* as last read, and when the watch began */
+	double cpu;			/* seconds, as last asked for */
 	/* Search for allocators again (exec, dlopen): next time to do so, attempts left. */
 	double rescan_at;
 	unsigned int rescans_left;
@@ -38,6 +39,7 @@ struct mw_target {
 	pid_t pid;
 	/* Of processes that have ended, and of those before an exec replaced their memory. */
 	uint64_t ended_min_flt, ended_maj_flt, ended_cpu_ns;
+	double ended_cpu; /* seconds */
 	uint64_t purged_count, purged_bytes;
 	uint64_t late; /* MW_LOST_LATE */
 };
@@ -70,8 +72,11 @@ void mw_processes__free(struct mw_processes *processes);
 
 bool mw_processes__all_ended(const struct mw_processes *processes);
 
-/* Seconds of CPU that those that run have used. */
-double mw_processes__cpu_seconds(const struct mw_processes *processes);
+/*
+ * Seconds of CPU that the processes of target SLOT have used since they began, to the nanosecond;
+ * ended ones included, as last asked for.
+ */
+double mw_processes__cpu_seconds(struct mw_processes *processes, uint32_t slot);
 
 /* The allocators of a target's first process; none when it has none. */
 const struct mw_allocators *mw_processes__allocators(const struct mw_processes *processes,

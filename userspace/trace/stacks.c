@@ -10,7 +10,6 @@
 #include "model/cohorts.h"
 #include "model/totals.h"
 #include "model/weight.h"
-#include "trace/block_tracker.h"
 #include "trace/bpf_map.h"
 #include "trace/frames.h"
 #include "trace/stacks.h"
@@ -49,8 +48,8 @@ struct mw_stacks {
 	size_t count, capacity;
 	uint32_t python_count;
 	uint64_t period;
-	bool frees_known;
-	double next_scan;
+	bool frees_known, stays;
+	double next_scan, stays_since;
 };
 
 static uint32_t member_offset(const struct btf *btf, const char *structure, const char *member,
@@ -283,15 +282,14 @@ static void add_allocs(const struct mw_stacks *s, const struct raw *raw,
 
 	site->flags &= ~known;
 	site->flags |= s->frees_known ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
-	if (!tracked) {
-		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged, s->period);
+	if (!tracked || s->stays)
+		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged, s->period,
+				      s->frees_known);
+	seen = tracked ? mw_tracked__site(tracked, raw->id) : NULL;
+	if (!seen || !(seen->allocated.calls > 0))
 		return;
-	}
-	if (s->frees_known)
-		site->flags |= MW_SITE_WINDOWS;
-	seen = mw_tracked__site(tracked, raw->id);
-	if (seen)
-		mw_totals__add_tracked(&site->totals, seen, s->frees_known);
+	site->flags |= s->frees_known ? MW_SITE_WINDOWS : 0;
+	mw_totals__add_tracked(&site->totals, seen);
 }
 
 /* One reading of the maps. */
@@ -326,20 +324,21 @@ static void rebase(uint64_t id, const void *value, void *arg)
 		raw->base = *(const struct mw_site_counts *)value;
 }
 
-void mw_stacks__rebase(struct mw_stacks *s)
+void mw_stacks__stay(struct mw_stacks *s, bool stays)
 {
+	s->stays = stays;
+	s->stays_since = mw_monotonic();
 	mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), rebase, s);
 }
 
-static void add_survivor(const struct reading *now, const struct mw_alloc_record *block,
+static void add_survivor(const struct reading *now, uint64_t site, uint64_t time, uint64_t size,
 			 double weight)
 {
-	const struct raw *raw =
-		block->site ? mw_u64map__find(&now->stacks->raws, block->site) : NULL;
+	const struct raw *raw = site ? mw_u64map__find(&now->stacks->raws, site) : NULL;
 
 	if (raw && raw->site)
-		mw_cohorts__add_survivor(raw->site, (double)block->time / 1e9 - now->started,
-					 block->size, weight);
+		mw_cohorts__add_survivor(raw->site, (double)time / 1e9 - now->started, size,
+					 weight);
 }
 
 static void on_block(uint64_t key, const void *value, void *arg)
@@ -348,7 +347,10 @@ static void on_block(uint64_t key, const void *value, void *arg)
 	const struct reading *now = arg;
 
 	(void)key;
-	add_survivor(now, block, mw_sample_weight(block->size, now->stacks->period));
+	/* Older ones are tracked, and stand for others. */
+	if (!now->tracked || (double)block->time / 1e9 >= now->stacks->stays_since)
+		add_survivor(now, block->site, block->time, block->size,
+			     mw_sample_weight(block->size, now->stacks->period));
 }
 
 static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
@@ -360,6 +362,7 @@ static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
 static void find_survivors(struct reading *now, double elapsed)
 {
 	struct mw_stacks *s = now->stacks;
+	const struct mw_tracked_block *blocks;
 	double began = mw_monotonic();
 	size_t count;
 
@@ -367,13 +370,15 @@ static void find_survivors(struct reading *now, double elapsed)
 		return;
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
 		mw_cohorts__begin(site_at(s, i), elapsed);
-	if (now->tracked) {
-		const struct mw_tracked_block *blocks = mw_tracked__blocks(now->tracked, &count);
+	blocks = now->tracked ? mw_tracked__blocks(now->tracked, &count) : NULL;
+	for (size_t i = 0; blocks && i < count; i++) {
+		const struct mw_tracked_block *b = &blocks[i];
 
-		for (size_t i = 0; i < count; i++)
-			add_survivor(now, &blocks[i].record,
-				     mw_tracked_block__weight(&blocks[i], began));
-	} else {
+		if (b->seen_at > 0)
+			add_survivor(now, b->site, b->time, b->size,
+				     b->weight * mw_tracked__is_same(now->tracked, b, began));
+	}
+	if (!now->tracked || s->stays) {
 		mw_bpf_map__each(bpf_map__fd(s->bpf->maps.outstanding),
 				 sizeof(struct mw_alloc_record), on_block, now);
 	}
@@ -381,9 +386,9 @@ static void find_survivors(struct reading *now, double elapsed)
 }
 
 int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
-		    struct mw_block_tracker *tracker)
+		    const struct mw_tracked *tracked)
 {
-	struct reading now = {s, tracker ? mw_block_tracker__settle(tracker) : NULL, started};
+	struct reading now = {s, tracked, started};
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)

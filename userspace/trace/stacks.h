@@ -14,7 +14,7 @@
 #include "util/err.h"
 
 struct memwhere_bpf;
-struct mw_block_tracker;
+struct mw_tracked;
 struct mw_stacks;
 
 /* Set what the programs must know of sampling before they are loaded. PERIOD: bytes, 0: all. */
@@ -44,17 +44,20 @@ void mw_stacks__purged(struct mw_stacks *stacks, uint64_t site, uint64_t size);
 
 /*
  * Read the counters into the sites, ELAPSED seconds after the watch began (STARTED, seconds of
- * CLOCK_MONOTONIC), and now and then find out which blocks survive. With TRACKER probes were in for
- * windows only, and it knows the allocations; NULL: every allocation was counted or sampled.
+ * CLOCK_MONOTONIC), and now and then find out which blocks survive. TRACKED has the allocations
+ * of windows; NULL: there were none.
  */
 int mw_stacks__read(struct mw_stacks *stacks, double elapsed, double started,
-		    struct mw_block_tracker *tracker);
+		    const struct mw_tracked *tracked);
 
 /* The target samples its own allocations and reports their frees, whatever the mode. */
 void mw_stacks__set_frees_known(struct mw_stacks *stacks);
 
-/* From now on all allocations are counted: what windows saw before is left out. */
-void mw_stacks__rebase(struct mw_stacks *stacks);
+/*
+ * From now on all allocations are counted, beside what windows saw before (STAYS), or only those in
+ * windows.
+ */
+void mw_stacks__stay(struct mw_stacks *stacks, bool stays);
 
 struct mw_sites *mw_stacks__sites(struct mw_stacks *stacks);
 

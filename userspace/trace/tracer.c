@@ -2,6 +2,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 #include <unistd.h>
 
 #include "bpf/memwhere.skel.h"
+#include "model/windows.h"
 #include "trace/block_tracker.h"
 #include "trace/bpf_map.h"
 #include "trace/counters.h"
@@ -17,7 +20,6 @@
 #include "trace/probing.h"
 #include "trace/programs.h"
 #include "trace/tracer.h"
-#include "trace/windows.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -35,24 +37,30 @@ struct mw_tracer {
 	struct mw_block_tracker *blocks; /* NULL: no sites, or no budget */
 	struct mw_dead_spaces dead;
 	struct mw_events events;
-	bool started, stopped;
+	bool started, stopped, stays;
+	atomic_bool look_now; /* set by any thread */
 	double started_at, stopped_at; /* seconds of CLOCK_MONOTONIC */
 	double attach_seconds, detach_seconds;
 };
 
 /* ---- what windows ask for -------------------------------------------------------------------- */
 
-static double on_now(void *arg)
+static double on_cpu(void *arg, uint32_t slot)
 {
-	(void)arg;
-	return mw_monotonic();
+	struct mw_tracer *tracer = arg;
+
+	return mw_processes__cpu_seconds(&tracer->processes, slot);
 }
 
-static int on_attach(void *arg, enum mw_window_kind kind, bool stay)
+static int on_attach(void *arg, enum mw_window_kind kind)
 {
-	const struct mw_tracer *tracer = arg;
+	struct mw_tracer *tracer = arg;
+	bool exact = tracer->options.mode == MW_MODE_EXACT;
 
-	return mw_probing__attach_kind(tracer->probing, kind, stay);
+	/* Stacks only where it is seen what the target does with the blocks, if that is asked for. */
+	tracer->bpf->data->mw_sampling = kind == MW_WINDOW_FULL || !exact;
+	tracer->bpf->bss->mw_tracking_since = (uint64_t)(mw_monotonic() * 1e9);
+	return mw_probing__attach_kind(tracer->probing, kind, tracer->stays);
 }
 
 static void on_count(void *arg, bool on)
@@ -62,34 +70,33 @@ static void on_count(void *arg, bool on)
 	__atomic_store_n(&tracer->bpf->bss->mw_counting, on, __ATOMIC_SEQ_CST);
 }
 
+static void on_set_quota(void *arg, uint64_t hits)
+{
+	const struct mw_tracer *tracer = arg;
+
+	__atomic_store_n(&tracer->bpf->bss->mw_hits, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&tracer->bpf->bss->mw_quota, hits, __ATOMIC_SEQ_CST);
+}
+
 static void on_detach(void *arg)
 {
 	const struct mw_tracer *tracer = arg;
 
-	on_count(arg, false);
 	mw_probing__detach_all(tracer->probing);
 }
 
-static bool on_is_detaching(void *arg)
+static bool on_is_detached(void *arg)
 {
 	const struct mw_tracer *tracer = arg;
 
-	return mw_probing__is_detaching(tracer->probing);
+	return !mw_probing__is_detaching(tracer->probing);
 }
 
-static void on_track(void *arg, uint64_t since_ns, bool stacks)
+static void on_read(void *arg, uint32_t slot, struct mw_counts *counts)
 {
 	const struct mw_tracer *tracer = arg;
 
-	tracer->bpf->bss->mw_tracking_since = since_ns;
-	tracer->bpf->data->mw_sampling = stacks;
-}
-
-static void on_read(void *arg, unsigned int target, struct mw_counts *counts)
-{
-	const struct mw_tracer *tracer = arg;
-
-	mw_counters__read(tracer->counters, target, counts);
+	mw_counters__read(tracer->counters, slot, counts);
 }
 
 static uint64_t on_idle_hits(void *arg)
@@ -99,13 +106,13 @@ static uint64_t on_idle_hits(void *arg)
 	return tracer->bpf->bss->mw_idle_hits;
 }
 
-static double on_hit_seconds(void *arg, unsigned int target, const struct mw_counts *before,
-			     const struct mw_counts *after, enum mw_window_kind kind)
+static double on_cost(void *arg, uint32_t slot, const struct mw_counts *before,
+		      const struct mw_counts *after, enum mw_window_kind kind)
 {
 	const struct mw_tracer *tracer = arg;
 
 	return mw_cost__timed_seconds(mw_probing__cost(tracer->probing),
-				      mw_processes__allocators(&tracer->processes, target), before,
+				      mw_processes__allocators(&tracer->processes, slot), before,
 				      after, kind == MW_WINDOW_FULL);
 }
 
@@ -116,35 +123,48 @@ static void on_time_programs(void *arg, bool on)
 	mw_probing__time_programs(tracer->probing, on);
 }
 
-static double on_program_seconds(void *arg)
+static double on_ran(void *arg)
 {
 	const struct mw_tracer *tracer = arg;
 
 	return mw_probing__program_seconds(tracer->probing);
 }
 
-static double on_cpu_seconds(void *arg)
+static double on_hit(void *arg, enum mw_window_kind kind)
 {
 	const struct mw_tracer *tracer = arg;
 
-	return mw_processes__cpu_seconds(&tracer->processes);
+	return mw_cost__hit_seconds(mw_probing__cost(tracer->probing), kind == MW_WINDOW_FULL);
 }
 
-/* Blocks whose frees no one will see are not outstanding: of them nothing is known. */
-static void forget_blocks(const struct mw_tracer *tracer)
-{
-	mw_bpf_map__take_all(bpf_map__fd(tracer->bpf->maps.outstanding),
-			     sizeof(struct mw_alloc_record), NULL, NULL);
-}
-
-static void on_blocks_seen(void *arg, double seconds, const double *scales)
+static void on_sampled(void *arg, double seconds, const double *scales, const double *cpu)
 {
 	const struct mw_tracer *tracer = arg;
 
 	if (tracer->blocks)
-		mw_block_tracker__window(tracer->blocks, seconds, scales);
+		mw_block_tracker__window(tracer->blocks, seconds, scales, cpu);
 	else
-		forget_blocks(tracer);
+		mw_bpf_map__take_all(bpf_map__fd(tracer->bpf->maps.outstanding),
+				     sizeof(struct mw_alloc_record), NULL, NULL);
+}
+
+static void read_cpu(struct mw_tracer *tracer, double cpu[MW_SLOTS])
+{
+	for (uint32_t slot = 0; slot < MW_SLOTS; slot++)
+		cpu[slot] = slot < tracer->processes.target_count ? on_cpu(tracer, slot) : 0;
+}
+
+static void on_stays(void *arg, bool stays)
+{
+	struct mw_tracer *tracer = arg;
+	double cpu[MW_SLOTS];
+
+	tracer->stays = stays;
+	read_cpu(tracer, cpu);
+	if (tracer->blocks)
+		mw_block_tracker__stay(tracer->blocks, stays, cpu);
+	if (tracer->stacks)
+		mw_stacks__stay(tracer->stacks, stays);
 }
 
 static pid_t pid_of_space(void *arg, uint32_t space)
@@ -154,42 +174,21 @@ static pid_t pid_of_space(void *arg, uint32_t space)
 	return mw_processes__pid_of_space(&tracer->processes, space);
 }
 
-static void on_check_blocks(void *arg)
-{
-	const struct mw_tracer *tracer = arg;
-
-	if (tracer->blocks)
-		mw_block_tracker__check(tracer->blocks, pid_of_space, arg);
-}
-
-static void on_reset_blocks(void *arg, bool stay)
-{
-	const struct mw_tracer *tracer = arg;
-
-	if (stay && tracer->stacks)
-		mw_stacks__rebase(tracer->stacks);
-	if (tracer->blocks)
-		mw_block_tracker__reset(tracer->blocks);
-	else
-		forget_blocks(tracer);
-}
-
 static const struct mw_windows_ops window_ops = {
-	.now = on_now,
+	.cpu = on_cpu,
 	.attach = on_attach,
 	.detach = on_detach,
-	.is_detaching = on_is_detaching,
+	.is_detached = on_is_detached,
 	.count = on_count,
-	.track = on_track,
+	.set_quota = on_set_quota,
 	.read = on_read,
 	.idle_hits = on_idle_hits,
-	.hit_seconds = on_hit_seconds,
+	.cost = on_cost,
 	.time_programs = on_time_programs,
-	.program_seconds = on_program_seconds,
-	.cpu_seconds = on_cpu_seconds,
-	.blocks_seen = on_blocks_seen,
-	.check_blocks = on_check_blocks,
-	.reset_blocks = on_reset_blocks,
+	.ran = on_ran,
+	.hit = on_hit,
+	.sampled = on_sampled,
+	.stays = on_stays,
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -248,7 +247,8 @@ static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 	if (!tracer->windows)
 		return 0;
 	tracer->blocks = mw_block_tracker__new(bpf_map__fd(tracer->bpf->maps.sites),
-					       bpf_map__fd(tracer->bpf->maps.outstanding), period);
+					       bpf_map__fd(tracer->bpf->maps.outstanding), period,
+					       pid_of_space, tracer);
 	return tracer->blocks ? 0 : no_memory(err);
 }
 
@@ -273,6 +273,7 @@ static int open_parts(struct mw_tracer *tracer, bool multi, struct mw_err *err)
 		.processes = &tracer->processes,
 		.probing = tracer->probing,
 		.stacks = tracer->stacks,
+		.windows = tracer->windows,
 		.dead = tracer->options.mode == MW_MODE_EXACT ? &tracer->dead : NULL,
 	};
 	return ret;
@@ -425,6 +426,32 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	return (int)slot;
 }
 
+/* CPUs that the targets have used on average since they began. */
+static double busy_before(struct mw_tracer *tracer)
+{
+	double busy = 0;
+
+	for (size_t i = 0; i < tracer->processes.count; i++) {
+		struct mw_process *process = &tracer->processes.list[i];
+		double age = mw_procstat__age(&process->stat);
+
+		if (!process->ended && age > 0)
+			busy += (double)mw_procstat__cpu_ns(&process->stat) / 1e9 / age;
+	}
+	return busy;
+}
+
+static int begin_windows(struct mw_tracer *tracer)
+{
+	double cpu[MW_SLOTS];
+
+	read_cpu(tracer, cpu);
+	if (tracer->blocks)
+		mw_block_tracker__begin(tracer->blocks, cpu, MW_SLOTS);
+	return mw_windows__begin(tracer->windows, tracer->processes.target_count, mw_monotonic(),
+				 busy_before(tracer));
+}
+
 int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, struct mw_err *err)
 {
 	struct mw_processes *processes = &tracer->processes;
@@ -448,10 +475,10 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, str
 	}
 	tracer->started_at = tracer->events.started_at = mw_monotonic();
 	tracer->started = true;
-	if (tracer->windows)
-		mw_windows__begin(tracer->windows, processes->target_count);
-	else
+	if (!tracer->windows)
 		on_count(tracer, true);
+	else if (begin_windows(tracer))
+		return no_memory(err);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
 	/* Born since the targets were added. */
 	for (uint32_t slot = 0; tracer->options.follow && slot < processes->target_count; slot++)
@@ -489,14 +516,34 @@ bool mw_tracer__all_ended(const struct mw_tracer *tracer)
 	return mw_processes__all_ended(&tracer->processes);
 }
 
+/* Walks of the heap change the map of blocks: not while a window fills it. */
+static void check_blocks(struct mw_tracer *tracer)
+{
+	bool now = atomic_load(&tracer->look_now);
+
+	if (!tracer->blocks ||
+	    !(mw_windows__out(tracer->windows) || mw_windows__stay(tracer->windows)))
+		return;
+	if (now)
+		atomic_store(&tracer->look_now, false);
+	mw_block_tracker__check(tracer->blocks, now);
+}
+
+void mw_tracer__look(struct mw_tracer *tracer)
+{
+	atomic_store(&tracer->look_now, true);
+}
+
 int mw_tracer__wait(struct mw_tracer *tracer, double until)
 {
 	do {
 		double next = mw_events__rescan(&tracer->events, until), left;
 		int ms, ret;
 
-		if (tracer->windows)
-			next = mw_windows__step(tracer->windows, next);
+		if (tracer->windows) {
+			next = mw_windows__step(tracer->windows, mw_monotonic(), next);
+			check_blocks(tracer);
+		}
 		left = next - mw_monotonic();
 		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
 		ret = ring_buffer__poll(tracer->ring, ms);
@@ -597,21 +644,31 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 			mw_cost__calls_ns(mw_probing__cost(tracer->probing),
 					  mw_processes__allocators(&tracer->processes, slot),
 					  &sample->counts, tracer->options.mode == MW_MODE_EXACT);
-	if (tracer->windows)
-		mw_windows__estimate(tracer->windows, slot, sample);
+	if (tracer->windows) {
+		mw_windows__estimate(tracer->windows, slot, mw_monotonic(), sample);
+		sample->always_since = fmax(sample->always_since - tracer->started_at, 0);
+	}
+	if (tracer->blocks)
+		sample->walked_at = mw_block_tracker__walked_at(tracer->blocks) - tracer->started_at;
 	return 0;
 }
 
 int mw_tracer__read_sites(struct mw_tracer *tracer)
 {
-	bool by_windows = tracer->windows && !mw_windows__stay(tracer->windows);
+	const struct mw_tracked *tracked = NULL;
+	double cpu[MW_SLOTS];
 
 	if (!tracer->stacks)
 		return 0;
 	/* Finding names takes a while: the counters are read, and the clock, after it. */
 	ring_buffer__consume(tracer->ring);
-	return mw_stacks__read(tracer->stacks, elapsed(tracer), tracer->started_at,
-			       by_windows ? tracer->blocks : NULL);
+	if (tracer->blocks) {
+		read_cpu(tracer, cpu);
+		tracked = mw_block_tracker__settle(tracer->blocks, cpu,
+						   tracer->processes.target_count,
+						   mw_windows__bias(tracer->windows, 0));
+	}
+	return mw_stacks__read(tracer->stacks, elapsed(tracer), tracer->started_at, tracked);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)
@@ -645,7 +702,7 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 	tracer->stopped = true;
 	tracer->stopped_at = began;
 	if (tracer->windows && tracer->started)
-		mw_windows__integrate(tracer->windows);
+		mw_windows__end(tracer->windows, mw_monotonic());
 	on_count(tracer, false);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < tracer->processes.count; i++) {

@@ -48,6 +48,9 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int target, struct mw_sam
  */
 int mw_tracer__read_sites(struct mw_tracer *tracer);
 
+/* Walk the heaps now, not when it is due; from any thread or signal handler. */
+void mw_tracer__look(struct mw_tracer *tracer);
+
 /* The sites; NULL when none were asked for. They live as long as the tracer. */
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer);
 

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A simulated target under a watch's windows: it computes in bursts or all the time, each
+ * allocation takes it OWN seconds and each hit of a probe delays it. Seeded; no kernel, no clock.
+ */
+#ifndef MW_TESTS_SIMULATED_H
+#define MW_TESTS_SIMULATED_H
+
+#include <math.h>
+#include <string.h>
+
+#include "model/windows.h"
+
+enum { SIMULATED_SPANS = 4096 };
+
+struct simulated {
+	/* The target. */
+	double own;		 /* seconds of CPU an allocation takes it, without probes */
+	double own_changes;	 /* it is slower by this factor in every second second */
+	double wait;		 /* seconds that it waits after each: 0: it computes */
+	double busy, idle;	 /* seconds: bursts; idle 0: always busy */
+	double noise;		 /* one standard deviation of OWN, from one 10 ms to the next */
+	double factor;		 /* what a hit costs, by what is calibrated */
+	double entry, full;	 /* calibrated seconds an allocation: entry probes, all */
+	double attach, detach;	 /* seconds */
+	double latency;		 /* seconds until the watch runs again */
+	uint64_t seed;
+	/* Its state. */
+	double now, cpu, next_noise, speed, lost, carry;
+	double allocs, counted; /* truth, and what probes saw */
+	double lost_at[SIMULATED_SPANS], cpu_at[SIMULATED_SPANS]; /* each 10 ms */
+	size_t spans;
+	enum mw_window_kind kind;
+	bool in, counting, stays, woken;
+	double out_at, sampled, sampled_carry;
+	uint64_t idle_hits, quota, hits;
+	double hits_carry;
+	struct mw_windows *windows;
+};
+
+static inline double simulated_uniform(struct simulated *t)
+{
+	t->seed = t->seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (double)(t->seed >> 11) / 9007199254740992.0;
+}
+
+static inline double simulated_normal(struct simulated *t)
+{
+	return sqrt(-2 * log(1 - simulated_uniform(t))) * cos(6.283185307179586 * simulated_uniform(t));
+}
+
+/* TIME passes; what the target does in it with the probes as they are. */
+static inline void simulated_pass(struct simulated *t, double time)
+{
+	const double step = 0.0005;
+
+	t->woken = false;
+	for (double end = t->now + time; t->now < end - 1e-9 && !t->woken; t->now += step) {
+		bool probed = t->in || t->now < t->out_at;
+		double cost = probed ? t->factor * (t->kind == MW_WINDOW_FULL ? t->full : t->entry) : 0;
+		double own, each, n;
+
+		if (t->now >= t->next_noise) {
+			t->speed = fmax(1 + t->noise * simulated_normal(t), 0.2);
+			t->next_noise = t->now + 0.01;
+			if (t->spans < SIMULATED_SPANS) {
+				t->lost_at[t->spans] = t->lost;
+				t->cpu_at[t->spans++] = t->cpu;
+			}
+		}
+		if (t->idle > 0 && fmod(t->now, t->busy + t->idle) >= t->busy)
+			continue;
+		own = t->own * t->speed;
+		if (t->own_changes > 0 && fmod(t->now, 2) >= 1)
+			own *= t->own_changes;
+		each = own + cost;
+		n = step / fmax(each + t->wait, 1e-12) ;
+		t->cpu += n * each;
+		t->lost += n * cost;
+		t->allocs += n;
+		if (t->counting)
+			t->counted += n;
+		else if (probed)
+			t->idle_hits += (uint64_t)n;
+		if (probed) {
+			t->hits_carry += 2 * n;
+			t->hits = (uint64_t)t->hits_carry;
+			if (t->quota && t->hits > t->quota) {
+				mw_windows__quota_reached(t->windows);
+				t->woken = true;
+				t->quota = 0;
+			}
+		}
+	}
+}
+
+static inline double simulated_cpu(void *arg, uint32_t slot)
+{
+	(void)slot;
+	return ((struct simulated *)arg)->cpu;
+}
+
+static inline int simulated_attach(void *arg, enum mw_window_kind kind)
+{
+	struct simulated *t = arg;
+
+	t->kind = kind;
+	for (double end = t->now + t->attach; t->now < end - 1e-9;)
+		simulated_pass(t, end - t->now);
+	t->in = true;
+	return 0;
+}
+
+static inline void simulated_detach(void *arg)
+{
+	struct simulated *t = arg;
+
+	t->in = false;
+	t->out_at = t->now + t->detach;
+}
+
+static inline bool simulated_is_detached(void *arg)
+{
+	struct simulated *t = arg;
+
+	return t->now >= t->out_at;
+}
+
+static inline void simulated_count(void *arg, bool on)
+{
+	struct simulated *t = arg;
+
+	t->counting = on;
+	if (on)
+		t->sampled_carry = t->counted;
+}
+
+static inline void simulated_quota(void *arg, uint64_t hits)
+{
+	struct simulated *t = arg;
+
+	t->quota = hits;
+	t->hits = 0;
+	t->hits_carry = 0;
+}
+
+static inline void simulated_read(void *arg, uint32_t slot, struct mw_counts *counts)
+{
+	struct simulated *t = arg;
+
+	(void)slot;
+	memset(counts, 0, sizeof(*counts));
+	counts->alloc[MW_PLACE_BRK][4].count = (uint64_t)t->counted;
+	counts->alloc[MW_PLACE_BRK][4].bytes = (uint64_t)t->counted * 64;
+	counts->calls[MW_FUNC_MALLOC] = counts->calls[MW_FUNC_FREE] = (uint64_t)t->counted;
+}
+
+static inline uint64_t simulated_idle_hits(void *arg)
+{
+	return ((struct simulated *)arg)->idle_hits;
+}
+
+static inline double simulated_cost(void *arg, uint32_t slot, const struct mw_counts *before,
+				    const struct mw_counts *after, enum mw_window_kind kind)
+{
+	const struct simulated *t = arg;
+
+	(void)slot;
+	return (double)(mw_counts__alloc(after).count - mw_counts__alloc(before).count) *
+	       (kind == MW_WINDOW_FULL ? t->full : t->entry);
+}
+
+static inline void simulated_time(void *arg, bool on)
+{
+	(void)arg;
+	(void)on;
+}
+
+static inline double simulated_ran(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static inline double simulated_hit(void *arg, enum mw_window_kind kind)
+{
+	const struct simulated *t = arg;
+
+	return (kind == MW_WINDOW_FULL ? t->full : t->entry) / 2;
+}
+
+static inline void simulated_sampled(void *arg, double seconds, const double *scales,
+				     const double *cpu)
+{
+	struct simulated *t = arg;
+
+	(void)seconds;
+	(void)cpu;
+	t->sampled += scales[0] * (t->counted - t->sampled_carry);
+	t->sampled_carry = t->counted;
+}
+
+static inline void simulated_stays(void *arg, bool stays)
+{
+	((struct simulated *)arg)->stays = stays;
+}
+
+static const struct mw_windows_ops simulated_ops = {
+	.cpu = simulated_cpu,
+	.attach = simulated_attach,
+	.detach = simulated_detach,
+	.is_detached = simulated_is_detached,
+	.count = simulated_count,
+	.set_quota = simulated_quota,
+	.read = simulated_read,
+	.idle_hits = simulated_idle_hits,
+	.cost = simulated_cost,
+	.time_programs = simulated_time,
+	.ran = simulated_ran,
+	.hit = simulated_hit,
+	.sampled = simulated_sampled,
+	.stays = simulated_stays,
+};
+
+/* Watch T for SECONDS within BUDGET: what the watch says then. Before, it ran for BEFORE seconds. */
+static inline struct mw_sample simulated_watch(struct simulated *t, double budget, double before,
+					       double seconds)
+{
+	struct mw_sample sample = {0};
+	double busy, end;
+
+	t->speed = 1;
+	t->factor = t->factor > 0 ? t->factor : 1;
+	simulated_pass(t, before);
+	busy = before > 0 ? t->cpu / before : 0;
+	t->spans = 0;
+	t->windows = mw_windows__new(&simulated_ops, t, MW_MODE_EXACT, budget);
+	mw_windows__begin(t->windows, 1, t->now, busy);
+	t->allocs = t->counted;
+	for (end = t->now + seconds; t->now < end;) {
+		double next = mw_windows__step(t->windows, t->now, end);
+
+		simulated_pass(t, fmax(next - t->now, 0));
+		simulated_pass(t, t->latency * simulated_uniform(t));
+	}
+	mw_windows__estimate(t->windows, 0, t->now, &sample);
+	return sample;
+}
+
+/* The largest share of the target's CPU time that probes took in any SECONDS of the watch. */
+static inline double simulated_worst(const struct simulated *t, double seconds)
+{
+	size_t n = (size_t)(seconds / 0.01);
+	double worst = 0;
+
+	for (size_t i = 0; i + n < t->spans; i++) {
+		double cpu = t->cpu_at[i + n] - t->cpu_at[i];
+
+		if (cpu > 0.05 * seconds)
+			worst = fmax(worst, (t->lost_at[i + n] - t->lost_at[i]) / cpu);
+	}
+	return worst;
+}
+
+#endif

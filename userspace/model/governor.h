@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Keeps what probes cost within a budget. The budget is a share of the target's own CPU time; as
+ * that passes, an allowance grows, and a window of probes may open when the allowance covers what
+ * it is going to take. Pure logic: no clock, no kernel.
+ *
+ * Over any 10 seconds the cost stays within 1.5 times the budget, over any 30 within it, from the
+ * beginning on: the allowance grows at PLANNED times the budget and never exceeds CAP seconds' worth.
+ */
+#ifndef MW_MODEL_GOVERNOR_H
+#define MW_MODEL_GOVERNOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/rates.h"
+
+struct mw_governor {
+	double budget;	  /* share of the target's CPU time, 0 to 1 */
+	double allowance; /* seconds that windows may take now; below 0: a debt */
+	double busy;	  /* CPUs that the target used lately */
+	double busiest;	  /* CPUs: the most that it used in a second */
+	double half, half_cpu, last_half; /* the present half second, CPU used in it and in the last */
+	double cpu, lost; /* seconds since the watch began: the target's, probes included; probes' */
+	double covered;	  /* of CPU: with probes in */
+	double since, gap; /* CPU seconds since the last window, and how many the next one waits for */
+	double mean_loss;  /* of the last windows */
+	size_t windows;
+	unsigned long long random;
+	bool entries_only; /* no full windows: returns and frees are not asked for */
+};
+
+/* What the next window may be. */
+struct mw_window_plan {
+	enum mw_window_kind kind;
+	double cpu;  /* seconds of the target's CPU time, after which it closes */
+	double loss; /* seconds that it is going to take, by what windows have shown */
+	double wait; /* CPU seconds until it may open, at the least */
+};
+
+/* BUSY: CPUs that the target has used on average before, as far as that is known. */
+void mw_governor__begin(struct mw_governor *governor, double budget, double busy,
+			bool entries_only);
+
+/* SECONDS have passed, of which the target used CPU, probes included. Call at least once a second. */
+void mw_governor__passed(struct mw_governor *governor, double seconds, double cpu);
+
+/*
+ * The next window by what earlier ones showed: RATES of COUNT targets, all of which it is for. True:
+ * it may open now.
+ */
+bool mw_governor__plan(const struct mw_governor *governor, const struct mw_rates *const *rates,
+		       size_t count, struct mw_window_plan *plan);
+
+/* A window is over, probes were in for COVERED seconds of CPU, of which they took LOSS. */
+void mw_governor__closed(struct mw_governor *governor, double covered, double loss);
+
+/* Probes that stay in took LOSS of the last CPU seconds. */
+void mw_governor__spent(struct mw_governor *governor, double cpu, double loss);
+
+/*
+ * May all probes stay in, when they take LOSS seconds in the busiest second? By that, not by the
+ * average one: a target that idles mostly must not pay in its bursts.
+ */
+bool mw_governor__fits(const struct mw_governor *governor, double loss);
+
+/* Seconds in one second that probes may take before they no longer fit. */
+double mw_governor__limit(const struct mw_governor *governor);
+
+/* Seconds after which it is worth asking mw_governor__plan() again. */
+double mw_governor__wait(const struct mw_governor *governor, const struct mw_window_plan *plan);
+
+/* What was taken of the target's CPU time so far, and in how much of it probes were in: shares. */
+double mw_governor__cost(const struct mw_governor *governor);
+double mw_governor__coverage(const struct mw_governor *governor);
+
+#endif

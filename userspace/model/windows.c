@@ -1,0 +1,634 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/governor.h"
+#include "model/windows.h"
+#include "util/log.h"
+
+/* Seconds: how often probes that stay in are reviewed, and that a window waits for work at most. */
+static const double REVIEW = 0.25, TRIAL = 1.5, WINDOW_MAX = 2;
+/* Seconds between two looks at the CPU time in a window, and while probes go out. */
+static const double POLL_MIN = 0.001, POLL_MAX = 0.05, POLL_OUT = 0.002;
+/* What of a window's plan its hits may exceed before the programs tell. */
+static const double QUOTA = 1.5;
+/* Older windows fade, so that what the target does now is what is shown. */
+static const double FADE = 0.93;
+/* Of what a target does in a window, probes are never taken to leave less than this. */
+static const double OWN_MIN = 0.02;
+/* Seconds of CPU: less says nothing of a rate. */
+static const double CPU_MIN = 2e-4;
+/* Relative standard deviations: below the first there is something to show, as long as below the other. */
+static const double FIRST_ERROR = 0.16, ERROR_MAX = 0.2;
+/* Windows before all probes may stay in, and windows and seconds before there is something to show. */
+enum { WINDOWS_MIN = 4, FIRST_WINDOWS = 10 };
+static const double FIRST = 4;
+
+/* Counters up to the system calls' are the probes' and are scaled; the others are always exact. */
+enum { WORDS = offsetof(struct mw_counts, vm) / 8, ALLOC_WORDS = 2 * MW_PLACES * MW_CLASSES };
+_Static_assert(offsetof(struct mw_counts, alloc) == 0 &&
+		       sizeof(((struct mw_counts *)0)->alloc) == ALLOC_WORDS * 8,
+	       "allocations by place and class come first");
+
+/* What the windows of one target have shown. Words are those of struct mw_counts. */
+struct slot {
+	struct mw_rates rates;
+	struct mw_rate rate;
+	struct mw_counts before, after;		/* when the window was opened, and closed */
+	double cpu_before, cpu_used;		/* CPU seconds then, and used since */
+	double seen[MW_WINDOW_KINDS];		/* allocations behind `weight` */
+	double weight[MW_WINDOW_KINDS][WORDS];
+	double estimate[WORDS];			/* since the watch began */
+	double accounted;			/* CPU seconds that are estimated */
+	double taken;				/* seconds that windows took since ACCOUNTED */
+	double window_at;			/* CPU seconds at the end of the last window */
+	double sampled_at;			/* CPU seconds that blocks stand for up to here */
+	double guessed;				/* allocations, each by the error it was known with */
+	double allocs;				/* estimated so far */
+	bool known;
+};
+
+struct mw_windows {
+	const struct mw_windows_ops *ops;
+	void *arg;
+	enum mw_mode mode;
+	struct mw_governor governor;
+	struct mw_window_plan plan;
+	enum { OUT, COUNTING, CLOSING, STAYING, LEAVING, ENDED } state;
+	bool trial;	   /* the probes that are in are there to find out what they cost */
+	bool burst;	   /* they stayed in once, and did not fit */
+	bool tripped;	   /* the quota is used up */
+	double cpu, passed_at; /* as last looked at, all targets */
+	double began, opened_at, closed_at, due_at, stays_since, reviewed_at, quota_at;
+	double ran_before, ran;
+	double took; /* seconds, by probes that stay in, since they do */
+	uint64_t idle_before;
+	uint32_t count;
+	struct slot *slots; /* COUNT of them, once the watch has begun */
+};
+
+struct mw_windows *mw_windows__new(const struct mw_windows_ops *ops, void *arg, enum mw_mode mode,
+				   double budget)
+{
+	struct mw_windows *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->ops = ops;
+	w->arg = arg;
+	w->mode = mode;
+	w->state = ENDED;
+	w->governor.budget = budget;
+	return w;
+}
+
+void mw_windows__free(struct mw_windows *w)
+{
+	if (w)
+		free(w->slots);
+	free(w);
+}
+
+static enum mw_window_kind all_probes(const struct mw_windows *w)
+{
+	return w->mode == MW_MODE_EXACT ? MW_WINDOW_FULL : MW_WINDOW_ENTRY;
+}
+
+static bool takes_stacks(const struct mw_windows *w)
+{
+	return w->plan.kind == all_probes(w);
+}
+
+static double cpu_of(const struct mw_windows *w, uint32_t i)
+{
+	return w->ops->cpu(w->arg, i);
+}
+
+/* Tell the governor what has passed. */
+static void pass(struct mw_windows *w, double now)
+{
+	double cpu = 0;
+
+	for (uint32_t i = 0; i < w->count; i++)
+		cpu += cpu_of(w, i);
+	if (now > w->passed_at && w->passed_at > 0)
+		mw_governor__passed(&w->governor, now - w->passed_at, fmax(cpu - w->cpu, 0));
+	w->passed_at = now;
+	w->cpu = cpu;
+}
+
+/* ---- estimates ------------------------------------------------------------------------------- */
+
+/*
+ * Allocations of a class by both kinds of windows together; where they lie, by those that see
+ * returns.
+ */
+static void add_allocs(struct slot *s, double allocs)
+{
+	double seen = s->seen[0] + s->seen[1];
+
+	if (seen <= 0)
+		return;
+	for (size_t class = 0; class < MW_CLASSES; class++) {
+		for (size_t part = 0; part < 2; part++) {
+			double all = 0, full = 0;
+			size_t at[MW_PLACES];
+
+			for (size_t place = 0; place < MW_PLACES; place++) {
+				at[place] = 2 * (place * MW_CLASSES + class) + part;
+				full += s->weight[MW_WINDOW_FULL][at[place]];
+				all += s->weight[MW_WINDOW_FULL][at[place]] +
+				       s->weight[MW_WINDOW_ENTRY][at[place]];
+			}
+			for (size_t place = 0; all > 0 && place < MW_PLACES; place++) {
+				double share = full > 0 ? s->weight[MW_WINDOW_FULL][at[place]] / full
+					       : place == MW_PLACE_OTHER ? 1
+									 : 0;
+
+				s->estimate[at[place]] += allocs * all / seen * share;
+			}
+		}
+	}
+}
+
+static void add_words(struct slot *s)
+{
+	const uint64_t *old = (const uint64_t *)&s->before, *new = (const uint64_t *)&s->after;
+
+	for (size_t i = 0; i < WORDS; i++)
+		s->estimate[i] += (double)(new[i] - old[i]);
+}
+
+static double allocs_between(const struct mw_counts *before, const struct mw_counts *after)
+{
+	return (double)(mw_counts__alloc(after).count - mw_counts__alloc(before).count);
+}
+
+/* Carry the estimate of a slot on to now by its rate. */
+static void account(struct mw_windows *w, uint32_t i)
+{
+	struct slot *s = &w->slots[i];
+	double cpu = cpu_of(w, i), own, allocs;
+
+	/* Before the first windows nothing is known: their rate is taken for that time, too. */
+	if (!s->known && !(s->rate.enough && s->rate.error < FIRST_ERROR &&
+			   s->rates.count >= FIRST_WINDOWS && w->passed_at >= w->began + FIRST))
+		return;
+	own = fmax(cpu - s->accounted - s->taken, 0);
+	allocs = own * s->rate.per_cpu;
+	s->known = true;
+	s->allocs += allocs;
+	s->guessed += allocs * s->rate.error;
+	add_allocs(s, allocs);
+	/* Frees and lifetimes, by the windows that see them. */
+	for (size_t word = ALLOC_WORDS; word < WORDS && s->seen[MW_WINDOW_FULL] > 0; word++)
+		s->estimate[word] += allocs * s->weight[MW_WINDOW_FULL][word] /
+				     s->seen[MW_WINDOW_FULL];
+	s->accounted = cpu;
+	s->taken = 0;
+}
+
+static void account_all(struct mw_windows *w)
+{
+	for (uint32_t i = 0; i < w->count; i++)
+		account(w, i);
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+static void read_all(struct mw_windows *w)
+{
+	for (uint32_t i = 0; i < w->count; i++) {
+		w->ops->read(w->arg, i, &w->slots[i].before);
+		w->slots[i].cpu_before = cpu_of(w, i);
+	}
+	w->ran_before = w->ops->ran(w->arg);
+}
+
+static uint64_t hits_for(const struct mw_windows *w, double seconds, enum mw_window_kind kind)
+{
+	return (uint64_t)fmax(seconds / w->ops->hit(w->arg, kind), 16);
+}
+
+static bool put_in(struct mw_windows *w, double now, double seconds)
+{
+	w->idle_before = w->ops->idle_hits(w->arg);
+	w->tripped = false;
+	if (w->ops->attach(w->arg, w->plan.kind)) {
+		w->due_at = now + WINDOW_MAX;
+		return false;
+	}
+	w->ops->set_quota(w->arg, hits_for(w, seconds, w->plan.kind));
+	read_all(w);
+	w->opened_at = now;
+	w->ops->time_programs(w->arg, true);
+	w->ops->count(w->arg, true);
+	return true;
+}
+
+static void open_window(struct mw_windows *w, double now)
+{
+	if (!put_in(w, now, QUOTA * w->plan.loss))
+		return;
+	w->state = COUNTING;
+	w->due_at = now + POLL_MIN;
+}
+
+static void stay_in(struct mw_windows *w, double now, bool trial)
+{
+	double seconds = mw_governor__limit(&w->governor);
+
+	if (trial)
+		seconds = fmax(seconds, w->governor.allowance);
+	account_all(w);
+	w->plan = (struct mw_window_plan){.kind = all_probes(w)};
+	w->ops->stays(w->arg, true);
+	if (!put_in(w, now, seconds)) {
+		w->ops->stays(w->arg, false);
+		return;
+	}
+	w->state = STAYING;
+	w->trial = trial;
+	w->ops->time_programs(w->arg, trial);
+	w->stays_since = w->reviewed_at = w->quota_at = now;
+	w->took = 0;
+	w->due_at = now + REVIEW;
+}
+
+/* Counters by window kind. */
+static void add_weights(struct slot *s, enum mw_window_kind kind)
+{
+	const uint64_t *old = (const uint64_t *)&s->before, *new = (const uint64_t *)&s->after;
+	double *weight = s->weight[kind];
+
+	for (size_t i = 0; i < WORDS; i++)
+		weight[i] = FADE * weight[i] + (double)(new[i] - old[i]);
+	s->seen[kind] = 0;
+	for (size_t i = 0; i < ALLOC_WORDS / 2; i++)
+		s->seen[kind] += weight[2 * i];
+}
+
+
+static struct mw_window *last_window(struct slot *s)
+{
+	return s->rates.count ? &s->rates.windows[(s->rates.count - 1) % MW_WINDOWS_KEPT] : NULL;
+}
+
+/*
+ * What slot I did since it was last read becomes a window of its rates. ALL: allocations of all
+ * slots in it, IDLE: hits that nobody counted. Returns the seconds that it took.
+ */
+static double learn(struct mw_windows *w, uint32_t i, double all, double idle)
+{
+	struct slot *s = &w->slots[i];
+	struct mw_window window = {
+		.kind = w->plan.kind,
+		.cpu = s->cpu_used,
+		.gap = s->cpu_before - s->window_at,
+	};
+	double each = mw_rates__cost(&s->rates), loss;
+
+	window.allocs = allocs_between(&s->before, &s->after);
+	window.cost = w->ops->cost(w->arg, i, &s->before, &s->after, w->plan.kind);
+	if (all > 0)
+		window.cost += w->ran * window.allocs / all;
+	/* Programs are not timed all the time that probes stay in. */
+	if (w->state == STAYING && !w->trial)
+		return fmax(window.cost, each * window.allocs);
+	if (window.cpu > CPU_MIN) {
+		mw_rates__add(&s->rates, &window);
+		s->window_at = s->cpu_before;
+	}
+	add_weights(s, w->plan.kind);
+	mw_rates__estimate(&s->rates, &s->rate);
+	loss = s->rate.factor * window.cost * (all > 0 ? 1 + idle / all : 1);
+	if (!(all > 0))
+		loss += idle * w->ops->hit(w->arg, w->plan.kind) / w->count;
+	mw_detail("%s window: %.1f ms of CPU, %.0f allocations; by all windows %.0f in a second of the "
+		  "target's own CPU time (+-%.1f %%), a hit costs %.2f of what was calibrated",
+		  window.kind == MW_WINDOW_FULL ? "full" : "entry", 1e3 * window.cpu, window.allocs,
+		  s->rate.per_cpu, 100 * s->rate.error, s->rate.factor);
+	return loss;
+}
+
+/* What a block of this window stands for: all own time since the last window that took stacks. */
+static void tell_sampled(struct mw_windows *w)
+{
+	double scales[MW_SLOTS] = {0}, used[MW_SLOTS] = {0};
+
+	for (uint32_t i = 0; i < w->count && i < MW_SLOTS; i++) {
+		struct slot *s = &w->slots[i];
+		const struct mw_window *window = last_window(s);
+		double cpu = cpu_of(w, i), own = s->cpu_used;
+
+		if (window && own > CPU_MIN)
+			own = fmax(mw_window__own(window, s->rate.factor), OWN_MIN * own);
+		scales[i] = own > 0 ? fmax((cpu - s->sampled_at) / own, 1) : 1;
+		s->sampled_at = used[i] = cpu;
+	}
+	w->ops->sampled(w->arg, w->closed_at - w->opened_at, scales, used);
+}
+
+/* Read what was counted since the last time, and what it says. Returns the seconds that it took. */
+static double read_and_learn(struct mw_windows *w, double *cpu)
+{
+	double idle = (double)(w->ops->idle_hits(w->arg) - w->idle_before), all = 0, loss = 0;
+
+	*cpu = 0;
+	for (uint32_t i = 0; i < w->count; i++) {
+		w->ops->read(w->arg, i, &w->slots[i].after);
+		all += allocs_between(&w->slots[i].before, &w->slots[i].after);
+		*cpu += w->slots[i].cpu_used;
+	}
+	for (uint32_t i = 0; i < w->count; i++) {
+		struct slot *s = &w->slots[i];
+		double took = learn(w, i, all, idle);
+
+		loss += took;
+		if (w->state == STAYING) {
+			add_words(s);
+			s->allocs += allocs_between(&s->before, &s->after);
+			s->accounted = cpu_of(w, i);
+			s->known = true;
+		} else {
+			s->taken += took;
+			account(w, i);
+		}
+		s->before = s->after;
+	}
+	w->idle_before = w->ops->idle_hits(w->arg);
+	return loss;
+}
+
+/* Seconds that all probes would take of the targets' busiest second. */
+static double cost_of_staying(const struct mw_windows *w)
+{
+	double taken = 0;
+
+	for (uint32_t i = 0; i < w->count; i++) {
+		const struct slot *s = &w->slots[i];
+		double each = mw_rates__cost(&s->rates);
+
+		if (!s->rate.enough)
+			return INFINITY;
+		taken = fmax(taken, s->rate.per_cpu *
+					    (each > 0 ? each : 4 * w->ops->hit(w->arg, w->plan.kind)));
+	}
+	return taken * w->governor.busiest;
+}
+
+static void use_cpu(struct mw_windows *w)
+{
+	for (uint32_t i = 0; i < w->count; i++) {
+		double cpu = cpu_of(w, i);
+
+		w->slots[i].cpu_used = fmax(cpu - w->slots[i].cpu_before, 0);
+		w->slots[i].cpu_before = cpu;
+	}
+}
+
+static void take_out(struct mw_windows *w, double now)
+{
+	w->ops->count(w->arg, false);
+	w->ran = w->ops->ran(w->arg) - w->ran_before;
+	w->closed_at = now;
+	w->ops->time_programs(w->arg, false);
+	use_cpu(w);
+	w->ops->detach(w->arg);
+	w->due_at = now + POLL_OUT;
+}
+
+static void close_window(struct mw_windows *w, double now)
+{
+	take_out(w, now);
+	w->state = CLOSING;
+}
+
+/* Probes that stayed in don't fit, or not any more. */
+static void leave(struct mw_windows *w, double now)
+{
+	double cpu, loss;
+
+	take_out(w, now);
+	loss = read_and_learn(w, &cpu);
+	pass(w, now);
+	if (w->trial)
+		mw_governor__closed(&w->governor, cpu, loss);
+	else
+		mw_governor__spent(&w->governor, cpu, loss);
+	w->burst |= !w->trial;
+	for (uint32_t i = 0; i < w->count; i++)
+		w->slots[i].known = false;
+	w->ops->stays(w->arg, false);
+	for (uint32_t i = 0; i < w->count; i++)
+		w->slots[i].sampled_at = cpu_of(w, i);
+	w->state = LEAVING;
+	mw_detail("probes don't stay in: they took %.1f ms of %.1f ms of CPU", 1e3 * loss, 1e3 * cpu);
+}
+
+/* Are probes that stay in still within the budget? */
+static void review(struct mw_windows *w, double now)
+{
+	double cpu, loss;
+
+	w->due_at = now + REVIEW;
+	if (w->tripped) {
+		leave(w, now);
+		return;
+	}
+	if (now < w->reviewed_at + REVIEW)
+		return;
+	w->reviewed_at = now;
+	w->ran = w->ops->ran(w->arg) - w->ran_before;
+	w->ran_before += w->ran;
+	use_cpu(w);
+	loss = read_and_learn(w, &cpu);
+	pass(w, now);
+	mw_governor__spent(&w->governor, cpu, loss);
+	w->took += loss;
+	if (w->trial && now - w->stays_since >= TRIAL) {
+		if (!mw_governor__fits(&w->governor, w->took / (now - w->stays_since))) {
+			leave(w, now);
+			return;
+		}
+		w->trial = false;
+		w->ops->time_programs(w->arg, false);
+		w->quota_at = 0;
+	}
+	/* So many hits in any second, so that a burst is noticed when it begins. */
+	if (!w->trial && now - w->quota_at >= 1) {
+		w->ops->set_quota(w->arg, hits_for(w, mw_governor__limit(&w->governor), w->plan.kind));
+		w->quota_at = now;
+	}
+}
+
+/* A window has its CPU time, or its hits, or waits too long for either. */
+static bool is_over(struct mw_windows *w, double now)
+{
+	double cpu = 0;
+
+	for (uint32_t i = 0; i < w->count; i++)
+		cpu += cpu_of(w, i) - w->slots[i].cpu_before;
+	w->due_at = now + fmin(fmax((w->plan.cpu - cpu) / fmax(w->governor.busiest, 1), POLL_MIN),
+			       POLL_MAX);
+	return w->tripped || cpu >= w->plan.cpu || now - w->opened_at >= WINDOW_MAX;
+}
+
+static void decide(struct mw_windows *w, double now)
+{
+	const struct mw_rates *rates[MW_SLOTS];
+	uint32_t count = w->count < MW_SLOTS ? w->count : MW_SLOTS;
+	bool may;
+
+	pass(w, now);
+	account_all(w);
+	for (uint32_t i = 0; i < count; i++)
+		rates[i] = &w->slots[i].rates;
+	may = mw_governor__plan(&w->governor, rates, count, &w->plan);
+	w->due_at = now + mw_governor__wait(&w->governor, &w->plan);
+	if (!w->burst && w->governor.windows >= WINDOWS_MIN &&
+	    mw_governor__fits(&w->governor, cost_of_staying(w)))
+		stay_in(w, now, false);
+	else if (may)
+		open_window(w, now);
+}
+
+double mw_windows__step(struct mw_windows *w, double now, double until)
+{
+	double cpu, loss;
+
+	switch (w->state) {
+	case OUT:
+		if (now >= w->due_at)
+			decide(w, now);
+		break;
+	case COUNTING:
+		if (w->tripped || now >= w->due_at) {
+			if (is_over(w, now))
+				close_window(w, now);
+		}
+		break;
+	case CLOSING:
+	case LEAVING:
+		w->due_at = now + POLL_OUT;
+		if (!w->ops->is_detached(w->arg))
+			break;
+		if (w->state == CLOSING) {
+			loss = read_and_learn(w, &cpu);
+			if (takes_stacks(w))
+				tell_sampled(w);
+			pass(w, now);
+			mw_governor__closed(&w->governor, cpu, loss);
+		}
+		w->state = OUT;
+		w->due_at = now;
+		break;
+	case STAYING:
+		review(w, now);
+		break;
+	case ENDED:
+		return until;
+	}
+	return fmin(w->due_at, until);
+}
+
+void mw_windows__quota_reached(struct mw_windows *w)
+{
+	w->tripped = true;
+}
+
+bool mw_windows__stay(const struct mw_windows *w)
+{
+	return w->state == STAYING;
+}
+
+bool mw_windows__out(const struct mw_windows *w)
+{
+	return w->state == OUT;
+}
+
+double mw_windows__bias(const struct mw_windows *w, uint32_t slot)
+{
+	return slot < w->count ? w->slots[slot].rate.bias : 0;
+}
+
+int mw_windows__begin(struct mw_windows *w, uint32_t slots, double now, double busy)
+{
+	w->slots = calloc(slots ? slots : 1, sizeof(*w->slots));
+	if (!w->slots)
+		return -ENOMEM;
+	w->count = slots;
+	mw_governor__begin(&w->governor, w->governor.budget, busy, w->mode != MW_MODE_EXACT);
+	for (uint32_t i = 0; i < w->count; i++) {
+		struct slot *s = &w->slots[i];
+
+		s->accounted = s->sampled_at = s->cpu_before = s->window_at = cpu_of(w, i);
+	}
+	pass(w, now);
+	w->began = now;
+	w->state = OUT;
+	/* All probes are tried first: where they fit, everything is seen from the first call on. */
+	stay_in(w, now, true);
+	return 0;
+}
+
+void mw_windows__end(struct mw_windows *w, double now)
+{
+	double cpu, loss;
+
+	if (w->state == COUNTING)
+		close_window(w, now);
+	if (w->state == COUNTING || w->state == CLOSING || w->state == STAYING) {
+		if (w->state == STAYING)
+			use_cpu(w);
+		loss = read_and_learn(w, &cpu);
+		pass(w, now);
+		mw_governor__spent(&w->governor, cpu, loss);
+	}
+	account_all(w);
+	w->state = ENDED;
+}
+
+void mw_windows__estimate(struct mw_windows *w, uint32_t i, double now, struct mw_sample *sample)
+{
+	struct slot *s = &w->slots[i];
+	uint64_t *words = (uint64_t *)&sample->counts;
+	double cpu, loss;
+
+	if (w->state == STAYING) {
+		use_cpu(w);
+		loss = read_and_learn(w, &cpu);
+		pass(w, now);
+		mw_governor__spent(&w->governor, cpu, loss);
+	} else if (w->state != ENDED) {
+		pass(w, now);
+		account_all(w);
+	}
+	sample->governed = true;
+	sample->budget = w->governor.budget;
+	sample->always = w->state == STAYING;
+	sample->always_since = w->stays_since;
+	sample->coverage = mw_governor__coverage(&w->governor);
+	sample->cost = mw_governor__cost(&w->governor);
+	sample->windows = w->governor.windows;
+	/* Each allocation with the error that it was known with: errors of one rate don't cancel. */
+	sample->error = s->allocs > 0 ? s->guessed / s->allocs : s->known ? 0 : 1;
+	if (w->state != STAYING)
+		sample->error = fmax(sample->error, s->rate.error);
+	sample->enough = s->known && sample->error < ERROR_MAX &&
+			 (w->state == STAYING || w->state == ENDED || s->rate.enough);
+	for (size_t word = 0; word < WORDS; word++)
+		words[word] = (uint64_t)s->estimate[word];
+	/* How many allocations stand behind each class's estimate, for its error. */
+	for (size_t class = 0; class < MW_CLASSES; class++) {
+		double seen = 0;
+
+		for (size_t place = 0; place < MW_PLACES; place++)
+			seen += s->weight[0][2 * (place * MW_CLASSES + class)] +
+				s->weight[1][2 * (place * MW_CLASSES + class)];
+		sample->seen[class] = (float)seen;
+	}
+}
