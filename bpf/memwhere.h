@@ -311,8 +311,10 @@ enum { MW_COUNT_SHIFT = 10 }; /* weighted counts are in 1/1024 */
 struct mw_site_counts {
 	uint32_t slot, kind;
 	uint64_t samples;
-	uint64_t allocs, frees;			 /* weighted, in 1/1024 */
-	uint64_t alloc_bytes, freed_bytes;	 /* weighted */
+	uint64_t allocs, frees;		   /* weighted, in 1/1024 */
+	uint64_t alloc_bytes, freed_bytes; /* weighted */
+	uint64_t young_frees,
+		young_freed_bytes; /* of these: of blocks made since mw_interval_began */
 	uint64_t alloc_variance, freed_variance; /* KiB squared */
 	uint64_t temporaries;			 /* weighted, in 1/1024 */
 	uint64_t lifetime_us;			 /* of samples freed, weighted */

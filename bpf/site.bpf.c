@@ -87,6 +87,10 @@ __noinline int mw_site_count(__u64 id, __u64 size, __u64 lifetime_ns, __u32 how)
 	MW_ADD(site->frees, count);
 	MW_ADD(site->freed_bytes, bytes);
 	MW_ADD(site->freed_variance, variance);
+	if (bpf_ktime_get_ns() - lifetime_ns >= mw_interval_began) {
+		MW_ADD(site->young_frees, count);
+		MW_ADD(site->young_freed_bytes, bytes);
+	}
 	MW_ADD(site->lifetime_us, lifetime_ns / 1000 * count >> MW_COUNT_SHIFT);
 	if (how == MW_COUNT_TEMPORARY)
 		MW_ADD(site->temporaries, count);

@@ -12,7 +12,7 @@ const volatile __u32 mw_fsbase_offset;
 
 volatile __u32 mw_active;
 volatile __u32 mw_mode, mw_counting, mw_window_id;
-volatile __u64 mw_tracking_since;
+volatile __u64 mw_tracking_since, mw_interval_began;
 volatile __u32 mw_sampling = 1;
 __u64 mw_idle_hits;
 __u64 mw_hits, mw_quota;

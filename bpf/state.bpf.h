@@ -34,6 +34,9 @@ extern volatile __u32 mw_mode, mw_counting, mw_window_id;
  */
 extern volatile __u64 mw_tracking_since;
 
+/* When the present interval of the report began, CLOCK_MONOTONIC ns. */
+extern volatile __u64 mw_interval_began;
+
 /* Are stacks of allocations taken? Not in windows that don't see what becomes of them. */
 extern volatile __u32 mw_sampling;
 
@@ -41,8 +44,8 @@ extern volatile __u32 mw_sampling;
 extern __u64 mw_idle_hits;
 
 /*
- * Hits of the allocator's entries since userspace set this to 0, and how many there may be before it
- * is told (0: any number). Threads add theirs a few at a time.
+ * Hits of the allocator's entries since userspace set this to 0, and how many there may be before
+ * it is told (0: any number). Threads add theirs a few at a time.
  */
 extern __u64 mw_hits, mw_quota;
 

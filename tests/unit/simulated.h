@@ -247,17 +247,31 @@ static inline struct mw_sample simulated_watch(struct simulated *t, double budge
 	return sample;
 }
 
-/* The largest share of the target's CPU time that probes took in any SECONDS of the watch. */
+/* CPUs that the target used in its busiest second. */
+static inline double simulated_busiest(const struct simulated *t)
+{
+	double most = 0;
+
+	for (size_t i = 0; i + 100 < t->spans; i++)
+		most = fmax(most, t->cpu_at[i + 100] - t->cpu_at[i]);
+	return most;
+}
+
+/*
+ * The largest share that probes took in any SECONDS of the watch: of the target's CPU time, or of what
+ * the budget is a share of where it uses little (model/governor.c).
+ */
 static inline double simulated_worst(const struct simulated *t, double seconds)
 {
 	size_t n = (size_t)(seconds / 0.01);
-	double worst = 0;
+	double worst = 0, least = simulated_busiest(t) < 0.3 ? 0.3 * seconds : 0;
 
 	for (size_t i = 0; i + n < t->spans; i++) {
 		double cpu = t->cpu_at[i + n] - t->cpu_at[i];
 
-		if (cpu > 0.05 * seconds)
-			worst = fmax(worst, (t->lost_at[i + n] - t->lost_at[i]) / cpu);
+		if (fmax(cpu, least) > 0.05 * seconds)
+			worst = fmax(worst,
+				     (t->lost_at[i + n] - t->lost_at[i]) / fmax(cpu, least));
 	}
 	return worst;
 }

@@ -296,6 +296,7 @@ static int open_and_watch(struct live *live, struct mw_err *err)
 		return mw_err_set(err, -ENOTTY, "no-terminal", NULL,
 				  "live needs a terminal to draw on; `memwhere stat` prints");
 	options.sites_share = SITES_SHARE;
+	options.site_intervals = false;
 	live->watch = mw_cmd_watch_open(opt, &options, err);
 	if (!live->watch)
 		return err->code;

@@ -139,6 +139,7 @@ int mw_cmd_watch_options(struct mw_watch_options *options, struct mw_err *err)
 	int ret;
 
 	*options = (struct mw_watch_options){
+		.site_intervals = true,
 		.tracer =
 			{
 				.follow = values.follow,

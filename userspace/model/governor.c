@@ -7,7 +7,7 @@
 /* Of the budget, what is planned for: the rest is for what was not foreseen. */
 static const double PLANNED = 0.75;
 /* Seconds whose budget may be spent at once, and which are lent at the beginning. */
-static const double CAP = 5, LENT = 2;
+static const double CAP = 5, LENT = 0.4;
 /* Seconds that a window is meant to take, and the least that putting probes in and out takes. */
 static const double LOSS = 0.008, FIXED = 0.001;
 /* Seconds of the target's CPU time in a window; the first one is to find out what they cost. */
@@ -15,12 +15,12 @@ static const double FIRST = 0.003, SHORTEST = 0.005, LONGEST = 0.4;
 /* Seconds over which BUSY is a mean. */
 static const double MEMORY = 3;
 /*
- * CPUs: a target that uses less has the rest of a processor to spare, and probes that stay in may
- * take their share of so much. And what windows may take of a target that idles.
+ * CPUs: a target that uses less even in its busiest second has the rest of a processor to spare, and
+ * the budget is a share of so much. Others that idle now and then pay for what they use.
  */
-static const double SPARE = 0.2, IDLE = 0.01;
+static const double SPARE = 0.3, IDLE = 0.01;
 /* Probes stay in below this share of the budget, and go at that. */
-static const double ENTER = 0.7, LEAVE = 1.2;
+static const double ENTER = 0.9, LEAVE = 1.1;
 
 /* Seconds: how often the target's CPU time is looked at. */
 static const double WAIT_MIN = 0.01, WAIT_MAX = 0.25;
@@ -41,14 +41,19 @@ static void draw(struct mw_governor *g)
 	g->gap = g->mean_loss / (PLANNED * g->budget) * (0.6 + 0.8 * uniform(g));
 }
 
+/* Of what the budget is a share, when CPU of SECONDS were used. */
+static double base_of(const struct mw_governor *g, double cpu, double seconds)
+{
+	return fmax(cpu, (g->busiest < SPARE ? SPARE : IDLE) * seconds);
+}
+
 void mw_governor__begin(struct mw_governor *g, double budget, double busy, bool entries_only)
 {
 	memset(g, 0, sizeof(*g));
 	g->budget = budget;
 	g->entries_only = entries_only;
-	g->busy = fmax(busy, IDLE);
-	g->busiest = g->busy;
-	g->allowance = LENT * budget * g->busy;
+	g->busy = g->busiest = busy;
+	g->allowance = LENT * budget * base_of(g, busy, 1);
 	g->random = 88172645463325252ULL;
 }
 
@@ -59,6 +64,7 @@ void mw_governor__passed(struct mw_governor *g, double seconds, double cpu)
 	if (!(seconds > 0))
 		return;
 	g->cpu += cpu;
+	g->base += base_of(g, cpu, seconds);
 	g->since += cpu;
 	g->busy += share * (now - g->busy);
 	g->half += seconds;
@@ -68,14 +74,14 @@ void mw_governor__passed(struct mw_governor *g, double seconds, double cpu)
 		g->last_half = g->half_cpu;
 		g->half = g->half_cpu = 0;
 	}
-	g->allowance += PLANNED * g->budget * fmax(cpu, IDLE * seconds);
-	g->allowance = fmin(g->allowance, CAP * g->budget * fmax(g->busy, IDLE));
+	g->allowance += PLANNED * g->budget * base_of(g, cpu, seconds);
+	g->allowance = fmin(g->allowance, CAP * g->budget * base_of(g, g->busy, 1));
 }
 
 bool mw_governor__plan(const struct mw_governor *g, const struct mw_rates *const *rates,
 		       size_t count, struct mw_window_plan *plan)
 {
-	double cap = CAP * g->budget * fmax(g->busy, IDLE), share = 0;
+	double cap = CAP * g->budget * base_of(g, g->busy, 1), share = 0;
 
 	/* Entries alone first, as the cheapest way to learn; full ones tell most. */
 	plan->kind = g->entries_only || g->windows % 3 == 0 ? MW_WINDOW_ENTRY : MW_WINDOW_FULL;
@@ -120,6 +126,12 @@ void mw_governor__spent(struct mw_governor *g, double cpu, double loss)
 	g->allowance -= loss;
 }
 
+void mw_governor__burst(struct mw_governor *g)
+{
+	g->busiest = fmax(g->busiest, 1);
+	g->allowance = fmin(g->allowance, 0);
+}
+
 bool mw_governor__fits(const struct mw_governor *g, double loss)
 {
 	return loss < ENTER * g->budget * fmax(g->busiest, SPARE);
@@ -132,7 +144,7 @@ double mw_governor__limit(const struct mw_governor *g)
 
 double mw_governor__cost(const struct mw_governor *g)
 {
-	return g->cpu > 0 ? fmin(g->lost / g->cpu, 1) : 0;
+	return g->base > 0 ? fmin(g->lost / g->base, 1) : 0;
 }
 
 double mw_governor__coverage(const struct mw_governor *g)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Keeps what probes cost within a budget. The budget is a share of the target's own CPU time; as
- * that passes, an allowance grows, and a window of probes may open when the allowance covers what
+ * Keeps what probes cost within a budget. The budget is a share of the target's own CPU time (of
+ * three tenths of a processor while it uses less even in its busiest second); as that passes, an allowance grows, and a window of probes may open when the allowance covers what
  * it is going to take. Pure logic: no clock, no kernel.
  *
  * Over any 10 seconds the cost stays within 1.5 times the budget, over any 30 within it, from the
@@ -22,6 +22,7 @@ struct mw_governor {
 	double busiest;	  /* CPUs: the most that it used in a second */
 	double half, half_cpu, last_half; /* the present half second, CPU used in it and in the last */
 	double cpu, lost; /* seconds since the watch began: the target's, probes included; probes' */
+	double base;	  /* of what the budget is a share: CPU, or what an idle target has to spare */
 	double covered;	  /* of CPU: with probes in */
 	double since, gap; /* CPU seconds since the last window, and how many the next one waits for */
 	double mean_loss;  /* of the last windows */
@@ -57,6 +58,12 @@ void mw_governor__closed(struct mw_governor *governor, double covered, double lo
 
 /* Probes that stay in took LOSS of the last CPU seconds. */
 void mw_governor__spent(struct mw_governor *governor, double cpu, double loss);
+
+/*
+ * Probes that stayed in have met a burst: the target can do more than it did so far, and has nothing to
+ * spare.
+ */
+void mw_governor__burst(struct mw_governor *governor);
 
 /*
  * May all probes stay in, when they take LOSS seconds in the busiest second? By that, not by the

@@ -16,6 +16,9 @@ void mw_counts__add(struct mw_counts *to, const struct mw_counts *from)
 		a->each[i] += b->each[i];
 }
 
+/* Seconds: probes that are in so soon after a watch has begun have seen all of it. */
+static const double EXACT_FROM = 0.1;
+
 void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
 			   const struct mw_sample *earlier)
 {
@@ -27,6 +30,17 @@ void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
 	for (size_t i = 0; i < MW_COUNT_WORDS; i++)
 		diff->each[i] = a->each[i] - b->each[i];
 	out->elapsed = later->elapsed - earlier->elapsed;
+	/* Exact only if probes were in all the time. */
+	out->always = later->always && later->always_since < earlier->elapsed + EXACT_FROM;
+	if (out->always)
+		out->always_since = 0;
+	/* What was known first at its end goes back to the beginning of the watch. */
+	if (later->governed && later->enough && !earlier->enough && later->cpu_ns) {
+		double share = (double)(later->cpu_ns - earlier->cpu_ns) / (double)later->cpu_ns;
+
+		for (size_t i = 0; i < MW_PROBE_WORDS; i++)
+			diff->each[i] = (uint64_t)(share * (double)a->each[i]);
+	}
 	out->min_flt = later->min_flt - earlier->min_flt;
 	out->maj_flt = later->maj_flt - earlier->maj_flt;
 	out->cpu_ns = later->cpu_ns - earlier->cpu_ns;
@@ -139,7 +153,8 @@ const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now)
 {
 	static const char *const names[] = {"growth", "sizes", "exact"};
 
-	return now->governed && !now->always ? "windows" : names[mode];
+	return now->governed && !(now->always && now->always_since < EXACT_FROM) ? "windows"
+										 : names[mode];
 }
 
 double mw_sample__class_error(const struct mw_sample *sample, unsigned int class)

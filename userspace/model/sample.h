@@ -27,14 +27,16 @@ struct mw_sample {
 	size_t processes;			       /* alive now */
 	/* Under a budget: what the probes count are estimates, and outstanding is not known. */
 	bool governed;
-	bool always;		   /* the probes are in all the time: exact from then on */
-	double always_since;	   /* seconds since the watch began */
-	bool enough;		   /* false: too little was seen, the probes' counts say nothing */
-	double budget, cost;	   /* shares of the target's CPU time: allowed, taken by probes */
-	double coverage;	   /* share of it in which probes were in */
-	double error;		   /* relative standard deviation of the number of allocations */
+	bool always;	     /* the probes are in all the time: exact from then on */
+	double always_since; /* seconds since the watch began */
+	bool rate_known;     /* windows were many, and still too little: the target is too fast */
+	bool enough;	     /* false: too little was seen, the probes' counts say nothing */
+	double budget, cost; /* shares of the target's CPU time: allowed, taken by probes */
+	double coverage;     /* share of it in which probes were in */
+	double error;	     /* relative standard deviation of the number of allocations */
 	size_t windows;
-	double walked_at; /* seconds since the watch began: of the last walk of the heap; < 0: none */
+	double walked_at; /* seconds since the watch began: of the last walk of the heap; < 0: none
+			   */
 	float seen[MW_CLASSES]; /* allocations that a class's estimate stands on */
 	bool ended;		/* the target has */
 };

@@ -42,7 +42,7 @@ enum {
 
 /* Since the watch began. */
 struct mw_site_totals {
-	double allocs, alloc_bytes;	 /* allocations, by sampling or all of them */
+	double allocs, alloc_bytes; /* allocations, by sampling or all of them */
 	/* Of those: seen freed or found dead, found alive, neither yet. They sum to them. */
 	double frees, freed_bytes, kept, kept_bytes, unknown, unknown_bytes;
 	/* Bytes squared; 0: exact. LIVE_VARIANCE: of kept_bytes. */
@@ -55,7 +55,7 @@ struct mw_site_totals {
 	double fault_bytes;  /* pages first touched here (estimate by sampling) */
 	double watched_seconds; /* MW_SITE_WINDOWS: in which a death was seen, summed over blocks */
 	uint64_t blocks_kept, blocks_freed; /* tracked blocks behind kept and freed */
-	uint64_t samples;	/* stacks taken: events behind the numbers above */
+	uint64_t samples;		    /* stacks taken: events behind the numbers above */
 };
 
 /* One moment of a site's history. */
@@ -82,6 +82,9 @@ struct mw_site_stats {
 	uint32_t frame_count;
 	const struct mw_frame *frames; /* innermost first; owned by the sites */
 	struct mw_site_totals totals;
+	struct mw_site_totals
+		interval; /* of what was allocated, mapped and faulted in since the mark */
+	struct mw_site_totals mark;   /* what the totals were when the interval began */
 	double first_seen, last_seen; /* seconds since the watch began; -1 until they are set */
 	struct mw_site_cohort cohorts[MW_SITE_COHORTS]; /* of all, half and a quarter of the time */
 	size_t point_count;

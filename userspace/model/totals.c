@@ -28,8 +28,8 @@ void mw_totals__add_counts(struct mw_site_totals *t, const struct mw_site_counts
 	double freed =
 		(double)(now->freed_bytes - base->freed_bytes) + weight * (double)purged->bytes;
 	double variance = kib2 * (double)(now->alloc_variance - base->alloc_variance);
-	double gone = kib2 * (double)(now->freed_variance - base->freed_variance) +
-		      purged->variance;
+	double gone =
+		kib2 * (double)(now->freed_variance - base->freed_variance) + purged->variance;
 
 	t->allocs += allocs;
 	t->alloc_bytes += bytes;
@@ -83,4 +83,52 @@ void mw_totals__widen(struct mw_site_totals *t, uint64_t period)
 {
 	if (t->live_variance > 0)
 		t->live_variance += (double)period * (double)period;
+}
+
+void mw_interval__begin(struct mw_site_totals *interval, const struct mw_site_totals *totals,
+			const struct mw_site_totals *mark)
+{
+	interval->grown_calls = totals->grown_calls - mark->grown_calls;
+	interval->grown_bytes = totals->grown_bytes - mark->grown_bytes;
+	interval->returned_bytes = totals->returned_bytes - mark->returned_bytes;
+	interval->malloc_bytes = totals->malloc_bytes - mark->malloc_bytes;
+	interval->fault_bytes = totals->fault_bytes - mark->fault_bytes;
+	interval->temporaries = totals->temporaries - mark->temporaries;
+	interval->lifetime_seconds = totals->lifetime_seconds - mark->lifetime_seconds;
+	interval->samples = totals->samples - mark->samples;
+	/* Relative errors are those of the whole time at least. */
+	interval->live_variance = totals->live_variance;
+	interval->alloc_variance = totals->alloc_variance;
+	interval->freed_variance = totals->freed_variance;
+	interval->unknown_variance = totals->unknown_variance;
+}
+
+void mw_interval__add_counts(struct mw_site_totals *interval, const struct mw_site_counts *now,
+			     const struct mw_site_counts *mark, bool frees_known)
+{
+	const double unit = 1 << MW_COUNT_SHIFT;
+	double allocs = (double)(now->allocs - mark->allocs) / unit;
+	double bytes = (double)(now->alloc_bytes - mark->alloc_bytes);
+	double frees = (double)(now->young_frees - mark->young_frees) / unit;
+	double freed = (double)(now->young_freed_bytes - mark->young_freed_bytes);
+
+	interval->allocs += allocs;
+	interval->alloc_bytes += bytes;
+	interval->frees += frees;
+	interval->freed_bytes += freed;
+	*(frees_known ? &interval->kept : &interval->unknown) += fmax(allocs - frees, 0);
+	*(frees_known ? &interval->kept_bytes : &interval->unknown_bytes) += fmax(bytes - freed, 0);
+}
+
+void mw_interval__add_tracked(struct mw_site_totals *interval,
+			      const struct mw_tracked_site *tracked)
+{
+	interval->allocs += tracked->new_allocated.calls;
+	interval->alloc_bytes += tracked->new_allocated.bytes;
+	interval->frees += tracked->new_freed.calls;
+	interval->freed_bytes += tracked->new_freed.bytes;
+	interval->kept += tracked->new_kept.calls;
+	interval->kept_bytes += tracked->new_kept.bytes;
+	interval->unknown += tracked->new_unknown.calls;
+	interval->unknown_bytes += tracked->new_unknown.bytes;
 }

@@ -42,4 +42,17 @@ void mw_totals__add_growth(struct mw_site_totals *totals, const struct mw_site_c
  */
 void mw_totals__widen(struct mw_site_totals *totals, uint64_t period);
 
+/*
+ * TOTALS less what they were at the MARK, as far as that says what happened since: what the kernel
+ * gave, samples. Allocations of the interval are added beside, by the next two.
+ */
+void mw_interval__begin(struct mw_site_totals *interval, const struct mw_site_totals *totals,
+			const struct mw_site_totals *mark);
+
+/* As mw_totals__add_counts(), of what was made since the counters said MARK. */
+void mw_interval__add_counts(struct mw_site_totals *interval, const struct mw_site_counts *now,
+			     const struct mw_site_counts *mark, bool frees_known);
+void mw_interval__add_tracked(struct mw_site_totals *interval,
+			      const struct mw_tracked_site *tracked);
+
 #endif

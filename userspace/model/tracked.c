@@ -22,8 +22,8 @@ static const double MARGIN = 1.2;
 /* Words that the prints of two blocks of a site have in common, above which they tell nothing. */
 static const double ALIKE = 3.5;
 /*
- * Of blocks that had kept their content up to one walk, and should live up to the next, so many must
- * have kept it until then: or it is no evidence.
+ * Of blocks that had kept their content up to one walk, and should live up to the next, so many
+ * must have kept it until then: or it is no evidence.
  */
 static const double STEADY = 0.8;
 
@@ -36,16 +36,20 @@ struct site {
 	struct mw_tracked_site now;
 	struct mw_site_counts last; /* the kernel's, as last read */
 	struct sums sums;	    /* of all windows, each by what it stands for */
+	struct sums marked;	    /* the same when the interval began */
 	struct mw_amount dead;	    /* tracked blocks that went after their window */
+	struct mw_amount new_dead;  /* of those that the interval has made */
 	uint64_t dead_blocks, blocks;
 	double squares; /* sum over blocks that were tracked of the squares of their bytes */
 	/* Variance of alloc_bytes, by what one window says more or less than the one before. */
 	double variance, rate;
 	double by_chance; /* and the least that it can be, with as many samples */
-	uint32_t window; /* number of the last window that it was counted in */
-	/* In windows, of blocks that were there when they began, by age: how many died, and seconds. */
+	uint32_t window;  /* number of the last window that it was counted in */
+	/* In windows, of blocks that were there when they began, by age: how many died, and
+	 * seconds. */
 	float deaths[AGES], watched[AGES];
-	/* Blocks that were the same at one walk: at the next one still so, and expected to live on. */
+	/* Blocks that were the same at one walk: at the next one still so, and expected to live on.
+	 */
 	double stayed_same, expected_same;
 	/* Words that one block's print has in common with the next one's, summed over so many. */
 	double alike, prints;
@@ -56,9 +60,10 @@ struct mw_tracked {
 	uint64_t period, random;
 	struct mw_u64map sites; /* by id, struct site */
 	struct mw_tracked_block *blocks;
-	size_t count, capacity, old; /* OLD: from windows before the present one, in order of keys */
+	size_t count, capacity,
+		old; /* OLD: from windows before the present one, in order of keys */
 	double scales[MW_SLOTS], began[MW_SLOTS], own[MW_SLOTS], gap[MW_SLOTS];
-	double seconds;
+	double seconds, marked_at;
 	uint32_t window;
 };
 
@@ -128,7 +133,8 @@ static int age_class(double age)
 	return class < AGES ? class : AGES - 1;
 }
 
-/* Of blocks that live at the age FROM, how many still do at the age TO, by what windows have seen. */
+/* Of blocks that live at the age FROM, how many still do at the age TO, by what windows have seen.
+ */
 static double survival(const struct site *site, double from, double to)
 {
 	double alive = 1, begin = 0;
@@ -208,14 +214,14 @@ void mw_tracked__add_counts(struct mw_tracked *t, uint64_t id, const struct mw_s
 			add_variance(t, site, bytes, now->slot);
 			if (samples > 0)
 				site->by_chance += bytes * fmax(bytes / samples - bytes / calls, 0);
-		}
-		else
+		} else
 			site->by_chance += 1048576.0 * (double)(now->alloc_variance -
 								site->last.alloc_variance);
 	}
 	site->sums.frees += scale * (double)(now->frees - site->last.frees) / unit;
 	site->sums.freed_bytes += scale * (double)(now->freed_bytes - site->last.freed_bytes);
-	site->sums.temporaries += scale * (double)(now->temporaries - site->last.temporaries) / unit;
+	site->sums.temporaries +=
+		scale * (double)(now->temporaries - site->last.temporaries) / unit;
 	site->last = *now;
 }
 
@@ -271,6 +277,11 @@ static void thin_out(struct mw_tracked *t)
 	t->count = kept;
 }
 
+static bool is_new(const struct mw_tracked *t, const struct mw_tracked_block *block)
+{
+	return (double)block->time / 1e9 >= t->marked_at;
+}
+
 static void bury(struct mw_tracked *t, const struct mw_tracked_block *block)
 {
 	struct site *site = site_of(t, block->site);
@@ -278,6 +289,8 @@ static void bury(struct mw_tracked *t, const struct mw_tracked_block *block)
 	if (!site)
 		return;
 	add(&site->dead, block->weight, (double)block->size);
+	if (is_new(t, block))
+		add(&site->new_dead, block->weight, (double)block->size);
 	site->dead_blocks++;
 }
 
@@ -359,8 +372,7 @@ static bool is_telling(const struct site *site)
 /* Do this site's blocks keep their content as long as they live? */
 static bool is_steady(const struct site *site)
 {
-	return site->stayed_same >= PRINTS_MIN &&
-	       site->stayed_same >= STEADY * site->expected_same;
+	return site->stayed_same >= PRINTS_MIN && site->stayed_same >= STEADY * site->expected_same;
 }
 
 void mw_tracked__print(struct mw_tracked *t, struct mw_tracked_block *block, uint64_t print)
@@ -460,6 +472,19 @@ static double variance_of(const struct site *site)
 	return MARGIN * fmax(site->variance, site->by_chance);
 }
 
+void mw_tracked__mark(struct mw_tracked *t, double now)
+{
+	t->marked_at = now;
+	for (size_t i = 0; t->sites.slots && i <= t->sites.mask; i++) {
+		struct site *site = t->sites.slots[i].value;
+
+		if (!site)
+			continue;
+		site->marked = site->sums;
+		site->new_dead = (struct mw_amount){0};
+	}
+}
+
 static void begin_site(struct mw_tracked *t, struct site *site, const double *own, uint32_t slots)
 {
 	struct mw_tracked_site *now = &site->now;
@@ -477,9 +502,14 @@ static void begin_site(struct mw_tracked *t, struct site *site, const double *ow
 	now->temporaries = s->temporaries;
 	now->blocks_kept = 0;
 	now->blocks_freed = site->dead_blocks;
+	now->new_freed = (struct mw_amount){
+		s->frees - site->marked.frees + site->new_dead.calls,
+		s->freed_bytes - site->marked.freed_bytes + site->new_dead.bytes, 0};
+	now->new_kept = now->new_unknown = (struct mw_amount){0};
 	/* What it has done since the last window. */
 	now->unknown.calls = tail * s->allocs;
 	now->unknown.bytes = tail * s->alloc_bytes;
+	now->new_unknown = now->unknown;
 }
 
 /*
@@ -492,7 +522,8 @@ static void end_part(struct mw_amount *part, const struct site *site, double bia
 	double share = all > 0 ? part->bytes / all : 0;
 	double one = site->blocks ? site->squares / (double)site->blocks : 0;
 
-	part->variance += share * share * variance_of(site) + one + bias * bias * part->bytes * part->bytes;
+	part->variance +=
+		share * share * variance_of(site) + one + bias * bias * part->bytes * part->bytes;
 }
 
 void mw_tracked__settle(struct mw_tracked *t, double now, const double *own, uint32_t slots,
@@ -515,6 +546,10 @@ void mw_tracked__settle(struct mw_tracked *t, double now, const double *own, uin
 		site->now.kept.variance += same * square;
 		site->now.unknown.variance += (1 - same) * square;
 		site->now.blocks_kept += same > 0.5;
+		if (!is_new(t, b))
+			continue;
+		add(&site->now.new_kept, same * b->weight, size);
+		add(&site->now.new_unknown, (1 - same) * b->weight, size);
 	}
 	for (size_t i = 0; t->sites.slots && i <= t->sites.mask; i++) {
 		struct site *site = t->sites.slots[i].value;
@@ -530,6 +565,10 @@ void mw_tracked__settle(struct mw_tracked *t, double now, const double *own, uin
 		/* The sum is what it is: what was thinned out or lost shows in the parts. */
 		n->allocated.calls = n->kept.calls + n->freed.calls + n->unknown.calls;
 		n->allocated.bytes = n->kept.bytes + n->freed.bytes + n->unknown.bytes;
+		n->new_allocated.calls =
+			n->new_kept.calls + n->new_freed.calls + n->new_unknown.calls;
+		n->new_allocated.bytes =
+			n->new_kept.bytes + n->new_freed.bytes + n->new_unknown.bytes;
 	}
 }
 

@@ -28,8 +28,10 @@ struct mw_amount {
 /* One site, as of the last mw_tracked__settle(). */
 struct mw_tracked_site {
 	struct mw_amount allocated, kept, freed, unknown;
+	/* The same of what was allocated since mw_tracked__mark(). */
+	struct mw_amount new_allocated, new_kept, new_freed, new_unknown;
 	double temporaries;
-	double watched; /* seconds in windows, summed over its blocks */
+	double watched;			    /* seconds in windows, summed over its blocks */
 	uint64_t blocks_kept, blocks_freed; /* sampled blocks behind them */
 };
 
@@ -40,12 +42,13 @@ struct mw_tracked_block {
 	uint64_t site;
 	double weight; /* allocations that it stands for */
 	uint32_t slot;
-	uint32_t windows;  /* that it was seen in */
-	uint64_t print;	   /* of its content soon after its window; 0: not taken */
-	double watched;	   /* seconds in windows */
-	double seen_at;	   /* seconds of CLOCK_MONOTONIC: when a walk found it alive last; 0: never */
+	uint32_t windows; /* that it was seen in */
+	uint64_t print;	  /* of its content soon after its window; 0: not taken */
+	double watched;	  /* seconds in windows */
+	double seen_at; /* seconds of CLOCK_MONOTONIC: when a walk found it alive last; 0: never */
 	bool seen;	/* in this window */
-	bool same, other; /* by its content as last looked at: it is the one that was made, or not */
+	bool same,
+		other; /* by its content as last looked at: it is the one that was made, or not */
 };
 
 struct mw_tracked; /* opaque */
@@ -61,9 +64,9 @@ void mw_tracked__begin(struct mw_tracked *tracked, const double *own, uint32_t s
  * A window has ended: first _begin_window(), then each site's counters with _add_counts(), then
  * each block that is in the kernel's map with _add_block(), then _end_window().
  *
- * A second of the window stands for SCALES[slot] seconds of the target, of which it has used OWN[slot]
- * seconds of CPU for itself so far. SECONDS: how long the window lasted; 0: probes stay in. NOW: seconds
- * of CLOCK_MONOTONIC.
+ * A second of the window stands for SCALES[slot] seconds of the target, of which it has used
+ * OWN[slot] seconds of CPU for itself so far. SECONDS: how long the window lasted; 0: probes stay
+ * in. NOW: seconds of CLOCK_MONOTONIC.
  */
 void mw_tracked__begin_window(struct mw_tracked *tracked, double seconds, const double *scales,
 			      const double *own, uint32_t slots);
@@ -99,12 +102,15 @@ void mw_tracked__sweep(struct mw_tracked *tracked,
 		       void (*dropped)(void *arg, const struct mw_tracked_block *block), void *arg);
 
 /*
- * Set the sites' numbers to NOW, when target SLOT has used OWN[slot] seconds of CPU for itself: what
- * it has done since the last window (OWN NULL: nothing that probes didn't see) is unknown, and estimated by what it did before. BIAS: relative
- * error that all windows have in common.
+ * Set the sites' numbers to NOW, when target SLOT has used OWN[slot] seconds of CPU for itself:
+ * what it has done since the last window (OWN NULL: nothing that probes didn't see) is unknown, and
+ * estimated by what it did before. BIAS: relative error that all windows have in common.
  */
 void mw_tracked__settle(struct mw_tracked *tracked, double now, const double *own, uint32_t slots,
 			double bias);
+
+/* An interval begins at NOW: what is new from here on. */
+void mw_tracked__mark(struct mw_tracked *tracked, double now);
 
 /* As of the last mw_tracked__settle(); NULL: nothing is known of it. */
 const struct mw_tracked_site *mw_tracked__site(const struct mw_tracked *tracked, uint64_t id);

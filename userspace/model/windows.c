@@ -10,7 +10,7 @@
 #include "util/log.h"
 
 /* Seconds: how often probes that stay in are reviewed, and that a window waits for work at most. */
-static const double REVIEW = 0.25, TRIAL = 1.5, WINDOW_MAX = 2;
+static const double REVIEW = 0.25, QUOTA_SPAN = 0.4, TRIAL = 1.5, WINDOW_MAX = 2;
 /* Seconds between two looks at the CPU time in a window, and while probes go out. */
 static const double POLL_MIN = 0.001, POLL_MAX = 0.05, POLL_OUT = 0.002;
 /* What of a window's plan its hits may exceed before the programs tell. */
@@ -21,14 +21,16 @@ static const double FADE = 0.93;
 static const double OWN_MIN = 0.02;
 /* Seconds of CPU: less says nothing of a rate. */
 static const double CPU_MIN = 2e-4;
-/* Relative standard deviations: below the first there is something to show, as long as below the other. */
+/* Relative standard deviations: below the first there is something to show, as long as below the
+ * other. */
 static const double FIRST_ERROR = 0.16, ERROR_MAX = 0.2;
-/* Windows before all probes may stay in, and windows and seconds before there is something to show. */
+/* Windows before all probes may stay in, and windows and seconds before there is something to show.
+ */
 enum { WINDOWS_MIN = 4, FIRST_WINDOWS = 10 };
 static const double FIRST = 4;
 
 /* Counters up to the system calls' are the probes' and are scaled; the others are always exact. */
-enum { WORDS = offsetof(struct mw_counts, vm) / 8, ALLOC_WORDS = 2 * MW_PLACES * MW_CLASSES };
+enum { WORDS = MW_PROBE_WORDS, ALLOC_WORDS = 2 * MW_PLACES * MW_CLASSES };
 _Static_assert(offsetof(struct mw_counts, alloc) == 0 &&
 		       sizeof(((struct mw_counts *)0)->alloc) == ALLOC_WORDS * 8,
 	       "allocations by place and class come first");
@@ -37,17 +39,17 @@ _Static_assert(offsetof(struct mw_counts, alloc) == 0 &&
 struct slot {
 	struct mw_rates rates;
 	struct mw_rate rate;
-	struct mw_counts before, after;		/* when the window was opened, and closed */
-	double cpu_before, cpu_used;		/* CPU seconds then, and used since */
-	double seen[MW_WINDOW_KINDS];		/* allocations behind `weight` */
+	struct mw_counts before, after; /* when the window was opened, and closed */
+	double cpu_before, cpu_used;	/* CPU seconds then, and used since */
+	double seen[MW_WINDOW_KINDS];	/* allocations behind `weight` */
 	double weight[MW_WINDOW_KINDS][WORDS];
-	double estimate[WORDS];			/* since the watch began */
-	double accounted;			/* CPU seconds that are estimated */
-	double taken;				/* seconds that windows took since ACCOUNTED */
-	double window_at;			/* CPU seconds at the end of the last window */
-	double sampled_at;			/* CPU seconds that blocks stand for up to here */
-	double guessed;				/* allocations, each by the error it was known with */
-	double allocs;				/* estimated so far */
+	double estimate[WORDS]; /* since the watch began */
+	double accounted;	/* CPU seconds that are estimated */
+	double taken;		/* seconds that windows took since ACCOUNTED */
+	double window_at;	/* CPU seconds at the end of the last window */
+	double sampled_at;	/* CPU seconds that blocks stand for up to here */
+	double guessed;		/* allocations, each by the error it was known with */
+	double allocs;		/* estimated so far */
 	bool known;
 };
 
@@ -58,9 +60,10 @@ struct mw_windows {
 	struct mw_governor governor;
 	struct mw_window_plan plan;
 	enum { OUT, COUNTING, CLOSING, STAYING, LEAVING, ENDED } state;
-	bool trial;	   /* the probes that are in are there to find out what they cost */
-	bool burst;	   /* they stayed in once, and did not fit */
-	bool tripped;	   /* the quota is used up */
+	bool trial;	       /* the probes that are in are there to find out what they cost */
+	bool burst;	       /* they stayed in once, and did not fit */
+	bool tripped;	       /* the quota is used up */
+	bool stayed; /* to the end */
 	double cpu, passed_at; /* as last looked at, all targets */
 	double began, opened_at, closed_at, due_at, stays_since, reviewed_at, quota_at;
 	double ran_before, ran;
@@ -132,7 +135,7 @@ static void add_allocs(struct slot *s, double allocs)
 
 	if (seen <= 0)
 		return;
-	for (size_t class = 0; class < MW_CLASSES; class++) {
+	for (size_t class = 0; class < MW_CLASSES; class ++) {
 		for (size_t part = 0; part < 2; part++) {
 			double all = 0, full = 0;
 			size_t at[MW_PLACES];
@@ -144,7 +147,8 @@ static void add_allocs(struct slot *s, double allocs)
 				       s->weight[MW_WINDOW_ENTRY][at[place]];
 			}
 			for (size_t place = 0; all > 0 && place < MW_PLACES; place++) {
-				double share = full > 0 ? s->weight[MW_WINDOW_FULL][at[place]] / full
+				double share = full > 0
+						       ? s->weight[MW_WINDOW_FULL][at[place]] / full
 					       : place == MW_PLACE_OTHER ? 1
 									 : 0;
 
@@ -185,8 +189,8 @@ static void account(struct mw_windows *w, uint32_t i)
 	add_allocs(s, allocs);
 	/* Frees and lifetimes, by the windows that see them. */
 	for (size_t word = ALLOC_WORDS; word < WORDS && s->seen[MW_WINDOW_FULL] > 0; word++)
-		s->estimate[word] += allocs * s->weight[MW_WINDOW_FULL][word] /
-				     s->seen[MW_WINDOW_FULL];
+		s->estimate[word] +=
+			allocs * s->weight[MW_WINDOW_FULL][word] / s->seen[MW_WINDOW_FULL];
 	s->accounted = cpu;
 	s->taken = 0;
 }
@@ -239,14 +243,12 @@ static void open_window(struct mw_windows *w, double now)
 
 static void stay_in(struct mw_windows *w, double now, bool trial)
 {
-	double seconds = mw_governor__limit(&w->governor);
+	double span = trial ? REVIEW : QUOTA_SPAN;
 
-	if (trial)
-		seconds = fmax(seconds, w->governor.allowance);
 	account_all(w);
 	w->plan = (struct mw_window_plan){.kind = all_probes(w)};
 	w->ops->stays(w->arg, true);
-	if (!put_in(w, now, seconds)) {
+	if (!put_in(w, now, span * mw_governor__limit(&w->governor))) {
 		w->ops->stays(w->arg, false);
 		return;
 	}
@@ -270,7 +272,6 @@ static void add_weights(struct slot *s, enum mw_window_kind kind)
 	for (size_t i = 0; i < ALLOC_WORDS / 2; i++)
 		s->seen[kind] += weight[2 * i];
 }
-
 
 static struct mw_window *last_window(struct slot *s)
 {
@@ -307,10 +308,11 @@ static double learn(struct mw_windows *w, uint32_t i, double all, double idle)
 	loss = s->rate.factor * window.cost * (all > 0 ? 1 + idle / all : 1);
 	if (!(all > 0))
 		loss += idle * w->ops->hit(w->arg, w->plan.kind) / w->count;
-	mw_detail("%s window: %.1f ms of CPU, %.0f allocations; by all windows %.0f in a second of the "
-		  "target's own CPU time (+-%.1f %%), a hit costs %.2f of what was calibrated",
-		  window.kind == MW_WINDOW_FULL ? "full" : "entry", 1e3 * window.cpu, window.allocs,
-		  s->rate.per_cpu, 100 * s->rate.error, s->rate.factor);
+	mw_detail(
+		"%s window: %.1f ms of CPU, %.0f allocations; by all windows %.0f in a second of the "
+		"target's own CPU time (+-%.1f %%), a hit costs %.2f of what was calibrated",
+		window.kind == MW_WINDOW_FULL ? "full" : "entry", 1e3 * window.cpu, window.allocs,
+		s->rate.per_cpu, 100 * s->rate.error, s->rate.factor);
 	return loss;
 }
 
@@ -374,8 +376,9 @@ static double cost_of_staying(const struct mw_windows *w)
 
 		if (!s->rate.enough)
 			return INFINITY;
-		taken = fmax(taken, s->rate.per_cpu *
-					    (each > 0 ? each : 4 * w->ops->hit(w->arg, w->plan.kind)));
+		taken = fmax(taken,
+			     s->rate.per_cpu *
+				     (each > 0 ? each : 4 * w->ops->hit(w->arg, w->plan.kind)));
 	}
 	return taken * w->governor.busiest;
 }
@@ -419,6 +422,9 @@ static void leave(struct mw_windows *w, double now)
 		mw_governor__closed(&w->governor, cpu, loss);
 	else
 		mw_governor__spent(&w->governor, cpu, loss);
+	/* The trial, too, of a target that had been idle. */
+	if (w->tripped && (!w->trial || w->governor.busiest < 1))
+		mw_governor__burst(&w->governor);
 	w->burst |= !w->trial;
 	for (uint32_t i = 0; i < w->count; i++)
 		w->slots[i].known = false;
@@ -426,7 +432,8 @@ static void leave(struct mw_windows *w, double now)
 	for (uint32_t i = 0; i < w->count; i++)
 		w->slots[i].sampled_at = cpu_of(w, i);
 	w->state = LEAVING;
-	mw_detail("probes don't stay in: they took %.1f ms of %.1f ms of CPU", 1e3 * loss, 1e3 * cpu);
+	mw_detail("probes don't stay in: they took %.1f ms of %.1f ms of CPU", 1e3 * loss,
+		  1e3 * cpu);
 }
 
 /* Are probes that stay in still within the budget? */
@@ -458,9 +465,12 @@ static void review(struct mw_windows *w, double now)
 		w->ops->time_programs(w->arg, false);
 		w->quota_at = 0;
 	}
-	/* So many hits in any second, so that a burst is noticed when it begins. */
-	if (!w->trial && now - w->quota_at >= 1) {
-		w->ops->set_quota(w->arg, hits_for(w, mw_governor__limit(&w->governor), w->plan.kind));
+	/* So many hits in any such span, so that a burst is noticed when it begins. */
+	if (now - w->quota_at >= (w->trial ? REVIEW : QUOTA_SPAN)) {
+		double span = w->trial ? REVIEW : QUOTA_SPAN;
+
+		w->ops->set_quota(w->arg, hits_for(w, span * mw_governor__limit(&w->governor),
+						   w->plan.kind));
 		w->quota_at = now;
 	}
 }
@@ -579,6 +589,7 @@ void mw_windows__end(struct mw_windows *w, double now)
 {
 	double cpu, loss;
 
+	w->stayed = w->state == STAYING;
 	if (w->state == COUNTING)
 		close_window(w, now);
 	if (w->state == COUNTING || w->state == CLOSING || w->state == STAYING) {
@@ -608,22 +619,24 @@ void mw_windows__estimate(struct mw_windows *w, uint32_t i, double now, struct m
 		account_all(w);
 	}
 	sample->governed = true;
+	sample->rate_known = s->rates.count >= 4 * FIRST_WINDOWS;
 	sample->budget = w->governor.budget;
-	sample->always = w->state == STAYING;
+	sample->always = w->state == STAYING || w->stayed;
 	sample->always_since = w->stays_since;
 	sample->coverage = mw_governor__coverage(&w->governor);
 	sample->cost = mw_governor__cost(&w->governor);
 	sample->windows = w->governor.windows;
-	/* Each allocation with the error that it was known with: errors of one rate don't cancel. */
+	/* Each allocation with the error that it was known with: errors of one rate don't cancel.
+	 */
 	sample->error = s->allocs > 0 ? s->guessed / s->allocs : s->known ? 0 : 1;
-	if (w->state != STAYING)
+	if (!sample->always)
 		sample->error = fmax(sample->error, s->rate.error);
 	sample->enough = s->known && sample->error < ERROR_MAX &&
-			 (w->state == STAYING || w->state == ENDED || s->rate.enough);
+			 (sample->always || w->state == ENDED || s->rate.enough);
 	for (size_t word = 0; word < WORDS; word++)
 		words[word] = (uint64_t)s->estimate[word];
 	/* How many allocations stand behind each class's estimate, for its error. */
-	for (size_t class = 0; class < MW_CLASSES; class++) {
+	for (size_t class = 0; class < MW_CLASSES; class ++) {
 		double seen = 0;
 
 		for (size_t place = 0; place < MW_PLACES; place++)

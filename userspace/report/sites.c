@@ -68,16 +68,27 @@ static void print_amount(FILE *out, enum mw_site_order order, const struct mw_si
 		fprintf(out, " ±%s", mw_format_size(more, (uint64_t)error));
 }
 
-static void print_counts(FILE *out, const struct mw_site_stats *site)
+static const struct mw_site_totals *totals_of(const struct mw_sites_view *view,
+					      const struct mw_site_stats *site)
 {
-	const struct mw_site_totals *t = &site->totals;
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
+	return view->interval ? &site->interval : &site->totals;
+}
+
+static void print_counts(FILE *out, const struct mw_sites_view *view,
+			 const struct mw_site_stats *site)
+{
+	const struct mw_site_totals *t = totals_of(view, site);
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
 
 	if (t->allocs > 0 && site->flags & MW_SITE_RATES_ONLY)
 		fprintf(out, ", %s allocated", mw_format_count(a, (uint64_t)t->allocs));
 	else if (t->allocs > 0)
-		fprintf(out, ", %s allocated, %s freed", mw_format_count(a, (uint64_t)t->allocs),
-			mw_format_count(b, (uint64_t)t->frees));
+		fprintf(out, ", %s allocated: %s kept, %s freed",
+			mw_format_count(a, (uint64_t)t->allocs),
+			mw_format_count(b, (uint64_t)t->kept),
+			mw_format_count(c, (uint64_t)t->frees));
+	if (t->allocs > 0 && t->unknown >= 1 && !(site->flags & MW_SITE_RATES_ONLY))
+		fprintf(out, ", %s unknown", mw_format_count(a, (uint64_t)t->unknown));
 	if (t->grown_bytes > 0)
 		fprintf(out, ", %s from the kernel", mw_format_size(a, (uint64_t)t->grown_bytes));
 	if (t->fault_bytes > 0)
@@ -93,7 +104,7 @@ static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site
 	print_amount(out, order, site);
 	fprintf(out, "  %s%s%s", color ? "\033[1m" : "",
 		leaf ? mw_frame_format(leaf, text, sizeof(text)) : "?", color ? "\033[0m" : "");
-	print_counts(out, site);
+	print_counts(out, view, site);
 	fputc('\n', out);
 	for (uint32_t i = 0; view->stacks && i < site->frame_count; i++)
 		fprintf(out, "%*s%s\n", INDENT + 12, "",
@@ -150,9 +161,43 @@ static json_t *mean_lifetime(const struct mw_site_stats *s)
 	return json_real(t->frees > 0 ? t->lifetime_seconds / t->frees : 0);
 }
 
-static json_t *site(const struct mw_site_stats *s)
+/* Calls, bytes and one standard deviation of them. */
+static json_t *amount(double calls, double bytes, double variance)
 {
-	const struct mw_site_totals *t = &s->totals;
+	return json_pack("{s:o,s:o,s:o}", "calls", rounded(calls), "bytes", rounded(bytes),
+			 "error_bytes", rounded(sqrt(fmax(variance, 0))));
+}
+
+/* The four words; they sum up also after they were rounded. */
+static int put_liveness(json_t *object, const struct mw_sites_view *view,
+			const struct mw_site_stats *s)
+{
+	const struct mw_site_totals *t = totals_of(view, s);
+	bool known = !(s->flags & MW_SITE_RATES_ONLY);
+	double kept = known ? round(t->kept) : 0, freed = known ? round(t->frees) : 0;
+	double kept_bytes = known ? round(t->kept_bytes) : 0;
+	double freed_bytes = known ? round(t->freed_bytes) : 0;
+	double unknown = round(known ? t->unknown : t->allocs);
+	double unknown_bytes = round(known ? t->unknown_bytes : t->alloc_bytes);
+
+	return json_object_set_new(object, "layer",
+				   json_string(t->allocs > 0 ? "malloc" : "kernel")) |
+	       json_object_set_new(object, "allocated",
+				   amount(kept + freed + unknown,
+					  kept_bytes + freed_bytes + unknown_bytes,
+					  t->alloc_variance)) |
+	       json_object_set_new(object, "kept", amount(kept, kept_bytes, t->live_variance)) |
+	       json_object_set_new(object, "freed", amount(freed, freed_bytes, t->freed_variance)) |
+	       json_object_set_new(object, "unknown",
+				   amount(unknown, unknown_bytes, t->unknown_variance)) |
+	       json_object_set_new(object, "looked_seconds_ago",
+				   view->walked_ago >= 0 ? json_real(view->walked_ago)
+							 : json_null());
+}
+
+static json_t *site(const struct mw_sites_view *view, const struct mw_site_stats *s)
+{
+	const struct mw_site_totals *t = totals_of(view, s);
 	json_t *frames = json_array(), *flags = json_array(), *object;
 
 	for (uint32_t i = 0; i < s->frame_count; i++)
@@ -171,7 +216,10 @@ static json_t *site(const struct mw_site_stats *s)
 		"returned_bytes", rounded(t->returned_bytes), "fault_bytes",
 		rounded(t->fault_bytes), "temporaries", rounded(t->temporaries), "mean_lifetime",
 		mean_lifetime(s), "samples", mw_json_u64(t->samples));
-	return object;
+	if (object && !put_liveness(object, view, s))
+		return object;
+	json_decref(object);
+	return NULL;
 }
 
 json_t *mw_sites_report__json(const struct mw_sites_view *view)
@@ -181,7 +229,7 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 	size_t ranked, n = collect(view, top, &ranked);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(sites, site(top[i]));
+		json_array_append_new(sites, site(view, top[i]));
 	for (size_t i = 0; i < view->suspect_count && i < SUSPECTS_MAX; i++) {
 		const struct mw_suspect *s = &view->suspects[i];
 

@@ -21,6 +21,8 @@ struct mw_sites_view {
 	enum mw_site_order order; /* what ranks the sites */
 	size_t top;		  /* how many */
 	bool stacks;		  /* all frames, not only the one that names the site */
+	bool interval;	   /* what was allocated in the interval, not since the watch began */
+	double walked_ago; /* seconds since the heap was walked; < 0: never */
 };
 
 /* Lines of a report, each beginning with two spaces. COLOR: with escape sequences. */

@@ -6,6 +6,7 @@
 #include "probe/allocator.h"
 #include "report/json.h"
 #include "report/stat_report.h"
+#include "util/array.h"
 
 /* VALUE, or NULL when a part of it FAILED to be made: a document is whole or there is none. */
 static json_t *whole(json_t *value, int failed)
@@ -119,6 +120,9 @@ static double overhead_percent(const struct mw_sample *sample)
 	return percent > 100 ? 100 : percent;
 }
 
+static const char *const by_probes[] = {"alloc",     "free",	  "sizes",
+					"placement", "functions", "lifetimes"};
+
 /* Adds what is counted over a span of time: an interval or the whole watch. 0 or not. */
 static int put_counts(json_t *object, const struct mw_sample *sample)
 {
@@ -146,6 +150,9 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 	int failed = json_object_update(object, part);
 
 	json_decref(part);
+	/* No number is better than one that says nothing. */
+	for (size_t i = 0; sample->governed && !sample->enough && i < MW_ARRAY_SIZE(by_probes); i++)
+		failed |= json_object_set_new(object, by_probes[i], json_null());
 	return failed | json_object_set_new(object, "probes", probes(c)) |
 	       json_object_set_new(object, "interval", json_real(sample->elapsed)) |
 	       json_object_set_new(object, "overhead_percent", json_real(overhead_percent(sample)));
@@ -206,9 +213,10 @@ static json_t *governor(const struct mw_sample *now)
 							  "high", mw_json_u64(high), "error",
 							  mw_sample__class_error(now, c)));
 	}
-	return json_pack("{s:f,s:f,s:f,s:i,s:b,s:f,s:o}", "budget_percent", 100 * now->budget,
-			 "cost_percent", 100 * now->cost, "duty_percent", 100 * now->duty,
-			 "windows", (int)now->windows, "always", now->always, "error",
+	return json_pack("{s:b,s:f,s:f,s:f,s:f,s:i,s:b,s:f,s:o}", "enough", now->enough, "coverage",
+			 now->coverage, "budget_percent", 100 * now->budget, "cost_percent",
+			 100 * now->cost, "duty_percent", 100 * now->coverage, "windows",
+			 (int)now->windows, "always", now->always, "error",
 			 now->always ? 0.0 : now->error, "sizes", whole(errors, failed));
 }
 
@@ -238,7 +246,8 @@ static int put_thresholds(json_t *doc, const struct mw_sample *now)
 
 static json_t *document(const struct mw_stat_report *report, const struct mw_watch_target *target)
 {
-	const struct mw_sites_view sites = mw_stat_report__sites(report, target);
+	const struct mw_sites_view sites = mw_stat_report__sites(report, target, true);
+	const struct mw_sites_view all = mw_stat_report__sites(report, target, false);
 	const struct mw_sample *now = &target->now;
 	json_t *doc, *total = json_object();
 	struct mw_sample interval;
@@ -258,7 +267,8 @@ static json_t *document(const struct mw_stat_report *report, const struct mw_wat
 		 put_counts(total, now) | json_object_set_new(doc, "total", total) |
 		 put_governed(doc, now);
 	if (sites.sites)
-		failed |= json_object_set_new(doc, "sites", mw_sites_report__json(&sites));
+		failed |= json_object_set_new(doc, "sites", mw_sites_report__json(&sites)) |
+			  json_object_set_new(total, "sites", mw_sites_report__json(&all));
 	return whole(doc, failed);
 }
 

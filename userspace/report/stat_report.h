@@ -39,8 +39,11 @@ struct mw_watch_sink mw_stat_report__json(struct mw_stat_report *report);
 
 /* TARGET's sites as both show them. */
 static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_report *report,
-							 const struct mw_watch_target *target)
+							 const struct mw_watch_target *target,
+							 bool interval)
 {
+	const struct mw_sample *now = &target->now;
+
 	return (struct mw_sites_view){
 		.sites = target->sites,
 		.target = target->index,
@@ -49,6 +52,11 @@ static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_re
 		.order = report->order,
 		.top = report->top,
 		.stacks = report->stacks,
+		.interval = interval,
+		.walked_ago = now->governed
+				      ? now->walked_at >= 0 ? now->elapsed - now->walked_at : -1
+			      : report->mode == MW_MODE_EXACT ? 0
+							      : -1,
 	};
 }
 

@@ -44,7 +44,7 @@ static void print_head(const struct block *b)
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 	mw_format_duration(span, (uint64_t)(s->elapsed * 1e9));
 	fprintf(r->out, "%s%s  %s (PID %d)  %s%s, %s%s\n", BOLD(r), clock, b->target->name,
-		b->target->pid, mw_mode_name(r->mode, total), b->total ? ", all" : "", span,
+		b->target->pid, mw_mode_name(r->mode, b->counts), b->total ? ", all" : "", span,
 		PLAIN(r));
 	fprintf(r->out, "  memory     RSS %s", mw_format_size(rss, total->rss));
 	if (!b->total)
@@ -59,6 +59,23 @@ static void print_head(const struct block *b)
 	fputc('\n', r->out);
 }
 
+static bool is_exact(const struct mw_sample *s)
+{
+	return !strcmp(mw_mode_name(MW_MODE_EXACT, s), "exact");
+}
+
+static bool is_unknown(const struct block *b)
+{
+	return b->now->governed && !b->now->enough && !is_exact(b->counts);
+}
+
+static const char *why_unknown(const struct mw_sample *now)
+{
+	return now->rate_known
+		       ? "it calls the allocator too often to tell its rate within the budget"
+		       : "probes were in for too few moments of its CPU time";
+}
+
 static void print_calls(const struct block *b)
 {
 	const struct mw_sample *s = b->counts, *total = b->now;
@@ -68,15 +85,21 @@ static void print_calls(const struct block *b)
 	char count[MW_UNIT_BUF], size[MW_UNIT_BUF], rate[MW_UNIT_BUF];
 	FILE *out = r->out;
 
+	if (is_unknown(b)) {
+		fprintf(out, "  requests   too little seen yet: %s\n", why_unknown(total));
+		return;
+	}
 	fprintf(out, "  requests   %" PRIu64 " (%s/s), %s", alloc.count,
 		mw_format_count(rate, (uint64_t)((double)alloc.count / span)),
 		mw_format_size(size, alloc.bytes));
 	if (s->counts.failed)
 		fprintf(out, ", %s%" PRIu64 " failed%s", RED(r), s->counts.failed, PLAIN(r));
-	fprintf(out, "; frees %s", mw_format_count(count, mw_counts__free_calls(&s->counts)));
-	if (total->governed && !total->always)
+	fprintf(out, "; frees %s",
+		mw_format_count(count,
+				mw_counts__free_calls(&s->counts) + s->counts.freed_by_realloc));
+	if (s->governed && !is_exact(s))
 		fprintf(out, "; estimated from %zu windows, ±%.1f %%", total->windows,
-			196 * total->error > 100 ? 100 : 196 * total->error);
+			196 * total->error);
 	else if (r->mode == MW_MODE_EXACT)
 		fprintf(out, "; outstanding %s blocks, %s",
 			mw_format_count(count, total->outstanding_count),
@@ -252,8 +275,8 @@ static void print_cost(const struct block *b)
 
 	if (now->governed) {
 		fprintf(out,
-			"  cost       about %.1f %% of the target's time, of %.1f %% allowed; probes are in %.1f %% of the time\n",
-			100 * now->cost, 100 * now->budget, 100 * now->duty);
+			"  cost       %.1f %% of the target's CPU time so far, of %.1f %% allowed; probes were in for %.1f %% of it\n",
+			100 * now->cost, 100 * now->budget, 100 * now->coverage);
 	} else if (b->report->mode != MW_MODE_GROWTH && s->cpu_ns) {
 		double percent = 100 * (double)s->probe_ns / (double)s->cpu_ns;
 
@@ -265,15 +288,16 @@ static void print_cost(const struct block *b)
 
 static int print_block(const struct block *b)
 {
-	const struct mw_sites_view sites = mw_stat_report__sites(b->report, b->target);
+	const struct mw_sites_view sites = mw_stat_report__sites(b->report, b->target, !b->total);
 	const struct mw_counts *c = &b->counts->counts;
 	const struct mw_stat_report *r = b->report;
 
 	print_head(b);
 	if (r->mode != MW_MODE_GROWTH) {
 		print_calls(b);
-		print_sizes(r, c);
-		if (r->mode == MW_MODE_EXACT)
+		if (!is_unknown(b))
+			print_sizes(r, c);
+		if (r->mode == MW_MODE_EXACT && !is_unknown(b))
 			print_placement(r->out, c);
 	}
 	print_kernel(r->out, &c->vm);

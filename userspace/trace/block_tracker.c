@@ -249,10 +249,11 @@ static void end_walk(struct mw_block_tracker *t)
 			mw_tracked__found(t->tracked, b, q->state, q->print, now);
 	}
 	mw_tracked__sweep(t->tracked, forget, t);
-	mw_detail("heap walked in %.0f ms of CPU: of %zu sampled blocks %zu live, %zu are free, of %zu "
-		  "nothing is known",
-		  1e3 * seconds, count, found[MW_LIVENESS_ALIVE], found[MW_LIVENESS_FREED],
-		  found[MW_LIVENESS_UNKNOWN]);
+	mw_detail(
+		"heap walked in %.0f ms of CPU: of %zu sampled blocks %zu live, %zu are free, of %zu "
+		"nothing is known",
+		1e3 * seconds, count, found[MW_LIVENESS_ALIVE], found[MW_LIVENESS_FREED],
+		found[MW_LIVENESS_UNKNOWN]);
 	t->walked_at = now;
 	t->next_walk = now + fmax(NEXT_WALK, seconds / WALK_SHARE);
 	mw_liveness__end(t->walk);
@@ -265,6 +266,11 @@ void mw_block_tracker__check(struct mw_block_tracker *t, bool now)
 		end_walk(t);
 	if (!t->walk && (now || mw_monotonic() >= t->next_walk))
 		begin_walk(t);
+}
+
+void mw_block_tracker__mark(struct mw_block_tracker *t)
+{
+	mw_tracked__mark(t->tracked, mw_monotonic());
 }
 
 double mw_block_tracker__walked_at(const struct mw_block_tracker *t)

@@ -30,8 +30,8 @@ void mw_block_tracker__begin(struct mw_block_tracker *tracker, const double *cpu
 
 /*
  * A window has closed that was open for SECONDS, and its probes are out. SCALES, by target: for how
- * much of the target's time one second of it stands; CPU: seconds of it that the target has used. In
- * the map of blocks only those stay that are tracked, so that the next window sees their end.
+ * much of the target's time one second of it stands; CPU: seconds of it that the target has used.
+ * In the map of blocks only those stay that are tracked, so that the next window sees their end.
  */
 void mw_block_tracker__window(struct mw_block_tracker *tracker, double seconds,
 			      const double *scales, const double *cpu);
@@ -43,18 +43,21 @@ void mw_block_tracker__window(struct mw_block_tracker *tracker, double seconds,
 void mw_block_tracker__stay(struct mw_block_tracker *tracker, bool stays, const double *cpu);
 
 /*
- * Walk the heaps when that is due, or NOW. The first walk begins within 3 s, the next ones every 5 s
- * or, in large heaps, as seldom as keeps them within a tenth of one processor. Not while a window is
- * open.
+ * Walk the heaps when that is due, or NOW. The first walk begins within 3 s, the next ones every 5
+ * s or, in large heaps, as seldom as keeps them within a tenth of one processor. Not while a window
+ * is open.
  */
 void mw_block_tracker__check(struct mw_block_tracker *tracker, bool now);
+
+/* A new interval begins. */
+void mw_block_tracker__mark(struct mw_block_tracker *tracker);
 
 /* When a walk was over last, seconds of CLOCK_MONOTONIC; 0: never. */
 double mw_block_tracker__walked_at(const struct mw_block_tracker *tracker);
 
 /*
- * Set the sites' numbers to now, when the SLOTS targets have used CPU seconds, and read them. BIAS as
- * for mw_tracked__settle().
+ * Set the sites' numbers to now, when the SLOTS targets have used CPU seconds, and read them. BIAS
+ * as for mw_tracked__settle().
  */
 const struct mw_tracked *mw_block_tracker__settle(struct mw_block_tracker *tracker,
 						  const double *cpu, uint32_t slots, double bias);

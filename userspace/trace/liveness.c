@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "heap/heap.h"
 #include "image/image.h"
+#include "trace/block_print.h"
 #include "trace/liveness.h"
 #include "util/cleanup.h"
 
@@ -32,7 +33,8 @@ static void judge(struct mw_liveness_query *query, const struct mw_block *block)
 	uint64_t room = mw_block_usable(block);
 	bool alive;
 
-	if (!block->size)
+	/* Not there, or in a part that could not be read (swap, a race): nothing is known. */
+	if (!block->size || block->kind == MW_BLOCK_UNKNOWN)
 		return;
 	alive = mw_block_state(block) == MW_STATE_LIVE &&
 		query->addr == block->start + block->header && room >= query->size &&
@@ -64,8 +66,11 @@ static void judge_process(struct mw_liveness *f, struct mw_liveness_query *queri
 		for (size_t i = 0; !ret && !f->stop && i < count; i++)
 			judge(&queries[i], &blocks[i]);
 	}
-	for (size_t i = 0; !ret && i < count && heaps->count && !f->stop; i++)
+	for (size_t i = 0; !ret && i < count && heaps->count && !f->stop; i++) {
 		judge_unmapped(image, &queries[i]);
+		if (queries[i].state == MW_LIVENESS_ALIVE && queries[i].wants_print)
+			queries[i].print = mw_block_print(image, queries[i].addr, queries[i].size);
+	}
 }
 
 static void walk_heap(struct mw_liveness *f, struct mw_liveness_query *first,

@@ -28,7 +28,8 @@ struct raw {
 	uint64_t id;
 	struct mw_site_stats *site;
 	struct mw_purged_blocks purged;
-	struct mw_site_counts base; /* left out */
+	struct mw_site_counts base;	  /* left out */
+	struct mw_site_counts last, mark; /* as last read, and when the interval began */
 	bool direct; /* mapped by its own code, and not by the C library's allocator */
 };
 
@@ -273,8 +274,8 @@ void mw_stacks__purged(struct mw_stacks *s, uint64_t site, uint64_t size)
 }
 
 /* A stack's allocations into its site's totals. */
-static void add_allocs(const struct mw_stacks *s, const struct raw *raw,
-		       const struct mw_site_counts *now, const struct mw_tracked *tracked)
+static void add_allocs(const struct mw_stacks *s, struct raw *raw, const struct mw_site_counts *now,
+		       const struct mw_tracked *tracked)
 {
 	const uint32_t known = MW_SITE_TRACKED | MW_SITE_RATES_ONLY | MW_SITE_WINDOWS;
 	struct mw_site_stats *site = raw->site;
@@ -282,14 +283,18 @@ static void add_allocs(const struct mw_stacks *s, const struct raw *raw,
 
 	site->flags &= ~known;
 	site->flags |= s->frees_known ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
-	if (!tracked || s->stays)
+	if (!tracked || s->stays) {
 		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged, s->period,
 				      s->frees_known);
+		mw_interval__add_counts(&site->interval, now, &raw->mark, s->frees_known);
+	}
+	raw->last = *now;
 	seen = tracked ? mw_tracked__site(tracked, raw->id) : NULL;
 	if (!seen || !(seen->allocated.calls > 0))
 		return;
 	site->flags |= s->frees_known ? MW_SITE_WINDOWS : 0;
 	mw_totals__add_tracked(&site->totals, seen);
+	mw_interval__add_tracked(&site->interval, seen);
 }
 
 /* One reading of the maps. */
@@ -302,7 +307,7 @@ struct reading {
 static void on_site(uint64_t id, const void *value, void *arg)
 {
 	const struct reading *now = arg;
-	const struct raw *raw = mw_u64map__find(&now->stacks->raws, id);
+	struct raw *raw = mw_u64map__find(&now->stacks->raws, id);
 
 	if (!raw || !raw->site)
 		return;
@@ -321,7 +326,7 @@ static void rebase(uint64_t id, const void *value, void *arg)
 	struct raw *raw = mw_u64map__find(&s->raws, id);
 
 	if (raw)
-		raw->base = *(const struct mw_site_counts *)value;
+		raw->base = raw->mark = *(const struct mw_site_counts *)value;
 }
 
 void mw_stacks__stay(struct mw_stacks *s, bool stays)
@@ -392,7 +397,7 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
-		site_at(s, i)->totals = (struct mw_site_totals){0};
+		site_at(s, i)->totals = site_at(s, i)->interval = (struct mw_site_totals){0};
 	ret = mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts),
 			       on_site, &now);
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
@@ -401,6 +406,7 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 		if (!site->totals.samples)
 			continue;
 		mw_totals__widen(&site->totals, s->period);
+		mw_interval__begin(&site->interval, &site->totals, &site->mark);
 		if (site->first_seen <= 0)
 			site->first_seen = elapsed;
 		site->last_seen = elapsed;
@@ -408,6 +414,18 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 	mw_sites__tick(s->sites, elapsed);
 	find_survivors(&now, elapsed);
 	return ret;
+}
+
+void mw_stacks__mark(struct mw_stacks *s)
+{
+	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
+		site_at(s, i)->mark = site_at(s, i)->totals;
+	for (size_t i = 0; s->raws.slots && i <= s->raws.mask; i++) {
+		struct raw *raw = s->raws.slots[i].value;
+
+		if (raw)
+			raw->mark = raw->last;
+	}
 }
 
 struct mw_sites *mw_stacks__sites(struct mw_stacks *s)

@@ -59,6 +59,9 @@ void mw_stacks__set_frees_known(struct mw_stacks *stacks);
  */
 void mw_stacks__stay(struct mw_stacks *stacks, bool stays);
 
+/* A new interval begins with what was read last. */
+void mw_stacks__mark(struct mw_stacks *stacks);
+
 struct mw_sites *mw_stacks__sites(struct mw_stacks *stacks);
 
 #endif

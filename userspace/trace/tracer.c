@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+enum { PROMPT_NICE = -15 };
+
 struct mw_tracer {
 	struct mw_tracer_options options;
 	struct memwhere_bpf *bpf;
@@ -38,7 +41,7 @@ struct mw_tracer {
 	struct mw_dead_spaces dead;
 	struct mw_events events;
 	bool started, stopped, stays;
-	atomic_bool look_now; /* set by any thread */
+	atomic_bool look_now;	       /* set by any thread */
 	double started_at, stopped_at; /* seconds of CLOCK_MONOTONIC */
 	double attach_seconds, detach_seconds;
 };
@@ -57,7 +60,8 @@ static int on_attach(void *arg, enum mw_window_kind kind)
 	struct mw_tracer *tracer = arg;
 	bool exact = tracer->options.mode == MW_MODE_EXACT;
 
-	/* Stacks only where it is seen what the target does with the blocks, if that is asked for. */
+	/* Stacks only where it is seen what the target does with the blocks, if that is asked for.
+	 */
 	tracer->bpf->data->mw_sampling = kind == MW_WINDOW_FULL || !exact;
 	tracer->bpf->bss->mw_tracking_since = (uint64_t)(mw_monotonic() * 1e9);
 	return mw_probing__attach_kind(tracer->probing, kind, tracer->stays);
@@ -441,10 +445,19 @@ static double busy_before(struct mw_tracer *tracer)
 	return busy;
 }
 
+/* Seconds in which a busy machine does not run this thread are seconds with probes in. */
+static void run_promptly(void)
+{
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), PROMPT_NICE))
+		mw_detail("probes may stay in too long on a busy machine: no priority for the watch: %s",
+			  strerror(errno));
+}
+
 static int begin_windows(struct mw_tracer *tracer)
 {
 	double cpu[MW_SLOTS];
 
+	run_promptly();
 	read_cpu(tracer, cpu);
 	if (tracer->blocks)
 		mw_block_tracker__begin(tracer->blocks, cpu, MW_SLOTS);
@@ -649,7 +662,8 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 		sample->always_since = fmax(sample->always_since - tracer->started_at, 0);
 	}
 	if (tracer->blocks)
-		sample->walked_at = mw_block_tracker__walked_at(tracer->blocks) - tracer->started_at;
+		sample->walked_at =
+			mw_block_tracker__walked_at(tracer->blocks) - tracer->started_at;
 	return 0;
 }
 
@@ -669,6 +683,16 @@ int mw_tracer__read_sites(struct mw_tracer *tracer)
 						   mw_windows__bias(tracer->windows, 0));
 	}
 	return mw_stacks__read(tracer->stacks, elapsed(tracer), tracer->started_at, tracked);
+}
+
+void mw_tracer__mark(struct mw_tracer *tracer)
+{
+	if (!tracer->stacks)
+		return;
+	tracer->bpf->bss->mw_interval_began = (uint64_t)(mw_monotonic() * 1e9);
+	mw_stacks__mark(tracer->stacks);
+	if (tracer->blocks)
+		mw_block_tracker__mark(tracer->blocks);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)

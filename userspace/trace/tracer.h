@@ -51,6 +51,12 @@ int mw_tracer__read_sites(struct mw_tracer *tracer);
 /* Walk the heaps now, not when it is due; from any thread or signal handler. */
 void mw_tracer__look(struct mw_tracer *tracer);
 
+/*
+ * A new interval begins: what sites say of their interval is from here on. Call it after
+ * mw_tracer__read_sites().
+ */
+void mw_tracer__mark(struct mw_tracer *tracer);
+
 /* The sites; NULL when none were asked for. They live as long as the tracer. */
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer);
 

@@ -112,7 +112,7 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 	const struct mw_tui_state *state = tui->state;
 	const struct mw_tui_target *t = mw_tui_shown(tui);
 	uint64_t lost = mw_counts__lost(&t->now.counts);
-	double duty = t->now.governed ? t->now.duty : 1;
+	double duty = t->now.governed ? t->now.coverage : 1;
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 	int x = 1;
 
@@ -124,17 +124,19 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 		x += mw_draw(c, 2, x, 40, MW_INK_PLAIN, "no probes");
 	else
 		x += mw_draw(c, 2, x, 40, t->cost > 10 ? MW_INK_WARN : MW_INK_PLAIN,
-			     "cost %.1f %% of its CPU, duty %.*f %%", t->cost, duty < 0.1 ? 1 : 0,
-			     100 * duty);
+			     "cost %.1f %% of its CPU, probes in %.*f %%", t->cost,
+			     duty < 0.1 ? 1 : 0, 100 * duty);
 	x += 2;
 	if (lost)
 		x += mw_draw(c, 2, x, 30, MW_INK_BAD, "lost %s", mw_format_count(a, lost));
 	else
 		x += mw_draw(c, 2, x, 30, MW_INK_PLAIN, "lost 0");
-	if (mw_tui_is_estimate(&t->now))
+	if (t->now.governed && !t->now.enough && !t->now.always)
+		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "too little seen yet") + 2;
+	else if (mw_tui_is_estimate(&t->now))
 		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN,
 			     "estimated from %zu windows, %s%.1f %%", t->now.windows,
-			     c->theme->utf8 ? "±" : "+-", fmin(100, 196 * t->now.error)) +
+			     c->theme->utf8 ? "±" : "+-", 196 * t->now.error) +
 		     2;
 	else if (state->mode == MW_MODE_EXACT)
 		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "outstanding %s blocks, %s",

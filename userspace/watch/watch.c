@@ -280,6 +280,8 @@ static int take_samples(struct mw_watch *watch, struct mw_err *err)
 	if (fresh)
 		judge_sites(watch);
 	ret = give_samples(watch);
+	if (!ret && fresh && watch->options.site_intervals)
+		mw_tracer__mark(watch->tracer);
 	if (ret || !fresh)
 		return ret;
 	begin = mw_monotonic();

@@ -43,6 +43,7 @@ struct mw_watch_options {
 	 * finding suspects; 0: both at every sample.
 	 */
 	double sites_share;
+	bool site_intervals; /* sites say what their interval was, too (struct mw_site_stats) */
 };
 
 /* A process that the user named; with --follow, together with its children. */
