@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/all_seen.h"
 #include "tui/tui.h"
 
 enum { STEPS = 240, MIB = 1 << 20, KIB = 1 << 10 };
@@ -55,6 +56,7 @@ static struct mw_site_stats *add_site(const struct mw_frame *frames, size_t n, d
 	s->totals.alloc_bytes = allocs * size;
 	s->totals.frees = freed;
 	s->totals.freed_bytes = freed * size;
+	all_seen(&s->totals);
 	s->totals.samples = (uint64_t)allocs;
 	s->totals.fault_bytes = allocs * size / 2;
 	s->first_seen = 30;

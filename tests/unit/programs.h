@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "model/sites.h"
+#include "tests/unit/all_seen.h"
 
 enum kind {
 	LEAK_FAST,
@@ -174,6 +175,7 @@ static void free_objects(const struct world *w, struct program *p)
 	}
 	while (p->first < p->count && p->seen[p->first].dead)
 		p->first++;
+	all_seen(t);
 }
 
 /* Drop the oldest until at most LIMIT are left. */

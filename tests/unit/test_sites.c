@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/all_seen.h"
 #include "tests/unit/test.h"
 #include "model/sites.h"
 
@@ -168,6 +169,8 @@ TEST(top_ranks_by_each_order)
 	site[4]->totals = (struct mw_site_totals){.fault_bytes = 4096, .allocs = 5};
 	site[5]->totals = (struct mw_site_totals){.alloc_bytes = 10, .freed_bytes = 11};
 	site[6]->totals = (struct mw_site_totals){.alloc_bytes = 1e6, .fault_bytes = 1e6};
+	for (int i = 0; i < 7; i++)
+		all_seen(&site[i]->totals);
 
 	CHECK_INT(mw_sites__top(sites, 1, MW_SITES_BY_OUTSTANDING, out, 8), 2);
 	CHECK(out[0] == site[1] && out[1] == site[0]);

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "tests/unit/programs.h"
+#include "tests/unit/all_seen.h"
 #include "tests/unit/test.h"
 #include "model/sites.h"
 #include "model/suspects.h"
@@ -247,10 +248,12 @@ TEST(verdicts_do_not_depend_on_scale)
 		big.totals.alloc_bytes *= 64;
 		big.totals.freed_bytes *= 64;
 		big.totals.live_variance *= 64 * 64;
+		all_seen(&big.totals);
 		for (size_t i = 0; i < big.point_count; i++) {
 			big.points[i].elapsed *= 128;
 			big.points[i].alloc_bytes *= 64;
 			big.points[i].freed_bytes *= 64;
+			big.points[i].held_bytes *= 64;
 		}
 		for (int i = 0; i < MW_SITE_COHORTS; i++) {
 			big.cohorts[i].before *= 128;
@@ -282,6 +285,7 @@ static struct mw_site_stats hand_site(double seconds, struct mw_site_point step)
 			.alloc_bytes = step.alloc_bytes * i,
 			.frees = step.frees * i,
 			.freed_bytes = step.freed_bytes * i,
+			.held_bytes = (step.alloc_bytes - step.freed_bytes) * i,
 			.grown_bytes = step.grown_bytes * i,
 			.returned_bytes = step.returned_bytes * i,
 			.fault_bytes = step.fault_bytes * i,
@@ -298,6 +302,7 @@ static struct mw_site_stats hand_site(double seconds, struct mw_site_point step)
 		.fault_bytes = step.fault_bytes * 60,
 		.samples = 600,
 	};
+	all_seen(t);
 	return site;
 }
 
@@ -420,6 +425,7 @@ TEST(site_that_came_late_is_judged_by_its_own_life)
 			site[i]->totals.allocs += 50;
 			site[i]->totals.alloc_bytes += 5000;
 			site[i]->totals.samples += 50;
+			all_seen(&site[i]->totals);
 		}
 		mw_sites__tick(sites, t);
 	}
@@ -448,6 +454,7 @@ TEST(fastest_suspects_come_first)
 			site[i]->totals.allocs += 50;
 			site[i]->totals.alloc_bytes += 50 * speeds[i];
 			site[i]->totals.samples += 50;
+			all_seen(&site[i]->totals);
 		}
 		mw_sites__tick(sites, t);
 	}
@@ -482,6 +489,7 @@ static size_t by_windows(double kept, double grown, double watched)
 		a->totals.allocs += 50;
 		a->totals.alloc_bytes += kept;
 		a->totals.samples += 5;
+		all_seen(&a->totals);
 		/* By malloc: that line only asked next. */
 		b->totals.grown_bytes += grown;
 		b->totals.malloc_bytes += grown;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "model/words.h"
+#include "tests/unit/all_seen.h"
 #include "tests/unit/test.h"
 #include "tui/state.h"
 
@@ -85,6 +86,7 @@ TEST(sites_are_copied_for_one_target)
 	mine->totals.allocs = 10;
 	mine->totals.alloc_bytes = 1000;
 	mine->totals.freed_bytes = 400;
+	all_seen(&mine->totals);
 	mine->totals.live_variance = 81;
 	mine->totals.grown_bytes = 70;
 	mine->totals.fault_bytes = 50;

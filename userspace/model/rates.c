@@ -4,14 +4,16 @@
 #include "model/rates.h"
 
 /*
- * The factor before anything was seen, and one standard deviation of it: hits in a target found 1.05
- * to 1.3 times as dear as in the loop that calibrates (docs/overhead.md).
+ * The factor before anything was seen, and one standard deviation of it: hits in a target
+ * found 1.05 to 1.3 times as dear as in the loop that calibrates (docs/overhead.md).
  */
 static const double FACTOR = 1.15, FACTOR_ERROR = 0.08;
 /* The costs of both kinds must differ by as much before they tell anything. */
 static const double RATIO_MIN = 1.2;
 /* Of a window's time at least this share must be the target's own, or only a bound is known. */
 static const double OWN_MIN = 0.06;
+/* What a jackknife of a few dozen windows is often too small by, and more so of fewer. */
+static const double MARGIN = 1.3;
 /* One relative standard deviation that still says something. */
 static const double ERROR_MAX = 0.34;
 enum { WINDOWS_MIN = 4, FEW = 1000 };
@@ -68,7 +70,8 @@ static bool factor_of(const struct sums *s, double *factor)
 	return true;
 }
 
-/* What was seen of the factor with its variance, which leaving out one window after another shows. */
+/* What was seen of the factor with its variance, which leaving out one window after another shows.
+ */
 static bool seen_factor(const struct mw_rates *r, double *factor, double *variance)
 {
 	size_t n = kept(r), told = 0;
@@ -125,7 +128,8 @@ static double mean_rate(const struct mw_rates *r, double factor, size_t without)
 	for (size_t i = 0; i < kept(r); i++) {
 		const struct mw_window *w = &r->windows[i];
 		bool last = i == (r->count - 1) % MW_WINDOWS_KEPT;
-		double weight = last ? w->gap : (w->gap + r->windows[(i + 1) % MW_WINDOWS_KEPT].gap) / 2;
+		double weight =
+			last ? w->gap : (w->gap + r->windows[(i + 1) % MW_WINDOWS_KEPT].gap) / 2;
 
 		if (i == without || !(w->cpu > 0))
 			continue;
@@ -168,7 +172,7 @@ void mw_rates__estimate(const struct mw_rates *r, struct mw_rate *rate)
 		 rate->per_cpu;
 	own = cpu - rate->factor * cost;
 	rate->bias = fabs(change);
-	rate->error = hypot(sqrt(squares), change);
+	rate->error = hypot(MARGIN * (1 + 3 / (double)n) * sqrt(squares), change);
 	rate->enough = own >= OWN_MIN * cpu && rate->error < ERROR_MAX;
 }
 
@@ -183,7 +187,8 @@ double mw_rates__loss(const struct mw_rates *r, enum mw_window_kind kind)
 	/* A full window takes up to four times what entries take. */
 	if (all.cpu[other] > 0)
 		return fmin((kind == MW_WINDOW_FULL ? 4 : 1) * factor * all.cost[other] /
-				    all.cpu[other], 1);
+				    all.cpu[other],
+			    1);
 	return 1;
 }
 

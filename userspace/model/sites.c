@@ -251,6 +251,7 @@ void mw_sites__tick(struct mw_sites *sites, double elapsed)
 			.alloc_bytes = t->alloc_bytes,
 			.frees = t->frees,
 			.freed_bytes = t->freed_bytes,
+			.held_bytes = mw_site_held(t),
 			.grown_bytes = t->grown_bytes,
 			.returned_bytes = t->returned_bytes,
 			.fault_bytes = t->fault_bytes,
