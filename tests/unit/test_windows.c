@@ -150,7 +150,7 @@ TEST(bursts_pay_no_more_than_others)
 	check_honest(&t);
 	t.busy = 0.02;
 	t.idle = 0.2;
-	check_holds(&t);
+	check_honest(&t);
 	t.own = 20e-6;
 	t.busy = t.idle = 0.5;
 	check_holds(&t);
