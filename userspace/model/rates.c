@@ -55,7 +55,7 @@ static double undisturbed(const struct sums *s)
 		return full;
 	if (full <= 0 || s->cost[0] <= 0 || s->cost[1] <= 0)
 		return entry;
-	/* So few of them slow nothing, and two rates can't be told apart by them. */
+	/* So few of them slow nothing, and two rates can't be distinguished by them. */
 	if (s->allocs[0] < FEW || s->allocs[1] < FEW)
 		return (s->allocs[0] + s->allocs[1]) / (s->seconds[0] + s->seconds[1]);
 	k = s->cost[1] / s->allocs[1] / (s->cost[0] / s->allocs[0]);

@@ -20,8 +20,8 @@ struct mw_purged_blocks {
 void mw_purged__add(struct mw_purged_blocks *purged, uint64_t size, uint64_t period);
 
 /*
- * Allocations and frees of samples (PERIOD 0: all of them) that were all looked at: what the
- * counters say NOW, without what they said in BASE, and with PURGED as further frees.
+ * Allocations and frees, all of them or (PERIOD not 0) samples: what the counters say NOW, without
+ * what they said in BASE, and with PURGED as further frees.
  */
 void mw_totals__add_counts(struct mw_site_totals *totals, const struct mw_site_counts *now,
 			   const struct mw_site_counts *base, const struct mw_purged_blocks *purged,

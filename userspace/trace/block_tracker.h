@@ -33,7 +33,7 @@ void mw_block_tracker__window(struct mw_block_tracker *tracker, double seconds,
 
 /*
  * Go on finding out which blocks are still allocated, with at most 1 % of a CPU: call it after each
- * window. PID_OF tells whose an address space is: 0: its heap can't be walked, -1: it is gone.
+ * window. PID_OF: whose address space it is; 0: its heap can't be walked, -1: it is gone.
  */
 void mw_block_tracker__check(struct mw_block_tracker *tracker,
 			     pid_t (*pid_of)(void *arg, uint32_t space), void *arg);
