@@ -93,7 +93,7 @@ enum mw_func {
 enum mw_place {
 	MW_PLACE_BRK,	 /* glibc: main arena, the brk heap */
 	MW_PLACE_THREAD, /* glibc: a thread arena */
-	MW_PLACE_MMAP,	 /* glibc: a mapping of its own */
+	MW_PLACE_MMAP,	 /* glibc: a mapping for this block alone */
 	MW_PLACE_OTHER,	 /* another allocator, whose blocks carry no such mark, or not known */
 	MW_PLACES,
 };
@@ -101,7 +101,7 @@ enum mw_place {
 /* Why something that happened is missing from the numbers. */
 enum mw_lost {
 	MW_LOST_RING,	     /* event ring full: a fork, exec, exit or threshold event */
-	MW_LOST_MAP,	     /* map of blocks or mappings full: what becomes of it can't be told */
+	MW_LOST_MAP,	     /* map of blocks or mappings full: its free can't be recognised */
 	MW_LOST_THREADS,     /* thread map full: the call was not counted */
 	MW_LOST_UNMATCHED,   /* return without its entry: the call was not counted */
 	MW_LOST_NO_RETURN,   /* entry whose return never came: the call was not counted */
@@ -114,7 +114,7 @@ enum mw_lost {
 	MW_LOSTS,
 };
 
-/* Probes that programs have in themselves. */
+/* Probes that programs were built with. */
 enum mw_sdt_probe {
 	MW_SDT_ALLOC,	   /* otel_memory:alloc */
 	MW_SDT_FREE,	   /* otel_memory:free */
@@ -158,7 +158,7 @@ struct mw_counts {
 	uint64_t free_internal;	  /* glibc's own: a thread's cache, given back at its end */
 	uint64_t freed_by_realloc; /* of `freed`: blocks that a realloc gave up */
 	struct mw_vm_counts vm;
-	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes that they told */
+	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes by their arguments */
 	uint64_t lost[MW_LOSTS];
 };
 
@@ -248,7 +248,7 @@ struct mw_py_walk {
 	uint16_t frame_size, code_size; /* bytes of them that are read */
 	uint16_t ob_type, co_first_line, co_name, co_table, co_code, name_hash;
 	uint16_t instr_is_index; /* to 3.10: not a pointer but a count; bytes each */
-	/* Tasks and who awaits them, from 3.14 on; without the first none of it is looked at. */
+	/* Tasks and who awaits them, from 3.14 on; without the first none of it is read. */
 	uint16_t tstate_task, task_coro, task_is_task, task_awaited_by, task_awaited_by_is_set;
 	uint16_t set_used, set_mask, set_table;
 	uint16_t gen_state, gen_frame, asend_gen, frame_top;

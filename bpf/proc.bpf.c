@@ -27,7 +27,7 @@ int proc_fork(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	proc->space = event.fork.space;
 	proc->exited_known = 0;
-	mw_tell(mw_counts_of(proc->slot), &event);
+	mw_send(mw_counts_of(proc->slot), &event);
 	return 0;
 }
 
@@ -50,7 +50,7 @@ int proc_exec(struct bpf_raw_tracepoint_args *ctx)
 	bpf_map_delete_elem(&calls, &tid);
 	event.tgid = tgid;
 	event.time = bpf_ktime_get_ns();
-	mw_tell(mw_counts_of(proc->slot), &event);
+	mw_send(mw_counts_of(proc->slot), &event);
 	return 0;
 }
 
@@ -85,6 +85,6 @@ int proc_exit(struct bpf_raw_tracepoint_args *ctx)
 	event.exit.min_flt = proc->exited_min_flt;
 	event.exit.maj_flt = proc->exited_maj_flt;
 	event.exit.status = BPF_CORE_READ(task, exit_code);
-	mw_tell(mw_counts_of(proc->slot), &event);
+	mw_send(mw_counts_of(proc->slot), &event);
 	return 0;
 }

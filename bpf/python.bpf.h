@@ -11,7 +11,7 @@
 #include "bpf/walker.bpf.h"
 
 enum {
-	TSTATES_MAX = 512,  /* thread states looked at to find a thread's own */
+	TSTATES_MAX = 512,  /* thread states visited to find a thread's */
 	TSTATE_ACTIVE = 16, /* _status.active, the fifth bit (Include/cpython/pystate.h, 3.12 on) */
 	RETRY_NS = 50000000,
 };
@@ -77,8 +77,8 @@ __noinline __u64 mw_tstate_next(__u32 python, __u64 t)
 }
 
 /*
- * Through all interpreters' lists of threads, for the running thread's state, into its walker: in a
- * register it would be another thing for the verifier to tell apart in each round.
+ * Search all interpreters' lists of threads for the running thread's state, and put it into its
+ * walker: in a register it would be one more value for the verifier to distinguish in each round.
  */
 __noinline __u64 mw_tstate_search(__u32 python, __u64 thread)
 {
@@ -211,7 +211,7 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 
 /*
  * The thread's frames into the walker's stack, at most MAX of them. A frame on the C stack that
- * runs no Python function of its own (from 3.12 on) marks where C entered Python; 3.11 has a flag
+ * runs no Python function (from 3.12 on) marks where C entered Python; 3.11 has a flag
  * for it; before, every frame was entered from C.
  */
 static __always_inline void mw_walk_python(struct mw_walker *w, __u32 python, __u64 thread,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Probes that a runtime has put into itself (USDT). otel_memory:alloc(ptr, size, weighted_bytes)
+ * Probes that a runtime was built with (USDT). otel_memory:alloc(ptr, size, weighted_bytes)
  * and otel_memory:free(ptr) are samples that an allocator has drawn itself (OpenTelemetry's eBPF
- * profiler, design document 00003): they cost nothing between two samples. glibc's own, where a
- * distribution builds it with them, tell when its heap grows and when its thresholds move.
+ * profiler, design document 00003): they cost nothing between two samples. glibc's, where a
+ * distribution builds it with them, are hit when its heap grows and when its thresholds move.
  */
 #include "bpf/site.bpf.h"
 #include <bpf/usdt.bpf.h>
@@ -64,7 +64,7 @@ static __always_inline void end_sample(struct mw_proc *proc, __u64 addr)
  * memory_sbrk_more(brk, size), which is hit by a refusal, too: brk is -1 then. Of memory_arena_new
  * the second is what was asked of malloc, of memory_mallopt_free_dyn_thresholds the trim threshold.
  */
-static __always_inline bool tells_bytes(__u32 which, long first)
+static __always_inline bool has_bytes(__u32 which, long first)
 {
 	return which == MW_SDT_ALLOC || which == MW_SDT_HEAP_NEW ||
 	       (which == MW_SDT_SBRK_MORE && first != -1);
@@ -89,7 +89,7 @@ int sdt_hit(struct pt_regs *ctx)
 	bpf_usdt_arg(ctx, 2, &third);
 	sdt = mw_element(c->sdt, which);
 	MW_ADD(sdt->count, 1);
-	if (tells_bytes(which, first))
+	if (has_bytes(which, first))
 		MW_ADD(sdt->bytes, second);
 	/* Where the allocator's functions are probed those samples say the same. */
 	if (mw_mode != MW_MODE_GROWTH)

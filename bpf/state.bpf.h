@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The maps and settings that the programs share, and the ways to count and to tell. */
+/* The maps and settings that the programs share; how they count and send events. */
 #ifndef MW_STATE_BPF_H
 #define MW_STATE_BPF_H
 
@@ -28,19 +28,18 @@ extern volatile __u32 mw_active;
 extern volatile __u32 mw_mode, mw_counting, mw_window_id;
 
 /*
- * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Blocks from
- * before it are known because their site follows them; for the counters they are as unknown as the
- * others of their time.
+ * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Counters ignore
+ * blocks older than the window; only their site tracks them.
  */
 extern volatile __u64 mw_tracking_since;
 
 /* When the present interval of the report began, CLOCK_MONOTONIC ns. */
 extern volatile __u64 mw_interval_began;
 
-/* Are stacks of allocations taken? Not in windows that don't see what becomes of them. */
+/* Are stacks of allocations taken? Not in windows that don't see frees. */
 extern volatile __u32 mw_sampling;
 
-/* Hits of the allocator's entries while nothing was counted: what they cost counts, too. */
+/* Hits of the allocator's entries while nothing was counted: they cost as much. */
 extern __u64 mw_idle_hits;
 
 /*
@@ -52,7 +51,7 @@ extern __u64 mw_hits, mw_quota;
 /* Number of the next followed child's address space. */
 extern __u32 mw_next_space;
 
-/* A thread's call that has begun and not returned, and what the next one must know of it. */
+/* A thread's call that has begun and not returned, and what the next call needs of it. */
 struct mw_call {
 	__u64 sp;   /* at the entry of the outermost function; valid while func is set */
 	__u64 size; /* requested */
@@ -204,7 +203,7 @@ static __always_inline struct mw_counts *mw_counts_of(__u32 slot)
 	return bpf_map_lookup_elem(&counts, &slot);
 }
 
-static __always_inline void mw_tell(struct mw_counts *c, const struct mw_bpf_event *event)
+static __always_inline void mw_send(struct mw_counts *c, const struct mw_bpf_event *event)
 {
 	if (bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0) && c)
 		MW_ADD(c->lost[MW_LOST_RING], 1);

@@ -6,7 +6,7 @@
 #ifndef MW_TASKS_BPF_H
 #define MW_TASKS_BPF_H
 
-enum { SET_ENTRIES = 64 }; /* places of a set that are looked at for its one element */
+enum { SET_ENTRIES = 64 }; /* places of a set that are searched for its one element */
 
 enum coro_fit { NO_CORO, SUSPENDED, AWAITING };
 
@@ -39,7 +39,7 @@ __noinline __u64 mw_coro_awaits(__u32 python, __u64 coro)
 	    !read_user_word(top - py->awaited_below, &next))
 		return 0;
 	next &= ~7ULL; /* tags of a reference */
-	/* An asynchronous generator is awaited through an object of its own. */
+	/* An asynchronous generator is awaited through a separate object. */
 	if (next && read_user_word(next + py->ob_type, &type) && type == py->asend_type &&
 	    !read_user_word(next + py->asend_gen, &next))
 		return 0;

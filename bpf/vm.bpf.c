@@ -30,9 +30,9 @@ static __always_inline __u64 pages(__u64 bytes)
 }
 
 /*
- * free() of a chunk with its own mapping moves the threshold just before the munmap: look at it
- * now, and the event has the right time and the size that moved it. A function of its own, so that
- * the event is not on the stack below the walks.
+ * free() of a chunk with its own mapping moves the threshold just before the munmap: read now, the
+ * event has the right time and the size that moved it. A separate function, so that the event is
+ * not on the stack below the walks.
  */
 static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc, __u32 tgid,
 				       __u64 unmapped)
@@ -50,7 +50,7 @@ static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc
 	event.threshold.size = unmapped;
 	proc->mmap_threshold = mp.mmap_threshold;
 	proc->trim_threshold = mp.trim_threshold;
-	mw_tell(c, &event);
+	mw_send(c, &event);
 }
 
 static __always_inline void on_brk(struct mw_vm_counts *vm, struct mw_proc *proc, __u64 ret)
@@ -169,7 +169,7 @@ static __always_inline void take_growth(struct mw_regs *regs, struct mw_counts *
 	}
 }
 
-/* A page that is touched for the first time, or came back: one of mw_fault_period is looked at. */
+/* A page that is touched for the first time, or came back: one of mw_fault_period is counted. */
 SEC("raw_tp/page_fault_user")
 int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -197,12 +197,12 @@ int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-static __noinline void tell_module(struct mw_counts *c, __u32 tgid)
+static __noinline void send_module(struct mw_counts *c, __u32 tgid)
 {
 	struct mw_bpf_event event = {.type = MW_BPF_EVENT_MODULE, .tgid = tgid};
 
 	event.time = bpf_ktime_get_ns();
-	mw_tell(c, &event);
+	mw_send(c, &event);
 }
 
 SEC("raw_tp/sys_exit")
@@ -252,7 +252,7 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 		}
 		if (nr == NR_MMAP && !failed && (MW_REG_ARG3(&regs) & PROT_EXEC) &&
 		    (__s32)MW_REG_SYSCALL_ARG5(&regs) >= 0)
-			tell_module(c, tgid);
+			send_module(c, tgid);
 		if (failed && nr != NR_BRK)
 			MW_ADD(c->vm.failed, 1);
 		else if (mw_sites_mode != MW_SITES_NONE)

@@ -161,7 +161,7 @@ double mw_sample__class_error(const struct mw_sample *sample, unsigned int class
 {
 	double seen = (double)sample->seen[class], error = sample->error;
 
-	/* What hangs on the rate as a whole, and what on how many of this class were seen. */
+	/* One part depends on the rate as a whole, one on how many of this class were seen. */
 	return seen > 0 ? sqrt(error * error + 1 / seen) : 1;
 }
 

@@ -41,7 +41,7 @@ struct mw_sample {
 	bool ended;		/* the target has */
 };
 
-/* A moment worth a line of its own. */
+/* Something that happened to a process, at one moment. */
 struct mw_event {
 	enum mw_event_kind {
 		MW_EVENT_THRESHOLD,

@@ -14,7 +14,7 @@ struct site {
 };
 
 struct mw_sites {
-	struct site **list; /* each a block of its own: pointers to sites stay valid */
+	struct site **list; /* each allocated separately: pointers to sites stay valid */
 	size_t count, capacity;
 	uint32_t *table; /* by hash: index + 1, 0 is free; at most half full */
 	size_t mask;

@@ -32,7 +32,7 @@ struct mw_frame {
 enum {
 	MW_SITE_TRUNCATED = 1,	 /* deeper than the cap */
 	MW_SITE_PARTIAL = 2,	 /* a frame could not be read */
-	MW_SITE_FREED_CODE = 4,	 /* a code object was gone before it was looked at */
+	MW_SITE_FREED_CODE = 4,	 /* a code object was freed before it was read */
 	MW_SITE_NATIVE_CUT = 8,	 /* native frames end early: no unwind rule for a place */
 	MW_SITE_TRACKED = 64,	 /* every allocation, or sample of them, is followed to its free */
 	MW_SITE_RATES_ONLY = 32, /* of allocations only the rate is known: frees were not seen */
@@ -68,7 +68,7 @@ struct mw_site_point {
 
 /* Survivors: of what was allocated up to `before`, how much is still there. */
 struct mw_site_cohort {
-	double before;		   /* seconds since the watch began; 0: not looked at yet */
+	double before;		   /* seconds since the watch began; 0: not scanned yet */
 	double born, born_bytes;   /* allocated up to then */
 	double alive, alive_bytes; /* of those */
 };

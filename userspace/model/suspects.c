@@ -160,7 +160,7 @@ static void make_series(struct series *s, const struct mw_site_stats *site, doub
 	add_point(s, now, level(site, &last, by_growth));
 }
 
-/* The part of S from TIME on, as a series of its own. */
+/* The part of S from TIME on, as a separate series. */
 static struct series since(const struct series *s, double time)
 {
 	struct series part = {.begin = time, .now = s->now};
@@ -218,9 +218,9 @@ static double robust_fit(const struct series *s)
 }
 
 /*
- * The standard error of SLOPE from what it leaves over, and from how many points of their own
- * weight there are in *POINTS: neighbours that deviate together count less (as in an AR(1)
- * process, whose lag is estimated too low in short series: Kendall 1954).
+ * The standard error of SLOPE from its residuals, and in *POINTS the effective number of points:
+ * neighbours that deviate together count less (as in an AR(1) process, whose lag is estimated too
+ * low in short series: Kendall 1954).
  */
 static double fit_error(const struct series *s, double slope, double *points)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which sites look like leaks: those whose memory goes up and on, told apart from caches that
- * level off, from work that comes and goes in periods, and from what a program sets up once.
- * Pure logic on the histories of model/sites.h. Live tracing can't know that memory is
- * unreachable, so the word is "suspect", never "leak".
+ * Which sites look like leaks: their memory grows and goes on growing, unlike that of caches, which
+ * level off, of work that comes and goes in periods, and of what a program sets up once. Pure logic
+ * on the histories of model/sites.h. Live tracing can't know that memory is unreachable, so the
+ * word is "suspect", never "leak".
  */
 #ifndef MW_MODEL_SUSPECTS_H
 #define MW_MODEL_SUSPECTS_H

@@ -26,7 +26,7 @@ struct mw_liveness_query {
 struct mw_liveness;
 
 /*
- * Begin to look for COUNT blocks, in the order of their PIDs and addresses; takes LIST over. NULL:
+ * Begin to judge COUNT blocks, in the order of their PIDs and addresses; takes LIST over. NULL:
  * no memory, or no thread.
  */
 struct mw_liveness *mw_liveness__begin(struct mw_liveness_query *list, size_t count);

@@ -25,7 +25,7 @@ struct mw_pids {
  */
 int mw_pids__configure(struct mw_pids *pids, struct memwhere_bpf *bpf, struct mw_err *err);
 
-/* After it: tells the programs which numbers of a child to report. 0 or -errno with ERR set. */
+/* After it: sets which numbers of a child the programs report. 0 or -errno with ERR set. */
 int mw_pids__begin(const struct mw_pids *pids, struct memwhere_bpf *bpf, struct mw_err *err);
 
 /* The tgid of the process PID. 0, -ESRCH when there is none, or another -errno. */
