@@ -144,8 +144,10 @@ teardown() { teardown_common; }
 		stop_watch
 		expect_no_loss
 		expect "$(last .total.free.calls)" "$(said frees)" "$mode: frees"
-		# Each block in the cache, and the cache itself.
-		expect "$(last .total.free.internal)" $(($(said frees) + 11)) "$mode: glibc's own"
+		# Each block in the cache, and the cache itself: by free up to glibc 2.41, by a function of its own later.
+		internal=$(($(said frees) + 11))
+		[ "$(printf '%s\n' 2.42 "$(getconf GNU_LIBC_VERSION | cut -d ' ' -f 2)" | sort -V | head -n 1)" != 2.42 ] || internal=0
+		expect "$(last .total.free.internal)" $internal "$mode: glibc's own"
 		expect "$(last .total.free.unknown)" 0 "$mode: frees of unknown blocks"
 	done
 }

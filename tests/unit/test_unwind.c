@@ -451,3 +451,30 @@ TEST(damage_is_survived)
 	}
 	close(copy);
 }
+
+TEST(pieces_of_code)
+{
+	uint64_t start, end, from, to;
+	unsigned int pieces = 0;
+	char line[256], path[PATH_MAX] = "";
+	FILE *f;
+	int fd;
+
+	CHECK(readlink("/proc/self/exe", path, sizeof(path) - 1) > 0);
+	f = readelf("-wf", path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(f && fd >= 0);
+	while (fgets(line, sizeof(line), f)) {
+		const char *pc = strstr(line, " pc=");
+
+		if (!pc || sscanf(pc, " pc=%" SCNx64 "..%" SCNx64, &start, &end) != 2 ||
+		    pieces++ % 37)
+			continue;
+		CHECK(mw_unwind_piece(fd, start, &from, &to) && from == start && to == end);
+		CHECK(mw_unwind_piece(fd, end - 1, &from, &to) && from == start && to == end);
+	}
+	CHECK(pieces > 100);
+	CHECK(!mw_unwind_piece(fd, 1, &from, &to));
+	close(fd);
+	pclose(f);
+}

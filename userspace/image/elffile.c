@@ -221,6 +221,11 @@ uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_
 	return start - offset;
 }
 
+int mw_elffile__fd(const struct mw_elffile *file)
+{
+	return file->fd;
+}
+
 size_t mw_elffile__bytes(const struct mw_elffile *file, uint64_t value, void *buf, size_t len)
 {
 	uint64_t offset = file_offset(file, value);

@@ -39,6 +39,9 @@ int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symb
  */
 uint64_t mw_elffile__bias(const struct mw_elffile *file, uint64_t start, uint64_t offset);
 
+/* Its descriptor, which stays the file's. */
+int mw_elffile__fd(const struct mw_elffile *file);
+
 /* Copy up to LEN bytes at virtual address VALUE of the file. Returns how many. */
 size_t mw_elffile__bytes(const struct mw_elffile *file, uint64_t value, void *buf, size_t len);
 

@@ -3,13 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arch/prologue.h"
 #include "image/elffile.h"
 #include "python/python_impl.h"
 #include "python/walk.h"
+#include "symbol/unwind.h"
 #include "util/array.h"
+#include "util/cleanup.h"
 
 /* Read of frames and code objects at most; what these need lies within (bpf/python.bpf.h). */
 enum { FRAME_MAX = 128, CODE_MAX = 192 };
+
+/* Bytes of the evaluating function that are looked at, and jumps out of it. */
+enum { EVALUATOR_MAX = 1 << 20, JUMPS_MAX = 16 };
 
 /* Hash of a str, which every name has: after the length, or in 2.7 after the object's head. */
 static uint16_t name_hash(const struct mw_py_layout *l)
@@ -115,17 +121,53 @@ static void fill_tasks(struct mw_py_walk *walk, struct mw_python *py)
 	walk->gen_awaiting_last = l->version >> 8 >= 0x030f ? 3 : -1;
 }
 
+/*
+ * Compilers move what they think is seldom run to another place; gcc 16 so most of CPython 3.14's
+ * evaluating function. Stripped, that part has no name. It is the code that the function jumps into
+ * the middle of: a jump to another function goes to its beginning.
+ */
+static void find_other_part(struct mw_elffile *file, uint64_t bias, const struct mw_symbol *symbol,
+			    struct mw_python_walk *found)
+{
+	size_t size = symbol->size < EVALUATOR_MAX ? symbol->size : EVALUATOR_MAX;
+	_cleanup_free_ uint8_t *code = malloc(size);
+	unsigned int asked = 0;
+	struct mw_insn insn;
+
+	size = code ? mw_elffile__bytes(file, symbol->value, code, size) : 0;
+	for (size_t at = 0; at < size && asked < JUMPS_MAX; at += insn.length) {
+		uint64_t start, end;
+
+		if (!mw_insn_decode(&insn, code + at, size - at, symbol->value + at)) {
+			insn.length = 1;
+			continue;
+		}
+		if (insn.flow != MW_INSN_JUMP || insn.target - symbol->value < symbol->size)
+			continue;
+		asked++;
+		if (mw_unwind_piece(mw_elffile__fd(file), insn.target, &start, &end) &&
+		    start < insn.target) {
+			found->evaluator[1].start = bias + start;
+			found->evaluator[1].end = bias + end;
+			return;
+		}
+	}
+}
+
 static void find_evaluator(struct mw_python *py, struct mw_python_walk *found)
 {
 	static const char *const names[] = {"_PyEval_EvalFrameDefault", "PyEval_EvalFrameEx"};
 	struct mw_elffile *file = mw_py_file(py);
 	struct mw_symbol symbol;
+	uint64_t bias;
 
 	for (size_t i = 0; file && i < 2; i++) {
 		if (mw_elffile__symbol(file, names[i], &symbol) || !symbol.size)
 			continue;
-		found->start = mw_elffile__bias(file, py->data.base, 0) + symbol.value;
-		found->end = found->start + symbol.size;
+		bias = mw_elffile__bias(file, py->data.base, 0);
+		found->evaluator[0].start = bias + symbol.value;
+		found->evaluator[0].end = bias + symbol.value + symbol.size;
+		find_other_part(file, bias, &symbol, found);
 		/* To 3.5 the exported function is it; later it only calls the other. */
 		return;
 	}

@@ -11,9 +11,12 @@
 struct mw_python_walk {
 	struct mw_py_walk walk;
 	struct mw_py_layout layout;
-	char version[32];    /* "3.11.2" */
-	char module[256];    /* base name of the interpreter's file; clean */
-	uint64_t start, end; /* of its evaluating function, 0: not known */
+	char version[32]; /* "3.11.2" */
+	char module[256]; /* base name of the interpreter's file; clean */
+	/* Its evaluating function, and what the compiler moved out of it, both 0 when not known. */
+	struct {
+		uint64_t start, end;
+	} evaluator[2];
 };
 
 /*

@@ -35,7 +35,7 @@ struct entry {
 struct reader {
 	Elf *elf;
 	Dwarf_CFI *cfi;
-	unsigned char *ident;
+	unsigned char ident[EI_NIDENT];
 	Elf_Data *data;	 /* .eh_frame */
 	uint64_t vaddr;	 /* its address */
 	uint64_t lowest; /* where pc counts from */
@@ -390,37 +390,67 @@ static int make_table(struct reader *r, struct mw_unwind_table *table)
 	return ret == -E2BIG ? 0 : ret;
 }
 
-int mw_unwind_table__read(struct mw_unwind_table *table, int fd)
+/* Read FD's entries; the caller closes R in either case. */
+static int open_reader(struct reader *r, int fd)
 {
-	struct reader r = {.cie = UINT64_MAX};
 	GElf_Ehdr header;
-	int ret = -EINVAL;
+	int ret;
 
-	memset(table, 0, sizeof(*table));
+	memset(r, 0, sizeof(*r));
+	r->cie = UINT64_MAX;
 	elf_version(EV_CURRENT);
 	/* Read, not mapped: a mapped file that shrinks would kill us with SIGBUS. */
-	r.elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (!r.elf || elf_kind(r.elf) != ELF_K_ELF || !gelf_getehdr(r.elf, &header) ||
-	    gelf_getclass(r.elf) != ELFCLASS64 || header.e_machine != MW_ARCH_MACHINE)
-		goto cleanup;
-	r.ident = header.e_ident;
-	ret = find_segments(&r);
+	r->elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (!r->elf || elf_kind(r->elf) != ELF_K_ELF || !gelf_getehdr(r->elf, &header) ||
+	    gelf_getclass(r->elf) != ELFCLASS64 || header.e_machine != MW_ARCH_MACHINE)
+		return -EINVAL;
+	/* HEADER goes, and what dwarf_next_cfi() needs of it stays. */
+	memcpy(r->ident, header.e_ident, sizeof(r->ident));
+	ret = find_segments(r);
 	if (!ret)
-		ret = find_section(&r);
-	if (!ret)
-		ret = read_entries(&r);
-	if (ret)
-		goto cleanup;
-	r.cfi = dwarf_getcfi_elf(r.elf);
-	ret = r.cfi ? make_table(&r, table) : -ENOENT;
-cleanup:
+		ret = find_section(r);
+	return ret ? ret : read_entries(r);
+}
+
+static void close_reader(struct reader *r)
+{
+	if (r->cfi)
+		dwarf_cfi_end(r->cfi);
+	free(r->entries);
+	elf_end(r->elf);
+}
+
+int mw_unwind_table__read(struct mw_unwind_table *table, int fd)
+{
+	struct reader r;
+	int ret;
+
+	memset(table, 0, sizeof(*table));
+	ret = open_reader(&r, fd);
+	if (!ret) {
+		r.cfi = dwarf_getcfi_elf(r.elf);
+		ret = r.cfi ? make_table(&r, table) : -ENOENT;
+	}
 	if (ret)
 		mw_unwind_table__free(table);
-	if (r.cfi)
-		dwarf_cfi_end(r.cfi);
-	free(r.entries);
-	elf_end(r.elf);
+	close_reader(&r);
 	return ret;
+}
+
+bool mw_unwind_piece(int fd, uint64_t addr, uint64_t *start, uint64_t *end)
+{
+	struct reader r;
+	bool found = false;
+
+	if (!open_reader(&r, fd)) {
+		for (size_t i = 0; i < r.count && !found; i++) {
+			found = r.entries[i].start <= addr && addr < r.entries[i].end;
+			*start = r.entries[i].start;
+			*end = r.entries[i].end;
+		}
+	}
+	close_reader(&r);
+	return found;
 }
 
 void mw_unwind_table__free(struct mw_unwind_table *table)

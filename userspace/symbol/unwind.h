@@ -6,6 +6,7 @@
 #ifndef MW_SYMBOL_UNWIND_H
 #define MW_SYMBOL_UNWIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,12 @@ void mw_unwind_table__free(struct mw_unwind_table *table);
 
 /* The row for PC (as in its field), or NULL before the first. */
 const struct mw_unwind_row *mw_unwind_table__find(const struct mw_unwind_table *table, uint32_t pc);
+
+/*
+ * The piece of code that .eh_frame of ELF file FD describes together and that holds ADDR: a
+ * function, or one of the parts that a compiler split it into. Addresses in the file. False when
+ * there is none.
+ */
+bool mw_unwind_piece(int fd, uint64_t addr, uint64_t *start, uint64_t *end);
 
 #endif

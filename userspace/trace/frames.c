@@ -8,6 +8,7 @@
 #include "python/walk.h"
 #include "symbol/symbolizer.h"
 #include "trace/frames.h"
+#include "util/array.h"
 #include "util/log.h"
 #include "util/u64map.h"
 
@@ -199,8 +200,11 @@ static enum owner owner_of(const struct mw_frames *f, uint64_t addr,
 {
 	if (!f->has_python)
 		return OTHERS;
-	if ((addr >= f->python.start && addr < f->python.end) ||
-	    (place->function && !strncmp(place->function, "_PyEval_EvalFrame", 17)))
+	for (size_t i = 0; i < MW_ARRAY_SIZE(f->python.evaluator); i++) {
+		if (addr >= f->python.evaluator[i].start && addr < f->python.evaluator[i].end)
+			return EVALUATOR;
+	}
+	if (place->function && !strncmp(place->function, "_PyEval_EvalFrame", 17))
 		return EVALUATOR;
 	return !strcmp(place->module, f->python.module) ? INTERPRETERS : OTHERS;
 }
