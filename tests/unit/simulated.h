@@ -15,19 +15,20 @@ enum { SIMULATED_SPANS = 4096 };
 
 struct simulated {
 	/* The target. */
-	double own;		 /* seconds of CPU an allocation takes it, without probes */
-	double own_changes;	 /* it is slower by this factor in every second second */
-	double wait;		 /* seconds that it waits after each: 0: it computes */
-	double busy, idle;	 /* seconds: bursts; idle 0: always busy */
-	double noise;		 /* one standard deviation of OWN, from one 10 ms to the next */
-	double factor;		 /* what a hit costs, by what is calibrated */
-	double entry, full;	 /* calibrated seconds an allocation: entry probes, all */
-	double attach, detach;	 /* seconds */
-	double latency;		 /* seconds until the watch runs again */
+	double own;	       /* seconds of CPU an allocation takes it, without probes */
+	double own_changes;    /* it is slower by this factor in every second second */
+	double wait;	       /* seconds that it waits after each: 0: it computes */
+	double busy, idle;     /* seconds: bursts; idle 0: always busy */
+	double noise;	       /* one standard deviation of OWN, from one 10 ms to the next */
+	double factor;	       /* what a hit costs, by what is calibrated */
+	double cost_noise;     /* one standard deviation of that, from one 10 ms to the next */
+	double entry, full;    /* calibrated seconds an allocation: entry probes, all */
+	double attach, detach; /* seconds */
+	double latency;	       /* seconds until the watch runs again */
 	uint64_t seed;
 	/* Its state. */
-	double now, cpu, next_noise, speed, lost, carry;
-	double allocs, counted; /* truth, and what probes saw */
+	double now, cpu, next_noise, speed, dearer, lost, carry;
+	double allocs, counted;					  /* truth, and what probes saw */
 	double lost_at[SIMULATED_SPANS], cpu_at[SIMULATED_SPANS]; /* each 10 ms */
 	size_t spans;
 	enum mw_window_kind kind;
@@ -46,7 +47,8 @@ static inline double simulated_uniform(struct simulated *t)
 
 static inline double simulated_normal(struct simulated *t)
 {
-	return sqrt(-2 * log(1 - simulated_uniform(t))) * cos(6.283185307179586 * simulated_uniform(t));
+	return sqrt(-2 * log(1 - simulated_uniform(t))) *
+	       cos(6.283185307179586 * simulated_uniform(t));
 }
 
 /* TIME passes; what the target does in it with the probes as they are. */
@@ -57,11 +59,14 @@ static inline void simulated_pass(struct simulated *t, double time)
 	t->woken = false;
 	for (double end = t->now + time; t->now < end - 1e-9 && !t->woken; t->now += step) {
 		bool probed = t->in || t->now < t->out_at;
-		double cost = probed ? t->factor * (t->kind == MW_WINDOW_FULL ? t->full : t->entry) : 0;
+		double cost = probed ? t->dearer * t->factor *
+					       (t->kind == MW_WINDOW_FULL ? t->full : t->entry)
+				     : 0;
 		double own, each, n;
 
 		if (t->now >= t->next_noise) {
 			t->speed = fmax(1 + t->noise * simulated_normal(t), 0.2);
+			t->dearer = fmax(1 + t->cost_noise * simulated_normal(t), 0.5);
 			t->next_noise = t->now + 0.01;
 			if (t->spans < SIMULATED_SPANS) {
 				t->lost_at[t->spans] = t->lost;
@@ -74,7 +79,7 @@ static inline void simulated_pass(struct simulated *t, double time)
 		if (t->own_changes > 0 && fmod(t->now, 2) >= 1)
 			own *= t->own_changes;
 		each = own + cost;
-		n = step / fmax(each + t->wait, 1e-12) ;
+		n = step / fmax(each + t->wait, 1e-12);
 		t->cpu += n * each;
 		t->lost += n * cost;
 		t->allocs += n;
@@ -222,14 +227,15 @@ static const struct mw_windows_ops simulated_ops = {
 	.stays = simulated_stays,
 };
 
-/* Watch T for SECONDS within BUDGET: what the watch says then. Before, it ran for BEFORE seconds. */
+/* Watch T for SECONDS within BUDGET: what the watch says then. Before, it ran for BEFORE seconds.
+ */
 static inline struct mw_sample simulated_watch(struct simulated *t, double budget, double before,
 					       double seconds)
 {
 	struct mw_sample sample = {0};
 	double busy, end;
 
-	t->speed = 1;
+	t->speed = t->dearer = 1;
 	t->factor = t->factor > 0 ? t->factor : 1;
 	simulated_pass(t, before);
 	busy = before > 0 ? t->cpu / before : 0;
@@ -258,8 +264,8 @@ static inline double simulated_busiest(const struct simulated *t)
 }
 
 /*
- * The largest share that probes took in any SECONDS of the watch: of the target's CPU time, or of what
- * the budget is a share of where it uses little (model/governor.c).
+ * The largest share that probes took in any SECONDS of the watch: of the target's CPU time, or of
+ * what the budget is a share of where it uses little (model/governor.c).
  */
 static inline double simulated_worst(const struct simulated *t, double seconds)
 {
@@ -270,8 +276,7 @@ static inline double simulated_worst(const struct simulated *t, double seconds)
 		double cpu = t->cpu_at[i + n] - t->cpu_at[i];
 
 		if (fmax(cpu, least) > 0.05 * seconds)
-			worst = fmax(worst,
-				     (t->lost_at[i + n] - t->lost_at[i]) / fmax(cpu, least));
+			worst = fmax(worst, (t->lost_at[i + n] - t->lost_at[i]) / fmax(cpu, least));
 	}
 	return worst;
 }

@@ -12,10 +12,12 @@ static const double FACTOR = 1.15, FACTOR_ERROR = 0.08;
 static const double RATIO_MIN = 1.2;
 /* Of a window's time at least this share must be the target's own, or only a bound is known. */
 static const double OWN_MIN = 0.06;
+/* Of the mean share that is the target's own, a window has at least so much. */
+static const double LEAST_OWN = 0.6;
 /* What a jackknife of a few dozen windows is often too small by, and more so of fewer. */
 static const double MARGIN = 1.3;
 /* One relative standard deviation that still says something. */
-static const double ERROR_MAX = 0.34;
+static const double ERROR_MAX = 0.3;
 enum { WINDOWS_MIN = 4, FEW = 1000 };
 
 void mw_rates__add(struct mw_rates *r, const struct mw_window *window)
@@ -115,6 +117,20 @@ double mw_window__own(const struct mw_window *w, double factor)
 	return fmax(w->cpu - factor * w->cost, 0.01 * w->cpu);
 }
 
+/* Of all windows' CPU time, the share that was the target's own. */
+static double own_share(const struct mw_rates *r, double factor, size_t without)
+{
+	double own = 0, cpu = 0;
+
+	for (size_t i = 0; i < kept(r); i++) {
+		if (i == without)
+			continue;
+		own += r->windows[i].cpu - factor * r->windows[i].cost;
+		cpu += r->windows[i].cpu;
+	}
+	return cpu > 0 ? fmax(own / cpu, 0.01) : 1;
+}
+
 /*
  * The mean of the windows' rates, of all but the one numbered WITHOUT, each by the CPU time that it
  * stands for: half of what lies between it and its neighbours. Not the ratio of the sums: where the
@@ -123,7 +139,7 @@ double mw_window__own(const struct mw_window *w, double factor)
  */
 static double mean_rate(const struct mw_rates *r, double factor, size_t without)
 {
-	double sum = 0, weights = 0;
+	double sum = 0, weights = 0, least = LEAST_OWN * own_share(r, factor, without);
 
 	for (size_t i = 0; i < kept(r); i++) {
 		const struct mw_window *w = &r->windows[i];
@@ -133,7 +149,8 @@ static double mean_rate(const struct mw_rates *r, double factor, size_t without)
 
 		if (i == without || !(w->cpu > 0))
 			continue;
-		sum += weight * w->allocs / mw_window__own(w, factor);
+		/* On a busy machine hits may cost twice as much in one window as in the next. */
+		sum += weight * w->allocs / fmax(mw_window__own(w, factor), least * w->cpu);
 		weights += weight;
 	}
 	return weights > 0 ? sum / weights : 0;

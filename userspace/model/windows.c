@@ -23,7 +23,7 @@ static const double OWN_MIN = 0.02;
 static const double CPU_MIN = 2e-4;
 /* Relative standard deviations: below the first there is something to show, as long as below the
  * other. */
-static const double FIRST_ERROR = 0.16, ERROR_MAX = 0.2;
+static const double FIRST_ERROR = 0.2, ERROR_MAX = 0.25;
 /* Windows before all probes may stay in, and windows and seconds before there is something to show.
  */
 enum { WINDOWS_MIN = 4, FIRST_WINDOWS = 10 };
@@ -63,7 +63,7 @@ struct mw_windows {
 	bool trial;	       /* the probes that are in are there to find out what they cost */
 	bool burst;	       /* they stayed in once, and did not fit */
 	bool tripped;	       /* the quota is used up */
-	bool stayed; /* to the end */
+	bool stayed;	       /* to the end */
 	double cpu, passed_at; /* as last looked at, all targets */
 	double began, opened_at, closed_at, due_at, stays_since, reviewed_at, quota_at;
 	double ran_before, ran;
@@ -469,8 +469,8 @@ static void review(struct mw_windows *w, double now)
 	if (now - w->quota_at >= (w->trial ? REVIEW : QUOTA_SPAN)) {
 		double span = w->trial ? REVIEW : QUOTA_SPAN;
 
-		w->ops->set_quota(w->arg, hits_for(w, span * mw_governor__limit(&w->governor),
-						   w->plan.kind));
+		w->ops->set_quota(
+			w->arg, hits_for(w, span * mw_governor__limit(&w->governor), w->plan.kind));
 		w->quota_at = now;
 	}
 }
