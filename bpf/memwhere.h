@@ -439,7 +439,7 @@ struct mw_bpf_event {
 		struct {
 			uint64_t mmap_threshold, trim_threshold; /* the new ones */
 			uint64_t old_mmap_threshold;
-			uint64_t size; /* of the mapping whose free moved it */
+			uint64_t size; /* of the mapping whose free moved it; 0: another's */
 		} threshold;
 	};
 };

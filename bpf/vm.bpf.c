@@ -47,7 +47,10 @@ static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc
 	event.threshold.mmap_threshold = mp.mmap_threshold;
 	event.threshold.trim_threshold = mp.trim_threshold;
 	event.threshold.old_mmap_threshold = proc->mmap_threshold;
-	event.threshold.size = unmapped;
+	/* The mapping moved it if it held a chunk that large; else it went earlier, unseen. */
+	if (mp.mmap_threshold > proc->mmap_threshold && unmapped >= mp.mmap_threshold &&
+	    mp.trim_threshold == 2 * mp.mmap_threshold)
+		event.threshold.size = unmapped;
 	proc->mmap_threshold = mp.mmap_threshold;
 	proc->trim_threshold = mp.trim_threshold;
 	mw_tell(c, &event);

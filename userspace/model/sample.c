@@ -7,6 +7,14 @@ union counters {
 	uint64_t each[MW_COUNT_WORDS];
 };
 
+enum mw_threshold_cause mw_threshold_moved_by(uint64_t old, uint64_t new, uint64_t trim,
+					      bool dynamic)
+{
+	if (!dynamic)
+		return MW_MOVED_BY_MALLOPT;
+	return new > old &&trim == 2 * new ? MW_MOVED_BY_FREE : MW_MOVED_UNSEEN;
+}
+
 void mw_counts__add(struct mw_counts *to, const struct mw_counts *from)
 {
 	union counters *a = (union counters *)to;

@@ -48,11 +48,24 @@ struct mw_event {
 	uint32_t pid;
 	uint64_t old_value, new_value; /* thresholds, or the child's PID */
 	uint64_t size;		       /* bytes; wait status for an exit */
-	char text[128];		       /* allocator's path; clean */
+	enum mw_threshold_cause {
+		MW_MOVED_UNSEEN,
+		MW_MOVED_BY_FREE, /* of a mapping of `size` bytes */
+		MW_MOVED_BY_MALLOPT,
+	} cause;	/* of a threshold's move */
+	char text[128]; /* allocator's path; clean */
 };
 
 /* WHAT happened to a process of target number TARGET. */
 typedef void (*mw_event_fn)(const struct mw_event *what, unsigned int target, void *arg);
+
+/*
+ * What moved glibc's mmap threshold from OLD to NEW, with the trim threshold at TRIM now: free() of
+ * a block with a mapping of its own sets it to that block's chunk, the trim threshold to twice as
+ * much (malloc/malloc.c, __libc_free), unless mallopt() or a tunable has fixed them: not DYNAMIC.
+ */
+enum mw_threshold_cause mw_threshold_moved_by(uint64_t old, uint64_t new, uint64_t trim,
+					      bool dynamic);
 
 /* TO += FROM, counter by counter. */
 void mw_counts__add(struct mw_counts *to, const struct mw_counts *from);

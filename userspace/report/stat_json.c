@@ -151,6 +151,13 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 	       json_object_set_new(object, "overhead_percent", json_real(overhead_percent(sample)));
 }
 
+static json_t *threshold_cause(enum mw_threshold_cause cause)
+{
+	return cause == MW_MOVED_BY_FREE      ? json_string("free")
+	       : cause == MW_MOVED_BY_MALLOPT ? json_string("mallopt")
+					      : json_null();
+}
+
 static json_t *event(const struct mw_event *what)
 {
 	static const char *const kinds[] = {"threshold", "fork", "exec", "exit", "allocator"};
@@ -162,7 +169,8 @@ static json_t *event(const struct mw_event *what)
 	case MW_EVENT_THRESHOLD:
 		failed = json_object_set_new(object, "old", mw_json_u64(what->old_value)) |
 			 json_object_set_new(object, "new", mw_json_u64(what->new_value)) |
-			 json_object_set_new(object, "size", mw_json_u64(what->size));
+			 json_object_set_new(object, "size", mw_json_u64(what->size)) |
+			 json_object_set_new(object, "by", threshold_cause(what->cause));
 		break;
 	case MW_EVENT_FORK:
 		failed = json_object_set_new(object, "child", mw_json_u64(what->new_value));
