@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "report/growth.h"
 #include "report/json.h"
 #include "report/sites.h"
 #include "util/array.h"
@@ -118,6 +119,7 @@ void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool col
 			fprintf(out, "  %-11s", mw_site_order_name(order));
 		print_site(out, view, order, top[i], color);
 	}
+	mw_growth_report__text(out, view, color);
 	for (size_t i = 0; i < view->suspect_count && i < SUSPECTS_MAX; i++)
 		fprintf(out, "  %-11s%s%s%s\n", i ? "" : "suspect", color ? "\033[31;1m" : "",
 			view->suspects[i].sentence, color ? "\033[0m" : "");
@@ -133,6 +135,15 @@ static json_t *frame(const struct mw_frame *f)
 	if (f->kind == MW_FRAME_NATIVE)
 		json_object_set_new(object, "offset", mw_json_u64(f->offset));
 	return object;
+}
+
+json_t *mw_site_json_frames(const struct mw_site_stats *site)
+{
+	json_t *frames = json_array();
+
+	for (uint32_t i = 0; i < site->frame_count; i++)
+		json_array_append_new(frames, frame(&site->frames[i]));
+	return frames;
 }
 
 static json_t *rounded(double value)
@@ -153,18 +164,16 @@ static json_t *mean_lifetime(const struct mw_site_stats *s)
 static json_t *site(const struct mw_site_stats *s)
 {
 	const struct mw_site_totals *t = &s->totals;
-	json_t *frames = json_array(), *flags = json_array(), *object;
+	json_t *flags = json_array(), *object;
 
-	for (uint32_t i = 0; i < s->frame_count; i++)
-		json_array_append_new(frames, frame(&s->frames[i]));
 	for (size_t i = 0; i < MW_ARRAY_SIZE(flag_names); i++) {
 		if (s->flags & flag_names[i].flag)
 			json_array_append_new(flags, json_string(flag_names[i].name));
 	}
 	object = json_pack(
 		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}",
-		"id", (int)s->id, "frames", frames, "incomplete", flags, "alloc", "calls",
-		rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
+		"id", (int)s->id, "frames", mw_site_json_frames(s), "incomplete", flags, "alloc",
+		"calls", rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
 		rounded(t->frees), "bytes", rounded(t->freed_bytes), "outstanding", "bytes",
 		rounded(mw_site_outstanding(s)), "error_bytes", rounded(mw_site_error(s)), "growth",
 		"calls", rounded(t->grown_calls), "bytes", rounded(t->grown_bytes),
@@ -177,7 +186,7 @@ static json_t *site(const struct mw_site_stats *s)
 json_t *mw_sites_report__json(const struct mw_sites_view *view)
 {
 	const struct mw_site_stats *top[TOP_MAX];
-	json_t *sites = json_array(), *suspects = json_array();
+	json_t *sites = json_array(), *suspects = json_array(), *all;
 	size_t ranked, n = collect(view, top, &ranked);
 
 	for (size_t i = 0; i < n; i++)
@@ -193,7 +202,12 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 						"by_growth", s->by_growth, "born", rounded(s->born),
 						"freed", rounded(s->freed), "age", s->age));
 	}
-	return json_pack("{s:s,s:o,s:o,s:o}", "order", mw_site_order_name(view->order), "count",
-			 mw_json_u64(mw_sites__count(view->sites)), "top", sites, "suspects",
-			 suspects);
+	all = json_pack("{s:s,s:o,s:o,s:o}", "order", mw_site_order_name(view->order), "count",
+			mw_json_u64(mw_sites__count(view->sites)), "top", sites, "suspects",
+			suspects);
+	if (all && mw_growth_report__json(all, view)) {
+		json_decref(all);
+		return NULL;
+	}
+	return all;
 }
