@@ -50,6 +50,8 @@ struct mw_stacks {
 	uint32_t python_count;
 	uint64_t period;
 	bool frees_known;
+	void (*on_unknown)(void *arg); /* NULL: none */
+	void *unknown_arg;
 	double next_scan;
 };
 
@@ -234,6 +236,12 @@ void mw_stacks__ended(struct mw_stacks *s, uint32_t tgid)
 	}
 }
 
+void mw_stacks__on_unknown(struct mw_stacks *s, void (*fn)(void *arg), void *arg)
+{
+	s->on_unknown = fn;
+	s->unknown_arg = arg;
+}
+
 int mw_stacks__handle(void *arg, void *data, size_t len)
 {
 	const struct mw_stack *stack = data;
@@ -259,6 +267,10 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 	}
 	raw->id = stack->id;
 	p = find(s, stack->tgid);
+	if (!p && s->on_unknown) {
+		s->on_unknown(s->unknown_arg);
+		p = find(s, stack->tgid);
+	}
 	count = mw_frames__make(p ? p->frames : NULL, stack, out, &flags);
 	raw->direct = mw_frames__is_direct(p ? p->frames : NULL, stack);
 	raw->site = mw_sites__intern(s->sites, stack->slot, out, count, flags);

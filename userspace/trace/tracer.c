@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ struct mw_tracer {
 	struct mw_tracer_options options;
 	struct memwhere_bpf *bpf;
 	struct mw_pids pids;
-	struct ring_buffer *ring;
+	struct ring_buffer *event_ring, *stack_ring; /* the latter NULL: no sites */
 	struct mw_counters *counters;
 	struct mw_processes processes;
 	struct mw_probing *probing;	 /* NULL: no allocator probes */
@@ -220,17 +221,56 @@ static int open_probing(struct mw_tracer *tracer, bool multi, struct mw_err *err
 	return tracer->windows ? 0 : no_memory(err);
 }
 
+/* The stack of a process that is not known: its fork's event is in the ring. */
+static void consume_events(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	ring_buffer__consume(tracer->event_ring);
+}
+
 static int open_rings(struct mw_tracer *tracer, struct mw_err *err)
 {
-	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), mw_events__handle,
-					&tracer->events, NULL);
-	if (!tracer->ring)
+	tracer->event_ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events),
+					      mw_events__handle, &tracer->events, NULL);
+	if (!tracer->event_ring)
 		return mw_err_set(err, -errno, "bpf", NULL, "can't read the event ring: %s",
 				  strerror(errno));
-	if (tracer->stacks && ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks),
-					       mw_stacks__handle, tracer->stacks))
+	if (!tracer->stacks)
+		return 0;
+	tracer->stack_ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.stacks),
+					      mw_stacks__handle, tracer->stacks, NULL);
+	if (!tracer->stack_ring)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
+	mw_stacks__on_unknown(tracer->stacks, consume_events, tracer);
+	return 0;
+}
+
+/*
+ * Stacks first: the exit of a process comes after its stacks, and takes what names them away. Its
+ * fork comes before them; consume_events() is called for that.
+ */
+static void consume_rings(struct mw_tracer *tracer)
+{
+	if (tracer->stack_ring)
+		ring_buffer__consume(tracer->stack_ring);
+	ring_buffer__consume(tracer->event_ring);
+}
+
+/* Wait for events or stacks, MS at most. 0, or -EINTR. */
+static int poll_rings(struct mw_tracer *tracer, int ms)
+{
+	struct pollfd fds[2] = {
+		{.fd = ring_buffer__epoll_fd(tracer->event_ring), .events = POLLIN},
+		{.fd = -1, .events = POLLIN},
+	};
+
+	if (tracer->stack_ring)
+		fds[1].fd = ring_buffer__epoll_fd(tracer->stack_ring);
+	if (poll(fds, 2, ms) < 0)
+		return -errno;
+	consume_rings(tracer);
 	return 0;
 }
 
@@ -438,6 +478,10 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, str
 		if (process->ended)
 			continue;
 		snprintf(where, sizeof(where), "PID %d", process->pid);
+		/* What has moved while probes were put in is not of the watch. */
+		if (process->image &&
+		    !mw_glibc_settings__refresh(&process->settings, process->image))
+			mw_processes__publish(processes, process);
 		if (!mw_procstat__read(&process->stat, process->pid))
 			process->first = process->stat;
 		else if (process->child)
@@ -476,7 +520,7 @@ static void check_alive(struct mw_tracer *tracer)
 		    stat.state != 'X')
 			continue;
 		/* Its event may be in the ring already, which has all faults; it may add others. */
-		ring_buffer__consume(tracer->ring);
+		consume_rings(tracer);
 		process = &processes->list[i];
 		if (!process->ended)
 			mw_events__process_ended(&tracer->events, process, process->stat.min_flt,
@@ -499,7 +543,7 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until)
 			next = mw_windows__step(tracer->windows, next);
 		left = next - mw_monotonic();
 		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
-		ret = ring_buffer__poll(tracer->ring, ms);
+		ret = poll_rings(tracer, ms);
 		if (ret == -EINTR)
 			return ret;
 		check_alive(tracer);
@@ -579,7 +623,7 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 	memset(sample, 0, sizeof(*sample));
 	if (slot >= tracer->processes.target_count)
 		return -EINVAL;
-	ring_buffer__consume(tracer->ring);
+	consume_rings(tracer);
 	mw_dead_spaces__purge(&tracer->dead, bpf_map__fd(tracer->bpf->maps.outstanding),
 			      on_dead_block, tracer);
 	ret = mw_counters__read(tracer->counters, slot, &sample->counts);
@@ -609,7 +653,7 @@ int mw_tracer__read_sites(struct mw_tracer *tracer)
 	if (!tracer->stacks)
 		return 0;
 	/* Finding names takes a while: the counters are read, and the clock, after it. */
-	ring_buffer__consume(tracer->ring);
+	consume_rings(tracer);
 	return mw_stacks__read(tracer->stacks, elapsed(tracer), tracer->started_at,
 			       by_windows ? tracer->blocks : NULL);
 }
@@ -666,7 +710,8 @@ void mw_tracer__close(struct mw_tracer *tracer)
 	mw_probing__free(tracer->probing);
 	mw_processes__free(&tracer->processes);
 	mw_dead_spaces__free(&tracer->dead);
-	ring_buffer__free(tracer->ring);
+	ring_buffer__free(tracer->stack_ring);
+	ring_buffer__free(tracer->event_ring);
 	mw_windows__free(tracer->windows);
 	mw_block_tracker__free(tracer->blocks);
 	mw_stacks__free(tracer->stacks);
