@@ -365,6 +365,7 @@ struct mw_proc {
 	uint32_t python;		   /* index among the interpreters, 0: none */
 	uint32_t maps_first, maps_count;   /* its executable memory, for walking stacks */
 	struct mw_walk_budget growth, faults;
+	uint64_t last_mapping; /* address of the latest one whose site is known */
 };
 
 /* A block that was not freed yet. */

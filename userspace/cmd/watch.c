@@ -141,6 +141,7 @@ int mw_cmd_watch_options(struct mw_watch_options *options, struct mw_err *err)
 	*options = (struct mw_watch_options){
 		.tracer =
 			{
+				.needs_allocator = strcmp(values.mode, "auto") != 0,
 				.follow = values.follow,
 				.min_size = values.min_size,
 				.max_size = values.max_size,

@@ -143,11 +143,17 @@ const char *mw_lost_name(enum mw_lost cause)
 	return names[cause];
 }
 
+enum mw_mode mw_sample__mode(const struct mw_sample *now, enum mw_mode mode)
+{
+	return now->out_of_reach ? MW_MODE_GROWTH : mode;
+}
+
 const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now)
 {
 	static const char *const names[] = {"growth", "sizes", "exact"};
 
-	return now->governed && !now->always ? "windows" : names[mode];
+	mode = mw_sample__mode(now, mode);
+	return mode != MW_MODE_GROWTH && now->governed && !now->always ? "windows" : names[mode];
 }
 
 double mw_sample__class_error(const struct mw_sample *sample, unsigned int class)

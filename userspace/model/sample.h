@@ -32,7 +32,9 @@ struct mw_sample {
 	double error;		   /* relative standard deviation of the number of allocations */
 	size_t windows;
 	float seen[MW_CLASSES]; /* allocations that a class's estimate stands on */
-	bool ended;		/* the target has */
+	bool out_of_reach;	/* no allocator for probes: only what the kernel gives is seen */
+	const char *runtime; /* whose own heap probes don't reach: "Go"; NULL: none; a constant */
+	bool ended;	     /* the target has */
 };
 
 /* A moment worth a line of its own. */
@@ -88,6 +90,9 @@ uint64_t mw_counts__lost(const struct mw_counts *counts);
 const char *mw_place_name(enum mw_place place);
 const char *mw_lost_name(enum mw_lost cause);
 const char *mw_sdt_name(enum mw_sdt_probe which);
+
+/* By which mode a target is watched where MODE is the watch's. */
+enum mw_mode mw_sample__mode(const struct mw_sample *now, enum mw_mode mode);
 
 /* "growth", "sizes", "exact", or "windows" while a budget keeps the probes out most of the time. */
 const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now);

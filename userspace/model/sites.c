@@ -381,6 +381,7 @@ static bool is_allocator(const char *function)
 		"tc_malloc",
 		"tc_calloc",
 		"tc_realloc",
+		"runtime.", /* Go's */
 	};
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(names); i++) {
@@ -408,7 +409,9 @@ const struct mw_frame *mw_site_leaf(const struct mw_site_stats *site)
 		if (f->kind == MW_FRAME_NATIVE && !native && !is_allocator(f->function))
 			native = f;
 	}
-	return python ? python : native;
+	if (python || native)
+		return python ? python : native;
+	return site->frame_count ? site->frames : NULL;
 }
 
 char *mw_frame_format(const struct mw_frame *frame, char *buf, size_t size)

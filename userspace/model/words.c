@@ -46,6 +46,23 @@ const char *mw_place_label(enum mw_place place)
 	return place < MW_PLACES ? labels[place] : "?";
 }
 
+char *mw_reach_format(char *buf, size_t size, const struct mw_sample *now)
+{
+	if (now->out_of_reach)
+		snprintf(buf, size,
+			 "no allocator that probes can reach%s%s%s: watching what the kernel gives",
+			 now->runtime ? " (a " : "", now->runtime ? now->runtime : "",
+			 now->runtime ? " program)" : "");
+	else if (now->runtime)
+		snprintf(
+			buf, size,
+			"%s's own heap is out of probes' reach: of it, watching what the kernel gives",
+			now->runtime);
+	else
+		return NULL;
+	return buf;
+}
+
 char *mw_threshold_cause_format(char *buf, size_t size, const struct mw_event *moved)
 {
 	char bytes[MW_UNIT_BUF];

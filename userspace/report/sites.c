@@ -30,19 +30,25 @@ static const struct {
 
 /*
  * The sites to show: first the *RANKED ones that the order ranks. Where the order is by growth or
- * by what is outstanding, and fewer have any, those that allocate most fill up the list.
+ * by what is outstanding, and fewer have any, those that allocate most fill up the list, or where
+ * no allocation is seen those that touch most memory: by *REST.
  */
 static size_t collect(const struct mw_sites_view *view, const struct mw_site_stats **out,
-		      size_t *ranked)
+		      size_t *ranked, enum mw_site_order *rest)
 {
 	const struct mw_site_stats *more[TOP_MAX];
 	size_t max = view->top < TOP_MAX ? view->top : TOP_MAX, n, m;
 
 	n = mw_sites__top(view->sites, view->target, view->order, out, max);
 	*ranked = n;
+	*rest = MW_SITES_BY_BYTES;
 	if (view->order != MW_SITES_BY_GROWTH && view->order != MW_SITES_BY_OUTSTANDING)
 		return n;
-	m = mw_sites__top(view->sites, view->target, MW_SITES_BY_BYTES, more, max);
+	m = mw_sites__top(view->sites, view->target, *rest, more, max);
+	if (!m && view->order == MW_SITES_BY_GROWTH) {
+		*rest = MW_SITES_BY_FAULTS;
+		m = mw_sites__top(view->sites, view->target, *rest, more, max);
+	}
 	for (size_t i = 0; i < m && n < max; i++) {
 		size_t k = 0;
 
@@ -108,10 +114,11 @@ static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site
 void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool color)
 {
 	const struct mw_site_stats *top[TOP_MAX];
-	size_t ranked, n = collect(view, top, &ranked);
+	enum mw_site_order rest;
+	size_t ranked, n = collect(view, top, &ranked, &rest);
 
 	for (size_t i = 0; i < n; i++) {
-		enum mw_site_order order = i < ranked ? view->order : MW_SITES_BY_BYTES;
+		enum mw_site_order order = i < ranked ? view->order : rest;
 
 		if (i && i != ranked)
 			fprintf(out, "%*s", INDENT, "");
@@ -187,7 +194,8 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 {
 	const struct mw_site_stats *top[TOP_MAX];
 	json_t *sites = json_array(), *suspects = json_array(), *all;
-	size_t ranked, n = collect(view, top, &ranked);
+	enum mw_site_order rest;
+	size_t ranked, n = collect(view, top, &ranked, &rest);
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(sites, site(top[i]));

@@ -21,6 +21,7 @@ struct mw_sites_view {
 	size_t suspect_count, growing_count;
 	enum mw_site_order order; /* what ranks the sites */
 	size_t top;		  /* how many */
+	bool own_heap;		  /* TARGET has one that no probe reaches */
 	bool stacks;		  /* all frames, not only the one that names the site */
 };
 

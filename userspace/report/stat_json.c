@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "model/words.h"
 #include "probe/allocator.h"
 #include "report/json.h"
 #include "report/stat_report.h"
@@ -232,6 +233,17 @@ static int put_governed(json_t *doc, const struct mw_sample *now)
 	return failed;
 }
 
+/* The heap that no probe reaches; null: there is none. */
+static json_t *reach(const struct mw_sample *now)
+{
+	char text[160];
+
+	if (!mw_reach_format(text, sizeof(text), now))
+		return json_null();
+	return json_pack("{s:b,s:s?,s:s}", "allocator", !now->out_of_reach, "runtime", now->runtime,
+			 "text", text);
+}
+
 static int put_thresholds(json_t *doc, const struct mw_sample *now)
 {
 	bool known = now->threshold_known;
@@ -260,7 +272,8 @@ static json_t *document(const struct mw_stat_report *report, const struct mw_wat
 			"outstanding", "count", mw_json_u64(now->outstanding_count), "bytes",
 			mw_json_u64(now->outstanding_bytes));
 	mw_sample__difference(&interval, now, &target->last);
-	failed = put_thresholds(doc, now) | put_counts(doc, &interval) |
+	failed = json_object_set_new(doc, "out_of_reach", reach(now)) | put_thresholds(doc, now) |
+		 put_counts(doc, &interval) |
 		 json_object_set_new(doc, "events", events(target->events, shown)) |
 		 json_object_set_new(doc, "events_dropped", mw_json_u64(more)) |
 		 put_counts(total, now) | json_object_set_new(doc, "total", total) |

@@ -50,6 +50,7 @@ struct mw_stacks {
 	uint32_t python_count;
 	uint64_t period;
 	bool frees_known;
+	uint64_t growth_only;	       /* a bit for each target */
 	void (*on_unknown)(void *arg); /* NULL: none */
 	void *unknown_arg;
 	double next_scan;
@@ -294,6 +295,10 @@ static void add_allocs(const struct mw_stacks *s, const struct raw *raw,
 	const struct mw_tracked_site *seen;
 
 	site->flags &= ~known;
+	if (s->growth_only >> site->target & 1) {
+		site->flags |= MW_SITE_RATES_ONLY;
+		return;
+	}
 	site->flags |= s->frees_known ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
 	if (!tracked) {
 		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged, s->period);
@@ -327,6 +332,13 @@ static void on_site(uint64_t id, const void *value, void *arg)
 void mw_stacks__set_frees_known(struct mw_stacks *s)
 {
 	s->frees_known = true;
+}
+
+void mw_stacks__set_growth_only(struct mw_stacks *s, uint32_t target, bool growth_only)
+{
+	uint64_t bit = 1ULL << target % 64;
+
+	s->growth_only = growth_only ? s->growth_only | bit : s->growth_only & ~bit;
 }
 
 static void rebase(uint64_t id, const void *value, void *arg)

@@ -59,6 +59,9 @@ int mw_stacks__read(struct mw_stacks *stacks, double elapsed, double started,
 /* The target samples its own allocations and reports their frees, whatever the mode. */
 void mw_stacks__set_frees_known(struct mw_stacks *stacks);
 
+/* Of TARGET no allocation is seen, whatever the mode: all that the kernel gave is growth. */
+void mw_stacks__set_growth_only(struct mw_stacks *stacks, uint32_t target, bool growth_only);
+
 /* From now on all allocations are counted: what windows saw before is left out. */
 void mw_stacks__rebase(struct mw_stacks *stacks);
 

@@ -375,6 +375,8 @@ static int watch(struct mw_tracer *tracer, struct mw_process *process, struct mw
 	/* Without probes none is needed; a child may be about to start another program. */
 	if (ret && ret != -ESRCH && (process->child || !tracer->probing))
 		ret = 0;
+	if (ret == -ENOENT && !tracer->options.needs_allocator)
+		ret = 0;
 	if (!ret)
 		ret = mw_processes__publish(processes, process);
 	if (ret)
@@ -572,6 +574,17 @@ static void on_dead_block(uint32_t slot, const struct mw_alloc_record *block, vo
 		mw_stacks__purged(tracer->stacks, block->site, block->size);
 }
 
+/* What probes can't reach of a target is what they can't reach of its first process. */
+static void update_reach(struct mw_tracer *tracer, const struct mw_process *process)
+{
+	struct mw_target *target = &tracer->processes.targets[process->slot];
+
+	target->out_of_reach = !process->allocators.count;
+	target->runtime = process->allocators.runtime;
+	if (tracer->stacks)
+		mw_stacks__set_growth_only(tracer->stacks, process->slot, target->out_of_reach);
+}
+
 static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
 {
 	const struct mw_target *target = &tracer->processes.targets[slot];
@@ -593,7 +606,10 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 		sample->maj_flt += process->stat.maj_flt - process->first.maj_flt;
 		sample->cpu_ns +=
 			mw_procstat__cpu_ns(&process->stat) - mw_procstat__cpu_ns(&process->first);
-		if (process->child || !process->settings.mp_addr)
+		if (process->child)
+			continue;
+		update_reach(tracer, process);
+		if (!process->settings.mp_addr)
 			continue;
 		mw_events__refresh_settings(&tracer->events, process);
 		sample->threshold_known = true;
@@ -601,6 +617,8 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 		sample->mmap_threshold = process->settings.mmap_threshold;
 		sample->trim_threshold = process->settings.trim_threshold;
 	}
+	sample->out_of_reach = target->out_of_reach;
+	sample->runtime = target->runtime;
 	sample->ended = !sample->processes;
 }
 
