@@ -367,6 +367,7 @@ struct mw_proc {
 	uint32_t python;		   /* index among the interpreters, 0: none */
 	uint32_t maps_first, maps_count;   /* its executable memory, for walking stacks */
 	struct mw_walk_budget growth, faults;
+	uint64_t last_mapping; /* address of the latest one whose site is known */
 };
 
 /* A block that was not freed yet. */
@@ -442,7 +443,7 @@ struct mw_bpf_event {
 		struct {
 			uint64_t mmap_threshold, trim_threshold; /* the new ones */
 			uint64_t old_mmap_threshold;
-			uint64_t size; /* of the mapping whose free moved it */
+			uint64_t size; /* of the mapping whose free moved it; 0: another's */
 		} threshold;
 	};
 };

@@ -47,7 +47,10 @@ static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc
 	event.threshold.mmap_threshold = mp.mmap_threshold;
 	event.threshold.trim_threshold = mp.trim_threshold;
 	event.threshold.old_mmap_threshold = proc->mmap_threshold;
-	event.threshold.size = unmapped;
+	/* The mapping moved it if it held a chunk that large; else it went earlier, unseen. */
+	if (mp.mmap_threshold > proc->mmap_threshold && unmapped >= mp.mmap_threshold &&
+	    mp.trim_threshold == 2 * mp.mmap_threshold)
+		event.threshold.size = unmapped;
 	proc->mmap_threshold = mp.mmap_threshold;
 	proc->trim_threshold = mp.trim_threshold;
 	mw_send(c, &event);
@@ -107,7 +110,10 @@ static __always_inline void grow_mapping(struct mw_regs *regs, struct mw_counts 
 	if (!region.weight)
 		return;
 	region.site = grow(regs, proc, MW_KIND_MMAP, bytes, region.weight);
-	if (region.site && bpf_map_update_elem(&regions, &key, &region, BPF_ANY))
+	if (!region.site)
+		return;
+	proc->last_mapping = addr;
+	if (bpf_map_update_elem(&regions, &key, &region, BPF_ANY))
 		MW_ADD(c->lost[MW_LOST_MAP], 1);
 }
 
@@ -119,31 +125,59 @@ static __always_inline void grow_brk(struct mw_regs *regs, struct mw_proc *proc,
 		grow(regs, proc, MW_KIND_BRK, bytes, weight);
 }
 
-/* What a mapping brought goes back, as far as it began here; glibc cuts an arena's edges off. */
+static __always_inline void give_back(const struct mw_region_site *region, __u64 bytes)
+{
+	__u64 site = region->site;
+	struct mw_site_counts *s = bpf_map_lookup_elem(&sites, &site);
+
+	if (s)
+		MW_ADD(s->returned_bytes, region->weight * bytes);
+}
+
+/*
+ * The end of the latest mapping: allocators that want it aligned ask for more and cut both edges
+ * off. Ends of older ones are not looked for.
+ */
+static __always_inline void shrink_end(struct mw_proc *proc, __u64 addr, __u64 bytes)
+{
+	__u64 start = proc->last_mapping, key = mw_block_key(proc->space, start);
+	struct mw_region_site *region;
+
+	if (!start || addr <= start)
+		return;
+	region = bpf_map_lookup_elem(&regions, &key);
+	if (!region || addr >= start + region->size || addr + bytes < start + region->size)
+		return;
+	give_back(region, start + region->size - addr);
+	region->size = addr - start;
+}
+
+/* What a mapping brought goes back, as far as it began here. */
 static __always_inline void shrink_mapping(struct mw_proc *proc, __u64 addr, __u64 bytes)
 {
 	__u64 key = mw_block_key(proc->space, addr);
 	struct mw_region_site *region = bpf_map_lookup_elem(&regions, &key);
 	struct mw_region_site rest;
-	struct mw_site_counts *s;
 
-	if (!region)
+	if (!region) {
+		shrink_end(proc, addr, bytes);
 		return;
+	}
 	rest = *region;
 	bpf_map_delete_elem(&regions, &key);
 	if (bytes < rest.size) {
 		rest.size -= bytes;
 		key = mw_block_key(proc->space, addr + bytes);
 		bpf_map_update_elem(&regions, &key, &rest, BPF_ANY);
+		if (proc->last_mapping == addr)
+			proc->last_mapping = addr + bytes;
 	} else {
 		bytes = rest.size;
 	}
-	s = bpf_map_lookup_elem(&sites, &rest.site);
-	if (s)
-		MW_ADD(s->returned_bytes, rest.weight * bytes);
+	give_back(&rest, bytes);
 }
 
-enum { MAP_SHARED_ = 1 };
+enum { MAP_SHARED_ = 1, MAP_FIXED_ = 16 };
 
 static __always_inline void take_growth(struct mw_regs *regs, struct mw_counts *c,
 					struct mw_proc *proc, __u64 nr, __u64 ret)
@@ -154,6 +188,9 @@ static __always_inline void take_growth(struct mw_regs *regs, struct mw_counts *
 			grow_brk(regs, proc, ret - proc->brk);
 		break;
 	case NR_MMAP:
+		/* In place of what was there: of address space that was only reserved. */
+		if (MW_REG_SYSCALL_ARG4(regs) & MAP_FIXED_)
+			shrink_mapping(proc, ret, pages(MW_REG_ARG2(regs)));
 		/* Private and without a file: what allocators ask for. */
 		if ((__s32)MW_REG_SYSCALL_ARG5(regs) < 0 &&
 		    !(MW_REG_SYSCALL_ARG4(regs) & MAP_SHARED_))

@@ -202,7 +202,8 @@ static void fill(struct mw_tui_target *t, pid_t pid, const char *name)
 				       .pid = (uint32_t)pid,
 				       .old_value = 128 * KIB,
 				       .new_value = 304 * KIB,
-				       .size = 304 * KIB};
+				       .size = 304 * KIB,
+				       .cause = MW_MOVED_BY_FREE};
 	const struct mw_event forked = {
 		.kind = MW_EVENT_FORK, .elapsed = 90.5, .pid = (uint32_t)pid, .new_value = 4243};
 

@@ -142,6 +142,7 @@ int mw_cmd_watch_options(struct mw_watch_options *options, struct mw_err *err)
 		.site_intervals = true,
 		.tracer =
 			{
+				.needs_allocator = strcmp(values.mode, "auto") != 0,
 				.follow = values.follow,
 				.min_size = values.min_size,
 				.max_size = values.max_size,

@@ -41,33 +41,77 @@ static int check_header(struct mw_elffile *file, const char *name, struct mw_err
 	return 0;
 }
 
-static void read_build_id(struct mw_elffile *file)
+/* A note: its description's bytes, and how many. True: enough, look no further. */
+typedef bool (*note_fn)(const GElf_Nhdr *note, const char *owner, const unsigned char *description,
+			void *arg);
+
+static bool each_note(const struct mw_elffile *file, note_fn fn, void *arg)
 {
 	for (size_t i = 0; i < file->phnum; i++) {
 		const GElf_Phdr *ph = &file->phdrs[i];
+		size_t off = 0, name_off, desc_off;
+		GElf_Nhdr note;
+		Elf_Data *data;
 
 		if (ph->p_type != PT_NOTE)
 			continue;
-		Elf_Data *data =
-			elf_getdata_rawchunk(file->elf, (int64_t)ph->p_offset, ph->p_filesz,
-					     ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
-		size_t off = 0, name_off, desc_off;
-		GElf_Nhdr nhdr;
-
-		while (data && (off = gelf_getnote(data, off, &nhdr, &name_off, &desc_off)) > 0) {
-			if (nhdr.n_type != NT_GNU_BUILD_ID || nhdr.n_namesz != 4 ||
-			    memcmp((char *)data->d_buf + name_off, "GNU", 4) ||
-			    nhdr.n_descsz > BUILD_ID_MAX)
-				continue;
-			const unsigned char *id = (unsigned char *)data->d_buf + desc_off;
-
-			for (size_t k = 0; k < nhdr.n_descsz; k++) {
-				file->build_id[2 * k] = "0123456789abcdef"[id[k] >> 4];
-				file->build_id[2 * k + 1] = "0123456789abcdef"[id[k] & 15];
-			}
-			return;
+		data = elf_getdata_rawchunk(file->elf, (int64_t)ph->p_offset, ph->p_filesz,
+					    ph->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+		while (data && (off = gelf_getnote(data, off, &note, &name_off, &desc_off)) > 0) {
+			if (fn(&note, (char *)data->d_buf + name_off,
+			       (unsigned char *)data->d_buf + desc_off, arg))
+				return true;
 		}
 	}
+	return false;
+}
+
+static bool take_build_id(const GElf_Nhdr *note, const char *owner, const unsigned char *id,
+			  void *arg)
+{
+	struct mw_elffile *file = arg;
+
+	if (note->n_type != NT_GNU_BUILD_ID || note->n_namesz != 4 || memcmp(owner, "GNU", 4) ||
+	    note->n_descsz > BUILD_ID_MAX)
+		return false;
+	for (size_t k = 0; k < note->n_descsz; k++) {
+		file->build_id[2 * k] = "0123456789abcdef"[id[k] >> 4];
+		file->build_id[2 * k + 1] = "0123456789abcdef"[id[k] & 15];
+	}
+	return true;
+}
+
+static bool is_owner(const GElf_Nhdr *note, const char *owner, const unsigned char *description,
+		     void *arg)
+{
+	size_t size = strlen(arg) + 1;
+
+	(void)description;
+	return note->n_namesz == size && !memcmp(owner, arg, size);
+}
+
+bool mw_elffile__has_note(const struct mw_elffile *file, const char *owner)
+{
+	return each_note(file, is_owner, (void *)(uintptr_t)owner);
+}
+
+bool mw_elffile__has_section(const struct mw_elffile *file, const char *name)
+{
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(file->elf, &names))
+		return false;
+	while ((section = elf_nextscn(file->elf, section))) {
+		GElf_Shdr header;
+		const char *text;
+
+		text = gelf_getshdr(section, &header) ? elf_strptr(file->elf, names, header.sh_name)
+						      : NULL;
+		if (text && !strcmp(text, name))
+			return true;
+	}
+	return false;
 }
 
 static void find_symbol_tables(struct mw_elffile *file)
@@ -138,7 +182,7 @@ struct mw_elffile *mw_elffile__open_fd(int fd, const char *name, struct mw_err *
 			break;
 		}
 	}
-	read_build_id(file);
+	each_note(file, take_build_id, file);
 	find_symbol_tables(file);
 	return file;
 
@@ -197,10 +241,17 @@ static bool find_in_table(struct mw_elffile *file, Elf_Data *table, size_t count
 	return false;
 }
 
+int mw_elffile__dynamic_symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol)
+{
+	return find_in_table(file, file->dynsym, file->dynsym_count, file->dynsym_strings, name,
+			     symbol)
+		       ? 0
+		       : -ENOENT;
+}
+
 int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol)
 {
-	if (find_in_table(file, file->dynsym, file->dynsym_count, file->dynsym_strings, name,
-			  symbol) ||
+	if (!mw_elffile__dynamic_symbol(file, name, symbol) ||
 	    find_in_table(file, file->symtab, file->symtab_count, file->symtab_strings, name,
 			  symbol))
 		return 0;

@@ -33,6 +33,13 @@ void mw_elffile__close(struct mw_elffile *file);
 /* Look NAME up among the defined symbols, dynamic ones first. 0 or -ENOENT. */
 int mw_elffile__symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol);
 
+/* The same among dynamic symbols only, which strip leaves. */
+int mw_elffile__dynamic_symbol(struct mw_elffile *file, const char *name, struct mw_symbol *symbol);
+
+/* Is there a section NAME, a note of OWNER? */
+bool mw_elffile__has_section(const struct mw_elffile *file, const char *name);
+bool mw_elffile__has_note(const struct mw_elffile *file, const char *owner);
+
 /*
  * The load bias of the file in a process: given that file offset OFFSET is mapped at START.
  * Unsigned arithmetic; 0 for an executable at fixed addresses.

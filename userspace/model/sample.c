@@ -7,6 +7,14 @@ union counters {
 	uint64_t each[MW_COUNT_WORDS];
 };
 
+enum mw_threshold_cause mw_threshold_moved_by(uint64_t old, uint64_t new, uint64_t trim,
+					      bool dynamic)
+{
+	if (!dynamic)
+		return MW_MOVED_BY_MALLOPT;
+	return new > old &&trim == 2 * new ? MW_MOVED_BY_FREE : MW_MOVED_UNSEEN;
+}
+
 void mw_counts__add(struct mw_counts *to, const struct mw_counts *from)
 {
 	union counters *a = (union counters *)to;
@@ -149,12 +157,20 @@ const char *mw_lost_name(enum mw_lost cause)
 	return names[cause];
 }
 
+enum mw_mode mw_sample__mode(const struct mw_sample *now, enum mw_mode mode)
+{
+	return now->out_of_reach ? MW_MODE_GROWTH : mode;
+}
+
 const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now)
 {
 	static const char *const names[] = {"growth", "sizes", "exact"};
 
-	return now->governed && !(now->always && now->always_since < EXACT_FROM) ? "windows"
-										 : names[mode];
+	mode = mw_sample__mode(now, mode);
+	return mode != MW_MODE_GROWTH && now->governed &&
+			       !(now->always && now->always_since < EXACT_FROM)
+		       ? "windows"
+		       : names[mode];
 }
 
 double mw_sample__class_error(const struct mw_sample *sample, unsigned int class)

@@ -38,7 +38,9 @@ struct mw_sample {
 	double walked_at; /* seconds since the watch began: of the last walk of the heap; < 0: none
 			   */
 	float seen[MW_CLASSES]; /* allocations that a class's estimate stands on */
-	bool ended;		/* the target has */
+	bool out_of_reach;	/* no allocator for probes: only what the kernel gives is seen */
+	const char *runtime; /* whose own heap probes don't reach: "Go"; NULL: none; a constant */
+	bool ended;	     /* the target has */
 };
 
 /* Something that happened to a process, at one moment. */
@@ -54,11 +56,24 @@ struct mw_event {
 	uint32_t pid;
 	uint64_t old_value, new_value; /* thresholds, or the child's PID */
 	uint64_t size;		       /* bytes; wait status for an exit */
-	char text[128];		       /* allocator's path; clean */
+	enum mw_threshold_cause {
+		MW_MOVED_UNSEEN,
+		MW_MOVED_BY_FREE, /* of a mapping of `size` bytes */
+		MW_MOVED_BY_MALLOPT,
+	} cause;	/* of a threshold's move */
+	char text[128]; /* allocator's path; clean */
 };
 
 /* WHAT happened to a process of target number TARGET. */
 typedef void (*mw_event_fn)(const struct mw_event *what, unsigned int target, void *arg);
+
+/*
+ * What moved glibc's mmap threshold from OLD to NEW, with the trim threshold at TRIM now: free() of
+ * a block with a mapping of its own sets it to that block's chunk, the trim threshold to twice as
+ * much (malloc/malloc.c, __libc_free), unless mallopt() or a tunable has fixed them: not DYNAMIC.
+ */
+enum mw_threshold_cause mw_threshold_moved_by(uint64_t old, uint64_t new, uint64_t trim,
+					      bool dynamic);
 
 /* TO += FROM, counter by counter. */
 void mw_counts__add(struct mw_counts *to, const struct mw_counts *from);
@@ -81,6 +96,9 @@ uint64_t mw_counts__lost(const struct mw_counts *counts);
 const char *mw_place_name(enum mw_place place);
 const char *mw_lost_name(enum mw_lost cause);
 const char *mw_sdt_name(enum mw_sdt_probe which);
+
+/* By which mode a target is watched where MODE is the watch's. */
+enum mw_mode mw_sample__mode(const struct mw_sample *now, enum mw_mode mode);
 
 /* "growth", "sizes", "exact", or "windows" while a budget keeps the probes out most of the time. */
 const char *mw_mode_name(enum mw_mode mode, const struct mw_sample *now);

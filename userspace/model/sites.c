@@ -382,6 +382,7 @@ static bool is_allocator(const char *function)
 		"tc_malloc",
 		"tc_calloc",
 		"tc_realloc",
+		"runtime.", /* Go's */
 	};
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(names); i++) {

@@ -97,7 +97,7 @@ static double level(const struct mw_site_stats *site, const struct mw_site_point
 	if (!by_growth)
 		return p->held_bytes;
 	/*
-	 * The heap grows at whatever line asks next: where allocations are followed, those say
+	 * malloc's heap grows at whatever line asks next: where allocations are watched, they say
 	 * more. What was not asked for through malloc (Python's arenas) only shows in what was
 	 * mapped.
 	 */
@@ -576,6 +576,26 @@ static void format_rate(char *buf, size_t size, double slope, double error)
 		snprintf(buf + n, size - (size_t)n, " (±%.1f)", error);
 }
 
+/* What the kernel gave says who asked, not who keeps. */
+static void growth_words(const struct mw_site_stats *site, double seen, const char *rate, char *buf,
+			 size_t size)
+{
+	char a[MW_UNIT_BUF + 8], b[MW_UNIT_BUF + 8], age[MW_UNIT_BUF];
+
+	format_age(age, seen);
+	if (!(site->totals.grown_bytes > 0))
+		snprintf(buf, size,
+			 "%s of pages first touched in %s; what was given back is not seen", rate,
+			 age);
+	else if (!(site->totals.returned_bytes > 0))
+		snprintf(buf, size, "%s of new memory from the kernel, none returned in %s", rate,
+			 age);
+	else
+		snprintf(buf, size, "%s of new memory from the kernel, %s of %s returned in %s",
+			 rate, format_bytes(a, site->totals.returned_bytes),
+			 format_bytes(b, site->totals.grown_bytes), age);
+}
+
 static void suspect_words(const struct mw_site_stats *site, double now,
 			  const struct mw_suspect *suspect, char *buf, size_t size)
 {
@@ -584,17 +604,8 @@ static void suspect_words(const struct mw_site_stats *site, double now,
 	const char *hint = seen < 600 ? " so far; a cache that still fills looks the same" : "";
 
 	format_rate(rate, sizeof(rate), suspect->slope, suspect->slope_error);
-	if (suspect->by_growth && !(site->totals.grown_bytes > 0))
-		snprintf(buf, size,
-			 "%s of pages first touched in %s; what was given back is not seen", rate,
-			 format_age(age, seen));
-	else if (suspect->by_growth && !(site->totals.returned_bytes > 0))
-		snprintf(buf, size, "%s of new memory from the kernel, none returned in %s%s", rate,
-			 format_age(age, seen), hint);
-	else if (suspect->by_growth)
-		snprintf(buf, size, "%s of new memory from the kernel, %s of %s returned in %s%s",
-			 rate, format_bytes(a, site->totals.returned_bytes),
-			 format_bytes(b, site->totals.grown_bytes), format_age(age, seen), hint);
+	if (suspect->by_growth)
+		growth_words(site, seen, rate, buf, size);
 	else if (suspect->born > 0)
 		snprintf(buf, size, "%s, %s of %s objects freed after %s%s", rate,
 			 format_grouped(a, suspect->freed), format_grouped(b, suspect->born),
@@ -711,8 +722,9 @@ static bool stands_out(const struct mw_suspect *suspect, double growth)
 	       suspect->slope - 2 * suspect->slope_error <= BEYOND_GROWTH * growth;
 }
 
-size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
-			 struct mw_suspect *out, size_t max)
+/* Those that are judged by what the kernel gave, or the others: by their own blocks. */
+static size_t find(const struct mw_sites *sites, uint32_t target, double now, bool by_growth,
+		   struct mw_suspect *out, size_t max)
 {
 	double growth = growth_rate(sites, target, now);
 	struct mw_suspect suspect;
@@ -722,7 +734,8 @@ size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double n
 		const struct mw_site_stats *site = mw_sites__at(sites, i);
 		size_t at;
 
-		if (site->target != target || !has_grown(site))
+		if (site->target != target || judged_by_growth(site) != by_growth ||
+		    !has_grown(site))
 			continue;
 		mw_suspect__judge(site, now, &suspect);
 		if (suspect.verdict != MW_VERDICT_SUSPECT || !stands_out(&suspect, growth) ||
@@ -735,6 +748,18 @@ size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double n
 		out[at] = suspect;
 	}
 	return n;
+}
+
+size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
+			 struct mw_suspect *out, size_t max)
+{
+	return find(sites, target, now, false, out, max);
+}
+
+size_t mw_suspects__find_growing(const struct mw_sites *sites, uint32_t target, double now,
+				 struct mw_suspect *out, size_t max)
+{
+	return find(sites, target, now, true, out, max);
 }
 
 const char *mw_verdict_name(enum mw_verdict verdict)

@@ -22,7 +22,7 @@ enum mw_verdict {
 struct mw_suspect {
 	const struct mw_site_stats *site;
 	enum mw_verdict verdict;
-	bool by_growth;	    /* judged by brk, mmap and faults, since no frees were seen */
+	bool by_growth;	    /* judged by brk, mmap and faults, since no blocks of it were seen */
 	double slope;	    /* bytes a second */
 	double slope_error; /* one standard error of it */
 	double confidence;  /* 0 to 1: that the slope is above 0 and goes on */
@@ -34,9 +34,19 @@ struct mw_suspect {
 /* Judge one site at NOW seconds since the watch began. */
 void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out);
 
-/* The up to MAX suspects of TARGET, the fastest growing first. Returns how many. */
+/*
+ * The up to MAX suspects of TARGET, the fastest growing first. Returns how many. Each is one by its
+ * own blocks: who trips a mapping is not who keeps what lies in it.
+ */
 size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
 			 struct mw_suspect *out, size_t max);
+
+/*
+ * The same for sites that only what the kernel gave speaks of, by_growth: they ask for ever more.
+ * That is growth, no suspicion.
+ */
+size_t mw_suspects__find_growing(const struct mw_sites *sites, uint32_t target, double now,
+				 struct mw_suspect *out, size_t max);
 
 const char *mw_verdict_name(enum mw_verdict verdict);
 

@@ -46,20 +46,47 @@ const char *mw_place_label(enum mw_place place)
 	return place < MW_PLACES ? labels[place] : "?";
 }
 
+char *mw_reach_format(char *buf, size_t size, const struct mw_sample *now)
+{
+	if (now->out_of_reach)
+		snprintf(buf, size,
+			 "no allocator that probes can reach%s%s%s: watching what the kernel gives",
+			 now->runtime ? " (a " : "", now->runtime ? now->runtime : "",
+			 now->runtime ? " program)" : "");
+	else if (now->runtime)
+		snprintf(
+			buf, size,
+			"%s's own heap is out of probes' reach: of it, watching what the kernel gives",
+			now->runtime);
+	else
+		return NULL;
+	return buf;
+}
+
+char *mw_threshold_cause_format(char *buf, size_t size, const struct mw_event *moved)
+{
+	char bytes[MW_UNIT_BUF];
+
+	if (moved->cause == MW_MOVED_BY_FREE)
+		snprintf(buf, size, "by a free of %s", mw_format_size(bytes, moved->size));
+	else
+		snprintf(buf, size, "%s",
+			 moved->cause == MW_MOVED_BY_MALLOPT ? "by mallopt"
+							     : "by something that was not seen");
+	return buf;
+}
+
 char *mw_event_format(char *buf, size_t size, const struct mw_event *what)
 {
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
-	int status = (int)what->size, n;
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], by[64];
+	int status = (int)what->size;
 
 	buf[0] = '\0';
 	switch (what->kind) {
 	case MW_EVENT_THRESHOLD:
-		n = snprintf(buf, size, "mmap threshold %s -> %s",
-			     mw_format_size(a, what->old_value),
-			     mw_format_size(b, what->new_value));
-		if (what->size && n > 0 && (size_t)n < size)
-			snprintf(buf + n, size - (size_t)n, ", by the free of a mapping of %s",
-				 mw_format_size(c, what->size));
+		snprintf(buf, size, "mmap threshold %s -> %s, %s",
+			 mw_format_size(a, what->old_value), mw_format_size(b, what->new_value),
+			 mw_threshold_cause_format(by, sizeof(by), what));
 		break;
 	case MW_EVENT_FORK:
 		snprintf(buf, size, "PID %" PRIu32 " forked PID %" PRIu64, what->pid,

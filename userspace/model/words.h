@@ -22,7 +22,16 @@ char *mw_size_row_label(char *buf, size_t size, unsigned int row);
 /* "brk heap", "thread arenas", "mmap", "other": mw_place_name() for people. */
 const char *mw_place_label(enum mw_place place);
 
-/* "mmap threshold 128.0 KiB -> 1.0 MiB, by the free of …" into BUF of SIZE bytes; returns BUF. */
+/*
+ * Of a target that has a heap which no probe reaches: one line that says so, into BUF of SIZE
+ * bytes; NULL: it has none.
+ */
+char *mw_reach_format(char *buf, size_t size, const struct mw_sample *now);
+
+/* "by a free of 304.0 KiB", or what else MOVED a threshold, into BUF of SIZE bytes; returns BUF. */
+char *mw_threshold_cause_format(char *buf, size_t size, const struct mw_event *moved);
+
+/* "mmap threshold 128.0 KiB -> 1.0 MiB, by a free of …" into BUF of SIZE bytes; returns BUF. */
 char *mw_event_format(char *buf, size_t size, const struct mw_event *what);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "probe/allocator.h"
+#include "probe/runtime.h"
 #include "util/array.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -252,6 +253,8 @@ static int visit_module(struct mw_allocators *found, const struct mw_modules *mo
 	elf = mw_elffile__open(file, module->map->path, &ignored);
 	if (!elf)
 		return 0;
+	if (!found->runtime)
+		found->runtime = mw_runtime_name(elf);
 	is_libc = !mw_elffile__symbol(elf, "__libc_start_main", &symbol);
 	/* A library's local malloc binds nobody; the program's own code uses its own. */
 	if (!mw_elffile__symbol(elf, "malloc", &symbol) && (symbol.dynamic || module->executable) &&
@@ -261,6 +264,22 @@ static int visit_module(struct mw_allocators *found, const struct mw_modules *mo
 		*after_libc = true;
 	mw_elffile__close(elf);
 	return ret == -ENOENT ? 0 : ret;
+}
+
+static int refuse(const struct mw_allocators *found, bool is_static, const char *where,
+		  struct mw_err *err)
+{
+	const char *runtime = found->runtime;
+
+	return mw_err_set(err, -ENOENT, "no-allocator", where,
+			  "no allocator that probes can reach%s%s%s; --mode growth needs none",
+			  runtime ? " (a " : "",
+			  runtime     ? runtime
+			  : is_static ? " (a static program without symbols"
+				      : "",
+			  runtime     ? " program)"
+			  : is_static ? ")"
+				      : "");
 }
 
 int mw_allocators__find(struct mw_allocators *found, pid_t pid, bool returns, struct mw_err *err)
@@ -282,10 +301,7 @@ int mw_allocators__find(struct mw_allocators *found, pid_t pid, bool returns, st
 				   strerror(-ret));
 	}
 	if (!ret && !found->count)
-		ret = mw_err_set(
-			err, -ENOENT, "no-allocator", where,
-			"no module of it has a symbol 'malloc'%s; --mode growth needs none",
-			modules.is_static ? " (a stripped static program)" : "");
+		ret = refuse(found, modules.is_static, where, err);
 	mw_modules__free(&modules);
 	mw_image__close(image);
 	if (ret)

@@ -58,12 +58,13 @@ struct mw_allocator {
 struct mw_allocators {
 	size_t count;
 	struct mw_allocator *list; /* the first one is the program's */
+	const char *runtime; /* whose own heap there is besides (probe/runtime.h); NULL: none */
 };
 
 /*
  * Find the allocators of PID. RETURNS: return probes will be placed, so the entry probes of
  * the functions that give memory must be where the stack is as at the entry. 0, or -errno with ERR
- * set; -ENOENT when no module defines malloc.
+ * set; -ENOENT when no module defines malloc: then only `runtime` is set.
  */
 int mw_allocators__find(struct mw_allocators *found, pid_t pid, bool returns, struct mw_err *err);
 void mw_allocators__free(struct mw_allocators *found);

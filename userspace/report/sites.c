@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "report/growth.h"
 #include "report/json.h"
 #include "report/sites.h"
 #include "util/array.h"
@@ -29,19 +30,25 @@ static const struct {
 
 /*
  * The sites to show: first the *RANKED ones that the order ranks. Where the order is by growth or
- * by what is outstanding, and fewer have any, those that allocate most fill up the list.
+ * by what is outstanding, and fewer have any, those that allocate most fill up the list, or where
+ * no allocation is seen those that touch most memory: by *REST.
  */
 static size_t collect(const struct mw_sites_view *view, const struct mw_site_stats **out,
-		      size_t *ranked)
+		      size_t *ranked, enum mw_site_order *rest)
 {
 	const struct mw_site_stats *more[TOP_MAX];
 	size_t max = view->top < TOP_MAX ? view->top : TOP_MAX, n, m;
 
 	n = mw_sites__top(view->sites, view->target, view->order, out, max);
 	*ranked = n;
+	*rest = MW_SITES_BY_BYTES;
 	if (view->order != MW_SITES_BY_GROWTH && view->order != MW_SITES_BY_OUTSTANDING)
 		return n;
-	m = mw_sites__top(view->sites, view->target, MW_SITES_BY_BYTES, more, max);
+	m = mw_sites__top(view->sites, view->target, *rest, more, max);
+	if (!m && view->order == MW_SITES_BY_GROWTH) {
+		*rest = MW_SITES_BY_FAULTS;
+		m = mw_sites__top(view->sites, view->target, *rest, more, max);
+	}
 	for (size_t i = 0; i < m && n < max; i++) {
 		size_t k = 0;
 
@@ -101,9 +108,11 @@ static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site
 	const struct mw_frame *leaf = mw_site_leaf(site);
 	char text[WIDTH];
 
+	if (!leaf)
+		leaf = site->frames;
 	print_amount(out, order, site);
-	fprintf(out, "  %s%s%s", color ? "\033[1m" : "",
-		leaf ? mw_frame_format(leaf, text, sizeof(text)) : "?", color ? "\033[0m" : "");
+	fprintf(out, "  %s%s%s", color ? "\033[1m" : "", mw_frame_format(leaf, text, sizeof(text)),
+		color ? "\033[0m" : "");
 	print_counts(out, view, site);
 	fputc('\n', out);
 	for (uint32_t i = 0; view->stacks && i < site->frame_count; i++)
@@ -118,10 +127,11 @@ static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site
 void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool color)
 {
 	const struct mw_site_stats *top[TOP_MAX];
-	size_t ranked, n = collect(view, top, &ranked);
+	enum mw_site_order rest;
+	size_t ranked, n = collect(view, top, &ranked, &rest);
 
 	for (size_t i = 0; i < n; i++) {
-		enum mw_site_order order = i < ranked ? view->order : MW_SITES_BY_BYTES;
+		enum mw_site_order order = i < ranked ? view->order : rest;
 
 		if (i && i != ranked)
 			fprintf(out, "%*s", INDENT, "");
@@ -129,6 +139,7 @@ void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool col
 			fprintf(out, "  %-11s", mw_site_order_name(order));
 		print_site(out, view, order, top[i], color);
 	}
+	mw_growth_report__text(out, view, color);
 	for (size_t i = 0; i < view->suspect_count && i < SUSPECTS_MAX; i++)
 		fprintf(out, "  %-11s%s%s%s\n", i ? "" : "suspect", color ? "\033[31;1m" : "",
 			view->suspects[i].sentence, color ? "\033[0m" : "");
@@ -144,6 +155,15 @@ static json_t *frame(const struct mw_frame *f)
 	if (f->kind == MW_FRAME_NATIVE)
 		json_object_set_new(object, "offset", mw_json_u64(f->offset));
 	return object;
+}
+
+json_t *mw_site_json_frames(const struct mw_site_stats *site)
+{
+	json_t *frames = json_array();
+
+	for (uint32_t i = 0; i < site->frame_count; i++)
+		json_array_append_new(frames, frame(&site->frames[i]));
+	return frames;
 }
 
 static json_t *rounded(double value)
@@ -198,18 +218,16 @@ static int put_liveness(json_t *object, const struct mw_sites_view *view,
 static json_t *site(const struct mw_sites_view *view, const struct mw_site_stats *s)
 {
 	const struct mw_site_totals *t = totals_of(view, s);
-	json_t *frames = json_array(), *flags = json_array(), *object;
+	json_t *flags = json_array(), *object;
 
-	for (uint32_t i = 0; i < s->frame_count; i++)
-		json_array_append_new(frames, frame(&s->frames[i]));
 	for (size_t i = 0; i < MW_ARRAY_SIZE(flag_names); i++) {
 		if (s->flags & flag_names[i].flag)
 			json_array_append_new(flags, json_string(flag_names[i].name));
 	}
 	object = json_pack(
 		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}",
-		"id", (int)s->id, "frames", frames, "incomplete", flags, "alloc", "calls",
-		rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
+		"id", (int)s->id, "frames", mw_site_json_frames(s), "incomplete", flags, "alloc",
+		"calls", rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
 		rounded(t->frees), "bytes", rounded(t->freed_bytes), "outstanding", "bytes",
 		rounded(mw_site_outstanding(s)), "error_bytes", rounded(mw_site_error(s)), "growth",
 		"calls", rounded(t->grown_calls), "bytes", rounded(t->grown_bytes),
@@ -225,8 +243,9 @@ static json_t *site(const struct mw_sites_view *view, const struct mw_site_stats
 json_t *mw_sites_report__json(const struct mw_sites_view *view)
 {
 	const struct mw_site_stats *top[TOP_MAX];
-	json_t *sites = json_array(), *suspects = json_array();
-	size_t ranked, n = collect(view, top, &ranked);
+	json_t *sites = json_array(), *suspects = json_array(), *all;
+	enum mw_site_order rest;
+	size_t ranked, n = collect(view, top, &ranked, &rest);
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(sites, site(view, top[i]));
@@ -241,7 +260,12 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 						"by_growth", s->by_growth, "born", rounded(s->born),
 						"freed", rounded(s->freed), "age", s->age));
 	}
-	return json_pack("{s:s,s:o,s:o,s:o}", "order", mw_site_order_name(view->order), "count",
-			 mw_json_u64(mw_sites__count(view->sites)), "top", sites, "suspects",
-			 suspects);
+	all = json_pack("{s:s,s:o,s:o,s:o}", "order", mw_site_order_name(view->order), "count",
+			mw_json_u64(mw_sites__count(view->sites)), "top", sites, "suspects",
+			suspects);
+	if (all && mw_growth_report__json(all, view)) {
+		json_decref(all);
+		return NULL;
+	}
+	return all;
 }

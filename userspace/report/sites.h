@@ -17,9 +17,11 @@ struct mw_sites_view {
 	const struct mw_sites *sites;
 	uint32_t target;
 	const struct mw_suspect *suspects; /* of TARGET, fastest first */
-	size_t suspect_count;
+	const struct mw_suspect *growing;  /* by what the kernel gave; no suspects */
+	size_t suspect_count, growing_count;
 	enum mw_site_order order; /* what ranks the sites */
 	size_t top;		  /* how many */
+	bool own_heap;		  /* TARGET has one that no probe reaches */
 	bool stacks;		  /* all frames, not only the one that names the site */
 	bool interval;	   /* what was allocated in the interval, not since the watch began */
 	double walked_ago; /* seconds since the heap was walked; < 0: never */
@@ -28,7 +30,11 @@ struct mw_sites_view {
 /* Lines of a report, each beginning with two spaces. COLOR: with escape sequences. */
 void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool color);
 
-/* {"sites": [...], "suspects": [...]} as a new reference, NULL when there is no memory. */
+/* The frames of SITE, an array, or NULL. */
+json_t *mw_site_json_frames(const struct mw_site_stats *site);
+
+/* {"top": [...], "suspects": [...], "growth": [...], …} as a new reference, NULL when there is no
+ * memory. */
 json_t *mw_sites_report__json(const struct mw_sites_view *view);
 
 const char *mw_site_order_name(enum mw_site_order order);

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "model/words.h"
 #include "probe/allocator.h"
 #include "report/json.h"
 #include "report/stat_report.h"
@@ -158,6 +159,13 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 	       json_object_set_new(object, "overhead_percent", json_real(overhead_percent(sample)));
 }
 
+static json_t *threshold_cause(enum mw_threshold_cause cause)
+{
+	return cause == MW_MOVED_BY_FREE      ? json_string("free")
+	       : cause == MW_MOVED_BY_MALLOPT ? json_string("mallopt")
+					      : json_null();
+}
+
 static json_t *event(const struct mw_event *what)
 {
 	static const char *const kinds[] = {"threshold", "fork", "exec", "exit", "allocator"};
@@ -169,7 +177,8 @@ static json_t *event(const struct mw_event *what)
 	case MW_EVENT_THRESHOLD:
 		failed = json_object_set_new(object, "old", mw_json_u64(what->old_value)) |
 			 json_object_set_new(object, "new", mw_json_u64(what->new_value)) |
-			 json_object_set_new(object, "size", mw_json_u64(what->size));
+			 json_object_set_new(object, "size", mw_json_u64(what->size)) |
+			 json_object_set_new(object, "by", threshold_cause(what->cause));
 		break;
 	case MW_EVENT_FORK:
 		failed = json_object_set_new(object, "child", mw_json_u64(what->new_value));
@@ -232,6 +241,17 @@ static int put_governed(json_t *doc, const struct mw_sample *now)
 	return failed;
 }
 
+/* The heap that no probe reaches; null: there is none. */
+static json_t *reach(const struct mw_sample *now)
+{
+	char text[160];
+
+	if (!mw_reach_format(text, sizeof(text), now))
+		return json_null();
+	return json_pack("{s:b,s:s?,s:s}", "allocator", !now->out_of_reach, "runtime", now->runtime,
+			 "text", text);
+}
+
 static int put_thresholds(json_t *doc, const struct mw_sample *now)
 {
 	bool known = now->threshold_known;
@@ -261,7 +281,8 @@ static json_t *document(const struct mw_stat_report *report, const struct mw_wat
 			"outstanding", "count", mw_json_u64(now->outstanding_count), "bytes",
 			mw_json_u64(now->outstanding_bytes));
 	mw_sample__difference(&interval, now, &target->last);
-	failed = put_thresholds(doc, now) | put_counts(doc, &interval) |
+	failed = json_object_set_new(doc, "out_of_reach", reach(now)) | put_thresholds(doc, now) |
+		 put_counts(doc, &interval) |
 		 json_object_set_new(doc, "events", events(target->events, shown)) |
 		 json_object_set_new(doc, "events_dropped", mw_json_u64(more)) |
 		 put_counts(total, now) | json_object_set_new(doc, "total", total) |

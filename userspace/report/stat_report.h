@@ -48,9 +48,14 @@ static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_re
 		.sites = target->sites,
 		.target = target->index,
 		.suspects = target->suspects,
+		.growing = target->growing,
 		.suspect_count = target->suspect_count,
-		.order = report->order,
+		.growing_count = target->growing_count,
+		.order = target->now.out_of_reach && report->order != MW_SITES_BY_FAULTS
+				 ? MW_SITES_BY_GROWTH
+				 : report->order,
 		.top = report->top,
+		.own_heap = target->now.out_of_reach || target->now.runtime,
 		.stacks = report->stacks,
 		.interval = interval,
 		.walked_ago = now->governed

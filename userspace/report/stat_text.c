@@ -34,7 +34,7 @@ struct block {
 
 static void print_head(const struct block *b)
 {
-	char clock[16] = "", rss[MW_UNIT_BUF], change[MW_UNIT_BUF], span[MW_UNIT_BUF];
+	char reach[160], clock[16] = "", rss[MW_UNIT_BUF], change[MW_UNIT_BUF], span[MW_UNIT_BUF];
 	const struct mw_sample *s = b->counts, *total = b->now;
 	const struct mw_stat_report *r = b->report;
 	time_t now = (time_t)total->time;
@@ -57,6 +57,8 @@ static void print_head(const struct block *b)
 	if (total->ended)
 		fprintf(r->out, ", %sended%s", RED(r), PLAIN(r));
 	fputc('\n', r->out);
+	if (mw_reach_format(reach, sizeof(reach), total))
+		fprintf(r->out, "  reach      %s\n", reach);
 }
 
 static bool is_exact(const struct mw_sample *s)
@@ -273,6 +275,8 @@ static void print_cost(const struct block *b)
 	const struct mw_sample *now = b->now, *s = b->counts;
 	FILE *out = b->report->out;
 
+	if (now->out_of_reach)
+		return;
 	if (now->governed) {
 		fprintf(out,
 			"  cost       %.1f %% of the target's CPU time so far, of %.1f %% allowed; probes were in for %.1f %% of it\n",
@@ -293,7 +297,7 @@ static int print_block(const struct block *b)
 	const struct mw_stat_report *r = b->report;
 
 	print_head(b);
-	if (r->mode != MW_MODE_GROWTH) {
+	if (mw_sample__mode(b->now, r->mode) != MW_MODE_GROWTH) {
 		print_calls(b);
 		if (!is_unknown(b))
 			print_sizes(r, c);

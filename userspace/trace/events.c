@@ -108,6 +108,21 @@ void mw_events__process_ended(struct mw_events *e, struct mw_process *process, u
 	report(e, process->slot, &what, mw_monotonic());
 }
 
+/* What moved PROCESS's threshold, where no program was there to see it. */
+static void explain(const struct mw_process *process, struct mw_event *what)
+{
+	struct mw_glibc_settings now = process->settings;
+
+	/* Whether it is fixed is read again: mallopt may have done both. */
+	if (process->image)
+		mw_glibc_settings__refresh(&now, process->image);
+	what->cause = mw_threshold_moved_by(what->old_value, what->new_value,
+					    process->settings.trim_threshold, now.dynamic);
+	/* A chunk with a mapping of its own is as large as that. */
+	if (what->cause == MW_MOVED_BY_FREE)
+		what->size = what->new_value;
+}
+
 static void on_threshold(struct mw_events *e, const struct mw_bpf_event *event)
 {
 	struct mw_process *process = mw_processes__find(e->processes, event->tgid);
@@ -123,6 +138,10 @@ static void on_threshold(struct mw_events *e, const struct mw_bpf_event *event)
 	what.pid = (uint32_t)process->pid;
 	process->settings.mmap_threshold = event->threshold.mmap_threshold;
 	process->settings.trim_threshold = event->threshold.trim_threshold;
+	if (what.size)
+		what.cause = MW_MOVED_BY_FREE;
+	else
+		explain(process, &what);
 	report(e, process->slot, &what, seconds(event->time));
 }
 
@@ -136,6 +155,7 @@ void mw_events__refresh_settings(struct mw_events *e, struct mw_process *process
 	    process->settings.mmap_threshold == old)
 		return;
 	what.new_value = process->settings.mmap_threshold;
+	explain(process, &what);
 	mw_processes__publish(e->processes, process);
 	report(e, process->slot, &what, mw_monotonic());
 }

@@ -215,6 +215,12 @@ static bool is_libc(const char *module)
 	       !strncmp(module, "ld-linux", 8);
 }
 
+static bool is_allocator_library(const char *module)
+{
+	return !strncmp(module, "libjemalloc", 11) || !strncmp(module, "libtcmalloc", 11) ||
+	       !strncmp(module, "libmimalloc", 11);
+}
+
 bool mw_frames__is_direct(struct mw_frames *f, const struct mw_stack *stack)
 {
 	struct mw_symbol_place place = {.module = ""};
@@ -223,7 +229,8 @@ bool mw_frames__is_direct(struct mw_frames *f, const struct mw_stack *stack)
 		return false;
 	/* The first frame is mmap() itself; malloc calls it from within the same file. */
 	mw_symbolizer__find(f->symbols, stack->native[1], &place);
-	return !is_libc(place.module) && !(place.function && strstr(place.function, "malloc"));
+	return !is_libc(place.module) && !is_allocator_library(place.module) &&
+	       !(place.function && strstr(place.function, "malloc"));
 }
 
 /*

@@ -10,6 +10,7 @@
 
 struct mw_tracer_options {
 	enum mw_mode mode;
+	bool needs_allocator;	     /* else a target without one is watched as by MW_MODE_GROWTH */
 	bool follow;		     /* watch children, too */
 	uint64_t min_size, max_size; /* bytes, inclusive */
 	uint64_t max_outstanding;    /* entries */

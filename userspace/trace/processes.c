@@ -51,7 +51,8 @@ void mw_process__copy(struct mw_process *child, const struct mw_process *parent)
 
 	child->child = true;
 	child->settings = parent->settings;
-	child->allocators = (struct mw_allocators){.list = size ? malloc(size) : NULL};
+	child->allocators = (struct mw_allocators){.list = size ? malloc(size) : NULL,
+						   .runtime = from->runtime};
 	if (!child->allocators.list)
 		return;
 	memcpy(child->allocators.list, from->list, size);
@@ -168,6 +169,8 @@ int mw_processes__find_allocators(const struct mw_processes *p, struct mw_proces
 	int ret;
 
 	ret = mw_allocators__find(&found, process->pid, p->returns, err);
+	if (ret == -ENOENT && !process->allocators.count)
+		process->allocators.runtime = found.runtime;
 	if (ret)
 		return ret;
 	mw_allocators__free(&process->allocators);

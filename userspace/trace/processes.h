@@ -41,7 +41,9 @@ struct mw_target {
 	uint64_t ended_min_flt, ended_maj_flt, ended_cpu_ns;
 	double ended_cpu; /* seconds */
 	uint64_t purged_count, purged_bytes;
-	uint64_t late; /* MW_LOST_LATE */
+	uint64_t late;	     /* MW_LOST_LATE */
+	bool out_of_reach;   /* no allocator for probes */
+	const char *runtime; /* as in struct mw_allocators */
 };
 
 struct mw_processes {

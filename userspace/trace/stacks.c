@@ -50,7 +50,11 @@ struct mw_stacks {
 	uint32_t python_count;
 	uint64_t period;
 	bool frees_known, stays;
-	double next_scan, stays_since;
+	double stays_since;
+	uint64_t growth_only;	       /* a bit for each target */
+	void (*on_unknown)(void *arg); /* NULL: none */
+	void *unknown_arg;
+	double next_scan;
 };
 
 static uint32_t member_offset(const struct btf *btf, const char *structure, const char *member,
@@ -234,6 +238,12 @@ void mw_stacks__ended(struct mw_stacks *s, uint32_t tgid)
 	}
 }
 
+void mw_stacks__on_unknown(struct mw_stacks *s, void (*fn)(void *arg), void *arg)
+{
+	s->on_unknown = fn;
+	s->unknown_arg = arg;
+}
+
 int mw_stacks__handle(void *arg, void *data, size_t len)
 {
 	const struct mw_stack *stack = data;
@@ -259,6 +269,10 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 	}
 	raw->id = stack->id;
 	p = find(s, stack->tgid);
+	if (!p && s->on_unknown) {
+		s->on_unknown(s->unknown_arg);
+		p = find(s, stack->tgid);
+	}
 	count = mw_frames__make(p ? p->frames : NULL, stack, out, &flags);
 	raw->direct = mw_frames__is_direct(p ? p->frames : NULL, stack);
 	raw->site = mw_sites__intern(s->sites, stack->slot, out, count, flags);
@@ -282,6 +296,10 @@ static void add_allocs(const struct mw_stacks *s, struct raw *raw, const struct 
 	const struct mw_tracked_site *seen;
 
 	site->flags &= ~known;
+	if (s->growth_only >> site->target & 1) {
+		site->flags |= MW_SITE_RATES_ONLY;
+		return;
+	}
 	site->flags |= s->frees_known ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
 	if (!tracked || s->stays) {
 		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged, s->period,
@@ -318,6 +336,13 @@ static void on_site(uint64_t id, const void *value, void *arg)
 void mw_stacks__set_frees_known(struct mw_stacks *s)
 {
 	s->frees_known = true;
+}
+
+void mw_stacks__set_growth_only(struct mw_stacks *s, uint32_t target, bool growth_only)
+{
+	uint64_t bit = 1ULL << target % 64;
+
+	s->growth_only = growth_only ? s->growth_only | bit : s->growth_only & ~bit;
 }
 
 static void rebase(uint64_t id, const void *value, void *arg)

@@ -36,6 +36,12 @@ int mw_stacks__prepare(struct mw_stacks *stacks, uint32_t tgid, pid_t pid, bool 
 void mw_stacks__forked(struct mw_stacks *stacks, uint32_t parent, uint32_t child, pid_t pid);
 void mw_stacks__ended(struct mw_stacks *stacks, uint32_t tgid);
 
+/*
+ * Call FN when a stack is of a process that is not known, before it goes without names: that is to
+ * bring the process's fork.
+ */
+void mw_stacks__on_unknown(struct mw_stacks *stacks, void (*fn)(void *arg), void *arg);
+
 /* A ring_buffer_sample_fn. */
 int mw_stacks__handle(void *stacks, void *data, size_t len);
 
@@ -61,6 +67,9 @@ void mw_stacks__stay(struct mw_stacks *stacks, bool stays);
 
 /* A new interval begins with what was read last. */
 void mw_stacks__mark(struct mw_stacks *stacks);
+
+/* Of TARGET no allocation is seen, whatever the mode: all that the kernel gave is growth. */
+void mw_stacks__set_growth_only(struct mw_stacks *stacks, uint32_t target, bool growth_only);
 
 struct mw_sites *mw_stacks__sites(struct mw_stacks *stacks);
 

@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ struct mw_tracer {
 	struct mw_tracer_options options;
 	struct memwhere_bpf *bpf;
 	struct mw_pids pids;
-	struct ring_buffer *ring;
+	struct ring_buffer *event_ring, *stack_ring; /* the latter NULL: no sites */
 	struct mw_counters *counters;
 	struct mw_processes processes;
 	struct mw_probing *probing;	 /* NULL: no allocator probes */
@@ -223,17 +224,56 @@ static int open_probing(struct mw_tracer *tracer, bool multi, struct mw_err *err
 	return tracer->windows ? 0 : no_memory(err);
 }
 
+/* The stack of a process that is not known: its fork's event is in the ring. */
+static void consume_events(void *arg)
+{
+	const struct mw_tracer *tracer = arg;
+
+	ring_buffer__consume(tracer->event_ring);
+}
+
 static int open_rings(struct mw_tracer *tracer, struct mw_err *err)
 {
-	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events), mw_events__handle,
-					&tracer->events, NULL);
-	if (!tracer->ring)
+	tracer->event_ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.events),
+					      mw_events__handle, &tracer->events, NULL);
+	if (!tracer->event_ring)
 		return mw_err_set(err, -errno, "bpf", NULL, "can't read the event ring: %s",
 				  strerror(errno));
-	if (tracer->stacks && ring_buffer__add(tracer->ring, bpf_map__fd(tracer->bpf->maps.stacks),
-					       mw_stacks__handle, tracer->stacks))
+	if (!tracer->stacks)
+		return 0;
+	tracer->stack_ring = ring_buffer__new(bpf_map__fd(tracer->bpf->maps.stacks),
+					      mw_stacks__handle, tracer->stacks, NULL);
+	if (!tracer->stack_ring)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
+	mw_stacks__on_unknown(tracer->stacks, consume_events, tracer);
+	return 0;
+}
+
+/*
+ * Stacks first: the exit of a process comes after its stacks, and takes what names them away. Its
+ * fork comes before them; consume_events() is called for that.
+ */
+static void consume_rings(struct mw_tracer *tracer)
+{
+	if (tracer->stack_ring)
+		ring_buffer__consume(tracer->stack_ring);
+	ring_buffer__consume(tracer->event_ring);
+}
+
+/* Wait for events or stacks, MS at most. 0, or -EINTR. */
+static int poll_rings(struct mw_tracer *tracer, int ms)
+{
+	struct pollfd fds[2] = {
+		{.fd = ring_buffer__epoll_fd(tracer->event_ring), .events = POLLIN},
+		{.fd = -1, .events = POLLIN},
+	};
+
+	if (tracer->stack_ring)
+		fds[1].fd = ring_buffer__epoll_fd(tracer->stack_ring);
+	if (poll(fds, 2, ms) < 0)
+		return -errno;
+	consume_rings(tracer);
 	return 0;
 }
 
@@ -339,6 +379,8 @@ static int watch(struct mw_tracer *tracer, struct mw_process *process, struct mw
 	ret = mw_processes__find_allocators(processes, process, err);
 	/* Without probes none is needed; a child may be about to start another program. */
 	if (ret && ret != -ESRCH && (process->child || !tracer->probing))
+		ret = 0;
+	if (ret == -ENOENT && !tracer->options.needs_allocator)
 		ret = 0;
 	if (!ret)
 		ret = mw_processes__publish(processes, process);
@@ -449,8 +491,9 @@ static double busy_before(struct mw_tracer *tracer)
 static void run_promptly(void)
 {
 	if (setpriority(PRIO_PROCESS, (id_t)gettid(), PROMPT_NICE))
-		mw_detail("probes may stay in too long on a busy machine: no priority for the watch: %s",
-			  strerror(errno));
+		mw_detail(
+			"probes may stay in too long on a busy machine: no priority for the watch: %s",
+			strerror(errno));
 }
 
 static int begin_windows(struct mw_tracer *tracer)
@@ -478,6 +521,10 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, str
 		if (process->ended)
 			continue;
 		snprintf(where, sizeof(where), "PID %d", process->pid);
+		/* What has moved while probes were put in is not of the watch. */
+		if (process->image &&
+		    !mw_glibc_settings__refresh(&process->settings, process->image))
+			mw_processes__publish(processes, process);
 		if (!mw_procstat__read(&process->stat, process->pid))
 			process->first = process->stat;
 		else if (process->child)
@@ -516,7 +563,7 @@ static void check_alive(struct mw_tracer *tracer)
 		    stat.state != 'X')
 			continue;
 		/* Its event may be in the ring already, which has all faults; it may add others. */
-		ring_buffer__consume(tracer->ring);
+		consume_rings(tracer);
 		process = &processes->list[i];
 		if (!process->ended)
 			mw_events__process_ended(&tracer->events, process, process->stat.min_flt,
@@ -559,7 +606,7 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until)
 		}
 		left = next - mw_monotonic();
 		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
-		ret = ring_buffer__poll(tracer->ring, ms);
+		ret = poll_rings(tracer, ms);
 		if (ret == -EINTR)
 			return ret;
 		check_alive(tracer);
@@ -588,6 +635,17 @@ static void on_dead_block(uint32_t slot, const struct mw_alloc_record *block, vo
 		mw_stacks__purged(tracer->stacks, block->site, block->size);
 }
 
+/* What probes can't reach of a target is what they can't reach of its first process. */
+static void update_reach(struct mw_tracer *tracer, const struct mw_process *process)
+{
+	struct mw_target *target = &tracer->processes.targets[process->slot];
+
+	target->out_of_reach = !process->allocators.count;
+	target->runtime = process->allocators.runtime;
+	if (tracer->stacks)
+		mw_stacks__set_growth_only(tracer->stacks, process->slot, target->out_of_reach);
+}
+
 static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
 {
 	const struct mw_target *target = &tracer->processes.targets[slot];
@@ -609,7 +667,10 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 		sample->maj_flt += process->stat.maj_flt - process->first.maj_flt;
 		sample->cpu_ns +=
 			mw_procstat__cpu_ns(&process->stat) - mw_procstat__cpu_ns(&process->first);
-		if (process->child || !process->settings.mp_addr)
+		if (process->child)
+			continue;
+		update_reach(tracer, process);
+		if (!process->settings.mp_addr)
 			continue;
 		mw_events__refresh_settings(&tracer->events, process);
 		sample->threshold_known = true;
@@ -617,6 +678,8 @@ static void read_processes(struct mw_tracer *tracer, unsigned int slot, struct m
 		sample->mmap_threshold = process->settings.mmap_threshold;
 		sample->trim_threshold = process->settings.trim_threshold;
 	}
+	sample->out_of_reach = target->out_of_reach;
+	sample->runtime = target->runtime;
 	sample->ended = !sample->processes;
 }
 
@@ -639,7 +702,7 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 	memset(sample, 0, sizeof(*sample));
 	if (slot >= tracer->processes.target_count)
 		return -EINVAL;
-	ring_buffer__consume(tracer->ring);
+	consume_rings(tracer);
 	mw_dead_spaces__purge(&tracer->dead, bpf_map__fd(tracer->bpf->maps.outstanding),
 			      on_dead_block, tracer);
 	ret = mw_counters__read(tracer->counters, slot, &sample->counts);
@@ -675,7 +738,7 @@ int mw_tracer__read_sites(struct mw_tracer *tracer)
 	if (!tracer->stacks)
 		return 0;
 	/* Finding names takes a while: the counters are read, and the clock, after it. */
-	ring_buffer__consume(tracer->ring);
+	consume_rings(tracer);
 	if (tracer->blocks) {
 		read_cpu(tracer, cpu);
 		tracked = mw_block_tracker__settle(tracer->blocks, cpu,
@@ -747,7 +810,8 @@ void mw_tracer__close(struct mw_tracer *tracer)
 	mw_probing__free(tracer->probing);
 	mw_processes__free(&tracer->processes);
 	mw_dead_spaces__free(&tracer->dead);
-	ring_buffer__free(tracer->ring);
+	ring_buffer__free(tracer->stack_ring);
+	ring_buffer__free(tracer->event_ring);
 	mw_windows__free(tracer->windows);
 	mw_block_tracker__free(tracer->blocks);
 	mw_stacks__free(tracer->stacks);

@@ -115,7 +115,7 @@ static void draw_row(const struct mw_tui *tui, const struct mw_canvas *c, int y,
 
 static void threshold_text(const struct mw_tui_target *t, char *buf, size_t size)
 {
-	char now[MW_UNIT_BUF], old[MW_UNIT_BUF], by[MW_UNIT_BUF];
+	char now[MW_UNIT_BUF], old[MW_UNIT_BUF], by[64];
 
 	mw_format_size(now, t->now.mmap_threshold);
 	for (size_t i = t->event_count; i--;) {
@@ -123,9 +123,9 @@ static void threshold_text(const struct mw_tui_target *t, char *buf, size_t size
 
 		if (e->kind != MW_EVENT_THRESHOLD)
 			continue;
-		snprintf(buf, size, "mmap threshold %s, at +%.1f s from %s by a free of %s", now,
-			 e->elapsed, mw_format_size(old, e->old_value),
-			 mw_format_size(by, e->size));
+		snprintf(buf, size, "mmap threshold %s, at +%.1f s from %s %s", now, e->elapsed,
+			 mw_format_size(old, e->old_value),
+			 mw_threshold_cause_format(by, sizeof(by), e));
 		return;
 	}
 	snprintf(buf, size, "mmap threshold %s, %s", now,

@@ -194,10 +194,14 @@ static void judge_sites(struct mw_watch *watch)
 		struct mw_watch_target *target = &watch->targets[i];
 
 		/* The verdict on a process that has ended is that of when it lived. */
-		if (!target->last.ended)
-			target->suspect_count =
-				mw_suspects__find(target->sites, target->index, target->now.elapsed,
-						  target->suspects, MW_WATCH_SUSPECTS);
+		if (target->last.ended)
+			continue;
+		target->suspect_count =
+			mw_suspects__find(target->sites, target->index, target->now.elapsed,
+					  target->suspects, MW_WATCH_SUSPECTS);
+		target->growing_count =
+			mw_suspects__find_growing(target->sites, target->index, target->now.elapsed,
+						  target->growing, MW_WATCH_SUSPECTS);
 	}
 	now = mw_monotonic();
 	mw_pace__ran(&watch->judging, now, now - begin);

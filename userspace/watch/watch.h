@@ -63,7 +63,8 @@ struct mw_watch_target {
 	size_t event_count, events_dropped;	 /* those that came after EVENTS was full */
 	const struct mw_sites *sites; /* of all targets, as read last; NULL: stacks are not taken */
 	struct mw_suspect suspects[MW_WATCH_SUSPECTS]; /* as judged last, fastest first */
-	size_t suspect_count;
+	struct mw_suspect growing[MW_WATCH_SUSPECTS];  /* by what the kernel gave; fastest first */
+	size_t suspect_count, growing_count;
 };
 
 /*
