@@ -18,6 +18,7 @@
 enum { STEPS = 240, MIB = 1 << 20, KIB = 1 << 10 };
 
 static struct mw_sites *sites;
+static struct mw_label_groups *groups;
 
 /* A walk that goes up and down but is the same each time. */
 static unsigned int noise(unsigned int i)
@@ -64,7 +65,10 @@ static struct mw_site_stats *add_site(const struct mw_frame *frames, size_t n, d
 static void copy_sites(struct mw_tui_target *t)
 {
 	t->has_sites = true;
-	if (mw_tui_sites__copy(&t->sites, sites, 0))
+	if (!groups)
+		groups = mw_label_groups__new(0);
+	if (!groups || mw_label_groups__update(groups, sites) ||
+	    mw_tui_sites__copy(&t->sites, groups))
 		exit(3);
 }
 
@@ -325,6 +329,7 @@ int main(int argc, char **argv)
 	run(tui, &state, argc > 2 ? strtod(argv[2], NULL) : 0, scenario);
 	mw_tui__close(tui);
 	mw_tui_state__clear(&state);
+	mw_label_groups__free(groups);
 	mw_sites__free(sites);
 	return 0;
 }

@@ -84,15 +84,21 @@ static void print_counts(FILE *out, const struct mw_site_stats *site)
 		fprintf(out, ", %s faulted in", mw_format_size(a, (uint64_t)t->fault_bytes));
 }
 
+static const char *label_of(const struct mw_sites_view *view, const struct mw_site_stats *site)
+{
+	const struct mw_label_group *group = mw_label_groups__of(view->groups, site);
+
+	return group ? group->label : "?";
+}
+
 static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site_order order,
 		       const struct mw_site_stats *site, bool color)
 {
-	const struct mw_frame *leaf = mw_site_leaf(site);
 	char text[WIDTH];
 
 	print_amount(out, order, site);
-	fprintf(out, "  %s%s%s", color ? "\033[1m" : "",
-		leaf ? mw_frame_format(leaf, text, sizeof(text)) : "?", color ? "\033[0m" : "");
+	fprintf(out, "  %s%s%s", color ? "\033[1m" : "", label_of(view, site),
+		color ? "\033[0m" : "");
 	print_counts(out, site);
 	fputc('\n', out);
 	for (uint32_t i = 0; view->stacks && i < site->frame_count; i++)
@@ -150,7 +156,7 @@ static json_t *mean_lifetime(const struct mw_site_stats *s)
 	return json_real(t->frees > 0 ? t->lifetime_seconds / t->frees : 0);
 }
 
-static json_t *site(const struct mw_site_stats *s)
+static json_t *site(const struct mw_sites_view *view, const struct mw_site_stats *s)
 {
 	const struct mw_site_totals *t = &s->totals;
 	json_t *frames = json_array(), *flags = json_array(), *object;
@@ -162,12 +168,12 @@ static json_t *site(const struct mw_site_stats *s)
 			json_array_append_new(flags, json_string(flag_names[i].name));
 	}
 	object = json_pack(
-		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}",
-		"id", (int)s->id, "frames", frames, "incomplete", flags, "alloc", "calls",
-		rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
-		rounded(t->frees), "bytes", rounded(t->freed_bytes), "outstanding", "bytes",
-		rounded(mw_site_outstanding(s)), "error_bytes", rounded(mw_site_error(s)), "growth",
-		"calls", rounded(t->grown_calls), "bytes", rounded(t->grown_bytes),
+		"{s:i,s:s,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}",
+		"id", (int)s->id, "label", label_of(view, s), "frames", frames, "incomplete", flags,
+		"alloc", "calls", rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free",
+		"calls", rounded(t->frees), "bytes", rounded(t->freed_bytes), "outstanding",
+		"bytes", rounded(mw_site_outstanding(s)), "error_bytes", rounded(mw_site_error(s)),
+		"growth", "calls", rounded(t->grown_calls), "bytes", rounded(t->grown_bytes),
 		"returned_bytes", rounded(t->returned_bytes), "fault_bytes",
 		rounded(t->fault_bytes), "temporaries", rounded(t->temporaries), "mean_lifetime",
 		mean_lifetime(s), "samples", mw_json_u64(t->samples));
@@ -181,14 +187,14 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 	size_t ranked, n = collect(view, top, &ranked);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(sites, site(top[i]));
+		json_array_append_new(sites, site(view, top[i]));
 	for (size_t i = 0; i < view->suspect_count && i < SUSPECTS_MAX; i++) {
 		const struct mw_suspect *s = &view->suspects[i];
 
 		json_array_append_new(suspects,
-				      json_pack("{s:i,s:s,s:f,s:f,s:f,s:b,s:o,s:o,s:f}", "site",
-						(int)s->site->id, "text", s->sentence,
-						"bytes_per_second", s->slope, "error",
+				      json_pack("{s:i,s:s,s:s,s:f,s:f,s:f,s:b,s:o,s:o,s:f}", "site",
+						(int)s->site->id, "label", s->label, "text",
+						s->sentence, "bytes_per_second", s->slope, "error",
 						s->slope_error, "confidence", s->confidence,
 						"by_growth", s->by_growth, "born", rounded(s->born),
 						"freed", rounded(s->freed), "age", s->age));
