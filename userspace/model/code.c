@@ -230,9 +230,9 @@ static const char *qualified(const char *function)
 /* Rust and C++ say in a symbol what is of their standard libraries. */
 static bool is_language_name(const char *function)
 {
-	static const char *const spaces[] = {"std::",	"core::",  "alloc::", "<alloc::", "<core::",
-					     "<std::",	"__rust_", "__rdl_",  "__rg_",
-					     "__rustc", "std::",   "__gnu_cxx::"};
+	static const char *const spaces[] = {"std::",	"core::",  "alloc::", "<alloc::",
+					     "<core::", "<std::",  "__rust_", "__rdl_",
+					     "__rg_",	"__rustc", "std::",   "__gnu_cxx::"};
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(spaces); i++) {
 		if (begins(function, spaces[i]))
@@ -244,16 +244,14 @@ static bool is_language_name(const char *function)
 /* By the module's name, or by the path of the source, where lines are known. */
 static bool is_language_file(const char *file)
 {
-	static const char *const modules[] = {"libc.so",      "libc-2.",   "libc.musl-",
-					      "ld-linux",     "ld-musl-",  "libstdc++.so",
-					      "libc++.so",    "libgcc_s.", "libm.so",
-					      "libpthread.so"};
-	static const char *const parts[] = {"/rustc/",	     "/rustc-",		"/rustlib/",
-					    "/rust/deps/",   "/include/c++/",	"/libstdc++-v3/",
-					    "../sysdeps/",   "../csu/",		"./csu/",
-					    "./nptl/",	     "./malloc/",	"./string/",
-					    "./libio/",	     "./stdio-common/", "./stdlib/",
-					    "./elf/dl-"};
+	static const char *const modules[] = {"libc.so",  "libc-2.",	  "libc.musl-", "ld-linux",
+					      "ld-musl-", "libstdc++.so", "libc++.so",	"libgcc_s.",
+					      "libm.so",  "libpthread.so"};
+	static const char *const parts[] = {
+		"/rustc/",	 "/rustc-",	    "/rustlib/",   "/rust/deps/",
+		"/include/c++/", "/libstdc++-v3/",  "../sysdeps/", "../csu/",
+		"./csu/",	 "./nptl/",	    "./malloc/",   "./string/",
+		"./libio/",	 "./stdio-common/", "./stdlib/",   "./elf/dl-"};
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(modules); i++) {
 		if (begins(file, modules[i]))

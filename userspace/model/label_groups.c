@@ -103,8 +103,8 @@ static int put_in_group(struct mw_label_groups *groups, const struct mw_site_sta
 	struct group *group = group_of_label(
 		groups, mw_label_format(site, groups->wrappers, label, sizeof(label)));
 
-	if (!group || mw_array_reserve(&group->sites, &group->capacity,
-				       group->group.site_count + 1, sizeof(void *)))
+	if (!group || mw_array_reserve(&group->sites, &group->capacity, group->group.site_count + 1,
+				       sizeof(void *)))
 		return -ENOMEM;
 	group->group.sites = group->sites;
 	group->sites[group->group.site_count++] = site;
@@ -181,8 +181,7 @@ static void add_history(struct mw_site_stats *sum, const struct mw_site_stats *s
 	size_t k = 0;
 
 	for (size_t i = 0; i < sum->point_count; i++) {
-		while (k < site->point_count &&
-		       site->points[k].elapsed <= sum->points[i].elapsed)
+		while (k < site->point_count && site->points[k].elapsed <= sum->points[i].elapsed)
 			k++;
 		if (k)
 			add_point(&sum->points[i], &site->points[k - 1]);
@@ -249,8 +248,8 @@ int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_site
 	size_t count = mw_sites__count(sites);
 	int ret = learn(groups, sites);
 
-	if (ret || mw_array_reserve(&groups->of_site, &groups->site_capacity, count + 1,
-				    sizeof(void *)))
+	if (ret ||
+	    mw_array_reserve(&groups->of_site, &groups->site_capacity, count + 1, sizeof(void *)))
 		return -ENOMEM;
 	for (size_t i = groups->site_count; i < count; i++) {
 		const struct mw_site_stats *site = mw_sites__at(sites, i);

@@ -80,7 +80,7 @@ static bool is_import(const struct mw_frame *f)
  */
 static bool is_loop(const struct mw_frame *f)
 {
-	static const char *const files[] = {"/asyncio/",	 "/threading.py",    "/socketserver.py",
+	static const char *const files[] = {"/asyncio/", "/threading.py", "/socketserver.py",
 					    "/concurrent/futures/", "/multiprocessing/"};
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(files); i++) {
@@ -152,8 +152,8 @@ static uint32_t own_caller(const struct mw_site_stats *site, uint32_t at)
 	uint32_t end = end_of_thread(site), next = at + 1, found;
 	struct mw_script s;
 
-	while (next < end && (is_import(&site->frames[next]) ||
-			      !mw_code_script(&site->frames[next], &s)))
+	while (next < end &&
+	       (is_import(&site->frames[next]) || !mw_code_script(&site->frames[next], &s)))
 		next++;
 	if (next < end && is_own(&site->frames[next]))
 		return next;
@@ -280,7 +280,8 @@ static uint32_t callee(const struct mw_site_stats *site, const struct mw_wrapper
 			return NONE;
 		if (mw_code_script(f, &s))
 			return i;
-		/* Native code that was called, unless it is on the way into the allocator, or V8's. */
+		/* Native code that was called, unless it is on the way into the allocator, or V8's.
+		 */
 		if (site->frames[at].kind == MW_FRAME_PYTHON && i >= first && f->function[0] &&
 		    mw_code_of(f) == MW_CODE_OWN)
 			return i;
@@ -292,7 +293,8 @@ static char *label_script(const struct mw_site_stats *site, const struct mw_wrap
 			  char *buf, size_t size)
 {
 	uint32_t at = find_asker(site);
-	uint32_t other = is_own(&site->frames[at]) ? own_caller(site, at) : package_caller(site, at);
+	uint32_t other =
+		is_own(&site->frames[at]) ? own_caller(site, at) : package_caller(site, at);
 	char name[FRAME_SIZE], text[FRAME_SIZE];
 
 	write_frame(&site->frames[at], true, name, sizeof(name));

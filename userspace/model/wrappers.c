@@ -11,7 +11,7 @@
 enum {
 	CALLERS_MIN = 3,
 	DEPTH_MAX = 12, /* frames of a stack that are looked at: wrappers are near the allocator */
-	PATHS_MAX = 2, /* malloc and realloc, or what is small and what is large */
+	PATHS_MAX = 2,	/* malloc and realloc, or what is small and what is large */
 };
 
 #define SIZES_DIFFER 1.5 /* times the smallest mean size */
@@ -20,7 +20,7 @@ enum {
 struct function {
 	uint64_t hash;
 	uint64_t paths[PATHS_MAX]; /* from it to the allocator: hashes, 0 is none */
-	bool is_helper; /* fewer than CALLERS_MIN call it */
+	bool is_helper;		   /* fewer than CALLERS_MIN call it */
 	bool passes_on;
 };
 
