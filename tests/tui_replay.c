@@ -3,7 +3,7 @@
  * A recorded session of model states, without a tracer: what the screen shows of it is known to the
  * last cell. Keys work; q ends it.
  *
- *   tui_replay server|several|ended|hostile|many|crash [SECONDS-BETWEEN-UPDATES]
+ *   tui_replay server|several|ended|stacks|hostile|many|crash [SECONDS-BETWEEN-UPDATES]
  */
 #include <poll.h>
 #include <signal.h>
@@ -118,6 +118,22 @@ static void add_sites(struct mw_tui_target *t)
 	strcpy(t->sites.suspects[0].sentence,
 	       "users.py:88 load_user grows by 58.0 KiB a second; of 4001 objects made up to 30 s ago "
 	       "13 are gone");
+	copy_sites(t);
+}
+
+/* Three ways to one label: 1, 2 and 4 of seven blocks. */
+static void add_stacks(struct mw_tui_target *t)
+{
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct mw_frame frames[] = {
+			{MW_FRAME_PYTHON, 250 + 7 * i, "JSONEncoder.iterencode",
+			 "/usr/lib/python3.11/json/encoder.py", 0},
+			{MW_FRAME_PYTHON, 13, "remember", "/srv/app/app.py", 0},
+			{MW_FRAME_PYTHON, 20, "index", "/srv/app/app.py", 0},
+		};
+
+		add_site(frames, 3, 1 << i, 100 * KIB, 0);
+	}
 	copy_sites(t);
 }
 
@@ -316,6 +332,8 @@ int main(int argc, char **argv)
 		make_many(&state.targets[0]);
 	else
 		add_sites(&state.targets[0]);
+	if (!strcmp(scenario, "stacks"))
+		add_stacks(&state.targets[0]);
 	if (!strcmp(scenario, "ended")) {
 		state.targets[0].now.ended = true;
 		state.targets[0].ended_at = 119.5;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Stacks that memwhere recorded of real programs, with the labels that people are to see. A frame
- * is "p LINE FILE FUNCTION", "n OFFSET FILE FUNCTION", with a line "l LINE FILE FUNCTION", or a note.
- * FUNCTION may be missing.
+ * is "p LINE FILE FUNCTION", "n OFFSET FILE FUNCTION", with a line "l LINE FILE FUNCTION", or a
+ * note. FUNCTION may be missing.
  */
 #ifndef MW_TEST_RECORDED_STACKS_H
 #define MW_TEST_RECORDED_STACKS_H
@@ -36,8 +36,7 @@ static const struct recorded recorded_gunicorn[] = {
 	 "p 67 /usr/lib/python3/dist-packages/gunicorn/app/wsgiapp.py run\n"
 	 "p 33 /usr/bin/gunicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{32, 640384, "app.py:19 direct",
 	 "p 19 /srv/shop/app.py direct\n"
 	 "p 1796 /usr/lib/python3/dist-packages/flask/app.py Flask.dispatch_request\n"
@@ -59,8 +58,7 @@ static const struct recorded recorded_gunicorn[] = {
 	 "p 67 /usr/lib/python3/dist-packages/gunicorn/app/wsgiapp.py run\n"
 	 "p 33 /usr/bin/gunicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{128, 533696, "unreader.py:64 SocketUnreader.chunk <- unreader.py:37 Unreader.read",
 	 "p 64 /usr/lib/python3/dist-packages/gunicorn/http/unreader.py SocketUnreader.chunk\n"
 	 "p 37 /usr/lib/python3/dist-packages/gunicorn/http/unreader.py Unreader.read\n"
@@ -83,8 +81,7 @@ static const struct recorded recorded_gunicorn[] = {
 	 "p 67 /usr/lib/python3/dist-packages/gunicorn/app/wsgiapp.py run\n"
 	 "p 33 /usr/bin/gunicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{384, 210240, "message.py:96 Message.parse_headers <- message.py:273 Request.parse",
 	 "p 96 /usr/lib/python3/dist-packages/gunicorn/http/message.py Message.parse_headers\n"
 	 "p 273 /usr/lib/python3/dist-packages/gunicorn/http/message.py Request.parse\n"
@@ -105,8 +102,7 @@ static const struct recorded recorded_gunicorn[] = {
 	 "p 67 /usr/lib/python3/dist-packages/gunicorn/app/wsgiapp.py run\n"
 	 "p 33 /usr/bin/gunicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{256, 140160, "wsgi.py:254 Response.process_headers <- response.py:630 Response.__call__",
 	 "p 254 /usr/lib/python3/dist-packages/gunicorn/http/wsgi.py Response.process_headers\n"
 	 "p 245 /usr/lib/python3/dist-packages/gunicorn/http/wsgi.py Response.start_response\n"
@@ -128,8 +124,7 @@ static const struct recorded recorded_gunicorn[] = {
 	 "p 67 /usr/lib/python3/dist-packages/gunicorn/app/wsgiapp.py run\n"
 	 "p 33 /usr/bin/gunicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{64, 49152, "wsgi.py:180 create <- sync.py:169 SyncWorker.handle_request",
 	 "p 180 /usr/lib/python3/dist-packages/gunicorn/http/wsgi.py create\n"
 	 "p 169 /usr/lib/python3/dist-packages/gunicorn/workers/sync.py SyncWorker.handle_request\n"
@@ -147,8 +142,7 @@ static const struct recorded recorded_gunicorn[] = {
 	 "p 67 /usr/lib/python3/dist-packages/gunicorn/app/wsgiapp.py run\n"
 	 "p 33 /usr/bin/gunicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 };
 
 /* Django 3.2, python dj.py runserver */
@@ -169,9 +163,9 @@ static const struct recorded recorded_django[] = {
 	 "p 1038 /usr/lib/python3.11/threading.py Thread._bootstrap_inner\n"
 	 "p 995 /usr/lib/python3.11/threading.py Thread._bootstrap\n"
 	 "l 442 ./nptl/pthread_create.c start_thread\n"
-	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"
-	},
-	{70, 287840, "socket.py:335 socket.makefile <- socketserver.py:805 StreamRequestHandler.setup",
+	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"},
+	{70, 287840,
+	 "socket.py:335 socket.makefile <- socketserver.py:805 StreamRequestHandler.setup",
 	 "p 335 /usr/lib/python3.11/socket.py socket.makefile\n"
 	 "p 805 /usr/lib/python3.11/socketserver.py StreamRequestHandler.setup\n"
 	 "p 753 /usr/lib/python3.11/socketserver.py BaseRequestHandler.__init__\n"
@@ -181,9 +175,9 @@ static const struct recorded recorded_django[] = {
 	 "p 1038 /usr/lib/python3.11/threading.py Thread._bootstrap_inner\n"
 	 "p 995 /usr/lib/python3.11/threading.py Thread._bootstrap\n"
 	 "l 442 ./nptl/pthread_create.c start_thread\n"
-	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"
-	},
-	{140, 153160, "basehttp.py:194 WSGIRequestHandler.handle_one_request <- basehttp.py:176 WSGIRequestHandler.handle",
+	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"},
+	{140, 153160,
+	 "basehttp.py:194 WSGIRequestHandler.handle_one_request <- basehttp.py:176 WSGIRequestHandler.handle",
 	 "p 228 /usr/lib/python3.11/email/feedparser.py FeedParser._parsegen\n"
 	 "p 180 /usr/lib/python3.11/email/feedparser.py FeedParser._call_parse\n"
 	 "p 176 /usr/lib/python3.11/email/feedparser.py FeedParser.feed\n"
@@ -200,8 +194,7 @@ static const struct recorded recorded_django[] = {
 	 "p 1038 /usr/lib/python3.11/threading.py Thread._bootstrap_inner\n"
 	 "p 995 /usr/lib/python3.11/threading.py Thread._bootstrap\n"
 	 "l 442 ./nptl/pthread_create.c start_thread\n"
-	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"
-	},
+	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"},
 	{35, 38290, "dj.py:13 index -> response.py HttpResponse.__init__",
 	 "p 144 /usr/lib/python3/dist-packages/django/http/response.py HttpResponseBase.charset\n"
 	 "p 274 /usr/lib/python3/dist-packages/django/http/response.py HttpResponseBase.make_bytes\n"
@@ -222,8 +215,7 @@ static const struct recorded recorded_django[] = {
 	 "p 1038 /usr/lib/python3.11/threading.py Thread._bootstrap_inner\n"
 	 "p 995 /usr/lib/python3.11/threading.py Thread._bootstrap\n"
 	 "l 442 ./nptl/pthread_create.c start_thread\n"
-	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"
-	},
+	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"},
 	{35, 18480, "threading.py:258 Condition.__init__ <- basehttp.py:220 run",
 	 "p 258 /usr/lib/python3.11/threading.py Condition.__init__\n"
 	 "p 556 /usr/lib/python3.11/threading.py Event.__init__\n"
@@ -242,8 +234,7 @@ static const struct recorded recorded_django[] = {
 	 "p 419 /usr/lib/python3/dist-packages/django/core/management/__init__.py execute_from_command_line\n"
 	 "p 19 /srv/site/dj.py <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{70, 13160, "threading.py:957 Thread.start <- basehttp.py:220 run",
 	 "p 957 /usr/lib/python3.11/threading.py Thread.start\n"
 	 "p 705 /usr/lib/python3.11/socketserver.py ThreadingMixIn.process_request\n"
@@ -260,13 +251,13 @@ static const struct recorded recorded_django[] = {
 	 "p 419 /usr/lib/python3/dist-packages/django/core/management/__init__.py execute_from_command_line\n"
 	 "p 19 /srv/site/dj.py <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 };
 
 /* FastAPI 0.92 under uvicorn 0.17 */
 static const struct recorded recorded_fast[] = {
-	{192, 33565888, "selector_events.py:995 _SelectorSocketTransport._read_ready__data_received <- server.py:60 Server.run",
+	{192, 33565888,
+	 "selector_events.py:995 _SelectorSocketTransport._read_ready__data_received <- server.py:60 Server.run",
 	 "p 995 /usr/lib/python3.11/asyncio/selector_events.py _SelectorSocketTransport._read_ready__data_received\n"
 	 "p 952 /usr/lib/python3.11/asyncio/selector_events.py _SelectorSocketTransport._read_ready\n"
 	 "p 80 /usr/lib/python3.11/asyncio/events.py Handle._run\n"
@@ -284,8 +275,7 @@ static const struct recorded recorded_fast[] = {
 	 "p 1130 /usr/lib/python3/dist-packages/click/core.py BaseCommand.__call__\n"
 	 "p 33 /usr/bin/uvicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{32, 960384, "main.py:8 remember <- main.py:13 index",
 	 "p 8 /srv/api/main.py remember\n"
 	 "p 13 /srv/api/main.py index\n"
@@ -316,17 +306,16 @@ static const struct recorded recorded_fast[] = {
 	 "p 1404 /usr/lib/python3/dist-packages/click/core.py Command.invoke\n"
 	 "p 1055 /usr/lib/python3/dist-packages/click/core.py BaseCommand.main\n"
 	 "p 1130 /usr/lib/python3/dist-packages/click/core.py BaseCommand.__call__\n"
-	 "p 33 /usr/bin/uvicorn <module>\n"
-	},
+	 "p 33 /usr/bin/uvicorn <module>\n"},
 	{32, 640384, "main.py:19 sync",
 	 "p 19 /srv/api/main.py sync\n"
 	 "p 867 /usr/lib/python3/dist-packages/anyio/_backends/_asyncio.py WorkerThread.run\n"
 	 "p 1038 /usr/lib/python3.11/threading.py Thread._bootstrap_inner\n"
 	 "p 995 /usr/lib/python3.11/threading.py Thread._bootstrap\n"
 	 "l 442 ./nptl/pthread_create.c start_thread\n"
-	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"
-	},
-	{512, 280320, "routing.py:238 Route.matches <- asyncexitstack.py:18 AsyncExitStackMiddleware.__call__",
+	 "l 81 ../sysdeps/unix/sysv/linux/x86_64/clone3.S __clone3\n"},
+	{512, 280320,
+	 "routing.py:238 Route.matches <- asyncexitstack.py:18 AsyncExitStackMiddleware.__call__",
 	 "p 238 /usr/lib/python3/dist-packages/starlette/routing.py Route.matches\n"
 	 "p 715 /usr/lib/python3/dist-packages/starlette/routing.py Router.__call__\n"
 	 "p 18 /usr/lib/python3/dist-packages/fastapi/middleware/asyncexitstack.py AsyncExitStackMiddleware.__call__\n"
@@ -353,8 +342,7 @@ static const struct recorded recorded_fast[] = {
 	 "p 1130 /usr/lib/python3/dist-packages/click/core.py BaseCommand.__call__\n"
 	 "p 33 /usr/bin/uvicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{160, 216640, "_util.py:87 validate <- h11_impl.py:442 RequestResponseCycle.send",
 	 "p 87 /usr/lib/python3/dist-packages/h11/_util.py validate\n"
 	 "p 164 /usr/lib/python3/dist-packages/h11/_headers.py normalize_and_validate\n"
@@ -388,8 +376,7 @@ static const struct recorded recorded_fast[] = {
 	 "p 1404 /usr/lib/python3/dist-packages/click/core.py Command.invoke\n"
 	 "p 1055 /usr/lib/python3/dist-packages/click/core.py BaseCommand.main\n"
 	 "p 1130 /usr/lib/python3/dist-packages/click/core.py BaseCommand.__call__\n"
-	 "p 33 /usr/bin/uvicorn <module>\n"
-	},
+	 "p 33 /usr/bin/uvicorn <module>\n"},
 	{64, 8448, "socket.py:294 socket.accept <- server.py:60 Server.run",
 	 "p 294 /usr/lib/python3.11/socket.py socket.accept\n"
 	 "p 165 /usr/lib/python3.11/asyncio/selector_events.py BaseSelectorEventLoop._accept_connection\n"
@@ -408,13 +395,13 @@ static const struct recorded recorded_fast[] = {
 	 "p 1130 /usr/lib/python3/dist-packages/click/core.py BaseCommand.__call__\n"
 	 "p 33 /usr/bin/uvicorn <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 };
 
 /* Celery 5.2, a solo worker */
 static const struct recorded recorded_celery[] = {
-	{96, 3188646, "connection.py:192 SocketBuffer._read_from_socket <- redis.py:955 Channel._brpop_read",
+	{96, 3188646,
+	 "connection.py:192 SocketBuffer._read_from_socket <- redis.py:955 Channel._brpop_read",
 	 "p 192 /usr/lib/python3/dist-packages/redis/connection.py SocketBuffer._read_from_socket\n"
 	 "p 249 /usr/lib/python3/dist-packages/redis/connection.py SocketBuffer.readline\n"
 	 "p 318 /usr/lib/python3/dist-packages/redis/connection.py PythonParser.read_response\n"
@@ -443,8 +430,7 @@ static const struct recorded recorded_celery[] = {
 	 "p 15 /usr/lib/python3/dist-packages/celery/__main__.py main\n"
 	 "p 26 /usr/bin/celery <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{90, 2956545, "connection.py:192 SocketBuffer._read_from_socket <- redis.py:365 QoS.append",
 	 "p 192 /usr/lib/python3/dist-packages/redis/connection.py SocketBuffer._read_from_socket\n"
 	 "p 222 /usr/lib/python3/dist-packages/redis/connection.py SocketBuffer.can_read\n"
@@ -478,8 +464,7 @@ static const struct recorded recorded_celery[] = {
 	 "p 15 /usr/lib/python3/dist-packages/celery/__main__.py main\n"
 	 "p 26 /usr/bin/celery <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{45, 1350540, "tasks.py:8 remember <- tasks.py:13 work",
 	 "p 8 /srv/jobs/tasks.py remember\n"
 	 "p 13 /srv/jobs/tasks.py work\n"
@@ -518,8 +503,7 @@ static const struct recorded recorded_celery[] = {
 	 "p 15 /usr/lib/python3/dist-packages/celery/__main__.py main\n"
 	 "p 26 /usr/bin/celery <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 	{56, 687456, "eventio.py:81 _epoll.poll <- loops.py:97 asynloop",
 	 "p 81 /usr/lib/python3/dist-packages/kombu/utils/eventio.py _epoll.poll\n"
 	 "p 306 /usr/lib/python3/dist-packages/kombu/asynchronous/hub.py Hub.create_loop\n"
@@ -542,9 +526,9 @@ static const struct recorded recorded_celery[] = {
 	 "p 15 /usr/lib/python3/dist-packages/celery/__main__.py main\n"
 	 "p 26 /usr/bin/celery <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
-	{180, 542880, "client.py:71 CaseInsensitiveDict.__setitem__ <- redis.py:1196 Channel._create_client",
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
+	{180, 542880,
+	 "client.py:71 CaseInsensitiveDict.__setitem__ <- redis.py:1196 Channel._create_client",
 	 "p 71 /usr/lib/python3/dist-packages/redis/client.py CaseInsensitiveDict.__setitem__\n"
 	 "p 56 /usr/lib/python3/dist-packages/redis/client.py CaseInsensitiveDict.__init__\n"
 	 "p 1025 /usr/lib/python3/dist-packages/redis/client.py Redis.__init__\n"
@@ -577,8 +561,7 @@ static const struct recorded recorded_celery[] = {
 	 "p 1130 /usr/lib/python3/dist-packages/click/core.py BaseCommand.__call__\n"
 	 "p 217 /usr/lib/python3/dist-packages/celery/bin/celery.py main\n"
 	 "p 15 /usr/lib/python3/dist-packages/celery/__main__.py main\n"
-	 "p 26 /usr/bin/celery <module>\n"
-	},
+	 "p 26 /usr/bin/celery <module>\n"},
 	{135, 99360, "json.py:68 dumps <- loops.py:97 asynloop",
 	 "n 21528 _json.cpython-311-x86_64-linux-gnu.so\n"
 	 "n 21643 _json.cpython-311-x86_64-linux-gnu.so\n"
@@ -614,8 +597,7 @@ static const struct recorded recorded_celery[] = {
 	 "p 15 /usr/lib/python3/dist-packages/celery/__main__.py main\n"
 	 "p 26 /usr/bin/celery <module>\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
-	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	},
+	 "l 360 ../csu/libc-start.c __libc_start_main\n"},
 };
 
 /* redis 7.0.15 of Debian 12 */
@@ -626,24 +608,21 @@ static const struct recorded recorded_redis[] = {
 	 "n 271 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 6930432, "redis-check-rdb createClient <- acceptTcpHandler",
 	 "n 41 redis-check-rdb zmalloc_usable\n"
 	 "n 123 redis-check-rdb createClient\n"
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 314712, "redis-check-rdb createClient <- acceptTcpHandler",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 48 redis-check-rdb createClient\n"
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{109, 59650, "redis-check-rdb createStringObject <- processMultibulkBuffer",
 	 "n 41 redis-check-rdb zmalloc_usable\n"
 	 "n 379 redis-check-rdb _sdsnewlen\n"
@@ -653,8 +632,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{1432, 34705, "redis-check-rdb createEmbeddedStringObject <- processMultibulkBuffer",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 24 redis-check-rdb createEmbeddedStringObject\n"
@@ -663,8 +641,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{640, 30104, "redis-check-rdb raxAddChild <- raxGenericInsert",
 	 "n 102 redis-check-rdb zrealloc\n"
 	 "n 219 redis-check-rdb raxAddChild\n"
@@ -674,15 +651,13 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 27072, "redis-check-rdb zcalloc <- connCreateAcceptedSocket",
 	 "n 45 redis-check-rdb zcalloc\n"
 	 "n 12 redis-check-rdb connCreateAcceptedSocket\n"
 	 "n 71 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 23688, "redis-check-rdb dictCreate <- createClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb dictCreate\n"
@@ -690,8 +665,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 23688, "redis-check-rdb dictCreate <- createClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb dictCreate\n"
@@ -699,8 +673,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 23688, "redis-check-rdb dictCreate <- createClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb dictCreate\n"
@@ -708,8 +681,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 23248, "redis-check-rdb raxRemoveChild <- raxRemove",
 	 "n 102 redis-check-rdb zrealloc\n"
 	 "n 263 redis-check-rdb raxRemoveChild\n"
@@ -718,8 +690,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 475 redis-check-rdb freeClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 20304, "redis-check-rdb listCreate <- createClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb listCreate\n"
@@ -727,8 +698,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 20304, "redis-check-rdb listCreate <- createClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb listCreate\n"
@@ -736,8 +706,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 20304, "redis-check-rdb listCreate <- createClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb listCreate\n"
@@ -745,8 +714,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{435, 12328, "redis-check-rdb processMultibulkBuffer <- processInputBuffer",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 221 redis-check-rdb processMultibulkBuffer\n"
@@ -754,8 +722,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 10152, "redis-check-rdb listAddNodeTail <- linkClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 21 redis-check-rdb listAddNodeTail\n"
@@ -764,16 +731,14 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 10152, "redis-check-rdb listAddNodeTail <- readQueryFromClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 21 redis-check-rdb listAddNodeTail\n"
 	 "n 332 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 6768, "redis-check-rdb raxGenericInsert <- linkClient",
 	 "n 102 redis-check-rdb zrealloc\n"
 	 "n 863 redis-check-rdb raxGenericInsert\n"
@@ -782,8 +747,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{217, 5208, "redis-check-rdb raxGenericInsert <- linkClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 1402 redis-check-rdb raxGenericInsert\n"
@@ -792,8 +756,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{217, 5208, "redis-check-rdb raxRemove <- unlinkClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 746 redis-check-rdb raxRemove\n"
@@ -801,8 +764,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 475 redis-check-rdb freeClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{13, 5132, "redis-check-rdb zrealloc_usable <- lpInsert",
 	 "n 122 redis-check-rdb zrealloc_usable\n"
 	 "n 1035 redis-check-rdb lpInsert\n"
@@ -816,8 +778,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{640, 5120, "redis-check-rdb raxAddChild <- raxGenericInsert",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 186 redis-check-rdb raxAddChild\n"
@@ -827,8 +788,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{2, 5120, "redis-check-rdb zcalloc <- _dictExpand",
 	 "n 45 redis-check-rdb zcalloc\n"
 	 "n 228 redis-check-rdb _dictExpand\n"
@@ -843,8 +803,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 4240, "redis-check-rdb quicklistCreate <- createQuicklistObject",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb quicklistCreate\n"
@@ -856,8 +815,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 4240, "redis-check-rdb quicklistPushHead <- pushGenericCommand",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 173 redis-check-rdb quicklistPushHead\n"
@@ -868,8 +826,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{217, 3472, "redis-check-rdb raxGenericInsert <- linkClient",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 353 redis-check-rdb raxGenericInsert\n"
@@ -878,8 +835,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{2, 2560, "redis-check-rdb zcalloc <- _dictExpand",
 	 "n 45 redis-check-rdb zcalloc\n"
 	 "n 228 redis-check-rdb _dictExpand\n"
@@ -892,8 +848,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 2544, "redis-check-rdb dictAddRaw <- dbAdd",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 548 redis-check-rdb dictAddRaw\n"
@@ -905,8 +860,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 2544, "redis-check-rdb listAddNodeHead <- prepareClientToWrite",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 21 redis-check-rdb listAddNodeHead\n"
@@ -919,8 +873,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 2544, "redis-check-rdb dictAddRaw <- dbAdd",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 548 redis-check-rdb dictAddRaw\n"
@@ -933,8 +886,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 2544, "redis-check-rdb listAddNodeHead <- prepareClientToWrite",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 21 redis-check-rdb listAddNodeHead\n"
@@ -947,8 +899,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 2544, "redis-check-rdb listAddNodeHead <- prepareClientToWrite",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 21 redis-check-rdb listAddNodeHead\n"
@@ -961,8 +912,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{105, 2520, "redis-check-rdb dictAddRaw <- dbAdd",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 548 redis-check-rdb dictAddRaw\n"
@@ -976,8 +926,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{105, 2520, "redis-check-rdb listAddNodeHead <- prepareClientToWrite",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 21 redis-check-rdb listAddNodeHead\n"
@@ -991,8 +940,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{109, 1744, "redis-check-rdb createObject <- processMultibulkBuffer",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 26 redis-check-rdb createObject\n"
@@ -1001,8 +949,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 1696, "redis-check-rdb createObject <- createQuicklistObject",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 26 redis-check-rdb createObject\n"
@@ -1014,8 +961,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{106, 1696, "redis-check-rdb createObject <- createHashObject",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 26 redis-check-rdb createObject\n"
@@ -1028,8 +974,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{423, 1692, "redis-check-rdb createClient <- acceptTcpHandler",
 	 "n 41 redis-check-rdb zmalloc_usable\n"
 	 "n 432 redis-check-rdb _sdsnewlen\n"
@@ -1037,8 +982,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 543207 redis-check-rdb\n"
 	 "n 81 redis-check-rdb acceptTcpHandler\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{105, 1601, "redis-check-rdb dbAdd <- setKey",
 	 "n 41 redis-check-rdb zmalloc_usable\n"
 	 "n 379 redis-check-rdb _sdsnewlen\n"
@@ -1052,8 +996,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 	{32, 1536, "redis-check-rdb listCreate <- blockForKeys",
 	 "n 40 redis-check-rdb zmalloc\n"
 	 "n 13 redis-check-rdb listCreate\n"
@@ -1065,8 +1008,7 @@ static const struct recorded recorded_redis[] = {
 	 "n 743 redis-check-rdb readQueryFromClient\n"
 	 "n 1295155 redis-check-rdb\n"
 	 "n 413431 redis-check-rdb\n"
-	 "n 28 redis-check-rdb aeMain\n"
-	},
+	 "n 28 redis-check-rdb aeMain\n"},
 };
 
 /* nginx 1.22 of Debian 12, stripped */
@@ -1084,8 +1026,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{31, 1015808, "nginx ngx_output_chain <- ngx_http_output_filter",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
@@ -1098,8 +1039,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{106, 434176, "nginx+0x6c8b1 <- ngx_http_create_request",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 27 nginx ngx_create_pool\n"
@@ -1107,15 +1047,13 @@ static const struct recorded recorded_nginx[] = {
 	 "n 8 nginx ngx_http_create_request\n"
 	 "n 462532 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{106, 434176, "nginx ngx_memalign <- ngx_process_events_and_timers",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 161713 nginx\n"
 	 "n 462109 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{90, 368640, "nginx+0x96f52 <- ngx_output_chain",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
@@ -1130,8 +1068,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{11, 360976, "nginx ngx_open_dir <- ngx_http_core_content_phase",
 	 "l 115 ../sysdeps/unix/sysv/linux/opendir.c __alloc_dir\n"
 	 "l 63 ../sysdeps/unix/sysv/linux/opendir.c opendir_tail\n"
@@ -1142,8 +1079,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{11, 360448, "nginx ngx_output_chain <- ngx_http_output_filter",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
@@ -1156,8 +1092,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 37 nginx ngx_http_run_posted_requests\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{80, 327680, "nginx ngx_event_pipe <- ngx_process_events_and_timers",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
@@ -1166,8 +1101,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 534969 nginx\n"
 	 "n 531843 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{11, 180224, "nginx+0x6c00c <- ngx_process_events_and_timers",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
@@ -1176,8 +1110,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460601 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{22, 168960, "nginx ngx_array_push <- ngx_http_core_content_phase",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
@@ -1188,8 +1121,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{11, 165077, "nginx+0xb17c3 <- ngx_http_core_content_phase",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
@@ -1200,24 +1132,21 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{32, 131072, "nginx+0x849f3 <- ngx_process_events_and_timers",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
 	 "n 543219 nginx\n"
 	 "n 531843 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{106, 108544, "nginx+0x70f7b <- ngx_process_events_and_timers",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
 	 "n 38 nginx ngx_create_temp_buf\n"
 	 "n 462715 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{22, 90112, "nginx ngx_memalign <- ngx_pcalloc",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 161713 nginx\n"
@@ -1229,22 +1158,19 @@ static const struct recorded recorded_nginx[] = {
 	 "n 534969 nginx\n"
 	 "n 531843 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{74, 75776, "nginx+0x719f3 <- ngx_process_events_and_timers",
 	 "n 14 nginx ngx_alloc\n"
 	 "n 161988 nginx\n"
 	 "n 465395 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{106, 54272, "nginx ngx_event_accept <- ngx_process_events_and_timers",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 27 nginx ngx_create_pool\n"
 	 "n 504 nginx ngx_event_accept\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{11, 45056, "nginx ngx_memalign <- ngx_pcalloc",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 161713 nginx\n"
@@ -1261,8 +1187,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{11, 45056, "nginx ngx_memalign <- ngx_http_core_content_phase",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 161713 nginx\n"
@@ -1272,8 +1197,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{10, 40960, "nginx ngx_memalign <- ngx_pcalloc",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 161713 nginx\n"
@@ -1284,8 +1208,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 534969 nginx\n"
 	 "n 531843 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{11, 22880, "nginx+0xb14fc <- ngx_http_core_content_phase",
 	 "l 221 ./stdlib/msort.c qsort_r\n"
 	 "n 726268 nginx\n"
@@ -1294,8 +1217,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 	{32, 4096, "nginx+0x86d27 <- ngx_http_read_client_request_body",
 	 "n 48 nginx ngx_memalign\n"
 	 "n 27 nginx ngx_create_pool\n"
@@ -1307,8 +1229,7 @@ static const struct recorded recorded_nginx[] = {
 	 "n 460983 nginx\n"
 	 "n 462206 nginx\n"
 	 "n 345258 nginx\n"
-	 "n 133 nginx ngx_process_events_and_timers\n"
-	},
+	 "n 133 nginx ngx_process_events_and_timers\n"},
 };
 
 /* node 20 --perf-basic-prof */
@@ -1337,8 +1258,7 @@ static const struct recorded recorded_node[] = {
 	 "n 298 node v8::internal::(anonymous namespace)::Invoke\n"
 	 "n 99 node v8::internal::Execution::Call\n"
 	 "n 332 node v8::Function::Call\n"
-	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"
-	},
+	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"},
 	{8, 240088, "node.js:3 remember <- node.js:4 (anonymous)",
 	 "n 48 node node::NodeArrayBufferAllocator::Allocate\n"
 	 "n 128 node v8::internal::Heap::AllocateExternalBackingStore\n"
@@ -1364,8 +1284,7 @@ static const struct recorded recorded_node[] = {
 	 "n 298 node v8::internal::(anonymous namespace)::Invoke\n"
 	 "n 99 node v8::internal::Execution::Call\n"
 	 "n 332 node v8::Function::Call\n"
-	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"
-	},
+	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"},
 	{5, 150055, "node:internal/buffer:960 FastBuffer <- node:events:471 emit",
 	 "n 48 node node::NodeArrayBufferAllocator::Allocate\n"
 	 "n 128 node v8::internal::Heap::AllocateExternalBackingStore\n"
@@ -1391,9 +1310,9 @@ static const struct recorded recorded_node[] = {
 	 "n 298 node v8::internal::(anonymous namespace)::Invoke\n"
 	 "n 99 node v8::internal::Execution::Call\n"
 	 "n 332 node v8::Function::Call\n"
-	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"
-	},
-	{13, 106496, "node v8::internal::AllocAtLeastWithRetry <- v8::internal::AccountingAllocator::AllocateSegment",
+	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"},
+	{13, 106496,
+	 "node v8::internal::AllocAtLeastWithRetry <- v8::internal::AccountingAllocator::AllocateSegment",
 	 "n 29 node v8::internal::AllocAtLeastWithRetry\n"
 	 "n 19 node v8::internal::AccountingAllocator::AllocateSegment\n"
 	 "n 112 node v8::internal::Zone::Expand\n"
@@ -1413,8 +1332,7 @@ static const struct recorded recorded_node[] = {
 	 "n 298 node v8::internal::(anonymous namespace)::Invoke\n"
 	 "n 99 node v8::internal::Execution::Call\n"
 	 "n 332 node v8::Function::Call\n"
-	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"
-	},
+	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"},
 	{12, 98304, "node:events:471 emit <- node:internal/streams/writable:764 callback",
 	 "n 29 node v8::internal::AllocAtLeastWithRetry\n"
 	 "n 19 node v8::internal::AccountingAllocator::AllocateSegment\n"
@@ -1459,8 +1377,7 @@ static const struct recorded recorded_node[] = {
 	 "n 1422 node node::Start\n"
 	 "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
 	 "l 360 ../csu/libc-start.c __libc_start_main\n"
-	 "n 45 node _start\n"
-	},
+	 "n 45 node _start\n"},
 	{9, 73728, "node:events:471 emit",
 	 "n 29 node v8::internal::AllocAtLeastWithRetry\n"
 	 "n 19 node v8::internal::AccountingAllocator::AllocateSegment\n"
@@ -1487,8 +1404,7 @@ static const struct recorded recorded_node[] = {
 	 "n 298 node v8::internal::(anonymous namespace)::Invoke\n"
 	 "n 99 node v8::internal::Execution::Call\n"
 	 "n 332 node v8::Function::Call\n"
-	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"
-	},
+	 "n 1506 node node::(anonymous namespace)::Parser::on_headers_complete\n"},
 };
 
 #endif

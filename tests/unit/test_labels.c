@@ -141,7 +141,8 @@ TEST(whose_code_a_file_is)
 		struct mw_frame f = {MW_FRAME_PYTHON, 3, "f", library[i], 0};
 
 		CHECK(mw_code_of(&f) == MW_CODE_PACKAGE || mw_code_of(&f) == MW_CODE_LANGUAGE);
-		CHECK_INT(mw_code_of(&f) == MW_CODE_PACKAGE, strstr(library[i], "-packages") != NULL);
+		CHECK_INT(mw_code_of(&f) == MW_CODE_PACKAGE,
+			  strstr(library[i], "-packages") != NULL);
 	}
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		struct mw_frame f = {MW_FRAME_PYTHON, 3, "f", own[i], 0};
@@ -174,12 +175,13 @@ TEST(own_code_comes_first)
 
 TEST(what_it_called_when_nobody_own_called_it)
 {
-	CHECK_STR(label_of("p 9 /usr/lib/python3.11/json/encoder.py JSONEncoder.iterencode\n"
-			   "p 8 /usr/lib/python3.11/json/__init__.py dumps\n"
-			   "p 31 /srv/views.py export\n"
-			   "p 7 /usr/lib/python3/dist-packages/flask/app.py Flask.dispatch_request\n"
-			   "p 8 /usr/bin/gunicorn <module>\n"),
-		  "views.py:31 export -> json/__init__.py dumps");
+	CHECK_STR(
+		label_of("p 9 /usr/lib/python3.11/json/encoder.py JSONEncoder.iterencode\n"
+			 "p 8 /usr/lib/python3.11/json/__init__.py dumps\n"
+			 "p 31 /srv/views.py export\n"
+			 "p 7 /usr/lib/python3/dist-packages/flask/app.py Flask.dispatch_request\n"
+			 "p 8 /usr/bin/gunicorn <module>\n"),
+		"views.py:31 export -> json/__init__.py dumps");
 	CHECK_STR(label_of("n 1 libc.so.6 malloc\nn 16 _shop.so decode\np 31 /srv/views.py load\n"),
 		  "views.py:31 load -> _shop.so decode");
 	CHECK_STR(label_of("n 16 _shop.so PyMem_Malloc\np 31 /srv/views.py load\n"),
@@ -193,9 +195,10 @@ TEST(what_it_called_when_nobody_own_called_it)
 
 TEST(launchers_are_nobodys_code)
 {
-	static const char *const launchers[] = {
-		"/usr/bin/gunicorn <module>", "/srv/venv/bin/celery <module>",
-		"/home/u/.local/bin/uvicorn <module>", "/srv/manage.py main", "/usr/sbin/x <module>"};
+	static const char *const launchers[] = {"/usr/bin/gunicorn <module>",
+						"/srv/venv/bin/celery <module>",
+						"/home/u/.local/bin/uvicorn <module>",
+						"/srv/manage.py main", "/usr/sbin/x <module>"};
 
 	for (size_t i = 0; i < sizeof(launchers) / sizeof(launchers[0]); i++) {
 		char text[512];
@@ -212,8 +215,9 @@ TEST(launchers_are_nobodys_code)
 	CHECK_STR(label_of("p 4 /usr/lib/python3.11/json/decoder.py decode\n"
 			   "p 33 /usr/bin/tool load\np 40 /usr/bin/tool <module>\n"),
 		  "tool:33 load -> decoder.py decode");
-	CHECK_STR(label_of("p 4 /usr/lib/python3.11/json/decoder.py decode\np 9 leak.py <module>\n"),
-		  "leak.py:9 <module> -> decoder.py decode");
+	CHECK_STR(
+		label_of("p 4 /usr/lib/python3.11/json/decoder.py decode\np 9 leak.py <module>\n"),
+		"leak.py:9 <module> -> decoder.py decode");
 }
 
 TEST(imports_tasks_and_generated_code)
@@ -235,7 +239,7 @@ TEST(imports_tasks_and_generated_code)
 		  "app.py:3 fetch <- app.py:12 handle");
 	/* dataclasses, attrs */
 	CHECK_STR(label_of("p 3 <string> __init__\np 12 /srv/app.py load\n"), "app.py:12 load -> "
-									     "<string> __init__");
+									      "<string> __init__");
 }
 
 TEST(installed_programs)
@@ -258,11 +262,20 @@ TEST(installed_programs)
 TEST(allocators_are_skipped)
 {
 	static const char *const inside[] = {
-		"malloc",      "calloc",		       "realloc",
-		"_int_malloc", "sysmalloc",		       "PyObject_Malloc",
-		"mmap",	       "operator new(unsigned long)",  "brk",
-		"sbrk",	       "_PyObject_GC_New",	       "PyMem_RawMalloc",
-		"_Znwm",       "__libc_malloc",
+		"malloc",
+		"calloc",
+		"realloc",
+		"_int_malloc",
+		"sysmalloc",
+		"PyObject_Malloc",
+		"mmap",
+		"operator new(unsigned long)",
+		"brk",
+		"sbrk",
+		"_PyObject_GC_New",
+		"PyMem_RawMalloc",
+		"_Znwm",
+		"__libc_malloc",
 	};
 	static const char *const outside[] = {"malloc_user", "mmap_file", "brk_reader",
 					      "main",	     "callocate", "mi_parse"};
@@ -281,27 +294,32 @@ TEST(allocators_are_skipped)
 
 TEST(languages_libraries_are_skipped)
 {
-	CHECK_STR(label_of("l 95 /rustc/90b35a/library/alloc/src/alloc.rs alloc::alloc::alloc\n"
-			   "l 9 /rust/deps/hashbrown-0.15/src/raw/mod.rs hashbrown::raw::f\n"
-			   "l 12 src/main.rs leak::remember\nl 30 src/main.rs leak::main\n"
-			   "n 9 leak std::rt::lang_start::{{closure}}\nn 5 libc.so.6 __libc_start_main\n"),
-		  "main.rs leak::remember:12 <- main.rs leak::main:30");
+	CHECK_STR(
+		label_of(
+			"l 95 /rustc/90b35a/library/alloc/src/alloc.rs alloc::alloc::alloc\n"
+			"l 9 /rust/deps/hashbrown-0.15/src/raw/mod.rs hashbrown::raw::f\n"
+			"l 12 src/main.rs leak::remember\nl 30 src/main.rs leak::main\n"
+			"n 9 leak std::rt::lang_start::{{closure}}\nn 5 libc.so.6 __libc_start_main\n"),
+		"main.rs leak::remember:12 <- main.rs leak::main:30");
 	CHECK_STR(label_of("n 9 leak alloc::raw_vec::finish_grow\n"
 			   "n 9 leak <alloc::string::String as core::clone::Clone>::clone\n"
 			   "n 12 leak leak::remember\nn 30 leak leak::main\n"),
 		  "leak leak::remember <- leak::main");
-	CHECK_STR(label_of("n 9 libstdc++.so.6.0.30 operator new\n"
-			   "l 137 /usr/include/c++/12/bits/new_allocator.h allocate\n"
-			   "n 9 srv void std::vector<int, std::allocator<int> >::_M_realloc_insert<int>\n"
-			   "n 9 srv Cache::put\nn 9 srv main\n"),
-		  "srv Cache::put <- main");
+	CHECK_STR(
+		label_of(
+			"n 9 libstdc++.so.6.0.30 operator new\n"
+			"l 137 /usr/include/c++/12/bits/new_allocator.h allocate\n"
+			"n 9 srv void std::vector<int, std::allocator<int> >::_M_realloc_insert<int>\n"
+			"n 9 srv Cache::put\nn 9 srv main\n"),
+		"srv Cache::put <- main");
 	CHECK_STR(label_of("l 42 ./string/strdup.c __strdup\nl 9 app.c load\nl 20 app.c main\n"
 			   "l 58 ../sysdeps/nptl/libc_start_call_main.h __libc_start_call_main\n"
 			   "n 33 app _start\n"),
 		  "app.c load:9 <- app.c main:20");
 }
 
-/* CALLERS functions of one program call FUNCTION, which gets SIZE bytes, and STEP more from each. */
+/* CALLERS functions of one program call FUNCTION, which gets SIZE bytes, and STEP more from each.
+ */
 static const char *label_of_first(const char *function, int callers, double size, double step)
 {
 	static char label[MW_LABEL_SIZE];
@@ -350,8 +368,8 @@ TEST(who_does_more_than_to_pass_on_is_no_wrapper)
 
 		snprintf(text, sizeof(text), "n 9 app parse\nn 9 app caller%d\n", i);
 		site = add_stack(sites, 10, 1000 * (i + 1), text);
-		snprintf(text, sizeof(text), "n 9 app step%d\nn 19 app parse\nn 9 app caller%d\n", i,
-			 i);
+		snprintf(text, sizeof(text), "n 9 app step%d\nn 19 app parse\nn 9 app caller%d\n",
+			 i, i);
 		add_stack(sites, 10, 64, text);
 	}
 	/* One function that calls a leaf from many lines is one caller. */

@@ -238,7 +238,8 @@ static bool is_language_name(const char *function)
 		if (begins(function, spaces[i]))
 			return true;
 	}
-	return begins(qualified(function), "std::") || !strcmp(function, "_start");
+	return !strcmp(function, "_start") ||
+	       (strstr(function, "std::") && begins(qualified(function), "std::"));
 }
 
 /* By the module's name, or by the path of the source, where lines are known. */
@@ -257,7 +258,7 @@ static bool is_language_file(const char *file)
 		if (begins(file, modules[i]))
 			return true;
 	}
-	for (size_t i = 0; i < MW_ARRAY_SIZE(parts); i++) {
+	for (size_t i = 0; strchr(file, '/') && i < MW_ARRAY_SIZE(parts); i++) {
 		/* The C library's sources have relative paths: "./string/strdup.c". */
 		const char *at = strstr(file, parts[i]);
 

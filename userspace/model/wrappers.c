@@ -24,20 +24,25 @@ struct function {
 	bool passes_on;
 };
 
-struct mw_wrappers {
-	struct function *list; /* sorted by hash */
-	size_t count;
-};
-
-/* What one site says of one frame in its stack. */
+/* One native frame of a stack, by hashes. */
 struct call {
-	uint64_t function, place, caller; /* hashes; PLACE: where in the function it calls on */
+	uint64_t function, place, caller; /* PLACE: where in the function it calls on; CALLER: 0 */
 	double allocs, bytes;
 };
 
-struct calls {
-	struct call *list;
-	size_t count, capacity;
+/* The innermost native frames of a stack that are neither the allocator's nor the language's. */
+struct stack {
+	size_t count;
+	uint32_t frames[DEPTH_MAX]; /* which of the site's they are */
+	struct call calls[DEPTH_MAX];
+};
+
+struct mw_wrappers {
+	struct function *list; /* sorted by hash */
+	size_t count;
+	/* Of all sites so far; stacks of another target are empty. */
+	struct stack *stacks;
+	size_t stack_count, stack_capacity;
 };
 
 static uint64_t hash_text(uint64_t hash, const char *text)
@@ -82,28 +87,41 @@ static uint32_t next_native(const struct mw_site_stats *site, uint32_t i)
  * ---- evidence ---------------------------------------------------------------------------------
  */
 
-static int add_calls(struct calls *calls, const struct mw_site_stats *site)
+static void read_stack(const struct mw_site_stats *site, struct stack *out)
 {
 	uint32_t i = next_native(site, 0);
 
-	for (int depth = 0; i < site->frame_count && depth < DEPTH_MAX; depth++) {
+	out->count = 0;
+	while (i < site->frame_count && out->count < DEPTH_MAX) {
 		const struct mw_frame *f = &site->frames[i];
+		struct call *call = &out->calls[out->count];
 		uint32_t outer = i + 1;
-		struct call call = {.function = hash_function(f),
-				    .allocs = site->totals.allocs,
-				    .bytes = site->totals.alloc_bytes};
 
-		call.place = hash_place(f, call.function);
+		out->frames[out->count++] = i;
+		*call = (struct call){.function = hash_function(f)};
+		call->place = hash_place(f, call->function);
 		i = next_native(site, outer);
 		/* Python, too, calls native functions: by its own functions. */
 		if (i < site->frame_count)
-			call.caller = hash_function(&site->frames[i]);
+			call->caller = hash_function(&site->frames[i]);
 		else if (outer < site->frame_count && site->frames[outer].kind == MW_FRAME_PYTHON)
-			call.caller = hash_function(&site->frames[outer]);
-		if (mw_array_reserve(&calls->list, &calls->capacity, calls->count + 1,
-				     sizeof(*calls->list)))
-			return -ENOMEM;
-		calls->list[calls->count++] = call;
+			call->caller = hash_function(&site->frames[outer]);
+	}
+}
+
+static int read_stacks(struct mw_wrappers *w, const struct mw_sites *sites, uint32_t target)
+{
+	size_t count = mw_sites__count(sites);
+
+	if (mw_array_reserve(&w->stacks, &w->stack_capacity, count + 1, sizeof(*w->stacks)))
+		return -ENOMEM;
+	for (; w->stack_count < count; w->stack_count++) {
+		const struct mw_site_stats *site = mw_sites__at(sites, w->stack_count);
+		struct stack *stack = &w->stacks[w->stack_count];
+
+		stack->count = 0;
+		if (site->target == target)
+			read_stack(site, stack);
 	}
 	return 0;
 }
@@ -163,26 +181,25 @@ static bool sizes_differ(const struct call *list, size_t count)
 	return false;
 }
 
-/* The functions of CALLS, by what their callers say of them. */
-static int judge_callers(struct mw_wrappers *w, struct calls *calls)
+/* The functions of the COUNT calls at LIST, by what their callers say of them. */
+static int judge_callers(struct mw_wrappers *w, struct call *list, size_t count)
 {
 	size_t capacity = 0;
 
-	if (calls->count)
-		qsort(calls->list, calls->count, sizeof(*calls->list), by_place);
-	for (size_t i = 0, end; i < calls->count; i = end) {
-		const struct call *first = &calls->list[i];
+	if (count)
+		qsort(list, count, sizeof(*list), by_place);
+	for (size_t i = 0, end; i < count; i = end) {
 		size_t callers;
 
-		for (end = i; end < calls->count && calls->list[end].function == first->function;)
+		for (end = i; end < count && list[end].function == list[i].function;)
 			end++;
-		callers = count_callers(first, end - i);
+		callers = count_callers(&list[i], end - i);
 		if (mw_array_reserve(&w->list, &capacity, w->count + 1, sizeof(*w->list)))
 			return -ENOMEM;
 		w->list[w->count++] = (struct function){
-			.hash = first->function,
+			.hash = list[i].function,
 			.is_helper = callers < CALLERS_MIN,
-			.passes_on = callers >= CALLERS_MIN && sizes_differ(first, end - i),
+			.passes_on = callers >= CALLERS_MIN && sizes_differ(&list[i], end - i),
 		};
 	}
 	return 0;
@@ -216,52 +233,48 @@ static void note_path(struct function *f, uint64_t path)
 	f->passes_on = false;
 }
 
-/* One way through which the functions of SITE's stack reach the allocator. */
-static void note_paths(struct mw_wrappers *w, const struct mw_site_stats *site)
+/* One way through which the functions of a stack reach the allocator. */
+static void note_paths(struct mw_wrappers *w, const struct stack *stack)
 {
 	uint64_t path = 1;
 
-	for (uint32_t i = next_native(site, 0); i < site->frame_count;
-	     i = next_native(site, i + 1)) {
-		uint64_t hash = hash_function(&site->frames[i]);
-		struct function *f = find(w, hash);
+	for (size_t i = 0; i < stack->count; i++) {
+		struct function *f = find(w, stack->calls[i].function);
 
 		if (f)
 			note_path(f, path);
-		path = ((path ^ hash) * 0x100000001b3ULL) | 1;
+		path = ((path ^ stack->calls[i].function) * 0x100000001b3ULL) | 1;
 	}
 }
 
 /*
- * From where on the functions of SITE's stack are not wrappers, given those that are. A helper
- * belongs to the wrapper that calls it.
+ * How many functions of STACK are wrappers, given those that are. A helper belongs to the wrapper
+ * that calls it.
  */
-static uint32_t skip_wrappers(const struct mw_wrappers *w, const struct mw_site_stats *site)
+static size_t count_wrappers(const struct mw_wrappers *w, const struct stack *stack)
 {
-	uint32_t i = next_native(site, 0), first = i;
 	bool after_helper = false;
+	size_t n = 0;
 
-	while (i < site->frame_count) {
-		const struct function *f = find(w, hash_function(&site->frames[i]));
+	for (size_t i = 0; i < stack->count; i++) {
+		const struct function *f = find(w, stack->calls[i].function);
 
 		if (!f || !(f->passes_on || (f->is_helper && !after_helper)))
 			break;
 		after_helper = !f->passes_on;
-		i = next_native(site, i + 1);
-		if (!after_helper)
-			first = i;
+		if (f->passes_on)
+			n = i + 1;
 	}
-	return first;
+	return n;
 }
 
 /* What is called a wrapper but is found behind others is none. True if there was one. */
-static bool drop_behind(struct mw_wrappers *w, const struct mw_site_stats *site)
+static bool drop_behind(struct mw_wrappers *w, const struct stack *stack)
 {
-	uint32_t i = skip_wrappers(w, site);
 	bool dropped = false;
 
-	for (; i < site->frame_count; i = next_native(site, i + 1)) {
-		struct function *f = find(w, hash_function(&site->frames[i]));
+	for (size_t i = count_wrappers(w, stack); i < stack->count; i++) {
+		struct function *f = find(w, stack->calls[i].function);
 
 		if (f && f->passes_on) {
 			f->passes_on = false;
@@ -271,42 +284,38 @@ static bool drop_behind(struct mw_wrappers *w, const struct mw_site_stats *site)
 	return dropped;
 }
 
-/* Stacks of page faults and mappings do not end in the allocator. */
-static bool is_evidence(const struct mw_site_stats *site, uint32_t target)
+/* Find W's functions in its stacks. */
+static int judge(struct mw_wrappers *w, const struct mw_sites *sites)
 {
-	return site->target == target && site->totals.allocs > 0;
-}
-
-static int learn(struct mw_wrappers *w, const struct mw_sites *sites, uint32_t target)
-{
-	size_t count = mw_sites__count(sites);
-	struct calls calls = {0};
-	int ret = 0;
+	struct call *calls = calloc(w->stack_count * DEPTH_MAX + 1, sizeof(*calls));
 	bool more = true;
+	size_t count = 0;
+	int ret;
 
-	for (size_t i = 0; !ret && i < count; i++) {
-		const struct mw_site_stats *site = mw_sites__at(sites, i);
+	if (!calls)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->stack_count; i++) {
+		const struct mw_site_totals *t = &mw_sites__at(sites, i)->totals;
 
-		if (is_evidence(site, target))
-			ret = add_calls(&calls, site);
+		/* Stacks of page faults and mappings do not end in the allocator. */
+		for (size_t k = 0; t->allocs > 0 && k < w->stacks[i].count; k++) {
+			calls[count] = w->stacks[i].calls[k];
+			calls[count].allocs = t->allocs;
+			calls[count++].bytes = t->alloc_bytes;
+		}
 	}
-	if (!ret)
-		ret = judge_callers(w, &calls);
-	free(calls.list);
-	for (size_t i = 0; !ret && i < count; i++) {
-		const struct mw_site_stats *site = mw_sites__at(sites, i);
-
-		if (is_evidence(site, target))
-			note_paths(w, site);
+	ret = judge_callers(w, calls, count);
+	free(calls);
+	for (size_t i = 0; !ret && i < w->stack_count; i++) {
+		if (mw_sites__at(sites, i)->totals.allocs > 0)
+			note_paths(w, &w->stacks[i]);
 	}
 	/* Each round drops a function at least, so this ends. */
 	while (!ret && more) {
 		more = false;
-		for (size_t i = 0; i < count; i++) {
-			const struct mw_site_stats *site = mw_sites__at(sites, i);
-
-			if (is_evidence(site, target))
-				more |= drop_behind(w, site);
+		for (size_t i = 0; i < w->stack_count; i++) {
+			if (mw_sites__at(sites, i)->totals.allocs > 0)
+				more |= drop_behind(w, &w->stacks[i]);
 		}
 	}
 	return ret;
@@ -326,6 +335,7 @@ void mw_wrappers__free(struct mw_wrappers *w)
 	if (!w)
 		return;
 	free(w->list);
+	free(w->stacks);
 	free(w);
 }
 
@@ -344,34 +354,34 @@ static bool is_same(const struct mw_wrappers *now, const struct mw_wrappers *bef
 
 int mw_wrappers__learn(struct mw_wrappers *w, const struct mw_sites *sites, uint32_t target)
 {
-	struct mw_wrappers fresh = {0};
-	int ret = learn(&fresh, sites, target);
+	struct mw_wrappers before = {.list = w->list, .count = w->count};
+	int ret = read_stacks(w, sites, target);
 
+	if (ret)
+		return ret;
+	w->list = NULL;
+	w->count = 0;
+	ret = judge(w, sites);
 	if (ret) {
-		free(fresh.list);
+		free(w->list);
+		w->list = before.list;
+		w->count = before.count;
 		return ret;
 	}
-	ret = !is_same(&fresh, w);
-	free(w->list);
-	*w = fresh;
+	ret = !is_same(w, &before);
+	free(before.list);
 	return ret;
-}
-
-bool mw_wrappers__has(const struct mw_wrappers *w, const struct mw_frame *frame)
-{
-	const struct function *f = w ? find(w, hash_function(frame)) : NULL;
-
-	return f && f->passes_on;
 }
 
 uint32_t mw_wrappers__skip(const struct mw_wrappers *w, const struct mw_site_stats *site)
 {
-	uint32_t first = next_native(site, 0), behind = w ? skip_wrappers(w, site) : first;
+	struct stack stack;
+	size_t wrappers;
 
-	if (behind < site->frame_count)
-		return behind;
-	/* There are only wrappers, as in a stack that was cut: the outermost has to do. */
-	for (uint32_t i = first; i < site->frame_count; i = next_native(site, i + 1))
-		first = i;
-	return first;
+	read_stack(site, &stack);
+	if (!stack.count)
+		return site->frame_count;
+	wrappers = w ? count_wrappers(w, &stack) : 0;
+	/* There may be only wrappers, as in a stack that was cut: the outermost has to do. */
+	return stack.frames[wrappers < stack.count ? wrappers : stack.count - 1];
 }

@@ -25,12 +25,9 @@ void mw_wrappers__free(struct mw_wrappers *wrappers);
 /* Look for them in all sites of TARGET. 1 when the set has changed, 0, or -ENOMEM. */
 int mw_wrappers__learn(struct mw_wrappers *wrappers, const struct mw_sites *sites, uint32_t target);
 
-/* Is FRAME's function one? WRAPPERS may be NULL: none is known. */
-bool mw_wrappers__has(const struct mw_wrappers *wrappers, const struct mw_frame *frame);
-
 /*
  * The index of SITE's first frame outside the allocator, the language's library and, as far as they
- * are known, wrappers. SITE's frame count when there is none.
+ * are known, wrappers. SITE's frame count when there is none. WRAPPERS may be NULL: none is known.
  */
 uint32_t mw_wrappers__skip(const struct mw_wrappers *wrappers, const struct mw_site_stats *site);
 

@@ -23,10 +23,16 @@ struct range {
 	Dwarf_Off entry;
 };
 
+/* A compilation unit that has been read: where its functions are among the ranges. */
+struct unit {
+	Dwarf_Off entry;
+	size_t first, count; /* sorted by start */
+};
+
 struct mw_inlines {
-	struct range *ranges; /* sorted */
+	struct range *ranges;
 	size_t count, capacity;
-	Dwarf_Off *units; /* that have been read */
+	struct unit *units;
 	size_t unit_count, unit_capacity;
 };
 
@@ -103,21 +109,26 @@ static int by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-static void read_unit(struct mw_inlines *inlines, Dwarf_Die *unit)
+/* NULL: no memory. */
+static const struct unit *read_unit(struct mw_inlines *inlines, Dwarf_Die *entry)
 {
-	Dwarf_Off at = dwarf_dieoffset(unit);
+	struct unit *unit = inlines->units;
+	Dwarf_Off at = dwarf_dieoffset(entry);
 
-	for (size_t i = 0; i < inlines->unit_count; i++) {
-		if (inlines->units[i] == at)
-			return;
+	for (; unit < inlines->units + inlines->unit_count; unit++) {
+		if (unit->entry == at)
+			return unit;
 	}
 	if (mw_array_reserve(&inlines->units, &inlines->unit_capacity, inlines->unit_count + 1,
 			     sizeof(*inlines->units)))
-		return;
-	inlines->units[inlines->unit_count++] = at;
-	add_functions(inlines, unit, 0);
-	if (inlines->count)
-		qsort(inlines->ranges, inlines->count, sizeof(*inlines->ranges), by_start);
+		return NULL;
+	unit = &inlines->units[inlines->unit_count++];
+	*unit = (struct unit){.entry = at, .first = inlines->count};
+	add_functions(inlines, entry, 0);
+	unit->count = inlines->count - unit->first;
+	if (unit->count)
+		qsort(&inlines->ranges[unit->first], unit->count, sizeof(struct range), by_start);
+	return unit;
 }
 
 static bool starts_before(const void *at, const void *key)
@@ -128,12 +139,17 @@ static bool starts_before(const void *at, const void *key)
 	return range->start <= *addr;
 }
 
-static const struct range *find_function(const struct mw_inlines *inlines, uint64_t addr)
+static const struct range *find_function(const struct mw_inlines *inlines, const struct unit *unit,
+					 uint64_t addr)
 {
-	size_t i = mw_search(inlines->ranges, inlines->count, sizeof(struct range), starts_before,
-			     &addr);
+	const struct range *ranges;
+	size_t i;
 
-	return i && addr < inlines->ranges[i - 1].end ? &inlines->ranges[i - 1] : NULL;
+	if (!unit->count)
+		return NULL;
+	ranges = &inlines->ranges[unit->first];
+	i = mw_search(ranges, unit->count, sizeof(*ranges), starts_before, &addr);
+	return i && addr < ranges[i - 1].end ? &ranges[i - 1] : NULL;
 }
 
 /*
@@ -147,8 +163,8 @@ static const char *name_of(Dwarf_Die *entry)
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(names); i++) {
 		Dwarf_Attribute attribute;
-		const char *name = dwarf_formstring(
-			dwarf_attr_integrate(entry, names[i], &attribute));
+		const char *name =
+			dwarf_formstring(dwarf_attr_integrate(entry, names[i], &attribute));
 
 		if (name && *name)
 			return name;
@@ -204,6 +220,7 @@ size_t mw_inlines__find(struct mw_inlines *inlines, Dwfl_Module *module, uint64_
 {
 	struct mw_inline calls[INLINED_MAX];
 	Dwarf_Die *unit, entry;
+	const struct unit *functions;
 	const struct range *function;
 	Dwarf_Addr bias;
 	size_t count = 0, n = 0;
@@ -212,8 +229,8 @@ size_t mw_inlines__find(struct mw_inlines *inlines, Dwfl_Module *module, uint64_
 	unit = dwfl_module_addrdie(module, addr, &bias);
 	if (!unit)
 		return 0;
-	read_unit(inlines, unit);
-	function = find_function(inlines, addr - bias);
+	functions = read_unit(inlines, unit);
+	function = functions ? find_function(inlines, functions, addr - bias) : NULL;
 	if (!function ||
 	    !dwarf_offdie(dwfl_module_getdwarf(module, &bias), function->entry, &entry))
 		return 0;
