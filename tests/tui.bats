@@ -108,6 +108,13 @@ golden_views() { # COLUMNS ROWS
 	wait_until 30 shows_not "load_user  *$"
 	golden filter-120x30.txt
 	tm kill-server
+	on_screen 120 30 "$REPLAY" stacks
+	keys 3
+	wait_screen "app.py:13 remember"
+	keys Down Down Enter
+	wait_screen "in this stack"
+	golden stacks-120x30.txt
+	tm kill-server
 	on_screen 80 24 "$REPLAY" several
 	wait_screen "3 targets"
 	golden targets-80x24.txt

@@ -3,7 +3,7 @@
  * A recorded session of model states, without a tracer: what the screen shows of it is known to the
  * last cell. Keys work; q ends it.
  *
- *   tui_replay server|several|ended|hostile|many|crash [SECONDS-BETWEEN-UPDATES]
+ *   tui_replay server|several|ended|stacks|hostile|many|crash [SECONDS-BETWEEN-UPDATES]
  */
 #include <poll.h>
 #include <signal.h>
@@ -19,6 +19,7 @@
 enum { STEPS = 240, MIB = 1 << 20, KIB = 1 << 10 };
 
 static struct mw_sites *sites;
+static struct mw_label_groups *groups;
 
 /* A walk that goes up and down but is the same each time. */
 static unsigned int noise(unsigned int i)
@@ -66,7 +67,10 @@ static struct mw_site_stats *add_site(const struct mw_frame *frames, size_t n, d
 static void copy_sites(struct mw_tui_target *t)
 {
 	t->has_sites = true;
-	if (mw_tui_sites__copy(&t->sites, sites, 0))
+	if (!groups)
+		groups = mw_label_groups__new(0);
+	if (!groups || mw_label_groups__update(groups, sites) ||
+	    mw_tui_sites__copy(&t->sites, groups))
 		exit(3);
 }
 
@@ -116,6 +120,22 @@ static void add_sites(struct mw_tui_target *t)
 	strcpy(t->sites.suspects[0].sentence,
 	       "users.py:88 load_user grows by 58.0 KiB a second; of 4001 objects made up to 30 s ago "
 	       "13 are gone");
+	copy_sites(t);
+}
+
+/* Three ways to one label: 1, 2 and 4 of seven blocks. */
+static void add_stacks(struct mw_tui_target *t)
+{
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct mw_frame frames[] = {
+			{MW_FRAME_PYTHON, 250 + 7 * i, "JSONEncoder.iterencode",
+			 "/usr/lib/python3.11/json/encoder.py", 0},
+			{MW_FRAME_PYTHON, 13, "remember", "/srv/app/app.py", 0},
+			{MW_FRAME_PYTHON, 20, "index", "/srv/app/app.py", 0},
+		};
+
+		add_site(frames, 3, 1 << i, 100 * KIB, 0);
+	}
 	copy_sites(t);
 }
 
@@ -315,6 +335,8 @@ int main(int argc, char **argv)
 		make_many(&state.targets[0]);
 	else
 		add_sites(&state.targets[0]);
+	if (!strcmp(scenario, "stacks"))
+		add_stacks(&state.targets[0]);
 	if (!strcmp(scenario, "ended")) {
 		state.targets[0].now.ended = true;
 		state.targets[0].ended_at = 119.5;
@@ -328,6 +350,7 @@ int main(int argc, char **argv)
 	run(tui, &state, argc > 2 ? strtod(argv[2], NULL) : 0, scenario);
 	mw_tui__close(tui);
 	mw_tui_state__clear(&state);
+	mw_label_groups__free(groups);
 	mw_sites__free(sites);
 	return 0;
 }

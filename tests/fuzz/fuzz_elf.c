@@ -10,6 +10,7 @@
 #include "symbol/demangle.h"
 #include "symbol/elf_symbols.h"
 #include "symbol/unwind.h"
+#include "util/array.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,6 +19,7 @@ static void name_places(int fd)
 	struct mw_map map = {.start = 0x7f0000000000, .end = 0x7f0000001000};
 	struct mw_elf_symbols *elf_symbols = mw_elf_symbols__open(fd, &map, NULL, NULL);
 	uint64_t start, end, offset, budget = 16 << 20;
+	struct mw_inline inlined[8];
 	const char *file;
 	char text[160];
 
@@ -33,6 +35,7 @@ static void name_places(int fd)
 		if (name)
 			mw_demangle(text, sizeof(text), name);
 		mw_elf_symbols__line(elf_symbols, addr, &file, &budget);
+		mw_elf_symbols__inlines(elf_symbols, addr, inlined, MW_ARRAY_SIZE(inlined));
 	}
 	mw_elf_symbols__build_id(elf_symbols, text, sizeof(text));
 	mw_elf_symbols__close(elf_symbols);

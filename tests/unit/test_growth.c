@@ -17,8 +17,7 @@ static const struct mw_frame frames[] = {
 static struct mw_site_stats *grown(struct mw_sites *sites, uint32_t target, size_t frame,
 				   double bytes, double by_malloc, uint32_t flags)
 {
-	struct mw_site_stats *site =
-		mw_sites__intern(sites, target, &frames[frame], 1, flags);
+	struct mw_site_stats *site = mw_sites__intern(sites, target, &frames[frame], 1, flags);
 
 	site->flags = flags;
 	site->totals.grown_bytes = bytes;
@@ -63,6 +62,7 @@ TEST(growth_is_what_no_block_accounts_for)
 static void map_more(uint32_t flags, struct mw_suspect *growing, size_t *growing_count,
 		     size_t *suspect_count)
 {
+	struct mw_label_groups *groups = mw_label_groups__new(1);
 	struct mw_sites *sites = mw_sites__new();
 	struct mw_suspect suspects[2];
 	struct mw_site_stats *site = grown(sites, 1, 0, 0, 0, flags);
@@ -73,8 +73,10 @@ static void map_more(uint32_t flags, struct mw_suspect *growing, size_t *growing
 		site->totals.samples = (uint64_t)t;
 		mw_sites__tick(sites, t);
 	}
-	*suspect_count = mw_suspects__find(sites, 1, 40, suspects, 2);
-	*growing_count = mw_suspects__find_growing(sites, 1, 40, growing, 2);
+	CHECK(groups && !mw_label_groups__update(groups, sites));
+	*suspect_count = mw_suspects__find(groups, 40, suspects, 2);
+	*growing_count = mw_suspects__find_growing(groups, 40, growing, 2);
+	mw_label_groups__free(groups);
 	mw_sites__free(sites);
 }
 

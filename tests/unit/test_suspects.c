@@ -7,6 +7,23 @@
 #include "model/sites.h"
 #include "model/suspects.h"
 
+static size_t find(const struct mw_sites *sites, uint32_t target, double now,
+		   struct mw_suspect *out, size_t max)
+{
+	struct mw_label_groups *groups = mw_label_groups__new(target);
+	size_t n;
+
+	CHECK(groups && !mw_label_groups__update(groups, sites));
+	n = mw_suspects__find(groups, now, out, max);
+	/* The groups go: what was judged is their only site. */
+	for (size_t i = 0; i < n; i++) {
+		CHECK_INT(out[i].group->site_count, 1);
+		out[i].site = out[i].group->sites[0];
+	}
+	mw_label_groups__free(groups);
+	return n;
+}
+
 static void only_suspect(enum kind leak, uint64_t seed, unsigned int ticks, double interval)
 {
 	struct mw_suspect found[KINDS];
@@ -19,7 +36,7 @@ static void only_suspect(enum kind leak, uint64_t seed, unsigned int ticks, doub
 	 */
 	run_world(&w, seed, ticks, interval,
 		  (OTHERS & (interval > 0 ? ~(1u << CACHE_KEYS) : ~0u)) | 1u << leak);
-	n = mw_suspects__find(w.sites, 1, w.now, found, KINDS);
+	n = find(w.sites, 1, w.now, found, KINDS);
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(found[i].site->frames[0].function, kind_names[leak]))
 			TEST_FAIL("%s, seed %" PRIu64 ", %u ticks: %s", kind_names[leak], seed,
@@ -104,7 +121,7 @@ TEST(errors_are_rare)
 				suspects += s.verdict == MW_VERDICT_SUSPECT;
 			}
 			/* Sites that are left out unjudged are none. */
-			CHECK_INT(mw_suspects__find(w.sites, 1, w.now, found, KINDS), suspects);
+			CHECK_INT(find(w.sites, 1, w.now, found, KINDS), suspects);
 			world_close(&w);
 		}
 		for (int k = 0; k < KINDS; k++) {
@@ -458,14 +475,14 @@ TEST(fastest_suspects_come_first)
 		}
 		mw_sites__tick(sites, t);
 	}
-	CHECK_INT(mw_suspects__find(sites, 1, 40, out, 5), 3);
+	CHECK_INT(find(sites, 1, 40, out, 5), 3);
 	CHECK(out[0].site == site[1] && out[1].site == site[2] && out[2].site == site[0]);
 	CHECK(fabs(out[0].slope - 50 * 11000) < 1);
-	CHECK_INT(mw_suspects__find(sites, 1, 40, out, 2), 2);
+	CHECK_INT(find(sites, 1, 40, out, 2), 2);
 	CHECK(out[0].site == site[1] && out[1].site == site[2]);
-	CHECK_INT(mw_suspects__find(sites, 2, 40, out, 5), 1);
+	CHECK_INT(find(sites, 2, 40, out, 5), 1);
 	CHECK(out[0].site == site[4]);
-	CHECK_INT(mw_suspects__find(sites, 1, 40, out, 0), 0);
+	CHECK_INT(find(sites, 1, 40, out, 0), 0);
 	mw_sites__free(sites);
 }
 
@@ -501,7 +518,7 @@ static size_t by_windows(double kept, double grown, double watched)
 						.born_bytes = 10 * kept,
 						.alive = 500,
 						.alive_bytes = 10 * kept};
-	n = mw_suspects__find(sites, 1, 40, out, 2);
+	n = find(sites, 1, 40, out, 2);
 	mw_sites__free(sites);
 	return n;
 }
@@ -564,4 +581,43 @@ TEST(nonsense_is_survived)
 		CHECK(isfinite(s.slope) && s.slope_error >= 0);
 		CHECK(memchr(s.sentence, '\0', sizeof(s.sentence)) && strlen(s.sentence) > 20);
 	}
+}
+
+/* A leak that comes in by forty ways, none of which shows it by itself. */
+TEST(stacks_of_one_label_are_judged_together)
+{
+	enum { WAYS = 40, TICKS = 40 };
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_label_groups *groups = mw_label_groups__new(1);
+	struct mw_site_stats *ways[WAYS];
+	struct mw_suspect s;
+
+	for (uint32_t i = 0; i < WAYS; i++) {
+		struct mw_frame f[] = {{MW_FRAME_PYTHON, i + 1, "step",
+					"/usr/lib/python3/dist-packages/grpc/_channel.py", 0},
+				       {MW_FRAME_PYTHON, 88, "call", "/srv/app.py", 0}};
+
+		ways[i] = mw_sites__intern(sites, 1, f, 2, MW_SITE_TRACKED);
+		ways[i]->first_seen = 0;
+	}
+	/* Each way brings one object in the whole time. */
+	for (int t = 0; t < TICKS; t++) {
+		ways[t % WAYS]->totals.allocs++;
+		ways[t % WAYS]->totals.alloc_bytes += 4096;
+		ways[t % WAYS]->totals.samples++;
+		all_seen(&ways[t % WAYS]->totals);
+		mw_sites__tick(sites, t + 1);
+	}
+	for (int i = 0; i < WAYS; i++) {
+		mw_suspect__judge(ways[i], TICKS + 0.5, &s);
+		CHECK(s.verdict != MW_VERDICT_SUSPECT);
+	}
+	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_suspects__find(groups, TICKS + 0.5, &s, 1), 1);
+	CHECK_INT(s.group->site_count, WAYS);
+	CHECK_STR(s.label, "app.py:88 call -> _channel.py step");
+	CHECK(!strncmp(s.sentence, s.label, strlen(s.label)));
+	CHECK(fabs(s.slope - 4096) < 10);
+	mw_label_groups__free(groups);
+	mw_sites__free(sites);
 }

@@ -638,6 +638,67 @@ TEST(perf_maps_that_are_odd)
 }
 
 /*
+ * ---- inlined functions ------------------------------------------------------------------------
+ */
+
+static const char inlining[] = /* line 1 */
+	"#include <stdio.h>\n"
+	"#include <unistd.h>\n"
+	"static unsigned long at;\n"
+	"__attribute__((noinline)) static void where(void) {\n"
+	"	at = (unsigned long)__builtin_return_address(0) - 1; }\n"
+	"namespace shop { struct Cart {\n"
+	"	__attribute__((always_inline)) inline void add(int n) {\n"
+	"		if (n) { where();\n" /* line 8 */
+	"			__asm__ volatile(\"\" ::: \"memory\"); } }\n"
+	"	__attribute__((always_inline)) inline void fill(int n) {\n"
+	"		add(n); } }; }\n" /* line 11 */
+	"int main(int argc, char **) { shop::Cart cart;\n"
+	"	cart.fill(argc);\n" /* line 13 */
+	"	printf(\"%lx %d\\n\", at, 0); fflush(stdout); pause(); }\n";
+
+static void check_inlined(const char *flags, bool with_inlines)
+{
+	struct mw_symbol_place places[MW_SYMBOL_PLACES], place;
+	struct child c = start(program_build("inlined", "c++", inlining, flags), NULL);
+	struct mw_symbolizer *s;
+	unsigned long addr;
+	char line[64];
+
+	CHECK(fgets(line, sizeof(line), c.out) && sscanf(line, "%lx", &addr) == 1);
+	s = open_symbols(c.pid);
+	CHECK(s);
+	/* The second answer is from the cache. */
+	for (int i = 0; i < 2; i++) {
+		CHECK_INT(mw_symbolizer__find_all(s, addr, places), with_inlines ? 3 : 1);
+		if (with_inlines) {
+			CHECK_STR(places[0].function, "shop::Cart::add");
+			CHECK_INT(places[0].line, 8);
+			CHECK_STR(places[1].function, "shop::Cart::fill");
+			CHECK_INT(places[1].line, 11);
+			CHECK_INT(places[2].line, 13);
+			CHECK(strstr(places[2].file, "inlined.src"));
+		}
+		CHECK_STR(places[with_inlines ? 2 : 0].function, "main");
+		CHECK(mw_symbolizer__find(s, addr, &place));
+		CHECK_STR(place.function, "main");
+	}
+	close_symbols(s);
+	stop(&c);
+}
+
+TEST(inlined_functions_have_places_of_their_own)
+{
+	check_inlined("-O2 -gdwarf-5", true);
+	check_inlined("-O2 -gdwarf-4", true);
+	check_inlined("-O0 -gdwarf-5 -gno-column-info", true);
+	check_inlined("-O2 -gdwarf-5 -ffunction-sections -fno-pie -no-pie", true);
+	check_inlined("-O2 -gdwarf-5 -gz", true);
+	check_inlined("-O2 -g1", true);
+	check_inlined("-O2", false);
+}
+
+/*
  * ---- demangling -------------------------------------------------------------------------------
  */
 

@@ -77,6 +77,7 @@ TEST(sites_are_copied_for_one_target)
 	static const struct mw_frame frame = {MW_FRAME_PYTHON, 12, "f", "/srv/a.py", 0};
 	struct mw_sites *sites = mw_sites__new();
 	struct mw_tui_sites out = {0};
+	struct mw_label_groups *groups, *others;
 	struct mw_site_stats *mine, *other;
 
 	CHECK(sites);
@@ -93,22 +94,31 @@ TEST(sites_are_copied_for_one_target)
 	mw_sites__tick(sites, 1);
 	mine->totals.allocs = 31;
 	mw_sites__tick(sites, 4);
-	CHECK_INT(mw_tui_sites__copy(&out, sites, 1), 0);
+	groups = mw_label_groups__new(1);
+	others = mw_label_groups__new(0);
+	CHECK(groups && !mw_label_groups__update(groups, sites));
+	CHECK(others && !mw_label_groups__update(others, sites));
+	CHECK_INT(mw_tui_sites__copy(&out, groups), 0);
 	mine->totals.alloc_bytes = 9999;
 	CHECK_INT(out.count, 1);
 	CHECK_INT(out.list[0].id, mine->id);
-	CHECK(out.list[0].outstanding == 600);
-	CHECK(out.list[0].error == 9);
-	CHECK(out.list[0].growth == 70);
-	CHECK(out.list[0].bytes == 1000);
-	CHECK(out.list[0].faults == 50);
-	CHECK(out.list[0].rate == 7);
-	CHECK_STR(out.list[0].leaf->function, "f");
+	CHECK(out.list[0].amounts.outstanding == 600);
+	CHECK(out.list[0].amounts.error == 9);
+	CHECK(out.list[0].amounts.growth == 70);
+	CHECK(out.list[0].amounts.bytes == 1000);
+	CHECK(out.list[0].amounts.faults == 50);
+	CHECK(out.list[0].amounts.rate == 7);
+	CHECK_STR(out.list[0].label, "a.py:12 f");
+	CHECK_INT(out.list[0].stack_count, 1);
+	CHECK_INT(out.stacks[out.list[0].first].id, mine->id);
+	CHECK_STR(out.stacks[out.list[0].first].frames[0].function, "f");
 	/* Again into the same list. */
-	CHECK_INT(mw_tui_sites__copy(&out, sites, 0), 0);
+	CHECK_INT(mw_tui_sites__copy(&out, others), 0);
 	CHECK_INT(out.count, 1);
 	CHECK_INT(out.list[0].id, other->id);
-	free(out.list);
+	mw_tui_sites__clear(&out);
+	mw_label_groups__free(groups);
+	mw_label_groups__free(others);
 	mw_sites__free(sites);
 }
 

@@ -232,6 +232,8 @@ TEST(the_screen_takes_sites_unless_it_is_paused)
 	CHECK_INT(mw_tui_sink__open(&screen, &state, watch, &err), 0);
 	sink = mw_tui_sink__of_watch(&screen);
 	target->sites = sites;
+	target->groups = mw_label_groups__new(0);
+	CHECK(target->groups && !mw_label_groups__update(target->groups, sites));
 	target->suspect_count = 1;
 	target->suspects[0].site = mw_sites__at(sites, 0);
 	strcpy(target->suspects[0].sentence, "it grows");
@@ -249,6 +251,7 @@ TEST(the_screen_takes_sites_unless_it_is_paused)
 	mw_tui_sink__close(&screen);
 	mw_tui_state__clear(&state);
 	mw_watch__close(watch);
+	mw_label_groups__free(target->groups);
 	mw_sites__free(sites);
 	free(target);
 }

@@ -156,13 +156,6 @@ double mw_site_key(const struct mw_site_stats *site, enum mw_site_order order);
 size_t mw_sites__top(const struct mw_sites *sites, uint32_t target, enum mw_site_order order,
 		     const struct mw_site_stats **out, size_t max);
 
-/*
- * The frame that a person would name the site by: the innermost Python frame of a file that is no
- * part of the standard library or an installed package, else the innermost Python frame, else the
- * innermost native frame outside the allocator. NULL when there is none.
- */
-const struct mw_frame *mw_site_leaf(const struct mw_site_stats *site);
-
 /* "app.py:88 load_user" or "libfoo.so parse+0x1c" into BUF of SIZE bytes; returns BUF. */
 char *mw_frame_format(const struct mw_frame *frame, char *buf, size_t size);
 

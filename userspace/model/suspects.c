@@ -617,14 +617,11 @@ static void suspect_words(const struct mw_site_stats *site, double now,
 static void write_sentence(const struct mw_site_stats *site, const struct series *s,
 			   struct mw_suspect *out)
 {
-	const struct mw_frame *leaf = mw_site_leaf(site);
-	char name[160] = "?", words[200], text[400], a[MW_UNIT_BUF], b[MW_UNIT_BUF + 8];
+	char words[200], text[MW_SENTENCE_SIZE], a[MW_UNIT_BUF], b[MW_UNIT_BUF + 8];
 	char c[MW_UNIT_BUF + 8], age[MW_UNIT_BUF];
 	double holds = s->n ? s->y[s->n - 1] : 0, most = 0;
 	struct series w = since(s, s->begin + STARTUP * (s->now - s->begin));
 
-	if (leaf)
-		mw_frame_format(leaf, name, sizeof(name));
 	for (size_t i = 0; i < w.n; i++)
 		most = fmax(most, w.y[i]);
 	switch (out->verdict) {
@@ -656,21 +653,28 @@ static void write_sentence(const struct mw_site_stats *site, const struct series
 		snprintf(words, sizeof(words), "too little seen to say");
 		break;
 	}
-	snprintf(text, sizeof(text), "%s: %s", name, words);
+	snprintf(text, sizeof(text), "%s: %s", out->label, words);
 	mw_text_clean(out->sentence, sizeof(out->sentence), text, strlen(text));
 }
 
-void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out)
+/* What is in OUT stays: the label, and the group. */
+static void judge(const struct mw_site_stats *site, double now, struct mw_suspect *out)
 {
 	struct series s;
 
-	memset(out, 0, sizeof(*out));
 	out->site = site;
 	out->by_growth = judged_by_growth(site);
 	make_series(&s, site, now, out->by_growth);
 	judge_history(site, &s, out);
 	oldest_cohort(site, now, out);
 	write_sentence(site, &s, out);
+}
+
+void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out)
+{
+	memset(out, 0, sizeof(*out));
+	mw_label_format(site, NULL, out->label, sizeof(out->label));
+	judge(site, now, out);
 }
 
 /* Cheap, and true of every suspect: it holds more than at some time after start-up. */
@@ -687,17 +691,15 @@ static bool has_grown(const struct mw_site_stats *site)
 	return false;
 }
 
-/* Bytes a second that TARGET has got from the kernel since start-up, by all its sites. */
-static double growth_rate(const struct mw_sites *sites, uint32_t target, double now)
+/* Bytes a second that the target has got from the kernel since start-up, by all its sites. */
+static double growth_rate(const struct mw_label_groups *groups, double now)
 {
 	double since = STARTUP * now, grown = 0;
 
-	for (size_t i = 0; i < mw_sites__count(sites); i++) {
-		const struct mw_site_stats *site = mw_sites__at(sites, i);
+	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
+		const struct mw_site_stats *site = &mw_label_groups__at(groups, i)->total;
 		double before = 0;
 
-		if (site->target != target)
-			continue;
 		for (size_t k = 0; k < site->point_count && site->points[k].elapsed <= since; k++)
 			before = site->points[k].grown_bytes - site->points[k].returned_bytes;
 		grown += site->totals.grown_bytes - site->totals.returned_bytes - before;
@@ -723,21 +725,21 @@ static bool stands_out(const struct mw_suspect *suspect, double growth)
 }
 
 /* Those that are judged by what the kernel gave, or the others: by their own blocks. */
-static size_t find(const struct mw_sites *sites, uint32_t target, double now, bool by_growth,
+static size_t find(const struct mw_label_groups *groups, double now, bool by_growth,
 		   struct mw_suspect *out, size_t max)
 {
-	double growth = growth_rate(sites, target, now);
-	struct mw_suspect suspect;
+	double growth = growth_rate(groups, now);
 	size_t n = 0;
 
-	for (size_t i = 0; i < mw_sites__count(sites) && max; i++) {
-		const struct mw_site_stats *site = mw_sites__at(sites, i);
+	for (size_t i = 0; i < mw_label_groups__count(groups) && max; i++) {
+		const struct mw_label_group *group = mw_label_groups__at(groups, i);
+		struct mw_suspect suspect = {.group = group};
 		size_t at;
 
-		if (site->target != target || judged_by_growth(site) != by_growth ||
-		    !has_grown(site))
+		if (judged_by_growth(&group->total) != by_growth || !has_grown(&group->total))
 			continue;
-		mw_suspect__judge(site, now, &suspect);
+		snprintf(suspect.label, sizeof(suspect.label), "%s", group->label);
+		judge(&group->total, now, &suspect);
 		if (suspect.verdict != MW_VERDICT_SUSPECT || !stands_out(&suspect, growth) ||
 		    (n == max && suspect.slope <= out[n - 1].slope))
 			continue;
@@ -750,16 +752,16 @@ static size_t find(const struct mw_sites *sites, uint32_t target, double now, bo
 	return n;
 }
 
-size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
-			 struct mw_suspect *out, size_t max)
+size_t mw_suspects__find(const struct mw_label_groups *groups, double now, struct mw_suspect *out,
+			 size_t max)
 {
-	return find(sites, target, now, false, out, max);
+	return find(groups, now, false, out, max);
 }
 
-size_t mw_suspects__find_growing(const struct mw_sites *sites, uint32_t target, double now,
+size_t mw_suspects__find_growing(const struct mw_label_groups *groups, double now,
 				 struct mw_suspect *out, size_t max)
 {
-	return find(sites, target, now, true, out, max);
+	return find(groups, now, true, out, max);
 }
 
 const char *mw_verdict_name(enum mw_verdict verdict)

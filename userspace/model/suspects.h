@@ -8,6 +8,8 @@
 #ifndef MW_MODEL_SUSPECTS_H
 #define MW_MODEL_SUSPECTS_H
 
+#include "model/label_groups.h"
+#include "model/labels.h"
 #include "model/sites.h"
 
 enum mw_verdict {
@@ -19,8 +21,11 @@ enum mw_verdict {
 	MW_VERDICT_SUSPECT,  /* grows on, and what is old stays */
 };
 
+enum { MW_SENTENCE_SIZE = MW_LABEL_SIZE + 256 };
+
 struct mw_suspect {
-	const struct mw_site_stats *site;
+	const struct mw_site_stats *site;   /* or the sums of GROUP */
+	const struct mw_label_group *group; /* NULL: a site was judged by itself */
 	enum mw_verdict verdict;
 	bool by_growth;	    /* judged by brk, mmap and faults, since no blocks of it were seen */
 	double slope;	    /* bytes a second */
@@ -28,24 +33,25 @@ struct mw_suspect {
 	double confidence;  /* 0 to 1: that the slope is above 0 and goes on */
 	double born, freed; /* objects of the oldest cohort, and how many of them are gone */
 	double age;	    /* seconds since the youngest of them was made */
-	char sentence[320]; /* in words, clean */
+	char label[MW_LABEL_SIZE];
+	char sentence[MW_SENTENCE_SIZE]; /* in words, beginning with the label; clean */
 };
 
-/* Judge one site at NOW seconds since the watch began. */
+/* Judge one site by itself, at NOW seconds since the watch began. */
 void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out);
 
 /*
- * The up to MAX suspects of TARGET, the fastest growing first. Returns how many. Each is one by its
- * own blocks: who trips a mapping is not who keeps what lies in it.
+ * The up to MAX suspects among the groups of one target, the fastest growing first. Returns how
+ * many. Each is one by its own blocks: who trips a mapping is not who keeps what lies in it.
  */
-size_t mw_suspects__find(const struct mw_sites *sites, uint32_t target, double now,
-			 struct mw_suspect *out, size_t max);
+size_t mw_suspects__find(const struct mw_label_groups *groups, double now, struct mw_suspect *out,
+			 size_t max);
 
 /*
  * The same for sites that only what the kernel gave speaks of, by_growth: they ask for ever more.
  * That is growth, no suspicion.
  */
-size_t mw_suspects__find_growing(const struct mw_sites *sites, uint32_t target, double now,
+size_t mw_suspects__find_growing(const struct mw_label_groups *groups, double now,
 				 struct mw_suspect *out, size_t max);
 
 const char *mw_verdict_name(enum mw_verdict verdict);

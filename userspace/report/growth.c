@@ -6,10 +6,11 @@
 #include "report/json.h"
 #include "util/units.h"
 
-enum { LINES_MAX = 100, WIDTH = 200 };
+enum { LINES_MAX = 100 };
 
 /* Sites, and by what they are in the list. */
 struct lines {
+	const struct mw_label_groups *groups;
 	const struct mw_site_stats *sites[LINES_MAX];
 	size_t count;
 	bool by_faults;
@@ -23,6 +24,7 @@ static void collect(const struct mw_sites_view *view, struct lines *lines)
 {
 	size_t max = view->top < LINES_MAX ? view->top : LINES_MAX;
 
+	lines->groups = view->groups;
 	lines->count = mw_growth__top(view->sites, view->target, lines->sites, max);
 	lines->by_faults = view->own_heap && !lines->count;
 	if (lines->by_faults)
@@ -40,14 +42,12 @@ static void print_line(FILE *out, const struct lines *lines, size_t i, bool colo
 {
 	const struct mw_site_stats *site = lines->sites[i];
 	const struct mw_site_totals *t = &site->totals;
-	const struct mw_frame *leaf = mw_site_leaf(site);
-	char text[WIDTH], size[MW_UNIT_BUF], back[MW_UNIT_BUF];
+	const struct mw_label_group *group = mw_label_groups__of(lines->groups, site);
+	char size[MW_UNIT_BUF], back[MW_UNIT_BUF];
 
-	if (!leaf)
-		leaf = site->frames;
 	fprintf(out, "  %-11s%10s  %s%s%s", i ? "" : "growth",
 		mw_format_size(size, (uint64_t)bytes_of(lines, i)), color ? "\033[1m" : "",
-		mw_frame_format(leaf, text, sizeof(text)), color ? "\033[0m" : "");
+		group ? group->label : "?", color ? "\033[0m" : "");
 	if (lines->by_faults)
 		fputs(", pages first touched", out);
 	else

@@ -28,26 +28,41 @@ static const struct {
 	{MW_SITE_UNMATCHED, "the order of native and Python frames is not certain"},
 };
 
+/* Stacks with one label are one row, unless their frames are shown or a program reads them. */
+static size_t top_rows(const struct mw_sites_view *view, bool grouped, enum mw_site_order order,
+		       const struct mw_site_stats **out, size_t max)
+{
+	const struct mw_label_group *groups[TOP_MAX];
+	size_t n;
+
+	if (!grouped || !view->groups)
+		return mw_sites__top(view->sites, view->target, order, out, max);
+	n = mw_label_groups__top(view->groups, order, groups, max);
+	for (size_t i = 0; i < n; i++)
+		out[i] = &groups[i]->total;
+	return n;
+}
+
 /*
  * The sites to show: first the *RANKED ones that the order ranks. Where the order is by growth or
  * by what is outstanding, and fewer have any, those that allocate most fill up the list, or where
  * no allocation is seen those that touch most memory: by *REST.
  */
-static size_t collect(const struct mw_sites_view *view, const struct mw_site_stats **out,
-		      size_t *ranked, enum mw_site_order *rest)
+static size_t collect(const struct mw_sites_view *view, bool grouped,
+		      const struct mw_site_stats **out, size_t *ranked, enum mw_site_order *rest)
 {
 	const struct mw_site_stats *more[TOP_MAX];
 	size_t max = view->top < TOP_MAX ? view->top : TOP_MAX, n, m;
 
-	n = mw_sites__top(view->sites, view->target, view->order, out, max);
+	n = top_rows(view, grouped, view->order, out, max);
 	*ranked = n;
 	*rest = MW_SITES_BY_BYTES;
 	if (view->order != MW_SITES_BY_GROWTH && view->order != MW_SITES_BY_OUTSTANDING)
 		return n;
-	m = mw_sites__top(view->sites, view->target, *rest, more, max);
+	m = top_rows(view, grouped, *rest, more, max);
 	if (!m && view->order == MW_SITES_BY_GROWTH) {
 		*rest = MW_SITES_BY_FAULTS;
-		m = mw_sites__top(view->sites, view->target, *rest, more, max);
+		m = top_rows(view, grouped, *rest, more, max);
 	}
 	for (size_t i = 0; i < m && n < max; i++) {
 		size_t k = 0;
@@ -102,16 +117,20 @@ static void print_counts(FILE *out, const struct mw_sites_view *view,
 		fprintf(out, ", %s faulted in", mw_format_size(a, (uint64_t)t->fault_bytes));
 }
 
+static const char *label_of(const struct mw_sites_view *view, const struct mw_site_stats *site)
+{
+	const struct mw_label_group *group = mw_label_groups__of(view->groups, site);
+
+	return group ? group->label : "?";
+}
+
 static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site_order order,
 		       const struct mw_site_stats *site, bool color)
 {
-	const struct mw_frame *leaf = mw_site_leaf(site);
 	char text[WIDTH];
 
-	if (!leaf)
-		leaf = site->frames;
 	print_amount(out, order, site);
-	fprintf(out, "  %s%s%s", color ? "\033[1m" : "", mw_frame_format(leaf, text, sizeof(text)),
+	fprintf(out, "  %s%s%s", color ? "\033[1m" : "", label_of(view, site),
 		color ? "\033[0m" : "");
 	print_counts(out, view, site);
 	fputc('\n', out);
@@ -128,7 +147,7 @@ void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool col
 {
 	const struct mw_site_stats *top[TOP_MAX];
 	enum mw_site_order rest;
-	size_t ranked, n = collect(view, top, &ranked, &rest);
+	size_t ranked, n = collect(view, !view->stacks, top, &ranked, &rest);
 
 	for (size_t i = 0; i < n; i++) {
 		enum mw_site_order order = i < ranked ? view->order : rest;
@@ -225,15 +244,16 @@ static json_t *site(const struct mw_sites_view *view, const struct mw_site_stats
 			json_array_append_new(flags, json_string(flag_names[i].name));
 	}
 	object = json_pack(
-		"{s:i,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}",
-		"id", (int)s->id, "frames", mw_site_json_frames(s), "incomplete", flags, "alloc",
-		"calls", rounded(t->allocs), "bytes", rounded(t->alloc_bytes), "free", "calls",
-		rounded(t->frees), "bytes", rounded(t->freed_bytes), "outstanding", "bytes",
-		rounded(mw_site_outstanding(s)), "error_bytes", rounded(mw_site_error(s)), "growth",
-		"calls", rounded(t->grown_calls), "bytes", rounded(t->grown_bytes),
-		"returned_bytes", rounded(t->returned_bytes), "fault_bytes",
-		rounded(t->fault_bytes), "temporaries", rounded(t->temporaries), "mean_lifetime",
-		mean_lifetime(s), "samples", mw_json_u64(t->samples));
+		"{s:i,s:s,s:o,s:o,s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o},s:{s:o,s:o,s:o},s:o,s:o,s:o,s:o}",
+		"id", (int)s->id, "label", label_of(view, s), "frames", mw_site_json_frames(s),
+		"incomplete", flags, "alloc", "calls", rounded(t->allocs), "bytes",
+		rounded(t->alloc_bytes), "free", "calls", rounded(t->frees), "bytes",
+		rounded(t->freed_bytes), "outstanding", "bytes", rounded(mw_site_outstanding(s)),
+		"error_bytes", rounded(mw_site_error(s)), "growth", "calls",
+		rounded(t->grown_calls), "bytes", rounded(t->grown_bytes), "returned_bytes",
+		rounded(t->returned_bytes), "fault_bytes", rounded(t->fault_bytes), "temporaries",
+		rounded(t->temporaries), "mean_lifetime", mean_lifetime(s), "samples",
+		mw_json_u64(t->samples));
 	if (object && !put_liveness(object, view, s))
 		return object;
 	json_decref(object);
@@ -245,7 +265,7 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 	const struct mw_site_stats *top[TOP_MAX];
 	json_t *sites = json_array(), *suspects = json_array(), *all;
 	enum mw_site_order rest;
-	size_t ranked, n = collect(view, top, &ranked, &rest);
+	size_t ranked, n = collect(view, false, top, &ranked, &rest);
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(sites, site(view, top[i]));
@@ -253,9 +273,9 @@ json_t *mw_sites_report__json(const struct mw_sites_view *view)
 		const struct mw_suspect *s = &view->suspects[i];
 
 		json_array_append_new(suspects,
-				      json_pack("{s:i,s:s,s:f,s:f,s:f,s:b,s:o,s:o,s:f}", "site",
-						(int)s->site->id, "text", s->sentence,
-						"bytes_per_second", s->slope, "error",
+				      json_pack("{s:i,s:s,s:s,s:f,s:f,s:f,s:b,s:o,s:o,s:f}", "site",
+						(int)s->site->id, "label", s->label, "text",
+						s->sentence, "bytes_per_second", s->slope, "error",
 						s->slope_error, "confidence", s->confidence,
 						"by_growth", s->by_growth, "born", rounded(s->born),
 						"freed", rounded(s->freed), "age", s->age));

@@ -9,12 +9,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "model/label_groups.h"
 #include "model/sites.h"
 #include "model/suspects.h"
 
 /* Whose sites, and how to show them. */
 struct mw_sites_view {
 	const struct mw_sites *sites;
+	const struct mw_label_groups *groups; /* of TARGET, with SITES */
 	uint32_t target;
 	const struct mw_suspect *suspects; /* of TARGET, fastest first */
 	const struct mw_suspect *growing;  /* by what the kernel gave; no suspects */

@@ -46,6 +46,7 @@ static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_re
 
 	return (struct mw_sites_view){
 		.sites = target->sites,
+		.groups = target->groups,
 		.target = target->index,
 		.suspects = target->suspects,
 		.growing = target->growing,

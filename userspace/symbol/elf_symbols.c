@@ -27,6 +27,7 @@ struct mw_elf_symbols {
 	Elf *checked;	     /* the file that IS_SAFE is about */
 	bool is_safe;	     /* its strings are terminated */
 	enum { LINES_UNKNOWN, LINES_NONE, LINES_THERE } lines;
+	struct mw_inlines *inlines; /* NULL: there are none to be had */
 };
 
 /* Bytes that the debug sections of ELF take when loaded; 0 when it has no lines. */
@@ -198,6 +199,7 @@ void mw_elf_symbols__close(struct mw_elf_symbols *elf_symbols)
 {
 	if (!elf_symbols)
 		return;
+	mw_inlines__free(elf_symbols->inlines);
 	if (elf_symbols->dwfl)
 		dwfl_end(elf_symbols->dwfl);
 	elf_end(elf_symbols->elf);
@@ -277,6 +279,27 @@ static bool has_safe_text(Elf *elf)
 	return true;
 }
 
+/* Names may also be in the entries of debug information themselves. */
+static bool has_safe_entries(Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return false;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		const char *name = gelf_getshdr(section, &header)
+					   ? elf_strptr(elf, names, header.sh_name)
+					   : NULL;
+
+		if (name && strstr(name, "debug_info") && header.sh_type != SHT_NOBITS &&
+		    !is_ended(section))
+			return false;
+	}
+	return true;
+}
+
 const char *mw_elf_symbols__symbol(struct mw_elf_symbols *elf_symbols, uint64_t addr,
 				   uint64_t *offset)
 {
@@ -318,6 +341,8 @@ static bool has_lines(struct mw_elf_symbols *elf_symbols, uint64_t *budget)
 	if (!dwarf || !has_safe_text(dwarf_getelf(dwarf)))
 		return false;
 	elf_symbols->lines = LINES_THERE;
+	if (has_safe_entries(dwarf_getelf(dwarf)))
+		elf_symbols->inlines = mw_inlines__new();
 	return true;
 }
 
@@ -331,4 +356,12 @@ uint32_t mw_elf_symbols__line(struct mw_elf_symbols *elf_symbols, uint64_t addr,
 
 	*file = line ? dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
 	return *file && number > 0 ? (uint32_t)number : 0;
+}
+
+size_t mw_elf_symbols__inlines(struct mw_elf_symbols *elf_symbols, uint64_t addr,
+			       struct mw_inline *out, size_t max)
+{
+	return elf_symbols->inlines
+		       ? mw_inlines__find(elf_symbols->inlines, elf_symbols->module, addr, out, max)
+		       : 0;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "image/maps.h"
+#include "symbol/inlines.h"
 
 struct mw_elf_symbols; /* opaque */
 
@@ -44,5 +45,12 @@ const char *mw_elf_symbols__symbol(struct mw_elf_symbols *elf_symbols, uint64_t 
  */
 uint32_t mw_elf_symbols__line(struct mw_elf_symbols *elf_symbols, uint64_t addr, const char **file,
 			      uint64_t *budget);
+
+/*
+ * After mw_elf_symbols__line(): the up to MAX functions inlined at ADDR, innermost first, into OUT.
+ * Returns how many; none where there are no lines.
+ */
+size_t mw_elf_symbols__inlines(struct mw_elf_symbols *elf_symbols, uint64_t addr,
+			       struct mw_inline *out, size_t max);
 
 #endif

@@ -31,6 +31,8 @@ struct module {
 struct cached {
 	uint64_t addr; /* 0: free */
 	struct mw_symbol_place place;
+	struct mw_symbol_place *inlined; /* innermost first; NULL: none */
+	size_t inlined_count;
 };
 
 struct mw_symbolizer {
@@ -136,8 +138,28 @@ static struct module *find_module(struct mw_symbolizer *s, const struct mw_regio
 	return module_new(s, region);
 }
 
-static void describe_module(struct mw_symbolizer *s, struct module *m, uint64_t addr,
-			    struct mw_symbol_place *out)
+/* What OUT, with its line, has in it. OUT gets the line of the outermost call instead. */
+static size_t describe_inlined(struct mw_symbolizer *s, struct module *m, uint64_t addr,
+			       struct mw_symbol_place *out, struct mw_symbol_place *inlined)
+{
+	struct mw_inline calls[MW_SYMBOL_PLACES - 1];
+	size_t n = mw_elf_symbols__inlines(m->elf_symbols, addr, calls, MW_SYMBOL_PLACES - 1);
+
+	for (size_t i = 0; i < n; i++) {
+		char clean[NAME_SIZE];
+
+		inlined[i] = *out;
+		inlined[i].function =
+			intern(s, mw_demangle(clean, sizeof(clean), calls[i].function));
+		out->line = calls[i].line;
+		out->file =
+			out->line ? intern_clean(s, calls[i].file, strlen(calls[i].file)) : NULL;
+	}
+	return n;
+}
+
+static size_t describe_module(struct mw_symbolizer *s, struct module *m, uint64_t addr,
+			      struct mw_symbol_place *out, struct mw_symbol_place *inlined)
 {
 	uint64_t offset, budget = s->lines_budget;
 	const char *name, *file;
@@ -154,6 +176,7 @@ static void describe_module(struct mw_symbolizer *s, struct module *m, uint64_t 
 	m->loaded += budget - s->lines_budget;
 	if (out->line)
 		out->file = intern_clean(s, file, strlen(file));
+	return out->line && name ? describe_inlined(s, m, addr, out, inlined) : 0;
 }
 
 /*
@@ -185,8 +208,9 @@ static bool describe_jit(struct mw_symbolizer *s, uint64_t addr, struct mw_symbo
  * ---- answers ----------------------------------------------------------------------------------
  */
 
-/* Describe ADDR; true when the answer may be cached. */
-static bool describe(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
+/* Describe ADDR; true when the answer may be cached. COUNT: of what is INLINED. */
+static bool describe(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out,
+		     struct mw_symbol_place *inlined, size_t *count)
 {
 	const struct mw_region *region = mw_image__find(s->image, addr);
 	const struct mw_map *map = region ? &region->map : NULL;
@@ -207,7 +231,7 @@ static bool describe(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_pl
 	out->module = slash ? intern_clean(s, slash + 1, strlen(slash + 1)) : out->path;
 	out->offset = map ? addr - map->start + map->offset : addr;
 	if (m && m->elf_symbols) {
-		describe_module(s, m, addr, out);
+		*count = describe_module(s, m, addr, out, inlined);
 		return true;
 	}
 	/* Code made at run time may be in a mapped file, too, when it is mapped twice. */
@@ -225,13 +249,18 @@ static struct cached *cache_slot(struct cached *cache, size_t size, uint64_t add
 
 static void cache_clear(struct mw_symbolizer *s)
 {
+	for (size_t i = 0; i < s->cache_size; i++)
+		free(s->cache[i].inlined);
 	free(s->cache);
 	s->cache = NULL;
 	s->cached = s->cache_size = 0;
 }
 
-static void cache_add(struct mw_symbolizer *s, uint64_t addr, const struct mw_symbol_place *place)
+static void cache_add(struct mw_symbolizer *s, uint64_t addr, const struct mw_symbol_place *place,
+		      const struct mw_symbol_place *inlined, size_t count)
 {
+	struct cached fresh = {.addr = addr, .place = *place, .inlined_count = count};
+
 	if (s->cached >= CACHED_MAX)
 		cache_clear(s);
 	if (s->cached >= s->cache_size / 2) {
@@ -248,21 +277,39 @@ static void cache_add(struct mw_symbolizer *s, uint64_t addr, const struct mw_sy
 		s->cache = bigger;
 		s->cache_size = size;
 	}
-	*cache_slot(s->cache, s->cache_size, addr) = (struct cached){addr, *place};
+	if (count) {
+		fresh.inlined = malloc(count * sizeof(*inlined));
+		if (!fresh.inlined)
+			return;
+		memcpy(fresh.inlined, inlined, count * sizeof(*inlined));
+	}
+	*cache_slot(s->cache, s->cache_size, addr) = fresh;
 	s->cached++;
+}
+
+size_t mw_symbolizer__find_all(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
+{
+	struct cached *known = s->cache_size ? cache_slot(s->cache, s->cache_size, addr) : NULL;
+	struct mw_symbol_place place = {0};
+	size_t count = 0;
+
+	if (addr && known && known->addr) {
+		for (size_t i = 0; i < known->inlined_count; i++)
+			out[i] = known->inlined[i];
+		out[known->inlined_count] = known->place;
+		return known->inlined_count + 1;
+	}
+	if (describe(s, addr, &place, out, &count) && addr)
+		cache_add(s, addr, &place, out, count);
+	out[count] = place;
+	return count + 1;
 }
 
 bool mw_symbolizer__find(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
 {
-	struct cached *known = s->cache_size ? cache_slot(s->cache, s->cache_size, addr) : NULL;
+	struct mw_symbol_place places[MW_SYMBOL_PLACES];
 
-	if (addr && known && known->addr) {
-		*out = known->place;
-		return out->function;
-	}
-	memset(out, 0, sizeof(*out));
-	if (describe(s, addr, out) && addr)
-		cache_add(s, addr, out);
+	*out = places[mw_symbolizer__find_all(s, addr, places) - 1];
 	return out->function;
 }
 

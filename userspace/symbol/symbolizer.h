@@ -11,6 +11,8 @@
 
 #include "image/image.h"
 
+enum { MW_SYMBOL_PLACES = 16 }; /* functions at one address: those inlined, and the one itself */
+
 /* All text is safe to print and lives until the symbolizer is closed. */
 struct mw_symbol_place {
 	const char *function; /* demangled; NULL when not known */
@@ -33,10 +35,19 @@ void mw_symbolizer__refresh(struct mw_symbolizer *symbolizer);
 
 /*
  * Describe the code at ADDR in OUT, which is always filled; true when the function is known. For a
- * caller's frame give the return address - 1: the call may be a function's last instruction.
+ * caller's frame give the return address - 1: the call may be a function's last instruction. Where
+ * the code was inlined, it is the function that it was inlined into, and the line of that.
  */
 bool mw_symbolizer__find(struct mw_symbolizer *symbolizer, uint64_t addr,
 			 struct mw_symbol_place *out);
+
+/*
+ * The same with the functions that were inlined at ADDR, innermost first, each with the line that
+ * it was at: the last one is what mw_symbolizer__find() says. OUT has room for MW_SYMBOL_PLACES.
+ * Returns how many there are, at least one.
+ */
+size_t mw_symbolizer__find_all(struct mw_symbolizer *symbolizer, uint64_t addr,
+			       struct mw_symbol_place *out);
 
 struct mw_symbol_name {
 	char name[128];	 /* as in the file, safe to print */

@@ -261,22 +261,40 @@ static size_t put_awaiters(struct mw_frames *f, const struct mw_stack *stack, ui
 	return n;
 }
 
+static void put_native(const struct mw_symbol_place *place, struct mw_frame *out)
+{
+	bool has_line = place->line && place->file;
+
+	*out = (struct mw_frame){
+		.kind = MW_FRAME_NATIVE,
+		.line = has_line ? place->line : 0,
+		.function = place->function ? place->function : "",
+		.file = has_line ? place->file : place->module,
+		.offset = has_line ? 0 : place->offset,
+	};
+}
+
 size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct mw_frame *out,
 		       uint32_t *flags)
 {
 	uint32_t py = 0, entered = 0, entries = 0, own = count_own(stack);
+	size_t inlined_left = MW_NATIVE_FRAMES;
 	bool is_inner = true;
 	size_t n = 0;
 
 	*flags = stack->flags;
 	for (uint32_t i = 0; i < stack->native_count; i++) {
-		struct mw_symbol_place place = {.module = "?", .offset = stack->native[i]};
+		/* The last one is the function; those before it are inlined. */
+		struct mw_symbol_place places[MW_SYMBOL_PLACES] = {
+			{.module = "?", .offset = stack->native[i]}};
+		size_t inlined = 0;
+		const struct mw_symbol_place *place;
 		enum owner owner;
-		bool has_line;
 
 		if (f && f->symbols)
-			mw_symbolizer__find(f->symbols, stack->native[i], &place);
-		owner = f ? owner_of(f, stack->native[i], &place) : OTHERS;
+			inlined = mw_symbolizer__find_all(f->symbols, stack->native[i], places) - 1;
+		place = &places[inlined];
+		owner = f ? owner_of(f, stack->native[i], place) : OTHERS;
 		if (owner == EVALUATOR && stack->python_count) {
 			entered++;
 			while (py < own) {
@@ -289,18 +307,13 @@ size_t mw_frames__make(struct mw_frames *f, const struct mw_stack *stack, struct
 		if (owner != OTHERS && stack->python_count)
 			continue;
 		/* The C library's path from malloc into the kernel. */
-		if (is_inner && stack->kind != MW_KIND_ALLOC && is_libc(place.module) &&
+		if (is_inner && stack->kind != MW_KIND_ALLOC && is_libc(place->module) &&
 		    i + 1 < stack->native_count)
 			continue;
 		is_inner = false;
-		has_line = place.line && place.file;
-		out[n++] = (struct mw_frame){
-			.kind = MW_FRAME_NATIVE,
-			.line = has_line ? place.line : 0,
-			.function = place.function ? place.function : "",
-			.file = has_line ? place.file : place.module,
-			.offset = has_line ? 0 : place.offset,
-		};
+		for (size_t k = 0; k < inlined && inlined_left; k++, inlined_left--)
+			put_native(&places[k], &out[n++]);
+		put_native(place, &out[n++]);
 	}
 	for (uint32_t i = 0; i < own; i++)
 		entries += stack->python[i].check & MW_PY_ENTERED;

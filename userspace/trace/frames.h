@@ -16,7 +16,8 @@
 
 struct mw_frames;
 
-enum { MW_FRAMES_MAX = MW_NATIVE_FRAMES + MW_PY_FRAMES + MW_PY_TASKS + 2 };
+/* Up to as many as there are native ones may be inlined. */
+enum { MW_FRAMES_MAX = 2 * MW_NATIVE_FRAMES + MW_PY_FRAMES + MW_PY_TASKS + 2 };
 
 /* Find the Python of PID, if it has one, and open its symbols. NULL: no memory. */
 struct mw_frames *mw_frames__open(pid_t pid);

@@ -63,7 +63,7 @@ static int on_sites(void *arg, const struct mw_watch_target *target)
 	pthread_mutex_lock(&sink->lock);
 	fresh->is_whole = false;
 	pthread_mutex_unlock(&sink->lock);
-	ret = mw_tui_sites__copy(&fresh->sites, target->sites, target->index);
+	ret = mw_tui_sites__copy(&fresh->sites, target->groups);
 	mw_tui_sites__copy_suspects(&fresh->sites, target->suspects, target->suspect_count);
 	pthread_mutex_lock(&sink->lock);
 	fresh->is_whole = !ret;
@@ -140,7 +140,7 @@ int mw_tui_sink__open(struct mw_tui_sink *sink, struct mw_tui_state *state,
 void mw_tui_sink__close(struct mw_tui_sink *sink)
 {
 	for (size_t i = 0; sink->fresh && i < sink->state->target_count; i++)
-		free(sink->fresh[i].sites.list);
+		mw_tui_sites__clear(&sink->fresh[i].sites);
 	free(sink->fresh);
 	if (sink->news >= 0)
 		close(sink->news);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Sites: the places that asked for memory, each with its stack to open; leak suspects are marked.
+ * Sites: who asked for memory, a row for each label with its stacks to open; leak suspects are
+ * marked.
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,25 +20,40 @@ struct shown {
 	double outstanding, growth, rate, bytes, faults;
 };
 
-static struct shown shown_of(const struct mw_tui *tui, const struct mw_tui_site *site)
+static struct shown shown_of(const struct mw_tui *tui, const struct mw_tui_amounts *amounts,
+			     const struct mw_tui_stack *stacks, size_t count)
 {
 	struct shown v = {
-		.outstanding = site->outstanding,
-		.growth = site->growth,
-		.rate = site->rate,
-		.bytes = site->bytes,
-		.faults = site->faults,
+		.outstanding = amounts->outstanding,
+		.growth = amounts->growth,
+		.rate = amounts->rate,
+		.bytes = amounts->bytes,
+		.faults = amounts->faults,
 	};
 
-	if (tui->since_baseline && site->id < tui->base_count) {
-		const struct mw_site_base *base = &tui->site_bases[site->id];
+	for (size_t i = 0; tui->since_baseline && i < count; i++) {
+		const struct mw_site_base *base;
 
+		if (stacks[i].id >= tui->base_count)
+			continue;
+		base = &tui->site_bases[stacks[i].id];
 		v.outstanding -= base->outstanding;
 		v.growth -= base->growth;
 		v.bytes -= base->bytes;
 		v.faults -= base->faults;
 	}
 	return v;
+}
+
+static const struct mw_tui_stack *stacks_of(const struct mw_tui *tui,
+					    const struct mw_tui_site *site)
+{
+	return &mw_tui_shown(tui)->sites.stacks[site->first];
+}
+
+static struct shown shown_of_site(const struct mw_tui *tui, const struct mw_tui_site *site)
+{
+	return shown_of(tui, &site->amounts, stacks_of(tui, site), site->stack_count);
 }
 
 void mw_sites__set_baseline(struct mw_tui *tui)
@@ -48,28 +64,26 @@ void mw_sites__set_baseline(struct mw_tui *tui)
 	free(tui->site_bases);
 	tui->site_bases = NULL;
 	tui->base_count = 0;
-	for (size_t i = 0; i < sites->count; i++)
-		n = sites->list[i].id >= n ? sites->list[i].id + 1 : n;
+	for (size_t i = 0; i < sites->stack_count; i++)
+		n = sites->stacks[i].id >= n ? sites->stacks[i].id + 1 : n;
 	if (!n || mw_array_reserve(&tui->site_bases, &capacity, n, sizeof(*tui->site_bases)))
 		return;
 	memset(tui->site_bases, 0, n * sizeof(*tui->site_bases));
 	tui->base_count = n;
-	for (size_t i = 0; i < sites->count; i++) {
-		const struct mw_tui_site *site = &sites->list[i];
+	for (size_t i = 0; i < sites->stack_count; i++) {
+		const struct mw_tui_amounts *amounts = &sites->stacks[i].amounts;
 
-		tui->site_bases[site->id] = (struct mw_site_base){
-			.outstanding = site->outstanding,
-			.growth = site->growth,
-			.bytes = site->bytes,
-			.faults = site->faults,
+		tui->site_bases[sites->stacks[i].id] = (struct mw_site_base){
+			.outstanding = amounts->outstanding,
+			.growth = amounts->growth,
+			.bytes = amounts->bytes,
+			.faults = amounts->faults,
 		};
 	}
 }
 
-static double key_of(const struct mw_tui *tui, const struct mw_tui_site *site)
+static double key_of(const struct mw_tui *tui, struct shown v)
 {
-	struct shown v = shown_of(tui, site);
-
 	switch (tui->sort[MW_VIEW_SITES]) {
 	case BY_GROWTH:
 		return v.growth;
@@ -84,32 +98,61 @@ static double key_of(const struct mw_tui *tui, const struct mw_tui_site *site)
 	}
 }
 
-static int by_key(const void *a, const void *b, void *arg)
+/* KX and KY: what is sorted by; of equals the older one comes first. */
+static int compare(double kx, double ky, const struct mw_tui_amounts *x,
+		   const struct mw_tui_amounts *y, uint32_t id_x, uint32_t id_y)
 {
-	const struct mw_tui_site *const *x = a, *const *y = b;
-	double kx = key_of(arg, *x), ky = key_of(arg, *y);
-
 	/* Where it is not known what is outstanding, growth and then bytes are the next best. */
 	if (kx == ky) {
-		kx = (*x)->growth;
-		ky = (*y)->growth;
+		kx = x->growth;
+		ky = y->growth;
 	}
 	if (kx == ky) {
-		kx = (*x)->bytes;
-		ky = (*y)->bytes;
+		kx = x->bytes;
+		ky = y->bytes;
 	}
-	return kx < ky ? 1 : kx > ky ? -1 : (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+	return kx < ky ? 1 : kx > ky ? -1 : id_x < id_y ? -1 : id_x > id_y;
 }
 
-static bool is_wanted(const struct mw_tui_site *site, const char *filter)
+static int by_key(const void *a, const void *b, void *arg)
+{
+	const struct mw_tui_site *x = *(const struct mw_tui_site *const *)a;
+	const struct mw_tui_site *y = *(const struct mw_tui_site *const *)b;
+
+	return compare(key_of(arg, shown_of_site(arg, x)), key_of(arg, shown_of_site(arg, y)),
+		       &x->amounts, &y->amounts, x->id, y->id);
+}
+
+static int by_stack_key(const void *a, const void *b, void *arg)
+{
+	const struct mw_tui_stack *x = *(const struct mw_tui_stack *const *)a;
+	const struct mw_tui_stack *y = *(const struct mw_tui_stack *const *)b;
+
+	return compare(key_of(arg, shown_of(arg, &x->amounts, x, 1)),
+		       key_of(arg, shown_of(arg, &y->amounts, y, 1)), &x->amounts, &y->amounts,
+		       x->id, y->id);
+}
+
+static bool stack_matches(const struct mw_tui_stack *stack, const char *filter)
 {
 	char text[512];
 
-	for (uint32_t i = 0; filter[0] && i < site->frame_count; i++) {
-		if (mw_text_matches(mw_frame_format(&site->frames[i], text, sizeof(text)), filter))
+	for (uint32_t i = 0; i < stack->frame_count; i++) {
+		if (mw_text_matches(mw_frame_format(&stack->frames[i], text, sizeof(text)), filter))
 			return true;
 	}
-	return !filter[0];
+	return false;
+}
+
+static bool is_wanted(const struct mw_tui *tui, const struct mw_tui_site *site, const char *filter)
+{
+	if (!filter[0] || mw_text_matches(site->label, filter))
+		return true;
+	for (size_t i = 0; i < site->stack_count; i++) {
+		if (stack_matches(&stacks_of(tui, site)[i], filter))
+			return true;
+	}
+	return false;
 }
 
 static bool is_open(const struct mw_tui *tui, uint32_t id)
@@ -132,12 +175,14 @@ static const struct mw_tui_suspect *suspect_of(const struct mw_tui *tui, uint32_
 	return NULL;
 }
 
-static void add_line(struct mw_tui *tui, const struct mw_tui_site *site, int frame)
+static void add_line(struct mw_tui *tui, const struct mw_tui_site *site,
+		     const struct mw_tui_stack *stack, int frame)
 {
 	if (mw_array_reserve(&tui->site_lines, &tui->site_line_capacity, tui->site_line_count + 1,
 			     sizeof(*tui->site_lines)))
 		return;
-	tui->site_lines[tui->site_line_count++] = (struct mw_site_line){site, site->id, frame};
+	tui->site_lines[tui->site_line_count++] =
+		(struct mw_site_line){site, stack, site->id, stack ? stack->id : 0, frame};
 }
 
 enum { INDENT = 4, SENTENCE_LINES = 8 };
@@ -164,9 +209,27 @@ static void add_sentence(struct mw_tui *tui, const struct mw_tui_site *site, con
 	int len;
 
 	for (int i = 0; *text && i < SENTENCE_LINES; i++) {
-		add_line(tui, site, MW_LINE_SENTENCE - i);
+		add_line(tui, site, NULL, MW_LINE_SENTENCE - i);
 		text = next_line(text, tui->cols - INDENT - 1, &len);
 	}
+}
+
+/* What holds most comes first. With one stack the row has said its numbers already. */
+static void add_stacks(struct mw_tui *tui, const struct mw_tui_site *site)
+{
+	const struct mw_tui_stack **list = calloc(site->stack_count, sizeof(*list));
+
+	for (size_t i = 0; list && i < site->stack_count; i++)
+		list[i] = &stacks_of(tui, site)[i];
+	if (list)
+		qsort_r(list, site->stack_count, sizeof(*list), by_stack_key, tui);
+	for (size_t i = 0; list && i < site->stack_count; i++) {
+		if (site->stack_count > 1)
+			add_line(tui, site, list[i], MW_LINE_STACK);
+		for (uint32_t f = 0; f < list[i]->frame_count; f++)
+			add_line(tui, site, list[i], (int)f);
+	}
+	free(list);
 }
 
 static void make_lines(struct mw_tui *tui)
@@ -177,14 +240,13 @@ static void make_lines(struct mw_tui *tui)
 	for (size_t i = 0; i < tui->site_count; i++) {
 		const struct mw_tui_site *site = tui->site_list[i];
 
-		add_line(tui, site, MW_LINE_SITE);
+		add_line(tui, site, NULL, MW_LINE_SITE);
 		if (!is_open(tui, site->id))
 			continue;
 		suspect = suspect_of(tui, site->id);
 		if (suspect)
 			add_sentence(tui, site, suspect->sentence);
-		for (uint32_t f = 0; f < site->frame_count; f++)
-			add_line(tui, site, (int)f);
+		add_stacks(tui, site);
 	}
 }
 
@@ -193,6 +255,7 @@ static void follow(struct mw_tui *tui, struct mw_site_line selected)
 {
 	for (size_t i = 0; i < tui->site_line_count; i++) {
 		if (tui->site_lines[i].id == selected.id &&
+		    tui->site_lines[i].stack_id == selected.stack_id &&
 		    tui->site_lines[i].frame == selected.frame)
 			tui->cursor[MW_VIEW_SITES].selected = i;
 	}
@@ -212,7 +275,7 @@ static void recalc(struct mw_tui *tui)
 	if (mw_array_reserve(&tui->site_list, &tui->site_capacity, n + 1, sizeof(void *)))
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (is_wanted(&sites->list[i], tui->filter))
+		if (is_wanted(tui, &sites->list[i], tui->filter))
 			tui->site_list[tui->site_count++] = &sites->list[i];
 	}
 	if (tui->site_count)
@@ -251,18 +314,17 @@ static void draw_head(const struct mw_tui *tui, const struct mw_canvas *c)
 }
 
 static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, int y,
-			 const struct mw_tui_site *site, enum mw_ink ink)
+			 const struct mw_tui_amounts *amounts, struct shown v, enum mw_ink ink)
 {
-	struct shown v = shown_of(tui, site);
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
 	const char *const columns[] = {a, b, g, d, f}; /* as SORTS has them */
 	bool change = tui->since_baseline;
 	char off[16] = "";
 
-	if (site->outstanding > 0 && site->error > 0)
+	if (amounts->outstanding > 0 && amounts->error > 0)
 		snprintf(off, sizeof(off), "%.0f%%",
-			 fmin(999, 100 * site->error / site->outstanding));
-	if (site->rates_only)
+			 fmin(999, 100 * amounts->error / amounts->outstanding));
+	if (amounts->rates_only)
 		snprintf(a, sizeof(a), "-");
 	else
 		format_bytes(a, v.outstanding, change);
@@ -280,25 +342,34 @@ static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, in
 static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y,
 		      const struct mw_tui_site *site, enum mw_ink ink)
 {
-	const struct mw_frame *leaf = site->leaf;
 	bool suspect = suspect_of(tui, site->id);
 	int x = c->cols >= WIDE ? WIDE_SITE : NARROW_SITE;
-	char name[512];
 
 	mw_draw_fill(c, y, ink);
 	mw_draw(c, y, 1, 1, suspect && ink == MW_INK_PLAIN ? MW_INK_BAD : ink, "%s",
 		suspect ? c->theme->glyphs->suspect : "");
-	draw_numbers(tui, c, y, site, ink);
+	draw_numbers(tui, c, y, &site->amounts, shown_of_site(tui, site), ink);
 	mw_draw(c, y, x, 1, ink, "%s",
 		is_open(tui, site->id) ? c->theme->glyphs->open : c->theme->glyphs->closed);
-	mw_draw(c, y, x + 2, c->cols, ink, "%s",
-		leaf ? mw_frame_format(leaf, name, sizeof(name)) : "(no frame)");
+	mw_draw(c, y, x + 2, c->cols, ink, "%s", site->label);
 }
 
-static void draw_frame(const struct mw_canvas *c, int y, const struct mw_tui_site *site, int frame,
-		       enum mw_ink ink)
+static void draw_stack(const struct mw_tui *tui, const struct mw_canvas *c, int y,
+		       const struct mw_tui_stack *stack, enum mw_ink ink)
 {
-	const struct mw_frame *f = &site->frames[frame];
+	int x = c->cols >= WIDE ? WIDE_SITE : NARROW_SITE;
+
+	mw_draw_fill(c, y, ink);
+	if (ink == MW_INK_PLAIN)
+		ink = MW_INK_DIM;
+	draw_numbers(tui, c, y, &stack->amounts, shown_of(tui, &stack->amounts, stack, 1), ink);
+	mw_draw(c, y, x + 2, c->cols, ink, "in this stack:");
+}
+
+static void draw_frame(const struct mw_canvas *c, int y, const struct mw_tui_stack *stack,
+		       int frame, enum mw_ink ink)
+{
+	const struct mw_frame *f = &stack->frames[frame];
 	const char *kind = f->kind == MW_FRAME_PYTHON	? "py"
 			   : f->kind == MW_FRAME_NATIVE ? "c "
 							: "  ";
@@ -333,10 +404,12 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 
 	if (line->frame == MW_LINE_SITE)
 		draw_site(tui, c, y, line->site, ink);
+	else if (line->frame == MW_LINE_STACK)
+		draw_stack(tui, c, y, line->stack, ink);
 	else if (line->frame <= MW_LINE_SENTENCE)
 		draw_sentence(tui, c, y, line, ink);
 	else
-		draw_frame(c, y, line->site, line->frame, ink);
+		draw_frame(c, y, line->stack, line->frame, ink);
 }
 
 static void draw(struct mw_tui *tui, const struct mw_canvas *c)
@@ -392,28 +465,47 @@ static void toggle(struct mw_tui *tui, int how)
 
 enum { JSON_SITES = 500 };
 
+static json_t *json_of_amounts(uint32_t id, const struct mw_tui_amounts *a)
+{
+	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f}", "id", (json_int_t)id, "outstanding_bytes",
+			 a->outstanding, "outstanding_error", a->error, "growth_bytes", a->growth,
+			 "allocs", a->allocs, "alloc_bytes", a->bytes, "fault_bytes", a->faults);
+}
+
+static json_t *json_of_frames(const struct mw_tui_stack *stack)
+{
+	json_t *frames = json_array();
+	char name[512];
+
+	for (uint32_t f = 0; f < stack->frame_count; f++)
+		json_array_append_new(frames, json_string(mw_frame_format(&stack->frames[f], name,
+									  sizeof(name))));
+	return frames;
+}
+
+/* A row's frames are those of its oldest stack. */
 static json_t *json(struct mw_tui *tui)
 {
 	json_t *list = json_array();
-	char name[512];
 
 	for (size_t i = 0; i < tui->site_count && i < JSON_SITES; i++) {
 		const struct mw_tui_site *site = tui->site_list[i];
+		const struct mw_tui_stack *all = stacks_of(tui, site);
 		const struct mw_tui_suspect *suspect = suspect_of(tui, site->id);
-		json_t *frames = json_array();
+		json_t *row = json_of_amounts(site->id, &site->amounts), *stacks = json_array();
 
-		for (uint32_t f = 0; f < site->frame_count; f++)
-			json_array_append_new(
-				frames,
-				json_string(mw_frame_format(&site->frames[f], name, sizeof(name))));
-		json_array_append_new(list,
-				      json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:s*}", "id",
-						(json_int_t)site->id, "outstanding_bytes",
-						site->outstanding, "outstanding_error", site->error,
-						"growth_bytes", site->growth, "allocs",
-						site->allocs, "alloc_bytes", site->bytes,
-						"fault_bytes", site->faults, "frames", frames,
-						"suspect", suspect ? suspect->sentence : NULL));
+		for (size_t k = 0; k < site->stack_count && k < JSON_SITES; k++) {
+			json_t *stack = json_of_amounts(all[k].id, &all[k].amounts);
+
+			json_object_set_new(stack, "frames", json_of_frames(&all[k]));
+			json_array_append_new(stacks, stack);
+		}
+		json_object_set_new(row, "label", json_string(site->label));
+		json_object_set_new(row, "frames", json_of_frames(all));
+		json_object_set_new(row, "stacks", stacks);
+		if (suspect)
+			json_object_set_new(row, "suspect", json_string(suspect->sentence));
+		json_array_append_new(list, row);
 	}
 	return json_pack("{s:o}", "sites", list);
 }

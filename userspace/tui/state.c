@@ -136,36 +136,67 @@ static double rate_of(const struct mw_site_stats *site)
 		       : 0;
 }
 
-int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target)
+static struct mw_tui_amounts amounts_of(const struct mw_site_stats *site)
 {
-	size_t n = mw_sites__count(sites);
+	bool rates_only = site->flags & MW_SITE_RATES_ONLY;
 
-	out->count = 0;
-	if (mw_array_reserve(&out->list, &out->capacity, n + 1, sizeof(*out->list)))
+	return (struct mw_tui_amounts){
+		.rates_only = rates_only,
+		.outstanding = rates_only ? 0 : mw_site_outstanding(site),
+		.error = rates_only ? 0 : mw_site_error(site),
+		.growth = mw_site_growth(site),
+		.bytes = site->totals.alloc_bytes,
+		.faults = site->totals.fault_bytes,
+		.allocs = site->totals.allocs,
+		.rate = rate_of(site),
+	};
+}
+
+static int copy_group(struct mw_tui_sites *out, const struct mw_label_group *group)
+{
+	if (mw_array_reserve(&out->stacks, &out->stack_capacity,
+			     out->stack_count + group->site_count, sizeof(*out->stacks)) ||
+	    mw_array_reserve(&out->list, &out->capacity, out->count + 1, sizeof(*out->list)))
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const struct mw_site_stats *site = mw_sites__at(sites, i);
+	out->list[out->count++] = (struct mw_tui_site){
+		.id = group->total.id,
+		.label = group->label,
+		.amounts = amounts_of(&group->total),
+		.first = out->stack_count,
+		.stack_count = group->site_count,
+	};
+	for (size_t i = 0; i < group->site_count; i++) {
+		const struct mw_site_stats *site = group->sites[i];
 
-		bool rates_only = site->flags & MW_SITE_RATES_ONLY;
-
-		if (site->target != target)
-			continue;
-		out->list[out->count++] = (struct mw_tui_site){
-			.rates_only = rates_only,
+		out->stacks[out->stack_count++] = (struct mw_tui_stack){
 			.id = site->id,
 			.frame_count = site->frame_count,
 			.frames = site->frames,
-			.leaf = mw_site_leaf(site),
-			.outstanding = rates_only ? 0 : mw_site_outstanding(site),
-			.error = rates_only ? 0 : mw_site_error(site),
-			.growth = mw_site_growth(site),
-			.bytes = site->totals.alloc_bytes,
-			.faults = site->totals.fault_bytes,
-			.allocs = site->totals.allocs,
-			.rate = rate_of(site),
+			.amounts = amounts_of(site),
 		};
 	}
 	return 0;
+}
+
+int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_label_groups *groups)
+{
+	int ret = 0;
+
+	out->count = out->stack_count = 0;
+	for (size_t i = 0; !ret && i < mw_label_groups__count(groups); i++) {
+		const struct mw_label_group *group = mw_label_groups__at(groups, i);
+
+		if (group->site_count)
+			ret = copy_group(out, group);
+	}
+	return ret;
+}
+
+void mw_tui_sites__clear(struct mw_tui_sites *sites)
+{
+	free(sites->list);
+	free(sites->stacks);
+	memset(sites, 0, sizeof(*sites));
 }
 
 void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_suspect *suspects,
@@ -201,7 +232,7 @@ void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, 
 void mw_tui_state__clear(struct mw_tui_state *state)
 {
 	for (size_t i = 0; i < state->target_count; i++) {
-		free(state->targets[i].sites.list);
+		mw_tui_sites__clear(&state->targets[i].sites);
 		mw_ledger__free(&state->targets[i].survey.ledger);
 		mw_ledger__free(&state->targets[i].first_survey.ledger);
 		mw_ledger__free(&state->targets[i].baseline_survey.ledger);

@@ -14,6 +14,7 @@
 #include "ledger/ledger.h"
 #include "ledger/split.h"
 #include "model/sample.h"
+#include "model/label_groups.h"
 #include "model/sites.h"
 #include "util/log.h"
 #include "watch/watch.h"
@@ -49,24 +50,38 @@ enum {
 	MW_TUI_LOG_LINES = 100,
 };
 
-/* A copy of a site: the watch goes on to change its own. */
-struct mw_tui_site {
-	uint32_t id, frame_count;
-	const struct mw_frame *frames, *leaf; /* the watch's, which stay; LEAF may be NULL */
+struct mw_tui_amounts {
 	bool rates_only; /* frees were not seen: what is outstanding is not known */
 	double outstanding, error, growth, bytes, faults; /* bytes */
 	double allocs, rate;				  /* since attach; a second, lately */
 };
 
+/* Copies: the watch goes on to change its own, but for frames and labels, which stay. */
+struct mw_tui_stack {
+	uint32_t id, frame_count;
+	const struct mw_frame *frames;
+	struct mw_tui_amounts amounts;
+};
+
+/* The stacks of one label. */
+struct mw_tui_site {
+	uint32_t id; /* of its oldest stack */
+	const char *label;
+	struct mw_tui_amounts amounts; /* of all stacks together */
+	size_t first, stack_count;     /* in the list of stacks */
+};
+
 struct mw_tui_suspect {
 	uint32_t site; /* its id */
 	double first_seen;
-	char sentence[320];
+	char sentence[MW_SENTENCE_SIZE];
 };
 
 struct mw_tui_sites {
 	struct mw_tui_site *list;
 	size_t count, capacity;
+	struct mw_tui_stack *stacks;
+	size_t stack_count, stack_capacity;
 	struct mw_tui_suspect suspects[MW_WATCH_SUSPECTS];
 	size_t suspect_count;
 };
@@ -127,8 +142,9 @@ void mw_tui_target__add_survey(struct mw_tui_target *target,
 void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_event *what);
 void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line);
 
-/* Copy those of TARGET; a list that OUT has is reused. 0 or -ENOMEM. */
-int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_sites *sites, uint32_t target);
+/* Copy a target's sites; the lists that OUT has are reused. 0 or -ENOMEM. */
+int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_label_groups *groups);
+void mw_tui_sites__clear(struct mw_tui_sites *sites);
 void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_suspect *suspects,
 				 size_t count);
 

@@ -23,15 +23,16 @@ struct mw_cursor {
 	size_t selected, top, lines, page;
 };
 
-/* A line of the sites' list: a site, its sentence, or a frame of its stack. */
+/* A line of the sites' list: a label's row, its sentence, one of its stacks, or a frame of it. */
 struct mw_site_line {
-	const struct mw_tui_site *site; /* of the sites that recalc saw; new ones make it stale */
-	uint32_t id;
+	const struct mw_tui_site *site;	  /* of the sites that recalc saw; new ones make it stale */
+	const struct mw_tui_stack *stack; /* NULL: the line is of all of them */
+	uint32_t id, stack_id;
 	int frame; /* from 0 on; below, one of these: */
 };
 
-/* The site itself; a suspect's sentence, whose further lines are MW_LINE_SENTENCE - 1, - 2, … */
-enum { MW_LINE_SITE = -1, MW_LINE_SENTENCE = -2 };
+/* A stack's numbers; a suspect's sentence, whose further lines are MW_LINE_SENTENCE - 1, - 2, … */
+enum { MW_LINE_SITE = -1, MW_LINE_STACK = -2, MW_LINE_SENTENCE = -3 };
 
 /* A line of the ledger's tree. */
 struct mw_owner_line {
@@ -74,7 +75,7 @@ struct mw_tui {
 	size_t site_count, site_capacity;
 	uint32_t *open_sites; /* numbers */
 	size_t open_count, open_capacity;
-	struct mw_site_base *site_bases; /* by number, of the sites when the baseline was set */
+	struct mw_site_base *site_bases; /* by number, of the stacks when the baseline was set */
 	size_t base_count;
 	/* Ledger */
 	struct mw_owner_line *owners;

@@ -111,6 +111,8 @@ void mw_watch__close(struct mw_watch *watch)
 {
 	if (!watch)
 		return;
+	for (size_t i = 0; i < watch->count; i++)
+		mw_label_groups__free(watch->targets[i].groups);
 	mw_tracer__close(watch->tracer);
 	free(watch->targets);
 	free(watch);
@@ -196,15 +198,21 @@ static void judge_sites(struct mw_watch *watch)
 		/* The verdict on a process that has ended is that of when it lived. */
 		if (target->last.ended)
 			continue;
-		target->suspect_count =
-			mw_suspects__find(target->sites, target->index, target->now.elapsed,
-					  target->suspects, MW_WATCH_SUSPECTS);
-		target->growing_count =
-			mw_suspects__find_growing(target->sites, target->index, target->now.elapsed,
-						  target->growing, MW_WATCH_SUSPECTS);
+		target->suspect_count = mw_suspects__find(target->groups, target->now.elapsed,
+							  target->suspects, MW_WATCH_SUSPECTS);
+		target->growing_count = mw_suspects__find_growing(
+			target->groups, target->now.elapsed, target->growing, MW_WATCH_SUSPECTS);
 	}
 	now = mw_monotonic();
 	mw_pace__ran(&watch->judging, now, now - begin);
+}
+
+static int group_sites(struct mw_watch_target *target, const struct mw_sites *sites)
+{
+	if (!target->groups)
+		target->groups = mw_label_groups__new(target->index);
+	target->sites = sites;
+	return target->groups ? mw_label_groups__update(target->groups, sites) : -ENOMEM;
 }
 
 /*
@@ -223,8 +231,10 @@ static int read_sites(struct mw_watch *watch, struct mw_err *err)
 	ret = mw_tracer__read_sites(watch->tracer);
 	if (ret)
 		return cannot_read(err, ret);
-	for (size_t i = 0; i < watch->count; i++)
-		watch->targets[i].sites = sites;
+	for (size_t i = 0; i < watch->count; i++) {
+		if (group_sites(&watch->targets[i], sites))
+			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+	}
 	return 1;
 }
 

@@ -62,6 +62,7 @@ struct mw_watch_target {
 	struct mw_event events[MW_WATCH_EVENTS]; /* of the interval, oldest first */
 	size_t event_count, events_dropped;	 /* those that came after EVENTS was full */
 	const struct mw_sites *sites; /* of all targets, as read last; NULL: stacks are not taken */
+	struct mw_label_groups *groups;		       /* its sites by their labels, with SITES */
 	struct mw_suspect suspects[MW_WATCH_SUSPECTS]; /* as judged last, fastest first */
 	struct mw_suspect growing[MW_WATCH_SUSPECTS];  /* by what the kernel gave; fastest first */
 	size_t suspect_count, growing_count;

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/label_groups.h"
+#include "model/labels.h"
+#include "util/array.h"
+#include "util/u64map.h"
+
+struct group {
+	struct mw_label_group group; /* what callers see */
+	const struct mw_site_stats **sites;
+	size_t capacity;
+	char label[];
+};
+
+struct mw_label_groups {
+	uint32_t target;
+	struct mw_wrappers *wrappers;
+	struct group **list; /* each a block of its own: pointers to groups stay valid */
+	size_t count, capacity;
+	struct mw_u64map by_label; /* by hash, and the next number where two labels share one */
+	struct group **of_site;	   /* by the site's place among all sites; NULL: another target's */
+	size_t site_count, site_capacity;
+	size_t learned_count; /* sites and allocations when wrappers were last looked for */
+	double learned_allocs;
+};
+
+struct mw_label_groups *mw_label_groups__new(uint32_t target)
+{
+	struct mw_label_groups *groups = calloc(1, sizeof(*groups));
+
+	if (!groups)
+		return NULL;
+	groups->target = target;
+	groups->wrappers = mw_wrappers__new();
+	if (!groups->wrappers) {
+		free(groups);
+		return NULL;
+	}
+	return groups;
+}
+
+void mw_label_groups__free(struct mw_label_groups *groups)
+{
+	if (!groups)
+		return;
+	for (size_t i = 0; i < groups->count; i++) {
+		free(groups->list[i]->sites);
+		free(groups->list[i]);
+	}
+	free(groups->list);
+	free(groups->of_site);
+	mw_u64map__free(&groups->by_label);
+	mw_wrappers__free(groups->wrappers);
+	free(groups);
+}
+
+/*
+ * ---- membership -------------------------------------------------------------------------------
+ */
+
+static uint64_t hash_label(const char *label)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	for (; *label; label++)
+		hash = (hash ^ (unsigned char)*label) * 0x100000001b3ULL; /* FNV-1a */
+	return hash;
+}
+
+static struct group *group_of_label(struct mw_label_groups *groups, const char *label)
+{
+	uint64_t key = hash_label(label);
+	size_t len = strlen(label);
+	struct group *group;
+
+	for (;; key++) {
+		group = mw_u64map__find(&groups->by_label, key);
+		if (!group)
+			break;
+		if (!strcmp(group->label, label))
+			return group;
+	}
+	if (mw_array_reserve(&groups->list, &groups->capacity, groups->count + 1, sizeof(void *)))
+		return NULL;
+	group = calloc(1, sizeof(*group) + len + 1);
+	if (!group || mw_u64map__set(&groups->by_label, key, group)) {
+		free(group);
+		return NULL;
+	}
+	memcpy(group->label, label, len + 1);
+	group->group.label = group->label;
+	groups->list[groups->count++] = group;
+	return group;
+}
+
+static int put_in_group(struct mw_label_groups *groups, const struct mw_site_stats *site,
+			struct group **out)
+{
+	char label[MW_LABEL_SIZE];
+	struct group *group = group_of_label(
+		groups, mw_label_format(site, groups->wrappers, label, sizeof(label)));
+
+	if (!group || mw_array_reserve(&group->sites, &group->capacity, group->group.site_count + 1,
+				       sizeof(void *)))
+		return -ENOMEM;
+	group->group.sites = group->sites;
+	group->sites[group->group.site_count++] = site;
+	*out = group;
+	return 0;
+}
+
+static void empty_groups(struct mw_label_groups *groups)
+{
+	for (size_t i = 0; i < groups->count; i++)
+		groups->list[i]->group.site_count = 0;
+	groups->site_count = 0;
+}
+
+/* Look for wrappers anew when there is an eighth more of stacks, or twice the allocations. */
+static int learn(struct mw_label_groups *groups, const struct mw_sites *sites)
+{
+	size_t count = mw_sites__count(sites);
+	double allocs = 0;
+	int ret;
+
+	for (size_t i = 0; i < count; i++)
+		allocs += mw_sites__at(sites, i)->totals.allocs;
+	if (count <= groups->learned_count + groups->learned_count / 8 &&
+	    allocs < 2 * groups->learned_allocs)
+		return 0;
+	ret = mw_wrappers__learn(groups->wrappers, sites, groups->target);
+	if (ret < 0)
+		return ret;
+	groups->learned_count = count;
+	groups->learned_allocs = allocs;
+	if (ret)
+		empty_groups(groups);
+	return 0;
+}
+
+/*
+ * ---- sums -------------------------------------------------------------------------------------
+ */
+
+static void add_totals(struct mw_site_totals *sum, const struct mw_site_totals *t)
+{
+	sum->allocs += t->allocs;
+	sum->alloc_bytes += t->alloc_bytes;
+	sum->frees += t->frees;
+	sum->freed_bytes += t->freed_bytes;
+	sum->kept += t->kept;
+	sum->kept_bytes += t->kept_bytes;
+	sum->unknown += t->unknown;
+	sum->unknown_bytes += t->unknown_bytes;
+	sum->alloc_variance += t->alloc_variance;
+	sum->freed_variance += t->freed_variance;
+	sum->live_variance += t->live_variance;
+	sum->unknown_variance += t->unknown_variance;
+	sum->blocks_kept += t->blocks_kept;
+	sum->blocks_freed += t->blocks_freed;
+	sum->temporaries += t->temporaries;
+	sum->lifetime_seconds += t->lifetime_seconds;
+	sum->grown_calls += t->grown_calls;
+	sum->grown_bytes += t->grown_bytes;
+	sum->returned_bytes += t->returned_bytes;
+	sum->malloc_bytes += t->malloc_bytes;
+	sum->fault_bytes += t->fault_bytes;
+	sum->watched_seconds += t->watched_seconds;
+	sum->samples += t->samples;
+}
+
+static void add_point(struct mw_site_point *sum, const struct mw_site_point *p)
+{
+	sum->allocs += p->allocs;
+	sum->alloc_bytes += p->alloc_bytes;
+	sum->frees += p->frees;
+	sum->freed_bytes += p->freed_bytes;
+	sum->held_bytes += p->held_bytes;
+	sum->grown_bytes += p->grown_bytes;
+	sum->returned_bytes += p->returned_bytes;
+	sum->fault_bytes += p->fault_bytes;
+	sum->malloc_bytes += p->malloc_bytes;
+}
+
+/* Sites have points of the same moments; one that came later has none of those before it came. */
+static void add_history(struct mw_site_stats *sum, const struct mw_site_stats *site)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < sum->point_count; i++) {
+		while (k < site->point_count && site->points[k].elapsed <= sum->points[i].elapsed)
+			k++;
+		if (k)
+			add_point(&sum->points[i], &site->points[k - 1]);
+	}
+}
+
+static void add_cohorts(struct mw_site_stats *sum, const struct mw_site_stats *site)
+{
+	for (size_t i = 0; i < MW_SITE_COHORTS; i++) {
+		struct mw_site_cohort *to = &sum->cohorts[i];
+		const struct mw_site_cohort *from = &site->cohorts[i];
+
+		if (!(from->before > 0))
+			continue;
+		if (from->before > to->before)
+			to->before = from->before;
+		to->born += from->born;
+		to->born_bytes += from->born_bytes;
+		to->alive += from->alive;
+		to->alive_bytes += from->alive_bytes;
+	}
+}
+
+/* The totals of SUM are 0 or those of other sites. */
+static void add_site(struct mw_site_stats *sum, const struct mw_site_stats *site)
+{
+	sum->flags |= site->flags;
+	add_totals(&sum->totals, &site->totals);
+	add_totals(&sum->interval, &site->interval);
+	add_history(sum, site);
+	add_cohorts(sum, site);
+	if (site->first_seen >= 0 && (sum->first_seen < 0 || site->first_seen < sum->first_seen))
+		sum->first_seen = site->first_seen;
+	if (site->last_seen > sum->last_seen)
+		sum->last_seen = site->last_seen;
+}
+
+static void sum_up(struct mw_label_group *group)
+{
+	struct mw_site_stats *sum = &group->total;
+	const struct mw_site_stats *longest;
+
+	memset(sum, 0, sizeof(*sum));
+	if (!group->site_count)
+		return;
+	longest = group->sites[0];
+	sum->id = longest->id;
+	sum->target = longest->target;
+	sum->frames = longest->frames;
+	sum->frame_count = longest->frame_count;
+	sum->first_seen = sum->last_seen = -1;
+	for (size_t i = 1; i < group->site_count; i++) {
+		if (group->sites[i]->point_count > longest->point_count)
+			longest = group->sites[i];
+	}
+	sum->point_count = longest->point_count;
+	for (size_t i = 0; i < longest->point_count; i++)
+		sum->points[i].elapsed = longest->points[i].elapsed;
+	for (size_t i = 0; i < group->site_count; i++)
+		add_site(sum, group->sites[i]);
+}
+
+int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites)
+{
+	size_t count = mw_sites__count(sites);
+	int ret = learn(groups, sites);
+
+	if (ret ||
+	    mw_array_reserve(&groups->of_site, &groups->site_capacity, count + 1, sizeof(void *)))
+		return -ENOMEM;
+	for (size_t i = groups->site_count; i < count; i++) {
+		const struct mw_site_stats *site = mw_sites__at(sites, i);
+
+		groups->of_site[i] = NULL;
+		if (site->target == groups->target &&
+		    put_in_group(groups, site, &groups->of_site[i]))
+			return -ENOMEM;
+		groups->site_count = i + 1;
+	}
+	for (size_t i = 0; i < groups->count; i++)
+		sum_up(&groups->list[i]->group);
+	return 0;
+}
+
+/*
+ * ---- answers ----------------------------------------------------------------------------------
+ */
+
+uint32_t mw_label_groups__target(const struct mw_label_groups *groups)
+{
+	return groups->target;
+}
+
+size_t mw_label_groups__count(const struct mw_label_groups *groups)
+{
+	return groups->count;
+}
+
+const struct mw_label_group *mw_label_groups__at(const struct mw_label_groups *groups, size_t i)
+{
+	return &groups->list[i]->group;
+}
+
+const struct mw_label_group *mw_label_groups__of(const struct mw_label_groups *groups,
+						 const struct mw_site_stats *site)
+{
+	size_t i = site->id - 1;
+
+	return i < groups->site_count && groups->of_site[i] ? &groups->of_site[i]->group : NULL;
+}
+
+size_t mw_label_groups__top(const struct mw_label_groups *groups, enum mw_site_order order,
+			    const struct mw_label_group **out, size_t max)
+{
+	size_t n = 0;
+
+	/* MAX is small: insertion into the sorted few. Of equals the older group comes first. */
+	for (size_t i = 0; i < groups->count && max; i++) {
+		const struct mw_label_group *group = &groups->list[i]->group;
+		double key = mw_site_key(&group->total, order);
+		size_t at;
+
+		if (!(key > 0) || (n == max && key <= mw_site_key(&out[n - 1]->total, order)))
+			continue;
+		if (n < max)
+			n++;
+		for (at = n - 1; at && mw_site_key(&out[at - 1]->total, order) < key; at--)
+			out[at] = out[at - 1];
+		out[at] = group;
+	}
+	return n;
+}
