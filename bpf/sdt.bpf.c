@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Probes that a runtime has put into itself (USDT). otel_memory:alloc(ptr, size, weighted_bytes)
+ * Probes that a program was built with (USDT). otel_memory:alloc(ptr, size, weighted_bytes)
  * and otel_memory:free(ptr) are samples that an allocator has drawn itself (OpenTelemetry's eBPF
- * profiler, design document 00003): they cost nothing between two samples. glibc's own, where a
- * distribution builds it with them, tell when its heap grows and when its thresholds move.
+ * profiler, design document 00003): they cost nothing between two samples. glibc's, where a
+ * distribution builds it with them, report growth of its heap and moves of its thresholds.
  */
 #include "bpf/site.bpf.h"
 #include <bpf/usdt.bpf.h>
@@ -91,7 +91,7 @@ int sdt_hit(struct pt_regs *ctx)
 	MW_ADD(sdt->count, 1);
 	if (tells_bytes(which, first))
 		MW_ADD(sdt->bytes, second);
-	/* Where the allocator's functions are probed those samples say the same. */
+	/* Where the allocator's functions are probed, the same allocations are sampled there. */
 	if (mw_mode != MW_MODE_GROWTH)
 		return 0;
 	if (which == MW_SDT_ALLOC)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sites for the other programs: take the stack, and count under what it is. */
+/* Sites for the other programs: take a stack, and count under its site. */
 #ifndef MW_SITE_BPF_H
 #define MW_SITE_BPF_H
 
@@ -22,11 +22,12 @@ __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what);
 enum { MW_WALK_ONE_IN = 16 };
 
 /*
- * Is the stack of this event of PROC to be taken? 0: no; else for how many like it this one stands.
- * All of them are, until they come too often for what stacks may cost (5 to 10 us each: at most 0.5
- * % of the time for faults and as much for growth): then one in so many, at random. Faults come a
- * few at a time between growth and would crowd it out, so each has its own budget, and growth, of
- * which each event is much memory, a longer time to be even over.
+ * Is the stack of this event of PROC to be taken? 0: no; else how many events it stands for.
+ *
+ * Take every stack until the budget is used, then one in 16 at random. A stack costs 5 to 10 us;
+ * the budget is 0.5 % of the time for faults and as much for growth. Each has its own, because
+ * faults would use up growth's. Growth's period is longer, because each of its events is much
+ * memory.
  */
 static __always_inline __u32 mw_walk_weight(struct mw_walk_budget *budget, __u64 period,
 					    __u32 walks)

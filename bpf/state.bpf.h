@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The maps and settings that the programs share, and the ways to count and to tell. */
+/* The maps and settings that the programs share, and how they count and report. */
 #ifndef MW_STATE_BPF_H
 #define MW_STATE_BPF_H
 
@@ -28,22 +28,21 @@ extern volatile __u32 mw_active;
 extern volatile __u32 mw_mode, mw_counting, mw_window_id;
 
 /*
- * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Blocks from
- * before it are known because their site follows them; for the counters they are as unknown as the
- * others of their time.
+ * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Counters ignore
+ * blocks older than the window; only their site tracks them.
  */
 extern volatile __u64 mw_tracking_since;
 
-/* Are stacks of allocations taken? Not in windows that don't see what becomes of them. */
+/* Are stacks of allocations taken? Not in windows that don't see frees. */
 extern volatile __u32 mw_sampling;
 
-/* Hits of the allocator's entries while nothing was counted: what they cost counts, too. */
+/* Hits of the allocator's entries while nothing was counted: they cost the target time, too. */
 extern __u64 mw_idle_hits;
 
 /* Number of the next followed child's address space. */
 extern __u32 mw_next_space;
 
-/* A thread's call that has begun and not returned, and what the next one must know of it. */
+/* A thread's call that has not returned yet, and what the thread's next hit must know. */
 struct mw_call {
 	__u64 sp;   /* at the entry of the outermost function; valid while func is set */
 	__u64 size; /* requested */
@@ -52,7 +51,7 @@ struct mw_call {
 	struct mw_alloc_record
 		old;	       /* realloc: what the map knew of the old block; time 0: nothing */
 	__u64 result;	       /* of the last call that returned */
-	__u64 freed, freed_sp; /* the last free, to know its nested twin by */
+	__u64 freed, freed_sp; /* the last free, to recognise a nested one by */
 	__u64 site;	       /* where the open call was made, 0: no stack was taken */
 	__s64 until;	       /* bytes until the next sample; 0: not drawn yet */
 	__u32 func;
@@ -159,8 +158,8 @@ extern struct mw_events_map events SEC(".maps");
 #define MW_ADD(field, n) __sync_fetch_and_add(&(field), (n))
 
 /*
- * A pointer to element INDEX of ARRAY, which lies in the value of a map; to the first element where
- * the array has no such. Every variable index goes through it.
+ * A pointer to element INDEX of ARRAY, which lies in the value of a map; to the first element when
+ * INDEX is too large. Every variable index goes through it.
  *
  * The verifier must see the bound in the register that is added to the pointer, and a bound written
  * in C does not always arrive there: clang tests a copy in another register, or drops a test that

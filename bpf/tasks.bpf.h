@@ -6,13 +6,13 @@
 #ifndef MW_TASKS_BPF_H
 #define MW_TASKS_BPF_H
 
-enum { SET_ENTRIES = 64 }; /* places of a set that are looked at for its one element */
+enum { SET_ENTRIES = 64 }; /* places of a set that are searched for its one element */
 
 enum coro_fit { NO_CORO, SUSPENDED, AWAITING };
 
 /*
- * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs is on the
- * thread's own chain of frames: an eager task's awaiter, say.
+ * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs, such
+ * as an eager task's awaiter, is on the thread's own chain of frames.
  */
 static __always_inline __u32 coro_fit(__u32 python, __u64 coro)
 {
@@ -39,7 +39,7 @@ __noinline __u64 mw_coro_awaits(__u32 python, __u64 coro)
 	    !read_user_word(top - py->awaited_below, &next))
 		return 0;
 	next &= ~7ULL; /* tags of a reference */
-	/* An asynchronous generator is awaited through an object of its own. */
+	/* An asynchronous generator is awaited through an object that stands for one step of it. */
 	if (next && read_user_word(next + py->ob_type, &type) && type == py->asend_type &&
 	    !read_user_word(next + py->asend_gen, &next))
 		return 0;
@@ -96,7 +96,7 @@ __noinline int mw_task_frames(__u32 python, __u64 task)
 	return 0;
 }
 
-/* The one element of the set at SET; 0: it has none or several, or it was not found. */
+/* The only element of the set at SET; 0: it has none or several, or it was not found. */
 __noinline __u64 mw_set_element(__u32 python, __u64 set)
 {
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);

@@ -30,9 +30,9 @@ static __always_inline __u64 pages(__u64 bytes)
 }
 
 /*
- * free() of a chunk with its own mapping moves the threshold just before the munmap: look at it
- * now, and the event has the right time and the size that moved it. A function of its own, so that
- * the event is not on the stack below the walks.
+ * free() of a chunk with its own mapping moves the threshold just before the munmap. Read at the
+ * munmap, the event has the right time and the size that moved it. A separate function, so that the
+ * event is not on the stack below the walks.
  */
 static __noinline void check_threshold(struct mw_counts *c, struct mw_proc *proc, __u32 tgid,
 				       __u64 unmapped)
@@ -119,7 +119,7 @@ static __always_inline void grow_brk(struct mw_regs *regs, struct mw_proc *proc,
 		grow(regs, proc, MW_KIND_BRK, bytes, weight);
 }
 
-/* What a mapping brought goes back, as far as it began here; glibc cuts an arena's edges off. */
+/* Memory of a known mapping goes back. Only from its start: glibc cuts an arena's edges off. */
 static __always_inline void shrink_mapping(struct mw_proc *proc, __u64 addr, __u64 bytes)
 {
 	__u64 key = mw_block_key(proc->space, addr);
@@ -169,7 +169,7 @@ static __always_inline void take_growth(struct mw_regs *regs, struct mw_counts *
 	}
 }
 
-/* A page that is touched for the first time, or came back: one of mw_fault_period is looked at. */
+/* A page fault: the first touch, or the page comes back. One of mw_fault_period is sampled. */
 SEC("raw_tp/page_fault_user")
 int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -258,7 +258,7 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 		else if (mw_sites_mode != MW_SITES_NONE)
 			take_growth(&regs, c, proc, nr, ret);
 	}
-	/* Kept up to date before the watch begins, too, so that it begins with the right value. */
+	/* Also before the watch begins, so that it begins with the right value. */
 	if (nr == NR_BRK)
 		proc->brk = ret;
 	return 0;
