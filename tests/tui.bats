@@ -210,7 +210,7 @@ golden_views() { # COLUMNS ROWS
 	wait_until 60 said_more kept 0
 	live 120 40 "$PID"
 	keys 2
-	wait_screen "resident [0-9.]* MiB, looked at"
+	wait_screen "resident [0-9.]* MiB, measured at"
 	keys e
 	wait_screen "wrote memwhere-split-$PID"
 	rss=$(awk '/^VmRSS/ {print $2 * 1024}' "/proc/$PID/status")

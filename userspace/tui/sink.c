@@ -72,7 +72,7 @@ static int on_sites(void *arg, const struct mw_watch_target *target)
 	return ret;
 }
 
-/* When all targets have ended, their last picture stays; any other end closes the screen. */
+/* When all targets have ended, their last picture stays. Any other end closes the screen. */
 static int on_end(void *arg, const struct mw_watch *watch, int ret)
 {
 	struct mw_tui_sink *sink = arg;
