@@ -101,7 +101,7 @@ golden_views() { # COLUMNS ROWS
 	wait_until 30 shows "13 are gone"
 	golden stack-80x24.txt
 	tm resize-window -x 120 -y 30
-	wait_until 30 eval '[ "$(screen | wc -l)" -eq 30 ]'
+	wait_until 30 shows "growth  *rate/s  *bytes  *faults" # columns that 80 have no room for
 	keys / i m a g e
 	wait_screen "filter: image_"
 	keys Enter
