@@ -126,11 +126,11 @@ static int write_while_held(const struct job *job, struct target *target,
 
 	target->out.file = open_memstream(&text, &len);
 	if (!target->out.file)
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	ret = write_requests(job, &target->out, err);
 	release(target);
 	if (fclose(target->out.file) && !ret)
-		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		ret = mw_err_no_memory(err, NULL);
 	if (!ret)
 		ret = open_output(target, opt, err);
 	if (ret)

@@ -166,7 +166,7 @@ struct mw_watch *mw_cmd_watch_open(const struct mw_options *opt,
 	int ret;
 
 	if (!pids) {
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		return NULL;
 	}
 	/* A user without privileges hears that first. */
@@ -183,7 +183,7 @@ struct mw_watch *mw_cmd_watch_open(const struct mw_options *opt,
 int mw_cmd_watch_fail(const struct mw_options *opt, int ret, struct mw_err *err)
 {
 	if (!err->code && ret == -ENOMEM)
-		mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 	else if (!err->code)
 		mw_err_set(err, ret, "bpf", NULL, "the watch has failed: %s", strerror(-ret));
 	return mw_cmd_fail(opt, err);

@@ -110,7 +110,7 @@ int mw_term__open(struct mw_tui *tui, struct mw_err *err)
 	if (!tui->input) {
 		endwin();
 		delscreen(tui->screen);
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	}
 	keypad(tui->input, TRUE);
 	nodelay(tui->input, TRUE);

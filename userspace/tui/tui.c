@@ -22,7 +22,7 @@ struct mw_tui *mw_tui__open(struct mw_tui_state *state, const struct mw_tui_opti
 	int ret;
 
 	if (!tui) {
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		errno = ENOMEM;
 		return NULL;
 	}

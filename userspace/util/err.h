@@ -27,6 +27,9 @@ struct mw_err {
 int mw_err_set(struct mw_err *err, int code, const char *name, const char *where, const char *fmt,
 	       ...) __attribute__((format(printf, 5, 6)));
 
+/* The same when out of memory: named "no-memory"; returns -ENOMEM. */
+int mw_err_no_memory(struct mw_err *err, const char *where);
+
 /* The same for a wrong command line: named "usage"; returns -EINVAL. */
 int mw_err_usage(struct mw_err *err, const char *where, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
