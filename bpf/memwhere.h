@@ -93,28 +93,28 @@ enum mw_func {
 enum mw_place {
 	MW_PLACE_BRK,	 /* glibc: main arena, the brk heap */
 	MW_PLACE_THREAD, /* glibc: a thread arena */
-	MW_PLACE_MMAP,	 /* glibc: a mapping of its own */
+	MW_PLACE_MMAP,	 /* glibc: a mapping for this block */
 	MW_PLACE_OTHER,	 /* another allocator, whose blocks carry no such mark, or not known */
 	MW_PLACES,
 };
 
-/* Why something that happened is missing from the numbers. */
+/* Why something is missing from the numbers. */
 enum mw_lost {
 	MW_LOST_RING,	     /* event ring full: a fork, exec, exit or threshold event */
-	MW_LOST_MAP,	     /* map of blocks or mappings full: what becomes of it can't be told */
+	MW_LOST_MAP,	     /* map of blocks or mappings full: its free won't be matched */
 	MW_LOST_THREADS,     /* thread map full: the call was not counted */
 	MW_LOST_UNMATCHED,   /* return without its entry: the call was not counted */
 	MW_LOST_NO_RETURN,   /* entry whose return never came: the call was not counted */
 	MW_LOST_HEADER,	     /* result or chunk header unreadable: counted as placed elsewhere */
 	MW_LOST_MISSED_FREE, /* an address came again without a free in between */
-	MW_LOST_LATE,	     /* a program or library ran before its own allocator was probed */
+	MW_LOST_LATE,	     /* a program or library may have run before its allocator was probed */
 	MW_LOST_RECURSION,   /* the kernel skipped a program that would have interrupted itself */
 	MW_LOST_SITES,	     /* table of sites full: counted, but under no site */
 	MW_LOST_STACKS,	     /* stack ring full: counted, but under no site */
 	MW_LOSTS,
 };
 
-/* Probes that programs have in themselves. */
+/* Probes that programs were built with. */
 enum mw_sdt_probe {
 	MW_SDT_ALLOC,	   /* otel_memory:alloc */
 	MW_SDT_FREE,	   /* otel_memory:free */
@@ -147,18 +147,19 @@ struct mw_vm_counts {
  * follows is always exact.
  */
 struct mw_counts {
-	struct mw_cell alloc[MW_PLACES][MW_CLASSES]; /* requests that were served, as asked for */
-	struct mw_cell freed[MW_CLASSES];	     /* blocks seen from birth to death */
-	struct mw_cell kept;			     /* blocks entered into the outstanding map */
-	uint64_t lifetime[64];	  /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
-	uint64_t calls[MW_FUNCS]; /* outermost calls; NULL frees and failures apart */
-	uint64_t failed;	  /* calls that returned no memory */
-	uint64_t free_null;	  /* free(NULL) */
-	uint64_t free_unknown;	  /* frees of blocks that are older than the watch (or were lost) */
-	uint64_t free_internal;	  /* glibc's own: a thread's cache, given back at its end */
-	uint64_t freed_by_realloc; /* of `freed`: blocks that a realloc gave up */
+	struct mw_cell alloc[MW_PLACES]
+			    [MW_CLASSES]; /* successful requests, by the size asked for */
+	struct mw_cell freed[MW_CLASSES]; /* blocks whose allocation and free were seen */
+	struct mw_cell kept;		  /* blocks entered into the outstanding map */
+	uint64_t lifetime[64];		  /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
+	uint64_t calls[MW_FUNCS];	  /* outermost calls; NULL frees and failures apart */
+	uint64_t failed;		  /* calls that returned no memory */
+	uint64_t free_null;		  /* free(NULL) */
+	uint64_t free_unknown;	/* frees of blocks that are older than the watch (or were lost) */
+	uint64_t free_internal; /* by glibc itself: a thread's cache, when the thread ends */
+	uint64_t freed_by_realloc; /* of `freed`: by a realloc */
 	struct mw_vm_counts vm;
-	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes that they told */
+	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes that they reported */
 	uint64_t lost[MW_LOSTS];
 };
 
@@ -221,16 +222,16 @@ enum {
 	MW_NATIVE_FRAMES = 64,
 	MW_UNWIND_MAPS = 16384,
 	MW_UNWIND_ROWS = 1 << 20,
-	MW_PYTHONS = 256, /* interpreters, one a process that is watched; number 0 is none */
+	MW_PYTHONS = 256, /* interpreters, one per watched process; number 0 is none */
 	MW_SITES = 65536,
 	MW_REGIONS = 65536, /* mappings that are remembered until their munmap */
 	MW_OWNERS_ON_C_STACK =
-		3, /* pycore_frame.h: from this owner on a frame is no Python function's */
+		3, /* pycore_frame.h: from this owner on a frame belongs to no Python function */
 };
 
 /*
  * Where a process's Python keeps its threads and frames: offsets in bytes, from the table of
- * layouts (userspace/python/layout_fields.h says whose), MW_PY_NONE for what a version lacks.
+ * layouts (userspace/python/layout_fields.h has their names), MW_PY_NONE for what a version lacks.
  */
 #define MW_PY_NONE 0xffff
 struct mw_py_walk {
@@ -248,7 +249,7 @@ struct mw_py_walk {
 	uint16_t frame_size, code_size; /* bytes of them that are read */
 	uint16_t ob_type, co_first_line, co_name, co_table, co_code, name_hash;
 	uint16_t instr_is_index; /* to 3.10: not a pointer but a count; bytes each */
-	/* Tasks and who awaits them, from 3.14 on; without the first none of it is looked at. */
+	/* Tasks and who awaits them, from 3.14 on; without the first the others are not used. */
 	uint16_t tstate_task, task_coro, task_is_task, task_awaited_by, task_awaited_by_is_set;
 	uint16_t set_used, set_mask, set_table;
 	uint16_t gen_state, gen_frame, asend_gen, frame_top;
@@ -271,8 +272,8 @@ enum {
 };
 
 /*
- * Tells a code object from another one that later lives at the same address. Never 0; the marks'
- * bits are left free.
+ * Distinguishes a code object from another one that later lives at the same address. Never 0; the
+ * marks' bits are left free.
  */
 static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_hash,
 								  uint64_t table,
@@ -284,14 +285,14 @@ static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_
 	return ((uint32_t)(x >> 32) & ~(uint32_t)MW_PY_MARKS) | 4;
 }
 
-/* What may be missing of a stack; the same bits as MW_SITE_… of userspace/model/sites.h. */
+/* Why a stack may be less than the whole; the same bits as MW_SITE_… of userspace/model/sites.h. */
 enum {
 	MW_STACK_TRUNCATED = 1,
 	MW_STACK_PARTIAL = 2,
 	MW_STACK_NATIVE_CUT = 8,
 };
 
-/* What kind of event a stack was taken at. */
+/* The kind of event at which a stack was taken. */
 enum mw_site_kind { MW_KIND_ALLOC, MW_KIND_BRK, MW_KIND_MMAP, MW_KIND_FAULT };
 
 /* A stack on its way to userspace, once for each new site. `python` is cut to its count. */
@@ -346,14 +347,14 @@ struct mw_range {
 	uint64_t start, end;
 };
 
-/* How many stacks were taken since a time, so that they cost no more than they may. */
+/* How many stacks were taken since a time, to keep within what they may cost. */
 struct mw_walk_budget {
 	uint64_t since, walks;
 };
 
 /* One watched process, by its tgid (struct mw_pid). */
 struct mw_proc {
-	uint32_t slot;	  /* whose counters it adds to */
+	uint32_t slot;	  /* of the target whose counters it adds to */
 	uint32_t space;	  /* number of its address space, part of the outstanding map's key */
 	uint64_t brk;	  /* present program break, 0 while unknown */
 	uint64_t mp_addr; /* glibc's struct malloc_par in the target, 0 when unknown */
@@ -367,7 +368,7 @@ struct mw_proc {
 	struct mw_walk_budget growth, faults;
 };
 
-/* A block that was not freed yet. */
+/* A block that is not freed yet. */
 struct mw_alloc_record {
 	uint64_t size;
 	uint64_t time;
@@ -393,8 +394,8 @@ static inline __attribute__((always_inline)) uint64_t mw_block_key(uint32_t spac
 
 /*
  * A probe's cookie: which function, how far the stack pointer has moved since the entry, where
- * to count. Kept in the link, so the programs need no look-up to know it; only with --follow,
- * where one link serves all processes, slot and space come from the process.
+ * to count. Kept in the link, so that programs need no look-up. Only with --follow, where one
+ * link serves all processes, slot and space come from the process.
  */
 #define MW_COOKIE_FUNC(cookie)	((uint32_t)((cookie)&0xff))
 #define MW_COOKIE_SHIFT(cookie) ((uint32_t)((cookie) >> 8 & 0xff) * 8) /* bytes */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The screen, driven under tmux: recorded states against golden screens, the program itself against
-# what workloads say of themselves. UPDATE_GOLDEN=1 writes the golden screens anew.
+# what workloads say of themselves. UPDATE_GOLDEN=1 writes the golden screens again.
 
 load lib
 
