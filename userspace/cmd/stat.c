@@ -69,7 +69,7 @@ static int print_watch(const struct mw_options *opt, struct mw_watch *watch, enu
 
 	if (ret == -EIO && !err->code)
 		return mw_err_set(err, ret, "output-closed", opt->output ? opt->output : "stdout",
-				  "can't be written any more; all probes are out");
+				  "can't write there any more; all probes are out");
 	return ret;
 }
 
