@@ -78,7 +78,7 @@ static __always_inline void count_freed(struct mw_counts *c, const struct mw_all
 			      at_once ? MW_COUNT_TEMPORARY : MW_COUNT_FREE);
 }
 
-/* Where a function was called that was entered with the stack pointer SP. */
+/* The return address of a function that was entered with the stack pointer SP. */
 static __always_inline __u64 take_site(struct pt_regs *ctx, __u64 sp, __u32 slot)
 {
 	__u64 ret = 0;
@@ -116,7 +116,7 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 		MW_ADD(c->lost[MW_LOST_MAP], 1);
 		return;
 	}
-	/* The address was given out before and never seen freed: that free was missed. */
+	/* The map still has a block at this address: its free was missed. */
 	if (old->time >= mw_tracking_since) {
 		MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
 		mw_add_cell(mw_element(c->freed, class_of(old->size)), old->size);
@@ -129,8 +129,9 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 }
 
 /*
- * Whose call is it? Without --follow a link belongs to one process and its cookie says. With it,
- * the probes are in the file, and all processes run into them: those not watched leave here.
+ * Whose call is it? Without --follow a link belongs to one process, which its cookie names. With
+ * --follow the probes are in the file and every process that runs it hits them; those that are not
+ * watched leave here.
  */
 static __always_inline bool find_owner(__u64 cookie, __u32 *slot, __u32 *space)
 {
@@ -199,7 +200,8 @@ static __always_inline __u64 saturating_product(__u64 a, __u64 b)
 	return a > limit ? ~0ULL : a * b;
 }
 
-/* The requested size in bytes; an overflowing product can only fail, which is counted there. */
+/* The requested size in bytes. A product that overflows makes the call fail: counted at its return.
+ */
 static __always_inline __u64 requested_size(struct pt_regs *ctx, __u32 func)
 {
 	switch (func) {
@@ -272,9 +274,9 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 }
 
 /*
- * Sizes mode has no returns, so it can't know whether a call is still open. What it can know: a
- * nested call comes right after its outer one, deeper in the stack and from the allocator's own
- * code, or by a tail jump, with the very same stack pointer and return address.
+ * Sizes mode has no returns, so it can't know whether a call is still open. It recognises a nested
+ * call otherwise: it comes right after its outer one, deeper in the stack and from the allocator's
+ * own code, or by a tail jump with the same stack pointer and return address.
  */
 static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_counts *c,
 					     struct mw_call *call, __u64 sp, __u32 func, __u64 size,
@@ -407,7 +409,7 @@ int alloc_return(struct pt_regs *ctx)
 	__u64 addr = MW_REG_RESULT(ctx);
 	__u32 func, slot, space;
 
-	/* Without a record the entry was before the watch, or has been counted as lost. */
+	/* Without a record the call began before the watch, or was counted as lost. */
 	if (!call || call->window != mw_window_id || !find_owner(cookie, &slot, &space))
 		return 0;
 	c = mw_counts_of(slot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The few kernel types that the programs look into. Only the members used are declared; CO-RE
+ * The few kernel types that the programs read. Only the members used are declared; CO-RE
  * finds their real offsets when the object is loaded (include/linux/sched.h, sched/signal.h,
  * mm_types.h, pid.h, bpf.h).
  */

@@ -98,7 +98,7 @@ enum mw_place {
 	MW_PLACES,
 };
 
-/* Why something that happened is missing from the numbers. */
+/* Why something is missing from the numbers. */
 enum mw_lost {
 	MW_LOST_RING,	     /* event ring full: a fork, exec, exit or threshold event */
 	MW_LOST_MAP,	     /* map of blocks or mappings full: its free can't be recognised */
@@ -107,7 +107,7 @@ enum mw_lost {
 	MW_LOST_NO_RETURN,   /* entry whose return never came: the call was not counted */
 	MW_LOST_HEADER,	     /* result or chunk header unreadable: counted as placed elsewhere */
 	MW_LOST_MISSED_FREE, /* an address came again without a free in between */
-	MW_LOST_LATE,	     /* a program or library ran before its own allocator was probed */
+	MW_LOST_LATE,	     /* a program or library may have run before its allocator was probed */
 	MW_LOST_RECURSION,   /* the kernel skipped a program that would have interrupted itself */
 	MW_LOST_SITES,	     /* table of sites full: counted, but under no site */
 	MW_LOST_STACKS,	     /* stack ring full: counted, but under no site */
@@ -147,16 +147,17 @@ struct mw_vm_counts {
  * follows is always exact.
  */
 struct mw_counts {
-	struct mw_cell alloc[MW_PLACES][MW_CLASSES]; /* requests that were served, as asked for */
-	struct mw_cell freed[MW_CLASSES];	     /* blocks seen from birth to death */
-	struct mw_cell kept;			     /* blocks entered into the outstanding map */
-	uint64_t lifetime[64];	  /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
-	uint64_t calls[MW_FUNCS]; /* outermost calls; NULL frees and failures apart */
-	uint64_t failed;	  /* calls that returned no memory */
-	uint64_t free_null;	  /* free(NULL) */
-	uint64_t free_unknown;	  /* frees of blocks that are older than the watch (or were lost) */
-	uint64_t free_internal;	  /* glibc's own: a thread's cache, given back at its end */
-	uint64_t freed_by_realloc; /* of `freed`: blocks that a realloc gave up */
+	struct mw_cell alloc[MW_PLACES]
+			    [MW_CLASSES]; /* successful requests, by the size asked for */
+	struct mw_cell freed[MW_CLASSES]; /* blocks whose allocation and free were seen */
+	struct mw_cell kept;		  /* blocks entered into the outstanding map */
+	uint64_t lifetime[64];		  /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
+	uint64_t calls[MW_FUNCS];	  /* outermost calls; NULL frees and failures apart */
+	uint64_t failed;		  /* calls that returned no memory */
+	uint64_t free_null;		  /* free(NULL) */
+	uint64_t free_unknown;	/* frees of blocks that are older than the watch (or were lost) */
+	uint64_t free_internal; /* by glibc itself: a thread's cache, when the thread ends */
+	uint64_t freed_by_realloc; /* of `freed`: by a realloc */
 	struct mw_vm_counts vm;
 	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes by their arguments */
 	uint64_t lost[MW_LOSTS];
@@ -221,16 +222,16 @@ enum {
 	MW_NATIVE_FRAMES = 64,
 	MW_UNWIND_MAPS = 16384,
 	MW_UNWIND_ROWS = 1 << 20,
-	MW_PYTHONS = 256, /* interpreters, one a process that is watched; number 0 is none */
+	MW_PYTHONS = 256, /* interpreters, one per watched process; number 0 is none */
 	MW_SITES = 65536,
 	MW_REGIONS = 65536, /* mappings that are remembered until their munmap */
 	MW_OWNERS_ON_C_STACK =
-		3, /* pycore_frame.h: from this owner on a frame is no Python function's */
+		3, /* pycore_frame.h: from this owner on a frame belongs to no Python function */
 };
 
 /*
  * Where a process's Python keeps its threads and frames: offsets in bytes, from the table of
- * layouts (userspace/python/layout_fields.h says whose), MW_PY_NONE for what a version lacks.
+ * layouts (userspace/python/layout_fields.h has their names), MW_PY_NONE for what a version lacks.
  */
 #define MW_PY_NONE 0xffff
 struct mw_py_walk {
@@ -271,8 +272,8 @@ enum {
 };
 
 /*
- * Tells a code object from another one that later lives at the same address. Never 0; the marks'
- * bits are left free.
+ * Distinguishes a code object from another one that later lives at the same address. Never 0; the
+ * marks' bits are left free.
  */
 static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_hash,
 								  uint64_t table,
@@ -284,14 +285,14 @@ static inline __attribute__((always_inline)) uint32_t mw_py_check(uint64_t name_
 	return ((uint32_t)(x >> 32) & ~(uint32_t)MW_PY_MARKS) | 4;
 }
 
-/* What may be missing of a stack; the same bits as MW_SITE_… of userspace/model/sites.h. */
+/* Why a stack may be less than the whole; the same bits as MW_SITE_… of userspace/model/sites.h. */
 enum {
 	MW_STACK_TRUNCATED = 1,
 	MW_STACK_PARTIAL = 2,
 	MW_STACK_NATIVE_CUT = 8,
 };
 
-/* What kind of event a stack was taken at. */
+/* The kind of event at which a stack was taken. */
 enum mw_site_kind { MW_KIND_ALLOC, MW_KIND_BRK, MW_KIND_MMAP, MW_KIND_FAULT };
 
 /* A stack on its way to userspace, once for each new site. `python` is cut to its count. */
@@ -348,14 +349,14 @@ struct mw_range {
 	uint64_t start, end;
 };
 
-/* How many stacks were taken since a time, so that they cost no more than they may. */
+/* How many stacks were taken since a time, to keep within what they may cost. */
 struct mw_walk_budget {
 	uint64_t since, walks;
 };
 
 /* One watched process, by its tgid (struct mw_pid). */
 struct mw_proc {
-	uint32_t slot;	  /* whose counters it adds to */
+	uint32_t slot;	  /* of the target whose counters it adds to */
 	uint32_t space;	  /* number of its address space, part of the outstanding map's key */
 	uint64_t brk;	  /* present program break, 0 while unknown */
 	uint64_t mp_addr; /* glibc's struct malloc_par in the target, 0 when unknown */
@@ -370,7 +371,7 @@ struct mw_proc {
 	uint64_t last_mapping; /* address of the latest one whose site is known */
 };
 
-/* A block that was not freed yet. */
+/* A block that is not freed yet. */
 struct mw_alloc_record {
 	uint64_t size;
 	uint64_t time;
@@ -396,8 +397,8 @@ static inline __attribute__((always_inline)) uint64_t mw_block_key(uint32_t spac
 
 /*
  * A probe's cookie: which function, how far the stack pointer has moved since the entry, where
- * to count. Kept in the link, so the programs need no look-up to know it; only with --follow,
- * where one link serves all processes, slot and space come from the process.
+ * to count. Kept in the link, so that programs need no look-up. Only with --follow, where one
+ * link serves all processes, slot and space come from the process.
  */
 #define MW_COOKIE_FUNC(cookie)	((uint32_t)((cookie)&0xff))
 #define MW_COOKIE_SHIFT(cookie) ((uint32_t)((cookie) >> 8 & 0xff) * 8) /* bytes */

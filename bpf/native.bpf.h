@@ -89,7 +89,7 @@ static __always_inline bool step_by_signal(struct mw_registers *r)
 	       read_word(sp + MW_UCONTEXT_IP, &r->ip);
 }
 
-/* From a function to its caller by ROW. False: this was the last, or nothing is known; CUT says. */
+/* From a function to its caller by ROW. False: no caller; CUT: because none could be found. */
 static __always_inline bool step_by_row(struct mw_registers *r, struct mw_unwind_row row, bool *cut)
 {
 	__u64 cfa, ip, bp = r->bp;
@@ -135,9 +135,9 @@ static __always_inline bool step_by_row(struct mw_registers *r, struct mw_unwind
 }
 
 /*
- * The frame of the running thread's registers into its stack, the N-th, and on to its caller. 0:
- * that was the last; else, whether the caller's ip is a return address, so that the call before it
- * is meant.
+ * Write the frame of the walker's registers into its stack as the N-th and go on to its caller. 0:
+ * that was the last frame. Else whether the caller's ip is a return address, which stands for the
+ * call before it.
  */
 enum { NATIVE_END, NATIVE_RETURN, NATIVE_EXACT };
 

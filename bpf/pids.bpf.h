@@ -16,7 +16,7 @@
 /* How many PID namespaces are around that of userspace. */
 extern volatile __u32 mw_pid_level;
 
-/* The number of TASK in the namespace of its line that has LEVEL others around it, or 0. */
+/* The number of TASK in that namespace of its own that has LEVEL others around it, or 0. */
 static __always_inline __u32 mw_pid_at(struct task_struct *task, __u32 level)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);

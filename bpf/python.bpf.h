@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Python frames, from outside and without symbols: the thread's state is the one whose thread_id
- * is the thread pointer (pthread_self() on x86-64), and from there the frames are linked. What is
- * handed over are code objects and offsets; userspace makes names and lines of them. Also
+ * is the thread pointer (pthread_self() on x86-64), and from there the frames are linked. Userspace
+ * gets code objects and offsets, and makes names and lines of them. Also
  * compiled as ordinary code by the unit tests.
  */
 #ifndef MW_PYTHON_BPF_H
@@ -29,8 +29,8 @@ static __always_inline bool read_user_word(__u64 addr, __u64 *value)
 enum tstate_fit { NOT_OURS, OURS, OURS_AND_ACTIVE };
 
 /*
- * Is TSTATE one of the thread's? It has several where it has been in several interpreters; the
- * active one is where it runs. While it has let go of the GIL none is.
+ * Is TSTATE one of the thread's? A thread that has been in several interpreters has several;
+ * the active one is where it runs. A thread that has released the GIL has no active one.
  *
  * This and the next are global functions, as are the steps below: verified once, and not once for
  * each round of a loop (0.1 s instead of 0.7 s to load the programs).
@@ -107,13 +107,13 @@ static __always_inline __u64 find_tstate(struct mw_walker *w, const struct mw_py
 	__u32 fit;
 	__u64 t;
 
-	/* Who holds the GIL runs in this very state, whatever others the thread has. */
+	/* The thread holds the GIL in this state, whichever others it has. */
 	if (py->current && read_user_word(py->current, &t) && mw_tstate_fit(python, t, thread))
 		return t;
 	fit = w->thread == thread ? mw_tstate_fit(python, w->tstate, thread) : NOT_OURS;
 	if (fit == OURS_AND_ACTIVE)
 		return w->tstate;
-	/* No thread of Python's, or one without the GIL: not searched for each time. */
+	/* Not Python's thread, or one without the GIL: don't search again each time. */
 	if (w->thread == thread && now < w->retry_ns && (fit == OURS || !w->tstate))
 		return w->tstate;
 	w->thread = thread;
@@ -151,7 +151,7 @@ static __always_inline __u32 check_code(struct mw_walker *w, const struct mw_py_
 			   *(const __u32 *)(w->code + (py->co_first_line & 0xfc)));
 }
 
-/* The frame at FRAME into the stack of the running thread. The one before it; 0 ends the walk. */
+/* Write the frame at FRAME into the walker's stack. Returns the one before it; 0 ends the walk. */
 __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid(), n, size, check;
@@ -195,7 +195,7 @@ __noinline __u64 mw_python_step(__u32 python, __u64 frame, __u32 max)
 			py->instr_is_index;
 	else
 		instr = word_in(w->frame, 0x78, py->frame_instr) - code - py->co_code;
-	/* To 3.10 there is no owner: each frame is a call of the evaluating function. */
+	/* Up to 3.10 there is no owner: each frame is a call of the evaluating function. */
 	if (py->frame_owner == MW_PY_NONE ||
 	    (py->frame_is_entry != MW_PY_NONE && w->frame[py->frame_is_entry & 0x7f]))
 		check |= MW_PY_ENTERED;
@@ -226,7 +226,7 @@ static __always_inline void mw_walk_python(struct mw_walker *w, __u32 python, __
 	if (!tstate)
 		return;
 	frame = first_frame(py, tstate);
-	/* A few rounds more than frames: some frames are no functions'. */
+	/* A few rounds more than frames: some frames belong to no function. */
 	for (__u32 i = 0; i < 2 * MW_PY_FRAMES && frame; i++)
 		frame = mw_python_step(python, frame, max);
 	if (max == MW_PY_FRAMES && py->tstate_task != MW_PY_NONE)

@@ -91,7 +91,7 @@ int sdt_hit(struct pt_regs *ctx)
 	MW_ADD(sdt->count, 1);
 	if (has_bytes(which, first))
 		MW_ADD(sdt->bytes, second);
-	/* Where the allocator's functions are probed those samples say the same. */
+	/* Where the allocator's functions are probed, the same allocations are sampled there. */
 	if (mw_mode != MW_MODE_GROWTH)
 		return 0;
 	if (which == MW_SDT_ALLOC)

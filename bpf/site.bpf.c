@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Sites: stacks of Python and native frames, interned in the kernel by a hash of their frames, with
- * counters each. Userspace gets each new stack once and reads the counters when a report is due.
+ * counters for each. Userspace gets each new stack once and reads the counters when a report is
+ * due.
  */
 #include "bpf/site.bpf.h"
 #include "bpf/walker.bpf.h"
 
 /*
- * One a thread: programs may be preempted by another task's, so a CPU's scratch would be torn.
+ * One for each thread: another task's program may preempt this one, so two would mix in a CPU's.
  * Within a thread they don't nest.
  */
 struct {
@@ -205,7 +206,7 @@ __noinline __u64 mw_site_take(__u64 ip, __u64 sp, __u64 bp, __u64 what)
 	if (index)
 		mw_walk_python(w, index, thread_pointer(), now, leaf ? 1 : MW_PY_FRAMES);
 	if (leaf) {
-		w->stack.flags = 0; /* it is not meant to be whole */
+		w->stack.flags = 0; /* only the leaf was asked for: not incomplete */
 		if (!w->stack.python_count) {
 			w->stack.native[0] = ip - !!(what & MW_TAKE_RETURN);
 			w->stack.native_count = 1;

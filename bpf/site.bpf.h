@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sites for the other programs: take the stack, and count under what it is. */
+/* Sites for the other programs: take a stack, and count under its site. */
 #ifndef MW_SITE_BPF_H
 #define MW_SITE_BPF_H
 

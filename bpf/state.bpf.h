@@ -60,7 +60,7 @@ struct mw_call {
 	struct mw_alloc_record
 		old;	       /* realloc: what the map knew of the old block; time 0: nothing */
 	__u64 result;	       /* of the last call that returned */
-	__u64 freed, freed_sp; /* the last free, to know its nested twin by */
+	__u64 freed, freed_sp; /* the last free, to recognise a nested one by */
 	__u64 site;	       /* where the open call was made, 0: no stack was taken */
 	__s64 until;	       /* bytes until the next sample; 0: not drawn yet */
 	__u32 func;
@@ -168,8 +168,8 @@ extern struct mw_events_map events SEC(".maps");
 #define MW_ADD(field, n) __sync_fetch_and_add(&(field), (n))
 
 /*
- * A pointer to element INDEX of ARRAY, which lies in the value of a map; to the first element where
- * the array has no such. Every variable index goes through it.
+ * A pointer to element INDEX of ARRAY, which lies in the value of a map; to the first element when
+ * INDEX is too large. Every variable index goes through it.
  *
  * The verifier must see the bound in the register that is added to the pointer, and a bound written
  * in C does not always arrive there: clang tests a copy in another register, or drops a test that

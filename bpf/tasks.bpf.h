@@ -11,8 +11,8 @@ enum { SET_ENTRIES = 64 }; /* places of a set that are searched for its one elem
 enum coro_fit { NO_CORO, SUSPENDED, AWAITING };
 
 /*
- * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs is on the
- * thread's own chain of frames: an eager task's awaiter, say.
+ * Is CORO a coroutine, or a generator of either kind, that is suspended? One that runs, such
+ * as an eager task's awaiter, is on the thread's own chain of frames.
  */
 static __always_inline __u32 coro_fit(__u32 python, __u64 coro)
 {
@@ -96,7 +96,7 @@ __noinline int mw_task_frames(__u32 python, __u64 task)
 	return 0;
 }
 
-/* The one element of the set at SET; 0: it has none or several, or it was not found. */
+/* The only element of the set at SET; 0: it has none or several, or it was not found. */
 __noinline __u64 mw_set_element(__u32 python, __u64 set)
 {
 	struct mw_py_walk *py = bpf_map_lookup_elem(&pythons, &python);

@@ -295,7 +295,7 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 		else if (mw_sites_mode != MW_SITES_NONE)
 			take_growth(&regs, c, proc, nr, ret);
 	}
-	/* Kept up to date before the watch begins, too, so that it begins with the right value. */
+	/* Also before the watch begins, so that it begins with the right value. */
 	if (nr == NR_BRK)
 		proc->brk = ret;
 	return 0;

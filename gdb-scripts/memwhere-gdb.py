@@ -4,7 +4,7 @@
     (gdb) source gdb-scripts/memwhere-gdb.py
     (gdb) help mw
 
-Sourcing it again loads the files anew.
+Sourcing it again reloads the files.
 """
 import os
 import re

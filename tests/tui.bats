@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The screen, driven under tmux: recorded states against golden screens, the program itself against
-# what workloads say of themselves. UPDATE_GOLDEN=1 writes the golden screens anew.
+# what workloads say of themselves. UPDATE_GOLDEN=1 writes the golden screens again.
 
 load lib
 
@@ -101,7 +101,7 @@ golden_views() { # COLUMNS ROWS
 	wait_until 30 shows "13 are gone"
 	golden stack-80x24.txt
 	tm resize-window -x 120 -y 30
-	wait_until 30 eval '[ "$(screen | wc -l)" -eq 30 ]'
+	wait_until 30 shows "growth  *rate/s  *bytes  *faults" # columns that 80 have no room for
 	keys / i m a g e
 	wait_screen "filter: image_"
 	keys Enter
@@ -217,7 +217,7 @@ golden_views() { # COLUMNS ROWS
 	wait_until 60 said_more kept 0
 	live 120 40 "$PID"
 	keys 2
-	wait_screen "resident [0-9.]* MiB, looked at"
+	wait_screen "resident [0-9.]* MiB, measured at"
 	keys e
 	wait_screen "wrote memwhere-split-$PID"
 	rss=$(awk '/^VmRSS/ {print $2 * 1024}' "/proc/$PID/status")

@@ -38,7 +38,7 @@ static struct mw_image *open_image(const struct mw_engine_target *target,
 	image = target->core ? mw_image__open_core(target->core, &where, err)
 			     : mw_image__open_process(target->pid, MW_IMAGE_WHOLE, err);
 	if (image && mw_image__redirect(image, callbacks)) {
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		mw_image__close(image);
 		image = NULL;
 	}
@@ -63,7 +63,7 @@ struct mw_engine *mw_engine__open(const struct mw_engine_target *target,
 	own.close = NULL;
 
 	if (!engine) {
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		return NULL;
 	}
 	engine->log = target->log;
@@ -120,7 +120,7 @@ static int write_document(struct mw_engine *engine, const struct mw_document *do
 	int ret;
 
 	if (!out.file)
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	setvbuf(out.file, NULL, _IOFBF, WRITE_BUFFER);
 	ret = mw_findings__measure(&found, document, &engine->survey, err);
 	if (!ret)

@@ -15,14 +15,14 @@ def host_is_utf8():
     return "UTF-8" in charset.upper()
 
 
-# As JSON escapes them: a document stays one.
+# Characters escaped as in JSON, so that a JSON document stays valid.
 codecs.register_error(
     "memwhere-json", lambda error: (json.dumps(error.object[error.start : error.end])[1:-1], error.end)
 )
 
 
 def write(text):
-    """gdb.write, which pages; characters that GDB's terminal can't show are escaped."""
+    """gdb.write, with its paging. Characters that GDB's terminal can't show are escaped."""
     if not host_is_utf8():
         text = text.encode("ascii", "memwhere-json").decode()
     gdb.write(text)
@@ -63,7 +63,7 @@ class Command(gdb.Command):
         self.run(rest, flags, values)
 
     def run(self, rest, flags, values):
-        """Show the document, about what was typed."""
+        """Show the document about REST, what was typed after the options."""
         subject = library.documents()[self.name]
         if rest and subject in SUBJECTS:
             field, convert = SUBJECTS[subject]
@@ -71,7 +71,7 @@ class Command(gdb.Command):
         session.current().show(write, self.name, library.Request(**values), flags)
 
     def split(self, argument):
-        """Leading options: flags and values. And the rest as it was typed: an expression, a name."""
+        """The leading options as flags and values, and the rest as it was typed."""
         flags, values, rest = 0, {}, argument.strip()
         while rest.startswith("-"):
             word, _, after = rest.partition(" ")
@@ -102,7 +102,7 @@ class Command(gdb.Command):
         return [o for o in self.options() if o.startswith("--")]
 
     def complete_options(self, text, word):
-        # GDB hands over the last word after its own idea of a break, which `-' is for it.
+        # GDB breaks words at `-', so WORD may be only the end of the option.
         typed = text.rsplit(" ", 1)[-1]
         skip = len(typed) - len(word)
         return [o[skip:] for o in self.long_options() if o.startswith(typed)]
@@ -112,7 +112,7 @@ class Command(gdb.Command):
 
 
 def address_of(expression):
-    """EXPRESSION's value as an address: that of a pointer, an integer, or of what has one."""
+    """EXPRESSION's value as an address: a pointer's or an integer's value, else the value's place."""
     try:
         value = gdb.parse_and_eval(expression)
         kind = value.type.strip_typedefs()
@@ -129,7 +129,7 @@ def address_of(expression):
 
 
 def class_of(expression):
-    """EXPRESSION's value as a size class; which ones there are, the library knows."""
+    """EXPRESSION's value as a size class, which the library checks."""
     try:
         size = int(gdb.parse_and_eval(expression))
     except gdb.error as error:
@@ -138,7 +138,7 @@ def class_of(expression):
     return size or 1
 
 
-# The request's field for what a document is about, and how to make it of what was typed.
+# For what a document is about: the request's field, and the function that parses what was typed.
 SUBJECTS = {
     library.ADDRESS: ("address", address_of),
     library.CLASS: ("size_class", class_of),

@@ -10,9 +10,9 @@ class Ledger(Command):
 
 Usage: mw-ledger [--json] [-v] [--depth N]
 
-Of a core, the resident bytes are those that it holds, or held in memory when `memwhere snapshot'
-took it. What nobody claims is anon/unknown. --depth says how many levels of the tree of owners to
-show (3), -v also lists the small ones."""
+Of a core, the resident bytes are those in the file; of a snapshot (`memwhere snapshot'), those
+that were in memory when it was taken. What nobody claims is anon/unknown. --depth N shows N levels of the tree of
+owners (default 3); -v also lists the small ones."""
 
     name = "ledger"
     numbers = {"--depth": "depth"}
@@ -33,8 +33,8 @@ class Whatis(Command):
 
 Usage: mw-whatis [--json] [-v] EXPR
 
-EXPR is any expression of GDB's: a pointer or a number is the address itself, of anything else
-the place where it is."""
+EXPR is any GDB expression. A pointer or a number is the address itself; anything else means the
+address where it is stored."""
 
     name = "whatis"
     argument = "an expression"

@@ -42,7 +42,7 @@ class Inferior:
             self.remote = remote.Remote(self.inferior.pid)
             self.target.description = ctypes.pointer(self.remote.describe())
         elif kind and self.inferior.pid > 0:
-            raise gdb.GdbError("memwhere can't look into a target of the kind `%s'" % kind)
+            raise gdb.GdbError("memwhere can't read a target of the kind `%s'" % kind)
         else:
             raise gdb.GdbError("no process or core: use `core FILE' or `attach PID'")
 
@@ -86,7 +86,7 @@ class Inferior:
             return size
         except gdb.MemoryError:
             pass
-        # GDB reads all or nothing. How far it can read, is found by halves.
+        # GDB reads all or nothing; halving finds how far it can read.
         low, high = 0, size
         while high - low > 1:
             middle = (low + high) // 2
@@ -131,7 +131,7 @@ def copy_out(buf, memory, size):
 
 
 def core_path():
-    """The path of the core that is open; GDB says it in words only before version 17."""
+    """The path of the core that is open; GDB has it only as text before version 17."""
     text = gdb.execute("info files", to_string=True)
     found = re.search(r"core dump file:\s+`(.*)', file type", text)
     if not found:

@@ -7,7 +7,7 @@ from memwhere.command import Command
 
 
 class Census(Command):
-    """Python's objects by type: live ones, their bytes, and dead ones that are kept for reuse.
+    """Python's objects by type: live ones, their bytes, and dead ones kept for reuse.
 
 Usage: mw-census [--json] [-v]
 
@@ -17,7 +17,7 @@ Usage: mw-census [--json] [-v]
 
 
 class Freelists(Command):
-    """Dead objects that Python keeps for the next of their type.
+    """Dead objects that Python keeps for reuse, by type.
 
 Usage: mw-freelists [--json]"""
 
@@ -25,7 +25,7 @@ Usage: mw-freelists [--json]"""
 
 
 class Objects(Command):
-    """Where the live objects of a type are, and what they look like.
+    """The live objects of a type: their addresses and the beginning of their repr().
 
 Usage: mw-objects [--json] TYPE
 
@@ -36,7 +36,7 @@ TYPE is a type's name, with or without its module: dict, collections.deque."""
     required = True
 
     def complete_argument(self, text, word):
-        # The types are known when a census was taken, and that takes a while.
+        # The types are known once a census was taken; completion doesn't take one, which is slow.
         census = session.peek("census")
         if not census:
             return []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A process behind GDB's remote protocol. Its /proc files come the way GDB itself gets files
-there: `remote get'. Of its pagemap nothing can be had, for gdbserver reads files with offsets of
-32 bits (require_int() in gdbserver/hostio.cc), so which pages are resident stays unknown."""
+"""A process behind GDB's remote protocol. Its /proc files are copied with `remote get'. Its
+pagemap can't be, because gdbserver reads files with 32-bit offsets (require_int() in
+gdbserver/hostio.cc), so which pages are resident stays unknown."""
 import os
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ THREADS_MAX = 4096
 
 
 class Remote:
-    """Files of the other side, above all those of its process PID."""
+    """Files of the remote machine, above all those of its process PID."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -27,7 +27,7 @@ class Remote:
         self.folder = None
 
     def get(self, path):
-        """A copy of the file PATH of the other side, made once, or None."""
+        """A local copy of the remote file PATH, made once, or None."""
         if path in self.fetched:
             return self.fetched[path]
         if not self.folder:
@@ -68,7 +68,7 @@ class Remote:
 
 
 def read_threads():
-    """The threads' stack and thread pointers; what is selected stays selected."""
+    """The threads' stack and thread pointers. Thread and frame stay selected."""
     threads = sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1] or t.ptid[2])
     selected, out = gdb.selected_thread(), []
     frame = gdb.selected_frame() if selected else None

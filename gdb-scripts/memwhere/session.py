@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One engine an inferior, kept from command to command until the inferior changes."""
+"""One engine per inferior, kept between commands until the inferior changes."""
 import codecs
 import ctypes
 
@@ -10,7 +10,7 @@ from memwhere.inferior import Inferior
 
 
 class Session:
-    """An open engine. What it found stays true as long as the inferior doesn't run."""
+    """An open engine. What it has found is valid as long as the inferior doesn't run."""
 
     def __init__(self):
         self.engine = None
@@ -60,14 +60,14 @@ class Session:
         try:
             self.inferior.check()
         except BaseException:
-            # What was read until then is only a part: the next command begins anew.
+            # Only a part was read so far: the next command starts again.
             forget(gdb.selected_inferior().num)
             raise
         if ret:
             raise gdb.GdbError(str(err))
 
     def text(self, name, request=None, flags=0):
-        """The whole document, for short ones."""
+        """The document as one string; for short ones."""
         pieces = []
         self.show(pieces.append, name, request, flags)
         return "".join(pieces)
@@ -105,8 +105,8 @@ def _forget_all(_event=None):
     forget()
 
 
-# Whatever changes memory or mappings. `cont' and `exited' know their inferior, but files and
-# memory written by hand concern more than one as easily; a session is quick to open again.
+# Events after which memory or mappings may differ. Each drops all sessions: files and memory written
+# by hand may concern several inferiors, and a session is quick to open again.
 _EVENTS = (
     "cont",
     "exited",

@@ -12,15 +12,15 @@ static bool stop;
 static const struct mw_option rows[] = {
 	{"exe", 0, MW_OPT_FILE, MW_VALUE(text, exe), "FILE", "the core's executable", NULL},
 	{"sysroot", 0, MW_OPT_DIR, MW_VALUE(text, sysroot), "DIR",
-	 "where the files of a core's machine are", NULL},
+	 "folder with the files of the core's machine", NULL},
 	{"stop", 0, MW_OPT_FLAG, MW_VALUE(flag, stop), NULL,
-	 "hold all threads while the memory is read, so that nothing changes meanwhile", NULL},
+	 "stop all threads while the memory is read, so that it does not change", NULL},
 	{0},
 };
 
 const struct mw_option_group mw_cmd_document_group = {.rows = rows};
 
-/* An open target, held while FREEZE is there. */
+/* An open target, stopped as long as FREEZE is not NULL. */
 struct target {
 	struct mw_survey survey;
 	struct mw_freeze *freeze;
@@ -28,7 +28,7 @@ struct target {
 	struct mw_out out;
 };
 
-/* Let a held process go on, as soon as everything is read. */
+/* Let a stopped process run on, as soon as everything is read. */
 static void release(struct target *target)
 {
 	mw_cmd_progress__end(target->progress);
@@ -126,11 +126,11 @@ static int write_while_held(const struct job *job, struct target *target,
 
 	target->out.file = open_memstream(&text, &len);
 	if (!target->out.file)
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	ret = write_requests(job, &target->out, err);
 	release(target);
 	if (fclose(target->out.file) && !ret)
-		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		ret = mw_err_no_memory(err, NULL);
 	if (!ret)
 		ret = open_output(target, opt, err);
 	if (ret)

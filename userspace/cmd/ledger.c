@@ -29,8 +29,8 @@ const struct mw_command mw_cmd_ledger = {
 	.args = "PID|NAME|CORE [options]",
 	.summary = "Show who owns every resident byte of a process or a core",
 	.about =
-		"Every page in memory gets an owner: glibc's live and free chunks, stacks, files, and what\n"
-		"nobody claims as anon/unknown. The entries sum to the resident size.",
+		"Every resident byte has one owner: Python objects, glibc's live and free chunks, stacks, files.\n"
+		"What nobody claims is anon/unknown. The owners sum to the resident size.",
 	.takes = MW_TAKES_PROCESS | MW_TAKES_CORE,
 	.groups = {&mw_cmd_document_group, &group},
 	.run = run_ledger,

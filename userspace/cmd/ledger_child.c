@@ -90,7 +90,7 @@ int mw_ledger_child__result(const struct mw_cmd_child *child, struct mw_ledger_c
 	out->ledger.capacity = out->ledger.count;
 	out->ledger.entries = malloc(bytes + 1);
 	if (!out->ledger.entries)
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	memcpy(out->ledger.entries, child->out + sizeof(answer), bytes);
 	return 0;
 }

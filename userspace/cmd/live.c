@@ -23,7 +23,7 @@
 
 enum { FRAMES = 10 };
 
-/* What reading sites may take of the sampler's time, and ledgers of a CPU's. */
+/* Shares of time: of the watch's thread for reading sites, of a CPU for ledgers. */
 #define SITES_SHARE  0.005
 #define LEDGER_SHARE 0.01
 

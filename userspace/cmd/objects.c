@@ -19,7 +19,8 @@ static int run_objects(const struct mw_options *opt)
 const struct mw_command mw_cmd_objects = {
 	.name = "objects",
 	.args = "PID|NAME|CORE TYPE [options]",
-	.summary = "List the live Python objects of a type: where they are and what they look like",
+	.summary =
+		"List the live Python objects of a type: addresses and the beginning of each repr()",
 	.about =
 		"TYPE is a type's name, with or without its module: dict, collections.deque. `memwhere census`\n"
 		"lists the types.",

@@ -168,7 +168,7 @@ static int parse(const struct mw_command *command, int argc, char **argv, struct
 	longs = calloc(count + 1, sizeof(*longs));
 	shorts = calloc(count + 1, 2);
 	if (!longs || !shorts)
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	describe_to_getopt(command, longs, shorts);
 	opterr = 0;
 	optind = 1;

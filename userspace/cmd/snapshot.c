@@ -129,8 +129,8 @@ const struct mw_command mw_cmd_snapshot = {
 	.args = "PID|NAME -o FILE [options]",
 	.summary = "Write a core of a running process, with the residency that plain cores lack",
 	.about =
-		"The core is an ordinary one that gdb opens. The process is held while it is copied; for how\n"
-		"long is printed.",
+		"The core is an ordinary one that gdb opens. The process is stopped while its memory is copied;\n"
+		"memwhere prints for how long.",
 	.takes = MW_TAKES_PROCESS,
 	.groups = {&group},
 	.run = run_snapshot,

@@ -18,7 +18,7 @@ static const struct mw_option rows[] = {
 	 MW_OPT_WORD,
 	 {.text = &by},
 	 "WHAT",
-	 "rank sites by outstanding, growth, allocs, bytes or faults (default: as the mode knows)",
+	 "rank sites by outstanding, growth, allocs, bytes or faults (default: the first that is known)",
 	 "auto outstanding growth allocs bytes faults"},
 	{"top", 't', MW_OPT_UINT, {.number = &top}, "N", "show N sites (default 5)", NULL},
 	{"stacks",
@@ -113,12 +113,12 @@ const struct mw_command mw_cmd_stat = {
 	.name = "stat",
 	.args = "PID|NAME [PID|NAME ...] [options]",
 	.summary =
-		"Print which sizes a running process allocates, and from where, an interval a block",
+		"Print which sizes a running process allocates, and from where, one block per interval",
 	.about =
 		"Attaches to the running process without stopping or restarting it. Each block covers one\n"
 		"interval: requests by size, the split into brk heap, thread arenas and mmap, what the kernel\n"
 		"gave and took back (brk, mmap, munmap, mremap, madvise), page faults and RSS. The last block\n"
-		"covers the whole time. Ctrl-C ends it; nothing stays behind.",
+		"covers the whole time. Ctrl-C ends it; no probe stays behind.",
 	.takes = MW_TAKES_PROCESS,
 	.groups = {&mw_cmd_watch_group, &mw_cmd_stat_group},
 	.run = run_stat,

@@ -28,7 +28,7 @@ static int check_process(pid_t pid, struct mw_err *err)
 		return mw_err_set(err, -ESRCH, "no-such-process", where, "no such process");
 	if (stat.kernel_thread)
 		return mw_err_set(err, -EINVAL, "kernel-thread", where,
-				  "is a kernel thread: it has no memory of its own");
+				  "is a kernel thread: it has no user memory");
 	if (stat.state == 'Z' || stat.state == 'X')
 		return mw_err_set(err, -ESRCH, "zombie", where,
 				  "is a zombie: it has ended and its memory is gone already");
@@ -39,7 +39,7 @@ static int check_process(pid_t pid, struct mw_err *err)
 		return mw_err_set(
 			err, -errno, errno == EACCES ? "no-privilege" : "unreadable", where,
 			errno == EACCES || errno == EPERM
-				? "not permitted to look into it: run as root, or with CAP_SYS_PTRACE"
+				? "not permitted to read it: run as root, or with CAP_SYS_PTRACE"
 				: "its executable can't be read");
 	if (read(fd, ident, sizeof(ident)) == (ssize_t)sizeof(ident) &&
 	    !memcmp(ident, ELFMAG, SELFMAG) && ident[EI_CLASS] == ELFCLASS32)

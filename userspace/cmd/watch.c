@@ -50,24 +50,23 @@ static const struct mw_option rows[] = {
 	 "exact, as far as --max-overhead allows",
 	 "auto growth sizes exact"},
 	{"max-overhead", 0, MW_OPT_TEXT, VALUE(text, limit), "PERCENT",
-	 "of the target's time that probes may cost (default 2; 0: no allocator probes), or unlimited",
+	 "share of the target's time that probes may cost (default 2; 0: no allocator probes), or unlimited",
 	 NULL},
 	{"follow", 'f', MW_OPT_FLAG, VALUE(flag, follow), NULL,
-	 "watch the children, too: present ones, and new ones from their first instruction on",
-	 NULL},
+	 "also watch children: present ones, and new ones from their first instruction on", NULL},
 	{"min-size", 0, MW_OPT_SIZE, VALUE(number, min_size), "SIZE",
 	 "count only requests of at least SIZE bytes", NULL},
 	{"max-size", 0, MW_OPT_SIZE, VALUE(number, max_size), "SIZE",
 	 "count only requests of at most SIZE bytes", NULL},
 	{"max-outstanding", 0, MW_OPT_UINT, VALUE(number, max_outstanding), "N",
-	 "remember at most N blocks that were not freed yet (default 4194304)", NULL},
+	 "remember at most N blocks that are not freed yet (default 4194304)", NULL},
 	{"ring-size", 0, MW_OPT_SIZE, VALUE(number, ring_size), "SIZE",
 	 "buffer for events on their way to the report (default 256K)", NULL},
 	{"sites", 's', MW_OPT_WORD, VALUE(text, sites), "WHICH",
-	 "stacks of sampled allocations (default), leaf: the line of all, all: stacks of all, none",
+	 "sampled (default): stacks of some allocations; leaf: lines of all; all: stacks of all; none",
 	 "sampled leaf all none"},
 	{"sample", 0, MW_OPT_SIZE, VALUE(number, sample), "SIZE",
-	 "bytes allocated between two samples, on average (default 512K; under a budget 16K)",
+	 "mean number of bytes allocated between two samples (default 512K; under a budget 16K)",
 	 NULL},
 	{0},
 };
@@ -169,7 +168,7 @@ struct mw_watch *mw_cmd_watch_open(const struct mw_options *opt,
 	int ret;
 
 	if (!pids) {
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		return NULL;
 	}
 	/* A user without privileges hears that first. */
@@ -186,7 +185,7 @@ struct mw_watch *mw_cmd_watch_open(const struct mw_options *opt,
 int mw_cmd_watch_fail(const struct mw_options *opt, int ret, struct mw_err *err)
 {
 	if (!err->code && ret == -ENOMEM)
-		mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 	else if (!err->code)
 		mw_err_set(err, ret, "bpf", NULL, "the watch has failed: %s", strerror(-ret));
 	return mw_cmd_fail(opt, err);

@@ -28,7 +28,7 @@ static int run_whatis(const struct mw_options *opt)
 	}
 	requests = calloc((size_t)opt->argc, sizeof(*requests));
 	if (!requests) {
-		mw_err_set(&err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(&err, NULL);
 		return mw_cmd_fail(opt, &err);
 	}
 	for (int i = 1; i < opt->argc; i++) {

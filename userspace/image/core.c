@@ -115,7 +115,7 @@ static int read_phdrs(struct core *core, const Elf64_Ehdr *ehdr, Elf64_Phdr **ph
 		return mw_err_set(err, -E2BIG, "too-big", name, "over %d segments", MW_REGIONS_MAX);
 	*phdrs = calloc(n, sizeof(**phdrs));
 	if (!*phdrs)
-		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
+		return mw_err_no_memory(err, name);
 	if (!read_at(core, ehdr->e_phoff, *phdrs, n * sizeof(**phdrs)))
 		return mw_err_set(err, -EIO, "unreadable", name, "can't read program headers");
 	*count = n;
@@ -417,7 +417,7 @@ static int load(struct mw_image *image, struct core *core, struct mw_err *err)
 			ret = add_segment(image, core, &phdrs[i]);
 	}
 	if (ret)
-		return mw_err_set(err, ret, "no-memory", image->name, "out of memory");
+		return mw_err_no_memory(err, image->name);
 	if (!core->count)
 		return mw_err_set(err, -ENODATA, "bad-core", image->name,
 				  "a core without any memory in it");
@@ -430,7 +430,7 @@ static int load(struct mw_image *image, struct core *core, struct mw_err *err)
 	}
 	image->residency = MW_RESIDENCY_HELD;
 	ret = make_regions(image, core);
-	return ret ? mw_err_set(err, ret, "no-memory", image->name, "out of memory") : 0;
+	return ret ? mw_err_no_memory(err, image->name) : 0;
 }
 
 static int open_file(struct mw_image *image, struct core *core, const char *path,
@@ -470,7 +470,7 @@ struct mw_image *mw_image__open_core(const char *path, const struct mw_image_opt
 	int ret = -ENOMEM;
 
 	if (!image || !core) {
-		mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		free(core);
 		goto cleanup;
 	}

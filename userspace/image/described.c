@@ -57,7 +57,7 @@ struct mw_image *mw_image__open_described(const struct mw_image_callbacks *callb
 	image = mw_image__open_callbacks(callbacks, &regions);
 	if (!image) {
 		mw_regions__free(&regions);
-		ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		ret = mw_err_no_memory(err, NULL);
 		goto cleanup;
 	}
 	image->residency = MW_RESIDENCY_SMAPS;

@@ -297,7 +297,7 @@ static int read_maps(struct mw_regions *out, pid_t pid, struct mw_err *err)
 		struct mw_region *region = mw_regions__add(out);
 
 		if (!region) {
-			ret = mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+			ret = mw_err_no_memory(err, NULL);
 			break;
 		}
 		region->map = maps.maps[i];
@@ -382,7 +382,7 @@ struct mw_image *mw_image__open_process(pid_t pid, unsigned int may, struct mw_e
 	int ret = -ENOMEM;
 
 	if (!image || !p) {
-		mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		free(p);
 		goto cleanup;
 	}

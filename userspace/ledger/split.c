@@ -114,7 +114,7 @@ int mw_survey__split(struct mw_survey *survey, uint64_t parts[MW_SPLIT_PARTS], s
 	for (size_t i = 0; i < survey->heaps.count; i++)
 		mw_blocks__close(sources[i]);
 	if (ret)
-		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	adjust(parts, excess);
 	return 0;
 }

@@ -66,8 +66,7 @@ int mw_survey__ledger(struct mw_survey *survey, struct mw_ledger *ledger, struct
 		complete &= sources[count - 1] != NULL;
 	}
 	if (!ret && !complete)
-		ret = mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
-				 "out of memory");
+		ret = mw_err_no_memory(err, mw_image__name(survey->image));
 	if (!ret)
 		ret = mw_ledger__build(ledger, survey->image, sources, count, err);
 	for (size_t i = 0; i < count; i++)

@@ -62,8 +62,7 @@ static int find_in_python(struct mw_whatis *what, struct mw_survey *survey, stru
 		return 0;
 	blocks = mw_python__blocks_at(survey->py, what->addr);
 	if (!blocks)
-		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
-				  "out of memory");
+		return mw_err_no_memory(err, mw_image__name(survey->image));
 	if (find_block(blocks, what->addr, &block))
 		snprintf(what->owner, sizeof(what->owner), "%s", block.owner);
 	mw_blocks__close(blocks);
@@ -88,8 +87,7 @@ int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, s
 	mw_symbolizer__close(symbols);
 	claims = mw_image_owners(survey->image);
 	if (!claims)
-		return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
-				  "out of memory");
+		return mw_err_no_memory(err, mw_image__name(survey->image));
 	mw_ledger_region_owner(what->region, what->owner, sizeof(what->owner));
 	if (find_block(claims, addr, &claim))
 		snprintf(what->owner, sizeof(what->owner), "%s", claim.owner);
@@ -97,7 +95,6 @@ int mw_whatis(struct mw_whatis *what, struct mw_survey *survey, uint64_t addr, s
 	for (size_t i = 0; i < survey->heaps.count && !ret; i++)
 		ret = find_in_heap(what, survey->heaps.list[i]);
 	if (ret)
-		return mw_err_set(err, ret, "no-memory", mw_image__name(survey->image),
-				  "out of memory");
+		return mw_err_no_memory(err, mw_image__name(survey->image));
 	return find_in_python(what, survey, err);
 }

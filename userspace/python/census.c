@@ -688,8 +688,7 @@ int mw_python__census(struct mw_python *py, const struct mw_heaps *heaps,
 		int ret = count(py, heaps);
 
 		if (ret)
-			return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),
-					  "out of memory");
+			return mw_err_no_memory(err, mw_image__name(py->image));
 		py->counted = true;
 	}
 	*census = py->census;

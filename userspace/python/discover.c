@@ -367,8 +367,7 @@ int mw_py_discover(struct mw_python *py, struct mw_err *err)
 		     !strcmp(regions->regions[i - 1].map.path, map->path)))
 			continue;
 		if (copy_data(py, i, &py->data))
-			return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(py->image),
-					  "out of memory");
+			return mw_err_no_memory(err, mw_image__name(py->image));
 		if (has_version(py, &py->data)) {
 			seen = i;
 			head = choose_layout(py, &py->runtime);
@@ -385,8 +384,7 @@ int mw_py_discover(struct mw_python *py, struct mw_err *err)
 	py->known = head != 0;
 	if (!head) {
 		if (copy_data(py, seen, &py->data) || !has_version(py, &py->data))
-			return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(py->image),
-					  "out of memory");
+			return mw_err_no_memory(err, mw_image__name(py->image));
 		know_nothing(py);
 	}
 	snprintf(py->info.module, sizeof(py->info.module), "%s", py->data.name);

@@ -176,8 +176,7 @@ int mw_py_mimalloc(struct mw_python *py, struct mw_err *err)
 		}
 	}
 	if (ret)
-		return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),
-				  "out of memory");
+		return mw_err_no_memory(err, mw_image__name(py->image));
 	qsort(py->info.classes, MW_PY_CLASSES, sizeof(py->info.classes[0]), by_size);
 	if (py->arena_count) {
 		py->info.allocator = "mimalloc";

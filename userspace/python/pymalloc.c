@@ -519,8 +519,7 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	if (!ret && py->layout.obmalloc_raw_blocks < 0)
 		py->info.raw_blocks = count_raw_blocks(py);
 	if (ret)
-		return mw_err_set(err, ret, "no-memory", mw_image__name(py->image),
-				  "out of memory");
+		return mw_err_no_memory(err, mw_image__name(py->image));
 	learn_allocator(py);
 	return 0;
 }

@@ -11,7 +11,7 @@ struct mw_python *mw_python__open(struct mw_image *image, struct mw_err *err)
 	int ret = py ? mw_pages__init(&py->pages, image) : -ENOMEM;
 
 	if (ret) {
-		mw_err_set(err, ret, "no-memory", mw_image__name(image), "out of memory");
+		mw_err_no_memory(err, mw_image__name(image));
 		goto cleanup;
 	}
 	py->image = image;

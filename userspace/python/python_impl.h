@@ -167,7 +167,7 @@ void mw_py_allow_links(struct mw_python *py); /* for one piece of work */
 
 /* discover.c */
 int mw_py_discover(struct mw_python *py, struct mw_err *err);
-/* Read the module's data anew, and forget what was read before. */
+/* Read the module's data again, and forget what was read before. */
 void mw_py_refresh(struct mw_python *py);
 /* The address of symbol NAME of the interpreter's module, 0: not there. */
 uint64_t mw_py_symbol(struct mw_python *py, const char *name);

@@ -180,7 +180,7 @@ int mw_python_walk__find(struct mw_python_walk *found, struct mw_image *image, s
 
 	if (ret) {
 		free(py);
-		return mw_err_set(err, ret, "no-memory", mw_image__name(image), "out of memory");
+		return mw_err_no_memory(err, mw_image__name(image));
 	}
 	memset(found, 0, sizeof(*found));
 	py->image = image;

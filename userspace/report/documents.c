@@ -25,7 +25,7 @@ static int write_malloc(const struct mw_out *out, const struct mw_findings *foun
 		int ret = 0;
 
 		if (mw_heap__info(survey->heaps.list[i], MW_HEAP_LISTS, &info))
-			return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
+			return mw_err_no_memory(err, name);
 		if (out->json)
 			ret = mw_out__image_json(out, survey->image, mw_malloc_json(&info, name),
 						 err);
@@ -84,7 +84,7 @@ static int write_ledger(const struct mw_out *out, const struct mw_findings *foun
 			out, survey->image,
 			mw_ledger_json(&found->ledger, name, residency, evidence(survey)), err);
 	if (mw_ledger_text(out, &found->ledger, name, residency, request->depth))
-		return mw_err_set(err, -ENOMEM, "no-memory", name, "out of memory");
+		return mw_err_no_memory(err, name);
 	if (!mw_image__spans_are_exact(survey->image))
 		fprintf(out->file, "shares within a region are estimates: %s\n", estimated);
 	if (!survey->heaps.count)
@@ -200,8 +200,7 @@ static int measure_heap(const struct mw_survey *survey, struct mw_err *err)
 	}
 	for (size_t i = 0; i < survey->heaps.count; i++) {
 		if (mw_heap__info(survey->heaps.list[i], MW_HEAP_LISTS, &info))
-			return mw_err_set(err, -ENOMEM, "no-memory", mw_image__name(survey->image),
-					  "out of memory");
+			return mw_err_no_memory(err, mw_image__name(survey->image));
 	}
 	return 0;
 }

@@ -69,8 +69,11 @@ static json_t *bins_json(const struct mw_heap_info *info)
 
 static json_t *settings_json(const struct mw_heap_info *info)
 {
-	json_t *doc = info->settings ? json_object() : json_null();
+	json_t *doc;
 
+	if (!info->settings)
+		return json_null();
+	doc = json_object();
 	for (size_t i = 0; i < info->setting_count; i++) {
 		const struct mw_heap_setting *s = &info->settings[i];
 
@@ -173,8 +176,10 @@ static void settings_text(FILE *out, const struct mw_heap_info *info)
 	const char *before = "\n";
 	char size[MW_UNIT_BUF];
 
-	if (!info->settings)
-		fprintf(out, "\nsettings: unknown, %s", info->no_settings);
+	if (!info->settings) {
+		fprintf(out, "\nsettings: unknown, %s\n", info->no_settings);
+		return;
+	}
 	for (size_t i = 0; i < info->setting_count; i++) {
 		const struct mw_heap_setting *s = &info->settings[i];
 

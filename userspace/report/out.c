@@ -11,7 +11,7 @@ int mw_out__json(const struct mw_out *out, json_t *doc, struct mw_err *err)
 	int ret = mw_json_line(out->file, doc);
 
 	if (ret == -ENOMEM)
-		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	if (ret)
 		return mw_err_set(err, ret, "unwritable", NULL,
 				  "could not write all of the output");

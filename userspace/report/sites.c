@@ -21,9 +21,9 @@ static const struct {
 	uint32_t flag;
 	const char *name;
 } flag_names[] = {
-	{MW_SITE_TRUNCATED, "deeper than is looked at"},
+	{MW_SITE_TRUNCATED, "deeper than the limit"},
 	{MW_SITE_PARTIAL, "a Python frame could not be read"},
-	{MW_SITE_FREED_CODE, "code was freed before it was looked at"},
+	{MW_SITE_FREED_CODE, "code was freed before its names were read"},
 	{MW_SITE_NATIVE_CUT, "native frames end early"},
 	{MW_SITE_UNMATCHED, "the order of native and Python frames is not certain"},
 };

@@ -13,8 +13,8 @@
 enum { TEXT_MAX = 1024 };
 
 /*
- * TEXT, which is clean UTF-8, as characters that the terminal's encoding has, up to WIDTH columns.
- * What combines with its neighbour is left out. Not mbstowcs(): in the C locale it knows no UTF-8.
+ * Convert TEXT, clean UTF-8, to at most WIDTH columns of characters that the terminal's encoding
+ * has. Combining characters are left out. Not mbstowcs(): in the C locale it knows no UTF-8.
  */
 static size_t to_cells(const struct mw_theme *theme, const char *text, int width, wchar_t *out,
 		       size_t max, int *used)
@@ -182,7 +182,7 @@ size_t mw_graph_values(const struct mw_theme *theme, int rows, int width)
 	return n < MW_GRAPH_MAX ? n : MW_GRAPH_MAX;
 }
 
-/* Steps (of STEPS) that VALUE reaches; what is there at all has one. */
+/* How many of STEPS steps VALUE reaches; a value above 0 has at least one. */
 static int height_of(double value, double low, double high, int steps)
 {
 	double share;

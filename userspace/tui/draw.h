@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Drawing into a rectangle of a window. All text goes through mw_text_clean() and is clipped by
- * the columns that it takes, so that no name can leave its place or disturb the terminal.
+ * Drawing into a rectangle of a window. All text goes through mw_text_clean() and is clipped to
+ * its columns, so that no name can overrun its place or disturb the terminal.
  */
 #ifndef MW_TUI_DRAW_H
 #define MW_TUI_DRAW_H
@@ -28,7 +28,7 @@ int mw_draw(const struct mw_canvas *canvas, int y, int x, int width, enum mw_ink
 void mw_draw_right(const struct mw_canvas *canvas, int y, int x, int width, enum mw_ink ink,
 		   const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-/* A whole row in one ink: what is behind a title or a selection. */
+/* A whole row in one ink: the background of a title or a selection. */
 void mw_draw_fill(const struct mw_canvas *canvas, int y, enum mw_ink ink);
 
 /* A horizontal rule with TEXT in it. */
@@ -37,7 +37,7 @@ void mw_draw_rule(const struct mw_canvas *canvas, int y, enum mw_ink ink, const 
 void mw_draw_bar(const struct mw_canvas *canvas, int y, int x, int width, double share,
 		 enum mw_ink ink);
 
-/* COUNT values next to each other in WIDTH columns, in inks and letters of their own. */
+/* COUNT values next to each other in WIDTH columns, each with its ink and letter. */
 void mw_draw_stack(const struct mw_canvas *canvas, int y, int x, int width, const double *values,
 		   const char *letters, size_t count);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Export: the view drawn onto a pad that is as high as it needs, read back as text; and its
+ * Export a view: as text, drawn onto a pad that is high enough for all of it and read back; and its
  * numbers as JSON.
  */
 #include <curses.h>
@@ -24,7 +24,7 @@ static const char *word_of(const struct mw_tui *tui)
 	return tui->help ? "help" : tui->list ? "targets" : words[tui->view];
 }
 
-/* Never over a file that is there, never through a link. */
+/* Never overwrites a file, never follows a link. */
 static FILE *create(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -71,7 +71,7 @@ static int write_text(struct mw_tui *tui, FILE *out)
 		return -ENOMEM;
 	part = mw_canvas_part(&c, 0, 0, MW_HEADER_ROWS, COLUMNS);
 	mw_header__draw(tui, &part);
-	/* A list is as long as it is; graphs get a screen of a usual height. */
+	/* A list gets all the rows that it needs; graphs get those of a usual screen. */
 	part = mw_canvas_part(&c, MW_HEADER_ROWS, 0,
 			      tui->view == MW_VIEW_TIMELINE ? BODY_MIN : ROWS - MW_HEADER_ROWS,
 			      COLUMNS);

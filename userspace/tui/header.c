@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The head, always there: who, how much memory, how fast, what watching costs, what was lost. */
+/* The head of every view: target, memory and its growth, what watching costs, what was lost. */
 #include <math.h>
 #include <stdio.h>
 #include <time.h>
@@ -61,7 +61,7 @@ static void draw_title(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_draw_right(c, 0, c->cols - 9, 8, MW_INK_TITLE, "%s", clock);
 }
 
-/* The last seconds of RSS, a value a sample. */
+/* The last seconds of RSS, one value per sample. */
 static void draw_spark(const struct mw_canvas *c, int y, int x, int width,
 		       const struct mw_tui_target *t)
 {

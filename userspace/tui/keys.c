@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Keys: one table of what each does and what the help says of it. */
+/* Keys: one table of what each does and of its line in the help. */
 #include <curses.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static unsigned int act_view(struct mw_tui *tui, int view)
 {
 	tui->help = false;
 	tui->view = (enum mw_view_id)view;
-	/* A view chosen in the list is one of the target selected there. */
+	/* In the list of targets, choosing a view opens it for the selected target. */
 	if (tui->list)
 		tui->target = tui->list_cursor.selected;
 	tui->list = false;
@@ -258,8 +258,8 @@ static unsigned int act_mouse(struct mw_tui *tui, int arg)
 		if (line >= c->lines || tui->help)
 			return 0;
 		/*
-		 * What comes at once is one double click, else the second click is on the
-		 * selection.
+		 * Two clicks that arrive together are one double click; else the second is a click
+		 * on the selection.
 		 */
 		if (line == c->selected || event.bstate & BUTTON1_DOUBLE_CLICKED) {
 			c->selected = line;
@@ -316,7 +316,7 @@ static const struct binding bindings[] = {
 	{{'w'}, act_snapshot, 0, "w", "write a snapshot: a core of the target"},
 	{{'L'}, act_log, 0, "L", "log panel: more, less"},
 	{{'t'}, act_light, 0, "t", "colours for a light or a dark ground"},
-	{{CTRL('l')}, act_repaint, 0, "Ctrl-L", "paint the screen anew"},
+	{{CTRL('l')}, act_repaint, 0, "Ctrl-L", "repaint the screen"},
 	{{'?', KEY_F(1)}, act_help, 0, "?", "this help"},
 	{{'q', KEY_F(10)}, act_quit, 0, "q, Ctrl-C", "quit"},
 	{{KEY_MOUSE},

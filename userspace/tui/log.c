@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The log's panel and the list of events: lines of text, the newest last. */
+/* The log panel and the list of events: lines of text, the newest last. */
 #include "model/words.h"
 #include "tui/view.h"
 

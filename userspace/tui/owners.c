@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Ledger: the tree of owners of all that is resident, with what has changed. */
+/* Ledger: the tree of owners of resident memory, with changes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static const char *const sorts[] = {"resident", "change", "owner", NULL};
 
 enum { LEVELS = 16 };
 
-/* An owner then and now: the union of two ledgers, by path. */
+/* An owner at two times: the union of two ledgers, by path. */
 struct pair {
 	const char *owner;
 	uint64_t resident, count, before;
@@ -120,7 +120,7 @@ static size_t make_nodes(const struct mw_tui *tui, const struct pair *pairs, siz
 		bool toggled;
 
 		line->whole = nodes[i].count == 1;
-		/* What has no sisters keeps its whole path on one line. */
+		/* A node without siblings keeps its whole path on one line. */
 		if (line->whole)
 			snprintf(line->path, sizeof(line->path), "%s", pairs[nodes[i].first].owner);
 		toggled = toggled_at(tui, line->path) < tui->toggled_count;
@@ -178,7 +178,7 @@ static void recalc(struct mw_tui *tui)
 
 static const char *name_of(const struct mw_owner_line *line, const struct mw_tui *tui, size_t i)
 {
-	/* Below a line that is open only what is new is said. */
+	/* Below an open line only the rest of the path is drawn. */
 	for (size_t k = i; k--;) {
 		const struct mw_owner_line *above = &tui->owners[k];
 
@@ -226,7 +226,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 
 	if (!t->survey.known) {
 		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "%s",
-			t->survey_problem[0] ? t->survey_problem : "looking into the process ...");
+			t->survey_problem[0] ? t->survey_problem : "reading the process ...");
 		return;
 	}
 	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "%11s %7s %12s %8s   %s", "resident", "", "change",
@@ -237,7 +237,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_draw(c,
 		c->rows - 1 < (int)tui->owner_count + 1 ? c->rows - 1 : (int)tui->owner_count + 1,
 		1, c->cols, MW_INK_DIM,
-		"%11s resident at +%.1f s, %s in swap; a look takes %.2f s%s%s",
+		"%11s resident at +%.1f s, %s in swap; measuring took %.2f s%s%s",
 		mw_format_size(size, ledger->resident), t->survey.elapsed,
 		mw_format_size(swapped, ledger->swapped), t->survey.took,
 		t->survey.note[0] ? "; " : "", t->survey.note);
@@ -252,7 +252,7 @@ static void toggle(struct mw_tui *tui, int how)
 	if (cursor->selected >= tui->owner_count)
 		return;
 	line = &tui->owners[cursor->selected];
-	/* Closing a leaf, or what is closed, goes up. */
+	/* Closing a leaf or a closed line selects its parent. */
 	if (how < 0 && !line->open && line->level) {
 		unsigned int level = line->level;
 

@@ -72,7 +72,7 @@ static int on_sites(void *arg, const struct mw_watch_target *target)
 	return ret;
 }
 
-/* When all targets have ended, their last picture stays; any other end closes the screen. */
+/* When all targets have ended, their last picture stays. Any other end closes the screen. */
 static int on_end(void *arg, const struct mw_watch *watch, int ret)
 {
 	struct mw_tui_sink *sink = arg;
@@ -126,7 +126,7 @@ int mw_tui_sink__open(struct mw_tui_sink *sink, struct mw_tui_state *state,
 	state->targets = calloc(count, sizeof(*state->targets));
 	if (sink->news < 0 || !sink->fresh || !state->targets) {
 		mw_tui_sink__close(sink);
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	}
 	state->target_count = count;
 	for (size_t i = 0; i < count; i++)

@@ -188,8 +188,8 @@ static void add_line(struct mw_tui *tui, const struct mw_tui_site *site,
 enum { INDENT = 4, SENTENCE_LINES = 8 };
 
 /*
- * Where the line after the first of TEXT begins, broken at a space, for WIDTH columns; LEN bytes
- * are of the first line. Sentences are ASCII but for names: bytes are columns enough.
+ * Break TEXT at a space for WIDTH columns: LEN bytes make the first line; returns where the next
+ * begins. Sentences are ASCII except for names, so bytes are counted as columns.
  */
 static const char *next_line(const char *text, int width, int *len)
 {
@@ -250,7 +250,7 @@ static void make_lines(struct mw_tui *tui)
 	}
 }
 
-/* The selection stays with its line, wherever that has gone. */
+/* The selection stays with its line when that moves. */
 static void follow(struct mw_tui *tui, struct mw_site_line selected)
 {
 	for (size_t i = 0; i < tui->site_line_count; i++) {
@@ -268,7 +268,7 @@ static void recalc(struct mw_tui *tui)
 	struct mw_site_line selected = {0};
 	size_t n = sites->count;
 
-	/* Who stands on the first line wants to see the first line. */
+	/* A selection at the top stays at the top. */
 	if (cursor->selected && cursor->selected < tui->site_line_count)
 		selected = tui->site_lines[cursor->selected];
 	tui->site_count = 0;
@@ -295,7 +295,7 @@ static void format_bytes(char *buf, double bytes, bool change)
 
 enum { WIDE = 116, NARROW_SITE = 32, WIDE_SITE = 64 };
 
-/* Where there is no room for all columns: what is outstanding and what it is sorted by. */
+/* When there is no room for all columns: outstanding and the column it is sorted by. */
 static unsigned int second_column(const struct mw_tui *tui)
 {
 	unsigned int by = tui->sort[MW_VIEW_SITES];
@@ -452,7 +452,7 @@ static void toggle(struct mw_tui *tui, int how)
 		;
 	if (i < tui->open_count && how <= 0) {
 		tui->open_sites[i] = tui->open_sites[--tui->open_count];
-		/* From within a stack that closes to the site itself. */
+		/* From within a stack that is closed, to the site's line. */
 		while (cursor->selected && tui->site_lines[cursor->selected].frame != MW_LINE_SITE)
 			cursor->selected--;
 	} else if (i == tui->open_count && how >= 0 &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Sizes: what was asked for, by size; the mmap threshold as a rule across. */
+/* Sizes: requests by size, with the mmap threshold as a rule across. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,9 +14,9 @@ struct row {
 	char label[48];
 	uint64_t end;	     /* the largest request that it holds */
 	struct mw_cell all;  /* in the window */
-	struct mw_cell live; /* now, of those seen from birth on */
+	struct mw_cell live; /* outstanding, of those allocated since attach */
 	uint64_t recent;     /* in the last interval */
-	double seen;	     /* of them all; fewer where counts are estimates */
+	double seen; /* allocations behind the counts; fewer than those when they are estimates */
 };
 
 enum { ROWS_MAX = MW_CLASSES };
@@ -78,7 +78,7 @@ static size_t make_rows(const struct mw_tui *tui, struct row *rows)
 	return last - first + 1;
 }
 
-/* Under a budget not every block is seen from birth to death. */
+/* Under a budget not every block's allocation and free are seen. */
 static bool knows_outstanding(const struct mw_tui *tui)
 {
 	return tui->state->mode == MW_MODE_EXACT && !mw_tui_is_estimate(&mw_tui_shown(tui)->now);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Split: which of the few kinds of memory it is that there is so much of, and since when. */
+/* Split: resident memory by kind, with its history. */
 #include <string.h>
 
 #include "model/words.h"
@@ -71,13 +71,13 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 
 	if (!survey->known) {
 		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN, "%s",
-			t->survey_problem[0] ? t->survey_problem : "looking into the process ...");
+			t->survey_problem[0] ? t->survey_problem : "reading the process ...");
 		draw_placement(tui, c, 3);
 		return;
 	}
 	for (int i = 0; i < MW_SPLIT_PARTS; i++)
 		values[i] = (double)survey->parts[i];
-	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, looked at +%.1f s%s%s",
+	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, measured at +%.1f s%s%s",
 		mw_format_size(size, sum), survey->elapsed, survey->note[0] ? "; " : "",
 		survey->note);
 	mw_draw_stack(c, 1, 1, c->cols - 2, values, letters, MW_SPLIT_PARTS);

@@ -8,7 +8,7 @@
 #include "util/array.h"
 #include "util/text.h"
 
-/* Where the next element goes; a full history loses its oldest quarter at once. */
+/* The place of the next element; a full history first drops its oldest quarter. */
 static void *next_of(void *list, size_t *count, size_t max, size_t size)
 {
 	if (*count == max) {
@@ -67,7 +67,7 @@ void mw_tui_target__add_sample(struct mw_tui_target *t, const struct mw_watch_ta
 	if (first)
 		t->rss_first = t->rss_baseline = t->now.rss;
 	t->uptime = from->uptime;
-	/* The last picture of a process that has ended is that of when it lived. */
+	/* Of a process that has ended, the memory it last had stays. */
 	if (t->now.ended) {
 		t->ended_at = t->now.elapsed;
 		t->now.rss = t->last.rss;
@@ -122,7 +122,7 @@ void mw_tui_target__add_event(struct mw_tui_target *t, const struct mw_event *wh
 	*p = *what;
 }
 
-/* Allocations a second, between the last two points of its history. */
+/* Allocations per second between the last two points of a site's history. */
 static double rate_of(const struct mw_site_stats *site)
 {
 	const struct mw_site_point *last, *before;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a picture of the screen is made from. A watch fills it (tui/sink.h), or a test with a
+ * The data that the screen draws. A watch fills it (tui/sink.h), or a test with a
  * recorded session; the views read it, and keys change baselines, interval and pause.
  */
 #ifndef MW_TUI_STATE_H
@@ -38,7 +38,7 @@ struct mw_tui_survey {
 	bool known;
 	double elapsed; /* seconds since the watch began, when it was taken */
 	double took;	/* seconds */
-	char note[160]; /* what could not be separated and why, clean; "" */
+	char note[160]; /* what could not be separated, and why; clean; "": nothing */
 	struct mw_ledger ledger;
 	uint64_t parts[MW_SPLIT_PARTS];
 };
@@ -96,7 +96,7 @@ struct mw_tui_target {
 	struct mw_sample baseline;  /* what `d` compares with; zeros: the watch's begin */
 	uint64_t rss_first, rss_baseline; /* bytes */
 	struct mw_tui_survey survey, first_survey, baseline_survey;
-	char survey_problem[200];		   /* why there is none, clean; "" */
+	char survey_problem[200];		   /* why SURVEY is not known; clean; "" */
 	struct mw_tui_point points[MW_TUI_POINTS]; /* oldest first */
 	size_t point_count;
 	struct mw_tui_split_point splits[MW_TUI_SPLITS];
@@ -107,7 +107,7 @@ struct mw_tui_target {
 	struct mw_tui_sites sites;
 };
 
-/* Most of the time no probe is in: counts are estimates and blocks are not followed. */
+/* Most of the time no probe is in: counts are estimates, most blocks are not tracked. */
 static inline bool mw_tui_is_estimate(const struct mw_sample *now)
 {
 	return now->governed && !now->always;
@@ -131,11 +131,11 @@ struct mw_tui_state {
 	size_t log_count, log_total;
 };
 
-/* A new sample becomes what is shown, with the interval's events. MODE is the watch's. */
+/* Show a new sample, with the interval's events. MODE is the watch's. */
 void mw_tui_target__add_sample(struct mw_tui_target *target, const struct mw_watch_target *from,
 			       enum mw_mode mode);
 
-/* Append to the histories; the oldest go when they are full. */
+/* Append to the histories, which drop their oldest when full. */
 void mw_tui_target__add_point(struct mw_tui_target *target); /* of last and now */
 void mw_tui_target__add_survey(struct mw_tui_target *target,
 			       struct mw_tui_survey *survey); /* takes it over */
@@ -148,7 +148,7 @@ void mw_tui_sites__clear(struct mw_tui_sites *sites);
 void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_suspect *suspects,
 				 size_t count);
 
-/* From now on changes are shown since this moment. */
+/* Show changes since this moment from now on. */
 void mw_tui_target__set_baseline(struct mw_tui_target *target);
 
 /* Free what the targets own. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Several targets: who they are, what they have and how fast it grows. */
+/* The list of several targets: names, resident size, growth. */
 #include "tui/view.h"
 #include "util/units.h"
 

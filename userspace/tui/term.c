@@ -11,8 +11,8 @@
 #include "tui/view.h"
 
 /*
- * For a signal's handler, which may call next to nothing: what is to be written and set was
- * prepared while all was well.
+ * For a signal handler, which may call only a few functions: what it writes and sets was prepared
+ * before.
  */
 static struct {
 	struct termios modes;
@@ -31,7 +31,7 @@ static void on_crash(int sig)
 		_exit(128 + sig);
 	if (saved.have_modes)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved.modes);
-	/* The handler that was there before, at most the default one, sees it next. */
+	/* The previous handler, or the default action, gets the signal next. */
 	sigaction(sig, &saved.before[sig], NULL);
 	raise(sig);
 }
@@ -41,7 +41,7 @@ static bool is_string(const char *text)
 	return text && text != (char *)-1;
 }
 
-/* Delays ("$<2>") belong to terminals of long ago. */
+/* Delays ("$<2>") are for terminals that no longer exist. */
 static void add_reset(const char *text)
 {
 	size_t len = is_string(text) ? strcspn(text, "$") : 0;
@@ -65,7 +65,7 @@ static void prepare_for_crashes(void)
 	add_reset(tigetstr("cnorm"));
 	add_reset(tigetstr("rmkx"));
 	add_reset(tigetstr("rmcup"));
-	/* A stack that has overflowed has no room for a handler. */
+	/* After a stack overflow the stack has no room for a handler. */
 	saved.stack = stack.ss_sp = malloc(stack.ss_size);
 	if (stack.ss_sp)
 		sigaltstack(&stack, NULL);
@@ -110,7 +110,7 @@ int mw_term__open(struct mw_tui *tui, struct mw_err *err)
 	if (!tui->input) {
 		endwin();
 		delscreen(tui->screen);
-		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	}
 	keypad(tui->input, TRUE);
 	nodelay(tui->input, TRUE);

@@ -34,11 +34,11 @@ static const struct mw_glyphs ascii = {
 };
 
 /*
- * Okabe and Ito's palette, which people with any of the common colour deficiencies tell apart, as
- * near as 256 colours have it; on light ground the darker neighbours.
+ * Okabe and Ito's palette, which people with the common colour deficiencies can distinguish, by the
+ * nearest of 256 colours; on a light background the darker neighbours.
  */
 struct paint {
-	short dark, light, few; /* foreground: of 256, of 256 on light ground, of 16 */
+	short dark, light, few; /* foreground: of 256, of 256 on a light background, of 16 */
 	attr_t with, without;	/* attributes with colours and without */
 };
 
@@ -78,7 +78,7 @@ void mw_theme__set_light(struct mw_theme *theme, bool light)
 	}
 }
 
-/* COLORFGBG is "15;0" where a terminal sets it: the last number is the ground. */
+/* COLORFGBG is "15;0" where a terminal sets it: the last number is the background. */
 static bool ground_is_light(void)
 {
 	const char *value = getenv("COLORFGBG"), *last = value ? strrchr(value, ';') : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a thing on the screen looks like: one table for 256 colours, 16 and none, light and dark. */
+/* Colours, attributes and signs: one table for 256, 16 and no colours, light and dark. */
 #ifndef MW_TUI_THEME_H
 #define MW_TUI_THEME_H
 
@@ -17,7 +17,7 @@ enum mw_ink {
 	MW_INK_BAD,
 	MW_INK_RULE, /* the threshold's */
 	MW_INK_BAR,
-	/* Parts of a stacked bar and lines of the timeline, apart for the colour-blind, too. */
+	/* Parts of a stacked bar and lines of the timeline, distinct for the colour-blind, too. */
 	MW_INK_PART,
 	MW_INK_PART_LAST = MW_INK_PART + 4,
 	MW_INKS,
@@ -36,7 +36,7 @@ struct mw_theme {
 	unsigned int attributes[MW_INKS]; /* of curses */
 };
 
-/* Begin with what the terminal and the environment say; after curses has started. */
+/* Set from the terminal and the environment; after curses has started. */
 void mw_theme__init(struct mw_theme *theme, bool color);
 void mw_theme__set_light(struct mw_theme *theme, bool light);
 

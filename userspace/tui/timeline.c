@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Timeline: how memory and faults went in the last minutes, with what happened meanwhile. */
+/* Timeline: memory, faults and events of the last minutes. */
 #include <math.h>
 #include <stdio.h>
 
@@ -65,8 +65,8 @@ static void span_of(const struct mw_tui_target *t, double *from, double *to)
 }
 
 /*
- * VALUES of a track at N even steps of the span: the largest that falls into a step, else what was
- * before. Times without any are NaN.
+ * VALUES of a track at N even steps of the span: the largest in each step, else the one before. NaN
+ * before the first.
  */
 static void sample_track(const struct mw_tui_target *t, const struct track *track, double from,
 			 double to, double *values, size_t n)
@@ -124,7 +124,7 @@ static void draw_track(const struct mw_tui_target *t, const struct mw_canvas *c,
 		      MW_INK_PART + k);
 }
 
-/* A letter for each event below its time: later ones hide those before in the same column. */
+/* A letter for each event below its time; a later one hides an earlier one in the same column. */
 static void draw_marks(const struct mw_tui_target *t, const struct mw_canvas *c, int y, double from,
 		       double to)
 {
@@ -158,7 +158,7 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	struct mw_canvas list;
 	char span[MW_UNIT_BUF];
 
-	/* What events leave, and they get a fifth at most. */
+	/* Events get a fifth of the rows at most, graphs the rest. */
 	events = events < c->rows / 5 ? events : c->rows / 5;
 	rows = (c->rows - events - 3) / tracks_shown;
 	if (rows < 1)

@@ -22,7 +22,7 @@ struct mw_tui *mw_tui__open(struct mw_tui_state *state, const struct mw_tui_opti
 	int ret;
 
 	if (!tui) {
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -168,7 +168,7 @@ void mw_body__draw(struct mw_tui *tui, const struct mw_canvas *canvas)
 		mw_views[tui->view]->draw(tui, canvas);
 }
 
-/* Rows of the log's panel: when nothing was asked for, the last lines while they are new. */
+/* Rows of the log panel: as the user set it, else the last lines as long as they are new. */
 static int log_rows(const struct mw_tui *tui, int rows)
 {
 	int want = tui->log_rows;
@@ -185,7 +185,7 @@ void mw_tui__compose(struct mw_tui *tui)
 	struct mw_canvas part;
 	int log;
 
-	/* What was broken into lines for another width is done again. */
+	/* Text was broken into lines for another width. */
 	if (tui->cols != COLS) {
 		tui->cols = COLS;
 		mw_tui__recalc(tui);

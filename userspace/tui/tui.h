@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The screen: opens the terminal, draws the state, answers keys. A process has at most one, because
- * curses does.
+ * curses has only one.
  *
  * When another thread writes the state, both hold a lock: the writer, and the caller of
  * mw_tui__handle(), mw_tui__recalc() and mw_tui__compose(). None of these waits for the terminal;
@@ -17,7 +17,7 @@
 
 struct mw_tui; /* opaque */
 
-/* What a key asks of the caller. */
+/* What the caller must do after a key. */
 enum {
 	MW_TUI_REDRAW = 1,
 	MW_TUI_RECALC = 2, /* lists must be sorted again */
@@ -30,8 +30,8 @@ struct mw_tui_options {
 };
 
 /*
- * Take over the terminal. Handlers for crash signals restore it and then let the signal do what it
- * did before; only SIGKILL leaves the terminal as it is. NULL with errno and ERR set.
+ * Take over the terminal. Handlers for crash signals restore it and then pass the signal on; only
+ * SIGKILL leaves the terminal as it is. NULL with errno and ERR set.
  */
 struct mw_tui *mw_tui__open(struct mw_tui_state *state, const struct mw_tui_options *options,
 			    struct mw_err *err);

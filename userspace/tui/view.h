@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of tui/ know of each other: the screen's own state, and what a view is. */
+/* What the files of tui/ share: the screen's state, and the interface of a view. */
 #ifndef MW_TUI_VIEW_H
 #define MW_TUI_VIEW_H
 
@@ -106,7 +106,7 @@ static inline struct mw_tui_target *mw_tui_shown(const struct mw_tui *tui)
 	return &tui->state->targets[tui->target];
 }
 
-/* What has happened since the watch's begin, or since the baseline, as the user wants it. */
+/* Counts since the watch began or since the baseline, as the user chose. */
 void mw_tui_window(const struct mw_tui *tui, struct mw_sample *out);
 /* The words for it: "since attach", "since the baseline". */
 const char *mw_tui_window_words(const struct mw_tui *tui);
@@ -131,7 +131,7 @@ void mw_export__write(struct mw_tui *tui);
 /* Events near the end of the target's list, newest last, into canvas. */
 void mw_events__draw(struct mw_tui *tui, const struct mw_canvas *canvas);
 
-/* The terminal: taking it, and what gives it back. */
+/* The terminal: take it over, and restore it. */
 int mw_term__open(struct mw_tui *tui, struct mw_err *err);
 void mw_term__close(struct mw_tui *tui);
 
@@ -139,7 +139,7 @@ void mw_term__close(struct mw_tui *tui);
 size_t mw_keys__count(void);
 void mw_keys__at(size_t nth, const char **shown, const char **help);
 
-/* Remember what the sites have now, for changes since. */
+/* Remember the sites' present numbers, to show changes since. */
 void mw_sites__set_baseline(struct mw_tui *tui);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Growing a plain C array: pointer, count and capacity stay with their owner. */
+/* Grow a plain C array; pointer, count and capacity stay with their owner. */
 #ifndef MW_UTIL_ARRAY_H
 #define MW_UTIL_ARRAY_H
 

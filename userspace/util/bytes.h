@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Words out of a buffer of foreign bytes, at any alignment; the caller has checked the bounds. */
+/* Read words from a buffer at any alignment; the caller has checked the bounds. */
 #ifndef MW_UTIL_BYTES_H
 #define MW_UTIL_BYTES_H
 

@@ -28,6 +28,11 @@ int mw_err_set(struct mw_err *err, int code, const char *name, const char *where
 	return code;
 }
 
+int mw_err_no_memory(struct mw_err *err, const char *where)
+{
+	return mw_err_set(err, -ENOMEM, "no-memory", where, "out of memory");
+}
+
 int mw_err_usage(struct mw_err *err, const char *where, const char *fmt, ...)
 {
 	va_list ap;

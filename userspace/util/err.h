@@ -3,7 +3,7 @@
  * Errors. A function that can fail returns 0 or -errno and, where a person needs more than a
  * number, fills a caller-owned struct mw_err. Nothing below cmd/ prints one.
  *
- * Every NAME is in docs/json.md, which tests/docs.bats compares with the sources: so names are
+ * Every NAME must be in docs/json.md. tests/docs.bats compares it with the sources, so names are
  * string literals.
  */
 #ifndef MW_UTIL_ERR_H
@@ -27,7 +27,10 @@ struct mw_err {
 int mw_err_set(struct mw_err *err, int code, const char *name, const char *where, const char *fmt,
 	       ...) __attribute__((format(printf, 5, 6)));
 
-/* The same for what is wrong with the command line: named "usage"; returns -EINVAL. */
+/* The same when out of memory: named "no-memory"; returns -ENOMEM. */
+int mw_err_no_memory(struct mw_err *err, const char *where);
+
+/* The same for a wrong command line: named "usage"; returns -EINVAL. */
 int mw_err_usage(struct mw_err *err, const char *where, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

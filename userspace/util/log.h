@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Notes from the lower floors: evidence and costs (MW_LOG_DETAIL, shown with -v) and things a
- * user should know although the work goes on (MW_LOG_WARN). The lower floors only hand them
- * over; cmd/ decides where they go (stderr, the TUI's panel, nowhere).
+ * user should know although the work goes on (MW_LOG_WARN). cmd/ decides where
+ * they go: stderr, the screen's log, nowhere.
  */
 #ifndef MW_UTIL_LOG_H
 #define MW_UTIL_LOG_H

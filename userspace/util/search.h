@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The one binary search: everything that looks a place up in a sorted array calls it. */
+/* The one binary search, for every sorted array. */
 #ifndef MW_UTIL_SEARCH_H
 #define MW_UTIL_SEARCH_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Does the element at AT come before the place that is looked for? KEY is the caller's. */
+/* Does the element at AT come before the place searched for? KEY is the caller's. */
 typedef bool (*mw_search_before_fn)(const void *at, const void *key);
 
 /*

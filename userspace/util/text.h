@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text that came from the target or from a file: never to be trusted by a terminal. */
+/* Text from the target or from a file, which must not reach a terminal as it is. */
 #ifndef MW_UTIL_TEXT_H
 #define MW_UTIL_TEXT_H
 

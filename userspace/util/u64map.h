@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A hash table from 64-bit keys to pointers, which stay their owner's. Only grows. */
+/* A hash table from 64-bit keys to pointers that it does not own. It only grows. */
 #ifndef MW_UTIL_U64MAP_H
 #define MW_UTIL_U64MAP_H
 

@@ -90,7 +90,7 @@ struct mw_watch *mw_watch__open(const struct mw_watch_options *options, struct m
 		watch->targets = calloc(options->count, sizeof(*watch->targets));
 	if (!watch || !watch->targets) {
 		mw_watch__close(watch);
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		return NULL;
 	}
 	watch->options = *options;

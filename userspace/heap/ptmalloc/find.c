@@ -223,7 +223,7 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 
 	ret = search_image(pt, &family);
 	if (ret == -ENOMEM)
-		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	if (ret || !family)
 		return not_here(err);
 	file = mw_ptmalloc_file_of(pt->base.image, pt->main_arena);
@@ -259,7 +259,7 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 	ret = mw_ptmalloc_find_settings(&pt->settings, pt->base.image, pt->main_arena, debug.mp,
 					(struct mw_ptmalloc_rows){&pt->layout, &pt->layout + 1});
 	if (ret == -ENOMEM)
-		return mw_err_set(err, ret, "no-memory", NULL, "out of memory");
+		return mw_err_no_memory(err, NULL);
 	mw_heap__add_evidence(&pt->base, ret ? "mp_: not found" : pt->settings.evidence);
 	return 0;
 }

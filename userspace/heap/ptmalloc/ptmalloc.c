@@ -241,7 +241,7 @@ static struct mw_heap *ptmalloc_open(struct mw_image *image, struct mw_err *err)
 	int ret;
 
 	if (!pt) {
-		mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
+		mw_err_no_memory(err, NULL);
 		errno = ENOMEM;
 		return NULL;
 	}

@@ -127,7 +127,7 @@ int mw_ptmalloc_find_settings(struct mw_glibc_settings *settings, struct mw_imag
 	if (ret)
 		return ret;
 	return read_at(settings, image, found, rows,
-		       "mp_: the one place in the C library's data that fits");
+		       "mp_: validated search of the C library's data");
 }
 
 int mw_glibc_settings__find(struct mw_glibc_settings *settings, struct mw_image *image,
