@@ -37,7 +37,7 @@ make_initramfs() {
 	mkfifo /tmp/in
 	counts $scenario $arg </tmp/in >/tmp/said &
 	exec 7>/tmp/in
-	until grep -q ready /tmp/said; do sleep 0.1; done
+	until grep -qs ready /tmp/said; do sleep 0.1; done
 	memwhere stat -v --json -i 0.5 --mode $mode $option -o /tmp/out 2>/tmp/err $(sed -n 's/^ready //p' /tmp/said) 7>&- &
 	watch=$!
 	until [ -s /tmp/out ]; do kill -0 $watch || break; sleep 0.1; done
@@ -53,7 +53,7 @@ make_initramfs() {
 	tail -n 1 /tmp/out | sed 's/^/json /'
 	exec 7>&-
 	wait # or its SIGCHLD interrupts the next open
-	rm -f /tmp/in /tmp/out
+	rm -f /tmp/in /tmp/out /tmp/said # else the next case finds the "ready" of this one
 	END
 	sh /run exact sizes
 	sh /run exact functions
