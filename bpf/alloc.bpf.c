@@ -121,8 +121,7 @@ static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 a
 		MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
 		mw_add_cell(mw_element(c->freed, class_of(old->size)), old->size);
 		if (old->site)
-			mw_site_count(old->site, old->size, block->time - old->time,
-				      MW_COUNT_FREE);
+			mw_site_count(old->site, old->size, block->time - old->time, MW_COUNT_FREE);
 	}
 	*old = *block;
 	mw_add_cell(&c->kept, block->size);

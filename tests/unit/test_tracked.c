@@ -17,13 +17,13 @@ static const double RATE = 2000, GAP = 0.7, WINDOW = 0.05, WALK = 5, SIZE = 900;
 static const uint64_t PERIOD = 4096;
 
 struct program {
-	double keep;	   /* share that is kept for good */
-	double life;	   /* seconds that the others live: 0: at once; FIFO when above */
-	bool by_chance;	   /* they die by chance, with that mean */
-	bool alike;	   /* all blocks have the same content */
-	bool changes;	   /* all content of a block changes while it lives */
-	bool grows;	   /* a part of it does */
-	double begins;	   /* seconds: nothing is allocated before */
+	double keep;	/* share that is kept for good */
+	double life;	/* seconds that the others live: 0: at once; FIFO when above */
+	bool by_chance; /* they die by chance, with that mean */
+	bool alike;	/* all blocks have the same content */
+	bool changes;	/* all content of a block changes while it lives */
+	bool grows;	/* a part of it does */
+	double begins;	/* seconds: nothing is allocated before */
 };
 
 /* One block's place: who is there, and until when. */
@@ -42,7 +42,10 @@ struct run {
 	struct mw_tracked *tracked;
 	struct mw_site_counts counts;
 	double kept, freed, allocated, closed;
-	struct { uint32_t place; uint64_t time; } *sampled;
+	struct {
+		uint32_t place;
+		uint64_t time;
+	} * sampled;
 	size_t sampled_count;
 };
 
@@ -63,7 +66,8 @@ static void release(struct run *r, uint32_t place, bool counting)
 
 	r->freed++;
 	r->kept--;
-	/* Seen by a probe: tracked ones go from the list of the window, counted ones are counted. */
+	/* Seen by a probe: tracked ones go from the list of the window, counted ones are counted.
+	 */
 	for (size_t i = 0; counting && i < r->sampled_count; i++) {
 		if (r->sampled[i].place == place) {
 			if (r->sampled[i].time >= r->since) {
@@ -290,10 +294,11 @@ static void check(const struct program *program, double seconds, double unknown)
 
 	if (o.bad_allocated || o.bad_kept || o.bad_freed || o.bad_sum || o.unknown > unknown ||
 	    o.error > 0.15)
-		TEST_FAIL("of %d: allocated %d, kept %d, freed %d, sums %d are off; %.2f unknown, error "
-			  "%.3f",
-			  o.runs, o.bad_allocated, o.bad_kept, o.bad_freed, o.bad_sum, o.unknown,
-			  o.error);
+		TEST_FAIL(
+			"of %d: allocated %d, kept %d, freed %d, sums %d are off; %.2f unknown, error "
+			"%.3f",
+			o.runs, o.bad_allocated, o.bad_kept, o.bad_freed, o.bad_sum, o.unknown,
+			o.error);
 }
 
 TEST(program_that_only_keeps_frees_nothing)
@@ -329,8 +334,8 @@ TEST(fifo_of_30_seconds)
 }
 
 /*
- * What can't be told apart is unknown, neither kept nor freed. All entries of a FIFO die at one age, of
- * which windows see a handful: that is the worst case, and one run in ten may be off.
+ * What can't be told apart is unknown, neither kept nor freed. All entries of a FIFO die at one
+ * age, of which windows see a handful: that is the worst case, and one run in ten may be off.
  */
 TEST(cache_whose_entries_look_alike)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Windows of probes over simulated targets: estimates within their errors, cost within the budget. */
+/* Windows of probes over simulated targets: estimates within their errors, cost within the budget.
+ */
 #include <stdlib.h>
 
 #include "tests/unit/simulated.h"
@@ -190,4 +191,3 @@ TEST(budget_is_kept_where_probes_go_slowly)
 	if (o.worst30 > 2 * BUDGET)
 		TEST_FAIL("cost %.4f in 30 s", o.worst30);
 }
-

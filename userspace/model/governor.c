@@ -15,8 +15,8 @@ static const double FIRST = 0.003, SHORTEST = 0.005, LONGEST = 0.4;
 /* Seconds over which BUSY is a mean. */
 static const double MEMORY = 3;
 /*
- * CPUs: a target that uses less even in its busiest second has the rest of a processor to spare, and
- * the budget is a share of so much. Others that idle now and then pay for what they use.
+ * CPUs: a target that uses less even in its busiest second has the rest of a processor to spare,
+ * and the budget is a share of so much. Others that idle now and then pay for what they use.
  */
 static const double SPARE = 0.3, IDLE = 0.01;
 /* Probes stay in below this share of the budget, and go at that. */
@@ -32,9 +32,9 @@ static double uniform(struct mw_governor *g)
 }
 
 /*
- * Windows are spread evenly over the target's CPU time, whatever each of them took: else there would
- * be more of them where they cost little, and what is cheap would be seen too often. And by chance,
- * so that they don't keep time with what the target does.
+ * Windows are spread evenly over the target's CPU time, whatever each of them took: else there
+ * would be more of them where they cost little, and what is cheap would be seen too often. And by
+ * chance, so that they don't keep time with what the target does.
  */
 static void draw(struct mw_governor *g)
 {
@@ -70,7 +70,8 @@ void mw_governor__passed(struct mw_governor *g, double seconds, double cpu)
 	g->half += seconds;
 	g->half_cpu += cpu;
 	if (g->half >= 0.5) {
-		g->busiest = fmax(g->busiest, (g->last_half + g->half_cpu) / fmax(g->half + 0.5, 1));
+		g->busiest =
+			fmax(g->busiest, (g->last_half + g->half_cpu) / fmax(g->half + 0.5, 1));
 		g->last_half = g->half_cpu;
 		g->half = g->half_cpu = 0;
 	}
@@ -94,8 +95,8 @@ bool mw_governor__plan(const struct mw_governor *g, const struct mw_rates *const
 	/* A target that uses little has small windows, but none that say nothing. */
 	plan->cpu = fmax(fmin(plan->cpu, (cap / 3 - FIXED * share) / share), FIRST);
 	plan->loss = share * (plan->cpu + FIXED);
-	plan->wait = fmax(g->gap - g->since, (fmin(plan->loss, cap) - g->allowance) /
-						     (PLANNED * g->budget));
+	plan->wait = fmax(g->gap - g->since,
+			  (fmin(plan->loss, cap) - g->allowance) / (PLANNED * g->budget));
 	return plan->wait <= 0;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Keeps what probes cost within a budget. The budget is a share of the target's own CPU time (of
- * three tenths of a processor while it uses less even in its busiest second); as that passes, an allowance grows, and a window of probes may open when the allowance covers what
- * it is going to take. Pure logic: no clock, no kernel.
+ * three tenths of a processor while it uses less even in its busiest second); as that passes, an
+ * allowance grows, and a window of probes may open when the allowance covers what it is going to
+ * take. Pure logic: no clock, no kernel.
  *
  * Over any 10 seconds the cost stays within 1.5 times the budget, over any 30 within it, from the
- * beginning on: the allowance grows at PLANNED times the budget and never exceeds CAP seconds' worth.
+ * beginning on: the allowance grows at PLANNED times the budget and never exceeds CAP seconds'
+ * worth.
  */
 #ifndef MW_MODEL_GOVERNOR_H
 #define MW_MODEL_GOVERNOR_H
@@ -20,12 +22,15 @@ struct mw_governor {
 	double allowance; /* seconds that windows may take now; below 0: a debt */
 	double busy;	  /* CPUs that the target used lately */
 	double busiest;	  /* CPUs: the most that it used in a second */
-	double half, half_cpu, last_half; /* the present half second, CPU used in it and in the last */
-	double cpu, lost; /* seconds since the watch began: the target's, probes included; probes' */
-	double base;	  /* of what the budget is a share: CPU, or what an idle target has to spare */
-	double covered;	  /* of CPU: with probes in */
-	double since, gap; /* CPU seconds since the last window, and how many the next one waits for */
-	double mean_loss;  /* of the last windows */
+	double half, half_cpu,
+		last_half; /* the present half second, CPU used in it and in the last */
+	double cpu,
+		lost; /* seconds since the watch began: the target's, probes included; probes' */
+	double base;  /* of what the budget is a share: CPU, or what an idle target has to spare */
+	double covered; /* of CPU: with probes in */
+	double since,
+		gap; /* CPU seconds since the last window, and how many the next one waits for */
+	double mean_loss; /* of the last windows */
 	size_t windows;
 	unsigned long long random;
 	bool entries_only; /* no full windows: returns and frees are not asked for */
@@ -43,12 +48,13 @@ struct mw_window_plan {
 void mw_governor__begin(struct mw_governor *governor, double budget, double busy,
 			bool entries_only);
 
-/* SECONDS have passed, of which the target used CPU, probes included. Call at least once a second. */
+/* SECONDS have passed, of which the target used CPU, probes included. Call at least once a second.
+ */
 void mw_governor__passed(struct mw_governor *governor, double seconds, double cpu);
 
 /*
- * The next window by what earlier ones showed: RATES of COUNT targets, all of which it is for. True:
- * it may open now.
+ * The next window by what earlier ones showed: RATES of COUNT targets, all of which it is for.
+ * True: it may open now.
  */
 bool mw_governor__plan(const struct mw_governor *governor, const struct mw_rates *const *rates,
 		       size_t count, struct mw_window_plan *plan);
@@ -60,8 +66,8 @@ void mw_governor__closed(struct mw_governor *governor, double covered, double lo
 void mw_governor__spent(struct mw_governor *governor, double cpu, double loss);
 
 /*
- * Probes that stayed in have met a burst: the target can do more than it did so far, and has nothing to
- * spare.
+ * Probes that stayed in have met a burst: the target can do more than it did so far, and has
+ * nothing to spare.
  */
 void mw_governor__burst(struct mw_governor *governor);
 

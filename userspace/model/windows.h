@@ -26,7 +26,8 @@ struct mw_windows_ops {
 	int (*attach)(void *arg, enum mw_window_kind kind);
 	void (*detach)(void *arg);
 	bool (*is_detached)(void *arg);
-	/* Begin and end to count. Hits beyond QUOTA make the watch call mw_windows__quota_reached(). */
+	/* Begin and end to count. Hits beyond QUOTA make the watch call
+	 * mw_windows__quota_reached(). */
 	void (*count)(void *arg, bool on);
 	void (*set_quota)(void *arg, uint64_t hits);
 	/* Counters of the target since the watch began, and hits that nobody counted. */
@@ -52,7 +53,8 @@ struct mw_windows_ops {
 
 struct mw_windows; /* opaque */
 
-/* BUDGET: a share of the targets' CPU time. MODE: which probes. OPS must outlive it. NULL: no memory. */
+/* BUDGET: a share of the targets' CPU time. MODE: which probes. OPS must outlive it. NULL: no
+ * memory. */
 struct mw_windows *mw_windows__new(const struct mw_windows_ops *ops, void *arg, enum mw_mode mode,
 				   double budget);
 void mw_windows__free(struct mw_windows *windows);

@@ -129,7 +129,8 @@ uint64_t mw_cost__call_ns(const struct mw_cost *cost, const struct mw_function *
 
 double mw_cost__hit_seconds(const struct mw_cost *cost, bool returns)
 {
-	/* Calibrated with programs that do nothing; making and finding a block's record adds a half. */
+	/* Calibrated with programs that do nothing; making and finding a block's record adds a
+	 * half. */
 	return 1.5 * (cost->entry_ns[MW_PROBE_PUSH] + (returns ? cost->return_ns : 0)) / 1e9;
 }
 
