@@ -7,7 +7,13 @@
 static const int caught_signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { COUNT = sizeof(caught_signals) / sizeof(caught_signals[0]) };
 
-static volatile sig_atomic_t caught, second_one_ends;
+static volatile sig_atomic_t caught, second_one_ends, look;
+
+static void on_look(int sig)
+{
+	(void)sig;
+	look = 1;
+}
 
 static void on_signal(int sig)
 {
@@ -26,11 +32,22 @@ void mw_signals_catch(bool second_ends)
 	second_one_ends = second_ends;
 	for (int i = 0; i < COUNT; i++)
 		sigaction(caught_signals[i], &action, NULL);
+	action.sa_handler = on_look;
+	action.sa_flags = SA_RESTART;
+	sigaction(SIGUSR2, &action, NULL);
 }
 
 bool mw_signals_caught(void)
 {
 	return caught != 0;
+}
+
+bool mw_signals_look(void)
+{
+	bool was = look != 0;
+
+	look = 0;
+	return was;
 }
 
 void mw_signals_block(bool block)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SIGINT, SIGTERM and SIGHUP end a watch in order: probes out, last numbers shown. */
+/*
+ * SIGINT, SIGTERM and SIGHUP end a watch in order: probes out, last numbers shown. SIGUSR2 asks for
+ * a walk of the heaps.
+ */
 #ifndef MW_WATCH_SIGNALS_H
 #define MW_WATCH_SIGNALS_H
 
@@ -14,6 +17,9 @@ void mw_signals_catch(bool second_ends);
 
 /* Has one come? */
 bool mw_signals_caught(void);
+
+/* Has SIGUSR2 come since the last call? */
+bool mw_signals_look(void);
 
 /* Keep them away from the calling thread and from the threads that it starts, or let them in. */
 void mw_signals_block(bool block);

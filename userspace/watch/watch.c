@@ -354,6 +354,8 @@ static double wait_for_next(struct mw_watch *watch, double last, double end)
 			return now - next < interval ? next : now;
 		if (is_asked_to_stop(watch))
 			return now;
+		if (mw_signals_look())
+			mw_tracer__look(watch->tracer);
 		mw_tracer__wait(watch->tracer, next < now + STEP ? next : now + STEP);
 	}
 }
