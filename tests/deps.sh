@@ -10,10 +10,12 @@ build="gcc make pkg-config clang llvm libbpf-dev bpftool libelf-dev libdw-dev li
 trace="bats jq strace procps libc6-dbg g++ binutils lld python3-dev systemtap-sdt-dev"
 tests="gdb gdbserver tmux musl-tools libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev clang-tidy clang-format
 	cppcheck shellcheck libclang-rt-dev zsh fish git man-db xz-utils zstd lz4 debootstrap python3-numpy python3-django curl
-	radicale"
+	radicale php-cli fzf"
 
 # A toolchain that is no package does as well.
 command -v rustc >/dev/null || tests="$tests rustc"
+command -v node >/dev/null || tests="$tests nodejs"
+command -v javac >/dev/null || tests="$tests default-jdk-headless"
 
 case ${1:-all} in
 build) want=$build ;;

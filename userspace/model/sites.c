@@ -409,9 +409,7 @@ const struct mw_frame *mw_site_leaf(const struct mw_site_stats *site)
 		if (f->kind == MW_FRAME_NATIVE && !native && !is_allocator(f->function))
 			native = f;
 	}
-	if (python || native)
-		return python ? python : native;
-	return site->frame_count ? site->frames : NULL;
+	return python ? python : native;
 }
 
 char *mw_frame_format(const struct mw_frame *frame, char *buf, size_t size)

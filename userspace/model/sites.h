@@ -146,7 +146,7 @@ size_t mw_sites__top(const struct mw_sites *sites, uint32_t target, enum mw_site
 /*
  * The frame that a person would name the site by: the innermost Python frame of a file that is no
  * part of the standard library or an installed package, else the innermost Python frame, else the
- * innermost native frame outside the allocator, else the innermost. NULL when there is none.
+ * innermost native frame outside the allocator. NULL when there is none.
  */
 const struct mw_frame *mw_site_leaf(const struct mw_site_stats *site);
 

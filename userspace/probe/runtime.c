@@ -17,8 +17,8 @@ static bool is_go(const struct mw_elffile *elf)
 static const struct {
 	const char *symbol, *name;
 } known[] = {
-	{"_emalloc", "PHP"},	     /* Zend/zend_alloc.h */
-	{"JNI_CreateJavaVM", "JVM"},	     /* jni.h */
+	{"_emalloc", "PHP"},			/* Zend/zend_alloc.h */
+	{"JNI_CreateJavaVM", "JVM"},		/* jni.h */
 	{"_ZN2v82V815DisposePlatformEv", "V8"}, /* v8-initialization.h: V8::DisposePlatform() */
 };
 

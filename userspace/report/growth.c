@@ -43,9 +43,11 @@ static void print_line(FILE *out, const struct lines *lines, size_t i, bool colo
 	const struct mw_frame *leaf = mw_site_leaf(site);
 	char text[WIDTH], size[MW_UNIT_BUF], back[MW_UNIT_BUF];
 
+	if (!leaf)
+		leaf = site->frames;
 	fprintf(out, "  %-11s%10s  %s%s%s", i ? "" : "growth",
 		mw_format_size(size, (uint64_t)bytes_of(lines, i)), color ? "\033[1m" : "",
-		leaf ? mw_frame_format(leaf, text, sizeof(text)) : "?", color ? "\033[0m" : "");
+		mw_frame_format(leaf, text, sizeof(text)), color ? "\033[0m" : "");
 	if (lines->by_faults)
 		fputs(", pages first touched", out);
 	else

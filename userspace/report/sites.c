@@ -97,9 +97,11 @@ static void print_site(FILE *out, const struct mw_sites_view *view, enum mw_site
 	const struct mw_frame *leaf = mw_site_leaf(site);
 	char text[WIDTH];
 
+	if (!leaf)
+		leaf = site->frames;
 	print_amount(out, order, site);
-	fprintf(out, "  %s%s%s", color ? "\033[1m" : "",
-		leaf ? mw_frame_format(leaf, text, sizeof(text)) : "?", color ? "\033[0m" : "");
+	fprintf(out, "  %s%s%s", color ? "\033[1m" : "", mw_frame_format(leaf, text, sizeof(text)),
+		color ? "\033[0m" : "");
 	print_counts(out, site);
 	fputc('\n', out);
 	for (uint32_t i = 0; view->stacks && i < site->frame_count; i++)
