@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Heaps that no probe reaches: watched by what the kernel gives, with lines, and said so. And what moves thresholds.
 
+bats_require_minimum_version 1.5.0
 load lib
 
 setup() { setup_common; }
@@ -58,7 +59,7 @@ another_report() {
 	cat "$BATS_TEST_TMPDIR/text"
 	grep -qE "^  reach +PHP's own heap is out of probes' reach" "$BATS_TEST_TMPDIR/text"
 	grep -qE '^  growth +2[0-9]\.[0-9] MiB  php.*, [0-9]+ mappings' "$BATS_TEST_TMPDIR/text"
-	! grep -q '^  suspect' "$BATS_TEST_TMPDIR/text"
+	run ! grep -q '^  suspect' "$BATS_TEST_TMPDIR/text"
 }
 
 @test "a static Go program is watched by growth, with lines, unless a mode was asked for" {
@@ -185,5 +186,5 @@ sys.stdin.readline()'
 	last '.sites.top[].frames[] | .function' | sort | uniq -c | sort -rn | head -n 5 >&2
 	last '.sites.top[].frames[] | .function' >"$BATS_TEST_TMPDIR/functions"
 	[ "$(grep -c '^line_' "$BATS_TEST_TMPDIR/functions")" -gt 900 ]
-	! grep 'process ended' "$BATS_TEST_TMPDIR/functions" || return 1
+	run ! grep -q 'process ended' "$BATS_TEST_TMPDIR/functions"
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 import java.util.*;
 
 /* Keeps 10 MiB a second on the JVM's own heap. */

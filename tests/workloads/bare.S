@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A static program without an allocator, as Go's linker makes them: built with -DGO, with the section and the note by which
  * they are known. Maps 1 MiB and touches it each 10 ms.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # At the first "go" allocate at 4,000 new lines, which takes a while to name; at the second fork, and have the child allocate at
 # one more: its stack is in the ring behind those.
 import os, sys, time

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // V8's heap grows when told: each "go" keeps some 30 MB of objects.
 const kept = [];
 console.log("ready " + process.pid);

@@ -1,4 +1,5 @@
 <?php
+# SPDX-License-Identifier: GPL-2.0-or-later
 # A Zend heap that grows when told: each "go" keeps 13 chunks' worth more; says what the Zend heap has from the kernel.
 $kept = [];
 function remember(&$kept) {

@@ -217,12 +217,12 @@ static void add_sentence(struct mw_tui *tui, const struct mw_tui_site *site, con
 /* What holds most comes first. With one stack the row has said its numbers already. */
 static void add_stacks(struct mw_tui *tui, const struct mw_tui_site *site)
 {
-	const struct mw_tui_stack **list = calloc(site->stack_count, sizeof(*list));
+	const struct mw_tui_stack **list = calloc(site->stack_count, sizeof(void *));
 
 	for (size_t i = 0; list && i < site->stack_count; i++)
 		list[i] = &stacks_of(tui, site)[i];
 	if (list)
-		qsort_r(list, site->stack_count, sizeof(*list), by_stack_key, tui);
+		qsort_r(list, site->stack_count, sizeof(void *), by_stack_key, tui);
 	for (size_t i = 0; list && i < site->stack_count; i++) {
 		if (site->stack_count > 1)
 			add_line(tui, site, list[i], MW_LINE_STACK);
