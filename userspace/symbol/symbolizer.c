@@ -307,9 +307,10 @@ size_t mw_symbolizer__find_all(struct mw_symbolizer *s, uint64_t addr, struct mw
 
 bool mw_symbolizer__find(struct mw_symbolizer *s, uint64_t addr, struct mw_symbol_place *out)
 {
-	struct mw_symbol_place places[MW_SYMBOL_PLACES];
+	struct mw_symbol_place places[MW_SYMBOL_PLACES] = {0};
+	size_t count = mw_symbolizer__find_all(s, addr, places);
 
-	*out = places[mw_symbolizer__find_all(s, addr, places) - 1];
+	*out = places[count - 1];
 	return out->function;
 }
 
