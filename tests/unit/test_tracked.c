@@ -41,7 +41,7 @@ struct run {
 	size_t place_count, free_count, first, last;
 	struct mw_tracked *tracked;
 	struct mw_site_counts counts;
-	double kept, freed, allocated, closed;
+	double kept, freed, allocated, closed, expired_at;
 	struct {
 		uint32_t place;
 		uint64_t time;
@@ -121,6 +121,10 @@ static void expire(struct run *r, double now, bool counting)
 	const struct program *g = r->program;
 
 	if (g->by_chance) {
+		/* All are looked through: not at every step. */
+		if (now < r->expired_at + 0.05)
+			return;
+		r->expired_at = now;
 		for (size_t i = r->first; i < r->last; i++) {
 			uint32_t place = r->order[i % RING];
 
