@@ -66,7 +66,7 @@ another_report() {
 	start_bare -DGO
 	start_default_watch "$PID"
 	before=$(awk '/^VmData/ {print $2 * 1024}' "/proc/$PID/status")
-	first=$(last '[.sites.top[].growth.bytes] | add // 0')
+	first=$(last '[.total.sites.top[].growth.bytes] | add // 0')
 	sleep 2
 	another_report
 	after=$(awk '/^VmData/ {print $2 * 1024}' "/proc/$PID/status")
@@ -77,8 +77,8 @@ another_report() {
 	expect "$(last .out_of_reach.text)" \
 		"no allocator that probes can reach (a Go program): watching what the kernel gives" text
 	# What the kernel says of it, between two reports at least.
-	last "([.sites.top[].growth.bytes] | add) - $first >= $after - $before" | grep -qx true
-	last '.sites.top[0].frames[] | .function' | grep -qx main.remember
+	last "([.total.sites.top[].growth.bytes] | add) - $first >= $after - $before" | grep -qx true
+	last '.total.sites.top[0].frames[] | .function' | grep -qx main.remember
 	expect "$(last '.sites.suspects | length')" 0 suspects
 	for mode in exact sizes; do
 		run "$MW" stat "$PID" --json -n 1 --mode $mode

@@ -158,7 +158,7 @@ end_workload() {
 }
 
 remembered() { # CALLS
-	expect "$(last '[.sites.top[] | select(.frames[0].function == "remember") | .alloc.calls] | add')" "$1" "calls at the line"
+	expect "$(last '[.total.sites.top[] | select(.frames[0].function == "remember") | .alloc.calls] | add')" "$1" "calls at the line"
 }
 
 @test "sites are Python lines, of the target and of a child in a namespace that it makes" {
