@@ -196,23 +196,25 @@ static uint64_t heap_of(struct mw_ptmalloc *pt, uint64_t addr, uint64_t arena, u
 	return 0;
 }
 
-static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint32_t index)
+static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint32_t index,
+		       struct mw_doubts *doubts)
 {
 	uint64_t max = 0, heap = heap_of(pt, arena->top, arena->addr, &max), size = 0;
 	int ret = 0;
 
 	if (!heap)
-		mw_heap__add_problem(&pt->base, arena->top, "arena's top is in none of its heaps");
+		mw_doubts__add(doubts, arena->top, "arena's top is in none of its heaps", 0);
 	while (heap && !ret) {
 		struct mw_run s = {.kind = MW_RUN_HEAP, .arena = index};
-		struct heap_info info;
+		struct heap_info info = {0};
 
 		if (!mw_image__read_all(pt->base.image, heap, &info, sizeof(info)) ||
 		    info.arena != arena->addr || info.size < PAGE_BYTES || info.size > 4ULL << 30 ||
 		    info.size & 15 || size + info.size > arena->system_bytes ||
 		    arena->heaps++ > HEAPS_MAX) {
-			mw_heap__add_problem(&pt->base, heap,
-					     "no heap where the arena's list of heaps leads");
+			mw_doubts__add(doubts, heap,
+				       "no heap where the arena's list of heaps leads",
+				       mw_seen(info.arena, info.size));
 			break;
 		}
 		s.start = heap;
@@ -238,12 +240,12 @@ static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint
 		heap = info.prev;
 	}
 	if (!ret && size != arena->system_bytes)
-		mw_heap__add_problem(&pt->base, arena->addr,
-				     "heaps do not add up to the arena's size");
+		mw_doubts__add(doubts, arena->addr, "heaps do not add up to the arena's size",
+			       mw_seen(size, arena->system_bytes));
 	return ret;
 }
 
-static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
+static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *doubts)
 {
 	struct mw_heap_arena *arena;
 	uint64_t head[2];
@@ -258,7 +260,7 @@ static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
 	if (!mw_image__read_u64(pt->base.image, addr + pt->layout.top, &arena->top) ||
 	    !mw_image__read_u64(pt->base.image, addr + pt->layout.system_mem,
 				&arena->system_bytes)) {
-		mw_heap__add_problem(&pt->base, addr, "arena can't be read");
+		mw_doubts__add_unreadable(doubts, addr, "arena can't be read");
 		return 0;
 	}
 	pt->arena_count++;
@@ -267,18 +269,95 @@ static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
 		return 0;
 	if (arena->top & 15 ||
 	    !mw_image__read_all(pt->base.image, arena->top, head, sizeof(head))) {
-		mw_heap__add_problem(&pt->base, addr, "arena's top can't be read");
+		mw_doubts__add_unreadable(doubts, addr, "arena's top can't be read");
 		return 0;
 	}
 	arena->sums[MW_BLOCK_TOP].count = 1;
 	arena->sums[MW_BLOCK_TOP].bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
 	if (arena->sums[MW_BLOCK_TOP].bytes > arena->system_bytes) {
-		mw_heap__add_problem(&pt->base, arena->top, "top is larger than its arena");
+		mw_doubts__add(doubts, arena->top, "top is larger than its arena", head[1]);
 		arena->sums[MW_BLOCK_TOP].bytes = 0;
 	}
 	if (arena->kind == MW_ARENA_MAIN)
 		return main_runs(pt, arena);
-	return thread_runs(pt, arena, (uint32_t)(pt->arena_count - 1));
+	return thread_runs(pt, arena, (uint32_t)(pt->arena_count - 1), doubts);
+}
+
+static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	size_t arenas = pt->arena_count, runs = pt->run_count;
+	struct mw_doubts doubts;
+	int ret;
+
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		pt->arena_count = arenas;
+		pt->run_count = runs;
+		ret = read_arena(pt, addr, &doubts);
+	} while (!ret && mw_doubts__again(&doubts));
+	if (pt->arena_count > arenas)
+		pt->arenas[arenas].changed = doubts.attempt != 0;
+	return ret;
+}
+
+/* The arena that follows the one at ADDR in their ring; 0: none does. */
+static uint64_t next_arena(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	struct mw_doubts doubts;
+	uint64_t next;
+
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		if (!mw_image__read_u64(pt->base.image, addr + pt->layout.next, &next))
+			next = 0;
+		if (!next)
+			mw_doubts__add(&doubts, addr, "ring of arenas breaks off", 0);
+	} while (mw_doubts__again(&doubts));
+	return next;
+}
+
+void mw_ptmalloc__refresh_arena(struct mw_ptmalloc *pt, uint32_t i)
+{
+	struct mw_heap_arena *a = &pt->arenas[i];
+	uint64_t top, system, head[2];
+
+	if (!mw_image__read_u64(pt->base.image, a->addr + pt->layout.top, &top) ||
+	    !mw_image__read_u64(pt->base.image, a->addr + pt->layout.system_mem, &system) ||
+	    top & 15 || !mw_image__read_all(pt->base.image, top, head, sizeof(head)))
+		return;
+	head[1] &= ~(uint64_t)CHUNK_FLAGS;
+	if (head[1] > system ||
+	    (top == a->top && system == a->system_bytes && head[1] == a->sums[MW_BLOCK_TOP].bytes))
+		return;
+	a->changed = true;
+	a->top = top;
+	a->system_bytes = system;
+	a->sums[MW_BLOCK_TOP] = (struct mw_heap_sum){1, head[1]};
+}
+
+void mw_ptmalloc__refresh_run(struct mw_ptmalloc *pt, struct mw_run *s)
+{
+	const struct mw_heap_arena *a;
+	struct heap_info info;
+	uint64_t end;
+
+	if (s->kind != MW_RUN_HEAP || s->arena >= pt->arena_count)
+		return;
+	mw_ptmalloc__refresh_arena(pt, s->arena);
+	a = &pt->arenas[s->arena];
+	if (!a->changed)
+		return;
+	end = s->limit;
+	s->top = a->top >= s->start && a->top < s->limit ? a->top : 0;
+	if (a->kind == MW_ARENA_MAIN && s->top)
+		end = s->top + a->sums[MW_BLOCK_TOP].bytes;
+	else if (a->kind == MW_ARENA_THREAD &&
+		 mw_image__read_all(pt->base.image, s->start, &info, sizeof(info)) &&
+		 info.arena == a->addr && info.size >= PAGE_BYTES && info.size <= 4ULL << 30)
+		end = s->start + info.size;
+	s->cut = end > s->limit || (a->kind == MW_ARENA_MAIN && !s->top);
+	if (end > s->first)
+		s->end = end < s->limit ? end : s->limit;
 }
 
 int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
@@ -290,18 +369,9 @@ int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
 
 		if (ret)
 			return ret;
-		if (!mw_image__read_u64(pt->base.image, addr + pt->layout.next, &addr) || !addr) {
-			mw_heap__add_problem(&pt->base, addr, "ring of arenas breaks off");
+		addr = next_arena(pt, addr);
+		if (!addr || addr == pt->main_arena)
 			break;
-		}
-		if (addr == pt->main_arena)
-			break;
-	}
-	for (size_t i = 0; i < pt->arena_count; i++) {
-		int ret = mw_ptmalloc__read_fastbins(pt, i);
-
-		if (ret)
-			return ret;
 	}
 	return 0;
 }

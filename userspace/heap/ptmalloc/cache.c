@@ -21,7 +21,7 @@ int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, enum mw_bloc
 
 /* One list of fastbin chunks; Brent's algorithm ends a circular one. */
 static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint64_t chunk,
-			uint64_t size)
+			uint64_t size, struct mw_doubts *doubts)
 {
 	uint64_t limit = arena->system_bytes / CHUNK_MIN, power = 1, lap = 0, tortoise = chunk;
 	int ret = 0;
@@ -31,12 +31,12 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uin
 
 		if (chunk & 15 || n > limit ||
 		    !mw_image__read_all(pt->base.image, chunk, head, sizeof(head))) {
-			mw_heap__add_problem(&pt->base, chunk, "fastbin leads astray");
+			mw_doubts__add(doubts, chunk, "fastbin leads astray", size);
 			break;
 		}
 		if ((head[1] & ~(uint64_t)CHUNK_FLAGS) != size) {
-			mw_heap__add_problem(&pt->base, chunk,
-					     "chunk of another size in a fastbin");
+			mw_doubts__add(doubts, chunk, "chunk of another size in a fastbin",
+				       mw_seen(head[1], size));
 			break;
 		}
 		ret = mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_FASTBIN);
@@ -44,7 +44,7 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uin
 		arena->sums[MW_BLOCK_FASTBIN].bytes += size;
 		chunk = mw_reveal(pt, chunk + 16, head[2]);
 		if (chunk && chunk == tortoise) {
-			mw_heap__add_problem(&pt->base, chunk, "fastbin runs in a circle");
+			mw_doubts__add(doubts, chunk, "fastbin runs in a circle", size);
 			break;
 		}
 		if (++lap == power) {
@@ -56,7 +56,7 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uin
 	return ret;
 }
 
-int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena)
+static int read_fastbins(struct mw_ptmalloc *pt, size_t arena, struct mw_doubts *doubts)
 {
 	uint64_t heads[MW_PTMALLOC_FASTBINS];
 	int ret = 0;
@@ -66,7 +66,7 @@ int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena)
 				sizeof(heads)))
 		return 0;
 	for (uint64_t i = 0; i < MW_PTMALLOC_FASTBINS && !ret; i++)
-		ret = read_fastbin(pt, &pt->arenas[arena], heads[i], CHUNK_MIN + 16 * i);
+		ret = read_fastbin(pt, &pt->arenas[arena], heads[i], CHUNK_MIN + 16 * i, doubts);
 	return ret;
 }
 
@@ -163,43 +163,100 @@ unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
 	return sum + 1;
 }
 
-/* In a running process a list may change while it is read: then the other bins count. */
-int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt)
+/* A tcache with a list that is damaged: the other lists count. */
+static void read_damaged(struct mw_ptmalloc *pt, const struct tcache *t, struct mw_doubts *doubts)
 {
-	for (size_t c = 0; c < pt->tcache_count; c++) {
-		uint64_t chunk = pt->tcache_chunks[c];
-		uint8_t data[768];
-		struct tcache t = {0};
-		bool good = true;
-
-		if (!mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data,
-					pt->layout.tcache_size))
-			continue;
-		decode(&pt->layout, data, &t);
-		if (!mw_ptmalloc__try_tcache(pt, chunk)) {
-			/* One valid list distinguishes a damaged tcache from a chance match. */
-			long best = 0;
-
-			for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
-				long n = walk_bin(pt, t.entries[i], i, false);
-
-				best = n > best ? n : best;
-			}
-			if (best <= 0)
-				continue;
-			good = false;
-		}
-		for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
-			if (!good && walk_bin(pt, t.entries[i], i, false) < 0) {
-				mw_heap__add_problem(&pt->base, t.entries[i],
-						     "tcache list leads astray");
-				continue;
-			}
-			walk_bin(pt, t.entries[i], i, true);
-		}
-		if (mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_OVERHEAD))
-			return -ENOMEM;
-		pt->tcaches++;
+	for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
+		if (walk_bin(pt, t->entries[i], i, false) >= 0)
+			walk_bin(pt, t->entries[i], i, true);
+		else
+			mw_doubts__add(doubts, t->entries[i], "tcache list leads astray", i);
 	}
-	return 0;
+}
+
+/* One valid list distinguishes a damaged tcache from a chance match. */
+static bool has_a_list(struct mw_ptmalloc *pt, const struct tcache *t)
+{
+	for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
+		if (walk_bin(pt, t->entries[i], i, false) > 0)
+			return true;
+	}
+	return false;
+}
+
+static int read_tcache(struct mw_ptmalloc *pt, uint64_t chunk, struct mw_doubts *doubts)
+{
+	struct tcache t = {0};
+	uint8_t data[768];
+
+	if (!mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data, pt->layout.tcache_size))
+		return 0;
+	decode(&pt->layout, data, &t);
+	if (mw_ptmalloc__try_tcache(pt, chunk)) {
+		for (size_t i = 0; i < pt->layout.tcache_bins; i++)
+			walk_bin(pt, t.entries[i], i, true);
+	} else if (!has_a_list(pt, &t)) {
+		return 0;
+	} else {
+		read_damaged(pt, &t, doubts);
+	}
+	pt->tcaches++;
+	return mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_OVERHEAD);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* In address order; a chunk that is there twice was freed twice. */
+static void sort_cached(struct mw_ptmalloc *pt, struct mw_doubts *doubts)
+{
+	size_t out = 0;
+
+	if (pt->cached_count)
+		qsort(pt->cached, pt->cached_count, sizeof(*pt->cached), by_value);
+	for (size_t i = 0; i < pt->cached_count; i++) {
+		uint64_t chunk = pt->cached[i] & ~(uint64_t)CACHED_MASK;
+
+		if (out && (pt->cached[out - 1] & ~(uint64_t)CACHED_MASK) == chunk)
+			mw_doubts__add(doubts, chunk, "chunk is in two caches: freed twice",
+				       mw_seen(pt->cached[out - 1], pt->cached[i]));
+		else
+			pt->cached[out++] = pt->cached[i];
+	}
+	pt->cached_count = out;
+}
+
+static int read_caches(struct mw_ptmalloc *pt, struct mw_doubts *doubts)
+{
+	int ret = 0;
+
+	pt->cached_count = 0;
+	pt->tcaches = 0;
+	pt->tcache_steps = 0;
+	for (size_t i = 0; i < pt->arena_count && !ret; i++) {
+		memset(&pt->arenas[i].sums[MW_BLOCK_FASTBIN], 0, sizeof(struct mw_heap_sum));
+		ret = read_fastbins(pt, i, doubts);
+	}
+	for (size_t c = 0; c < pt->tcache_count && !ret; c++)
+		ret = read_tcache(pt, pt->tcache_chunks[c], doubts);
+	if (!ret)
+		sort_cached(pt, doubts);
+	return ret;
+}
+
+int mw_ptmalloc__read_caches(struct mw_ptmalloc *pt)
+{
+	struct mw_doubts doubts;
+	int ret;
+
+	/* All of them are one part, as chunks go from one to another. */
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		ret = read_caches(pt, &doubts);
+	} while (!ret && mw_doubts__again(&doubts));
+	return ret;
 }
