@@ -9,9 +9,9 @@
  *	} while (mw_doubts__again(&doubts));
  *
  * In an image that is still, a doubt is a problem and a part is read once. In others a part is read
- * again while there is doubt, MW_ATTEMPTS times at most, and the process runs on in between. A doubt
- * that every attempt had, about the same words, is a problem. The others were races: these places
- * are counted, and the last attempt's result is as good as any.
+ * again while there is doubt, MW_ATTEMPTS times at most, and the process runs on in between. A
+ *doubt that every attempt had, about the same words, is a problem. The others were races: these
+ *places are counted, and the last attempt's result is as good as any.
  */
 #ifndef MW_IMAGE_PROBLEMS_H
 #define MW_IMAGE_PROBLEMS_H
@@ -32,9 +32,10 @@ struct mw_problem {
 struct mw_problems {
 	struct mw_image *image;
 	struct mw_problem list[MW_PROBLEMS];
-	size_t count;	  /* how many are kept */
-	uint64_t total;	  /* how many there were */
-	uint64_t changed; /* places that changed while they were read; 0 in an image that is still */
+	size_t count;	/* how many are kept */
+	uint64_t total; /* how many there were */
+	uint64_t
+		changed; /* places that changed while they were read; 0 in an image that is still */
 };
 
 struct mw_doubt {
@@ -45,7 +46,8 @@ struct mw_doubt {
 
 struct mw_doubts {
 	struct mw_image *image;
-	struct mw_problems *problems; /* NULL: nothing is recorded, and a part is read twice at most */
+	struct mw_problems
+		*problems; /* NULL: nothing is recorded, and a part is read twice at most */
 	struct mw_doubt now[MW_DOUBTS], always[MW_DOUBTS]; /* of this attempt, of all before it */
 	size_t count, always_count;
 	uint64_t races; /* doubts that did not come back */

@@ -7,6 +7,8 @@
 #include "heap/ptmalloc/impl.h"
 #include "util/array.h"
 
+enum { TOP_TRIES = 8 };
+
 /* The contiguous run of readable private memory around ADDR. */
 static void run_around(struct mw_image *image, uint64_t addr, uint64_t *start, uint64_t *end)
 {
@@ -245,10 +247,38 @@ static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint
 	return ret;
 }
 
+/* What an arena says of itself. */
+struct arena_now {
+	uint64_t top, system_bytes;
+	uint64_t top_bytes; /* if TOP is READABLE */
+	bool readable;
+};
+
+/* Read the arena at ADDR; a top that moves meanwhile is read again. */
+static bool read_now(struct mw_ptmalloc *pt, uint64_t addr, struct arena_now *now)
+{
+	struct mw_image *image = pt->base.image;
+	uint64_t head[2], top;
+
+	for (int i = 0; i < TOP_TRIES; i++) {
+		if (!mw_image__read_u64(image, addr + pt->layout.top, &now->top) ||
+		    !mw_image__read_u64(image, addr + pt->layout.system_mem, &now->system_bytes))
+			return false;
+		now->readable =
+			!(now->top & 15) && mw_image__read_all(image, now->top, head, sizeof(head));
+		if (now->readable)
+			now->top_bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
+		if (mw_image__is_still(image) ||
+		    !mw_image__read_u64(image, addr + pt->layout.top, &top) || top == now->top)
+			break;
+	}
+	return true;
+}
+
 static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *doubts)
 {
 	struct mw_heap_arena *arena;
-	uint64_t head[2];
+	struct arena_now now;
 
 	if (mw_array_reserve(&pt->arenas, &pt->arena_capacity, pt->arena_count + 1,
 			     sizeof(*pt->arenas)))
@@ -257,25 +287,23 @@ static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *d
 	memset(arena, 0, sizeof(*arena));
 	arena->addr = addr;
 	arena->kind = addr == pt->main_arena ? MW_ARENA_MAIN : MW_ARENA_THREAD;
-	if (!mw_image__read_u64(pt->base.image, addr + pt->layout.top, &arena->top) ||
-	    !mw_image__read_u64(pt->base.image, addr + pt->layout.system_mem,
-				&arena->system_bytes)) {
+	if (!read_now(pt, addr, &now)) {
 		mw_doubts__add_unreadable(doubts, addr, "arena can't be read");
 		return 0;
 	}
+	arena->top = now.top;
+	arena->system_bytes = now.system_bytes;
 	pt->arena_count++;
 	/* An arena that has not been used: its top is its own unsorted bin (initial_top()). */
 	if (!arena->system_bytes || arena->top == addr + pt->layout.top)
 		return 0;
-	if (arena->top & 15 ||
-	    !mw_image__read_all(pt->base.image, arena->top, head, sizeof(head))) {
+	if (!now.readable) {
 		mw_doubts__add_unreadable(doubts, addr, "arena's top can't be read");
 		return 0;
 	}
-	arena->sums[MW_BLOCK_TOP].count = 1;
-	arena->sums[MW_BLOCK_TOP].bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
-	if (arena->sums[MW_BLOCK_TOP].bytes > arena->system_bytes) {
-		mw_doubts__add(doubts, arena->top, "top is larger than its arena", head[1]);
+	arena->sums[MW_BLOCK_TOP] = (struct mw_heap_sum){1, now.top_bytes};
+	if (now.top_bytes > arena->system_bytes) {
+		mw_doubts__add(doubts, arena->top, "top is larger than its arena", now.top_bytes);
 		arena->sums[MW_BLOCK_TOP].bytes = 0;
 	}
 	if (arena->kind == MW_ARENA_MAIN)
@@ -319,20 +347,16 @@ static uint64_t next_arena(struct mw_ptmalloc *pt, uint64_t addr)
 void mw_ptmalloc__refresh_arena(struct mw_ptmalloc *pt, uint32_t i)
 {
 	struct mw_heap_arena *a = &pt->arenas[i];
-	uint64_t top, system, head[2];
+	struct arena_now now;
 
-	if (!mw_image__read_u64(pt->base.image, a->addr + pt->layout.top, &top) ||
-	    !mw_image__read_u64(pt->base.image, a->addr + pt->layout.system_mem, &system) ||
-	    top & 15 || !mw_image__read_all(pt->base.image, top, head, sizeof(head)))
-		return;
-	head[1] &= ~(uint64_t)CHUNK_FLAGS;
-	if (head[1] > system ||
-	    (top == a->top && system == a->system_bytes && head[1] == a->sums[MW_BLOCK_TOP].bytes))
+	if (!read_now(pt, a->addr, &now) || !now.readable || now.top_bytes > now.system_bytes ||
+	    (now.top == a->top && now.system_bytes == a->system_bytes &&
+	     now.top_bytes == a->sums[MW_BLOCK_TOP].bytes))
 		return;
 	a->changed = true;
-	a->top = top;
-	a->system_bytes = system;
-	a->sums[MW_BLOCK_TOP] = (struct mw_heap_sum){1, head[1]};
+	a->top = now.top;
+	a->system_bytes = now.system_bytes;
+	a->sums[MW_BLOCK_TOP] = (struct mw_heap_sum){1, now.top_bytes};
 }
 
 void mw_ptmalloc__refresh_run(struct mw_ptmalloc *pt, struct mw_run *s)

@@ -7,7 +7,12 @@
 #include "heap/ptmalloc/impl.h"
 #include "util/array.h"
 
-enum { TCACHE_LIST_MAX = 65535, TCACHE_BINS_MAX = 76, TCACHE_STEPS_MAX = 1 << 25 };
+enum {
+	TCACHE_TRIES = 4,
+	TCACHE_LIST_MAX = 65535,
+	TCACHE_BINS_MAX = 76,
+	TCACHE_STEPS_MAX = 1 << 25
+};
 
 int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, enum mw_block_kind kind)
 {
@@ -140,37 +145,52 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 	return n;
 }
 
-/* 1 plus the number of chunks that the tcache in CHUNK holds; 0: one of its lists is not valid. */
-unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
+static bool read_struct(struct mw_ptmalloc *pt, uint64_t chunk, struct tcache *t)
 {
 	uint8_t data[768];
-	struct tcache t = {0};
-	unsigned int sum = 0;
 
+	memset(t, 0, sizeof(*t));
 	if (!pt->layout.tcache_size ||
 	    !mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data, pt->layout.tcache_size))
-		return 0;
-	decode(&pt->layout, data, &t);
-	if (!looks_right(&pt->layout, &t))
+		return false;
+	decode(&pt->layout, data, t);
+	return true;
+}
+
+/* 1 plus the number of chunks that T holds; 0: one of its lists is not valid. */
+static unsigned int count_chunks(struct mw_ptmalloc *pt, const struct tcache *t, bool add)
+{
+	unsigned int sum = 0;
+
+	if (!looks_right(&pt->layout, t))
 		return 0;
 	for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
-		long n = walk_bin(pt, t.entries[i], i, false);
+		long n = walk_bin(pt, t->entries[i], i, add);
 
-		if (n < 0 || (!pt->layout.tcache_slots_left && n != t.counts[i]))
+		if (n < 0 || (!pt->layout.tcache_slots_left && n != t->counts[i]))
 			return 0;
 		sum += (unsigned int)n;
 	}
 	return sum + 1;
 }
 
+unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
+{
+	struct tcache t;
+
+	return read_struct(pt, chunk, &t) ? count_chunks(pt, &t, false) : 0;
+}
+
 /* A tcache with a list that is damaged: the other lists count. */
 static void read_damaged(struct mw_ptmalloc *pt, const struct tcache *t, struct mw_doubts *doubts)
 {
 	for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
-		if (walk_bin(pt, t->entries[i], i, false) >= 0)
-			walk_bin(pt, t->entries[i], i, true);
-		else
-			mw_doubts__add(doubts, t->entries[i], "tcache list leads astray", i);
+		size_t before = pt->cached_count;
+
+		if (walk_bin(pt, t->entries[i], i, true) >= 0)
+			continue;
+		pt->cached_count = before;
+		mw_doubts__add(doubts, t->entries[i], "tcache list leads astray", i);
 	}
 }
 
@@ -186,18 +206,22 @@ static bool has_a_list(struct mw_ptmalloc *pt, const struct tcache *t)
 
 static int read_tcache(struct mw_ptmalloc *pt, uint64_t chunk, struct mw_doubts *doubts)
 {
-	struct tcache t = {0};
-	uint8_t data[768];
+	int tries = mw_image__is_still(pt->base.image) ? 1 : TCACHE_TRIES;
+	size_t before = pt->cached_count;
+	bool valid = false;
+	struct tcache t;
 
-	if (!mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data, pt->layout.tcache_size))
-		return 0;
-	decode(&pt->layout, data, &t);
-	if (mw_ptmalloc__try_tcache(pt, chunk)) {
-		for (size_t i = 0; i < pt->layout.tcache_bins; i++)
-			walk_bin(pt, t.entries[i], i, true);
-	} else if (!has_a_list(pt, &t)) {
-		return 0;
-	} else {
+	/* In a process that runs its thread may use it meanwhile. */
+	for (int i = 0; i < tries && !valid; i++) {
+		if (!read_struct(pt, chunk, &t))
+			return 0;
+		pt->cached_count = before;
+		valid = count_chunks(pt, &t, true) != 0;
+	}
+	if (!valid) {
+		pt->cached_count = before;
+		if (!has_a_list(pt, &t))
+			return 0;
 		read_damaged(pt, &t, doubts);
 	}
 	pt->tcaches++;

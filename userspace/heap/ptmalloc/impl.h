@@ -142,6 +142,7 @@ struct mw_blocks *mw_ptmalloc__walk(struct mw_ptmalloc *pt, size_t first, size_t
 int mw_ptmalloc__read_caches(struct mw_ptmalloc *pt);
 /* Does the chunk at CHUNK hold a tcache struct? Reads through W. */
 bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t chunk);
+/* 1 plus the number of chunks that the tcache in CHUNK holds; 0: one of its lists is not valid. */
 unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk);
 
 /* bins.c: walk the bins' lists; damaged links become problems. 0 or -ENOMEM. */
