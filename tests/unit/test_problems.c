@@ -252,7 +252,8 @@ static struct mw_image *open_sim(bool still)
 	return image;
 }
 
-/* Measure the heap into INFO's problems, and walk it as a ledger does: in order, without overlap. */
+/* Measure the heap into INFO's problems, and walk it as a ledger does: in order, without overlap.
+ */
 static struct mw_problems measure(bool still)
 {
 	struct mw_image *image = open_sim(still);
@@ -363,8 +364,10 @@ TEST(what_a_still_heap_shows_is_a_problem)
 	CHECK_INT(problems.changed, 0);
 }
 
-/* One part with a doubt in those attempts whose bit is set in WHEN, about other words each if MOVES. */
-static struct mw_problems read_part(bool still, unsigned int when, bool moves, unsigned int *attempts)
+/* One part with a doubt in those attempts whose bit is set in WHEN, about other words each if
+ * MOVES. */
+static struct mw_problems read_part(bool still, unsigned int when, bool moves,
+				    unsigned int *attempts)
 {
 	struct mw_image *image = open_sim(still);
 	struct mw_problems problems;

@@ -22,14 +22,15 @@ void mw_problems__add(struct mw_problems *problems, uint64_t addr, const char *w
 void mw_doubts__begin(struct mw_doubts *doubts, struct mw_image *image,
 		      struct mw_problems *problems)
 {
-	/* The arrays stay as they are: a part begins for every few hundred chunks. */
+	/* The list stays as it is: a part begins for every few hundred chunks. */
 	doubts->image = image;
 	doubts->problems = problems;
-	doubts->count = doubts->always_count = 0;
-	doubts->races = 0;
+	doubts->count = 0;
+	doubts->found = doubts->races = 0;
 	doubts->attempt = 0;
 }
 
+/* The first attempt makes the list, later ones mark what comes back. */
 void mw_doubts__add(struct mw_doubts *doubts, uint64_t addr, const char *what, uint64_t seen)
 {
 	if (mw_image__is_still(doubts->image)) {
@@ -37,10 +38,17 @@ void mw_doubts__add(struct mw_doubts *doubts, uint64_t addr, const char *what, u
 			mw_problems__add(doubts->problems, addr, what);
 		return;
 	}
-	if (doubts->count < MW_DOUBTS)
-		doubts->now[doubts->count++] = (struct mw_doubt){addr, what, seen};
-	else
+	doubts->found++;
+	if (!doubts->attempt && doubts->count < MW_DOUBTS)
+		doubts->list[doubts->count++] = (struct mw_doubt){addr, what, seen, true};
+	else if (!doubts->attempt)
 		doubts->races++;
+	for (size_t i = 0; doubts->attempt && i < doubts->count; i++) {
+		struct mw_doubt *d = &doubts->list[i];
+
+		if (d->seen == seen && same_place(d->addr, d->what, addr, what))
+			d->again = true;
+	}
 }
 
 void mw_doubts__add_unreadable(struct mw_doubts *doubts, uint64_t addr, const char *what)
@@ -56,34 +64,19 @@ void mw_doubts__add_race(struct mw_doubts *doubts)
 	doubts->races++;
 }
 
-static bool has(const struct mw_doubts *doubts, const struct mw_doubt *doubt)
-{
-	for (size_t i = 0; i < doubts->count; i++) {
-		const struct mw_doubt *d = &doubts->now[i];
-
-		if (d->seen == doubt->seen &&
-		    same_place(d->addr, d->what, doubt->addr, doubt->what))
-			return true;
-	}
-	return false;
-}
-
-/* Keep those doubts that this attempt has, too. */
-static void intersect(struct mw_doubts *doubts)
+/* Keep the doubts that came back. */
+static void end_attempt(struct mw_doubts *doubts)
 {
 	size_t out = 0;
 
-	if (!doubts->attempt) {
-		memcpy(doubts->always, doubts->now, doubts->count * sizeof(doubts->now[0]));
-		doubts->always_count = doubts->count;
-		return;
+	for (size_t i = 0; i < doubts->count; i++) {
+		if (!doubts->list[i].again)
+			continue;
+		doubts->list[out] = doubts->list[i];
+		doubts->list[out++].again = false;
 	}
-	for (size_t i = 0; i < doubts->always_count; i++) {
-		if (has(doubts, &doubts->always[i]))
-			doubts->always[out++] = doubts->always[i];
-	}
-	doubts->races += doubts->always_count - out;
-	doubts->always_count = out;
+	doubts->races += doubts->count - out;
+	doubts->count = out;
 }
 
 static void end(struct mw_doubts *doubts)
@@ -93,33 +86,32 @@ static void end(struct mw_doubts *doubts)
 	if (!problems)
 		return;
 	problems->changed += doubts->races;
-	for (size_t i = 0; i < doubts->always_count; i++)
-		mw_problems__add(problems, doubts->always[i].addr, doubts->always[i].what);
+	for (size_t i = 0; i < doubts->count; i++)
+		mw_problems__add(problems, doubts->list[i].addr, doubts->list[i].what);
 }
 
 bool mw_doubts__again(struct mw_doubts *doubts)
 {
 	unsigned int attempts = doubts->problems ? MW_ATTEMPTS : 2;
-	bool doubtful = doubts->count != 0;
+	bool doubtful = doubts->found != 0;
 
 	if (!doubtful && !doubts->attempt && !doubts->races)
 		return false;
-	intersect(doubts);
+	end_attempt(doubts);
 	if (!doubtful || ++doubts->attempt == attempts) {
 		end(doubts);
 		return false;
 	}
 	/* Most races are over at once. What comes back may be half done by a thread that waits. */
-	if (doubts->attempt > 1 && doubts->always_count)
+	if (doubts->attempt > 1 && doubts->count)
 		mw_image__let_run(doubts->image);
-	doubts->count = 0;
+	doubts->found = 0;
 	return true;
 }
 
 void mw_doubts__dismiss(struct mw_doubts *doubts)
 {
-	intersect(doubts);
-	doubts->races += doubts->always_count;
-	doubts->always_count = 0;
+	doubts->races += doubts->count;
+	doubts->count = 0;
 	end(doubts);
 }

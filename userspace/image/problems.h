@@ -22,7 +22,7 @@
 
 #include "image/image.h"
 
-enum { MW_PROBLEMS = 32, MW_ATTEMPTS = 4, MW_DOUBTS = 32 };
+enum { MW_PROBLEMS = 32, MW_ATTEMPTS = 4, MW_DOUBTS = 256 };
 
 struct mw_problem {
 	uint64_t addr;
@@ -42,14 +42,16 @@ struct mw_doubt {
 	uint64_t addr;
 	const char *what;
 	uint64_t seen; /* made of the words that contradict each other */
+	bool again;    /* this attempt has it, too */
 };
 
 struct mw_doubts {
 	struct mw_image *image;
 	struct mw_problems
 		*problems; /* NULL: nothing is recorded, and a part is read twice at most */
-	struct mw_doubt now[MW_DOUBTS], always[MW_DOUBTS]; /* of this attempt, of all before it */
-	size_t count, always_count;
+	struct mw_doubt list[MW_DOUBTS]; /* of the first attempt, as far as they came back since */
+	size_t count;
+	uint64_t found; /* in this attempt, those that are new in it included */
 	uint64_t races; /* doubts that did not come back */
 	unsigned int attempt;
 };
@@ -67,8 +69,8 @@ void mw_doubts__begin(struct mw_doubts *doubts, struct mw_image *image,
 		      struct mw_problems *problems);
 
 /*
- * WHAT at ADDR is wrong, by words of which SEEN was made. Doubts beyond MW_DOUBTS of an attempt are
- * only counted, as races.
+ * WHAT at ADDR is wrong, by words of which SEEN was made. Doubts beyond MW_DOUBTS are only counted,
+ * as races.
  */
 void mw_doubts__add(struct mw_doubts *doubts, uint64_t addr, const char *what, uint64_t seen);
 

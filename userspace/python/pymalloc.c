@@ -395,12 +395,12 @@ static void sort_arenas(struct mw_python *py, struct mw_doubts *doubts)
 	if (py->arena_count)
 		qsort(py->arenas, py->arena_count, sizeof(*py->arenas), by_address);
 	for (size_t i = 0; i < py->arena_count; i++) {
-		const struct mw_py_arena *a = &py->arenas[i], *last = &py->arenas[out - 1];
+		const struct mw_py_arena a = py->arenas[i];
 
-		if (out && a->addr < last->addr + last->size)
-			mw_doubts__add(doubts, a->addr, "arenas overlap", last->addr);
+		if (out && a.addr < py->arenas[out - 1].addr + py->arenas[out - 1].size)
+			mw_doubts__add(doubts, a.addr, "arenas overlap", py->arenas[out - 1].addr);
 		else
-			py->arenas[out++] = *a;
+			py->arenas[out++] = a;
 	}
 	py->arena_count = out;
 }
