@@ -120,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	image = mw_image__open_core(path, &options, NULL);
 	if (!image || mw_image__redirect(image, &callbacks))
 		abort();
+	mw_image__set_still(image, size / RECORD % 2);
 	look(image);
 	mw_image__close(image);
 	return 0;

@@ -88,17 +88,6 @@ TEST(a_kind_has_an_owner)
 	}
 }
 
-TEST(problems_are_kept_up_to_a_number)
-{
-	struct mw_heap heap = {0};
-
-	for (uint64_t i = 0; i < 1009; i++)
-		mw_heap__add_problem(&heap, i, "bad");
-	CHECK_INT(heap.problem_count, MW_HEAP_PROBLEMS);
-	CHECK_INT(heap.problem_total, 1009);
-	CHECK_INT(heap.problems[MW_HEAP_PROBLEMS - 1].addr, MW_HEAP_PROBLEMS - 1);
-}
-
 TEST(addresses_find_their_blocks)
 {
 	static const struct mw_block blocks[] = {{.start = 0x1000, .size = 0x100},

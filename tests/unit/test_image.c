@@ -81,7 +81,7 @@ TEST(a_whole_image_has_threads_and_residency)
 	region = mw_image__find(image, (uintptr_t)&c);
 	CHECK(region && region->resident && region->resident < region->map.end - region->map.start);
 	CHECK_INT(mw_image__process(image), c.pid);
-	CHECK(mw_image__may_change(image));
+	CHECK(!mw_image__is_still(image));
 	mw_image__close(image);
 	stop(&c);
 }

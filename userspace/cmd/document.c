@@ -41,6 +41,7 @@ static void release(struct target *target)
 static struct mw_image *open_image(struct target *target, const char *word, struct mw_err *err)
 {
 	const struct mw_image_options where = {exe, sysroot};
+	struct mw_image *image;
 	pid_t pid;
 
 	if (mw_cmd_is_core(word)) {
@@ -56,7 +57,10 @@ static struct mw_image *open_image(struct target *target, const char *word, stru
 		if (!target->freeze)
 			return NULL;
 	}
-	return mw_image__open_process(pid, MW_IMAGE_WHOLE, err);
+	image = mw_image__open_process(pid, MW_IMAGE_WHOLE, err);
+	if (image)
+		mw_image__set_still(image, stop);
+	return image;
 }
 
 static int open_target(struct target *target, const struct mw_options *opt, struct mw_err *err)

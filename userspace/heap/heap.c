@@ -54,9 +54,7 @@ int mw_heap__info(struct mw_heap *heap, enum mw_heap_detail detail, struct mw_he
 	info->allocator = heap->ops->name;
 	info->kinds = heap->ops->kinds;
 	ret = heap->ops->info(heap, detail, info);
-	info->problems = heap->problems;
-	info->problem_count = heap->problem_count;
-	info->problem_total = heap->problem_total;
+	info->problems = &heap->problems;
 	info->evidence = heap->evidence;
 	return ret;
 }
@@ -77,17 +75,11 @@ void mw_heap__init(struct mw_heap *heap, const struct mw_heap_ops *ops, struct m
 {
 	heap->ops = ops;
 	heap->image = image;
+	mw_problems__init(&heap->problems, image);
 	for (enum mw_block_kind kind = 0; kind < MW_BLOCK_KINDS; kind++)
 		snprintf(heap->owners[kind], MW_OWNER_BUF, "%s/%s", ops->name,
 			 mw_block_kind_path(kind));
 	snprintf(heap->owners[MW_BLOCK_UNKNOWN], MW_OWNER_BUF, "%s", MW_OWNER_UNKNOWN);
-}
-
-void mw_heap__add_problem(struct mw_heap *heap, uint64_t addr, const char *what)
-{
-	if (heap->problem_count < MW_HEAP_PROBLEMS)
-		heap->problems[heap->problem_count++] = (struct mw_heap_problem){addr, what};
-	heap->problem_total++;
 }
 
 void mw_heap__add_evidence(struct mw_heap *heap, const char *what)

@@ -15,6 +15,7 @@
 
 #include "heap/block.h"
 #include "image/image.h"
+#include "image/problems.h"
 #include "util/err.h"
 
 struct mw_heap; /* opaque */
@@ -52,6 +53,7 @@ struct mw_heap_arena {
 	/* As the allocator itself counts them: what is in a thread's cache is in use. */
 	uint64_t in_use_bytes, free_bytes;
 	struct mw_heap_sum sums[MW_BLOCK_KINDS]; /* by enum mw_block_kind, headers included */
+	bool changed; /* while it was read: its numbers are of more than one moment */
 };
 
 /* A list of free blocks that is not empty. */
@@ -69,12 +71,6 @@ struct mw_heap_setting {
 	const char *note;  /* "" or text with a space before it */
 	enum { MW_SETTING_BYTES, MW_SETTING_COUNT, MW_SETTING_FLAG } unit;
 	uint64_t value;
-};
-
-/* Something in the heap that can't be right. In a process that runs it may be a race instead. */
-struct mw_heap_problem {
-	uint64_t addr;
-	const char *what;
 };
 
 enum mw_heap_detail {
@@ -96,9 +92,7 @@ struct mw_heap_info {
 	const struct mw_heap_setting *settings; /* NULL: unknown, NO_SETTINGS says why */
 	size_t setting_count;
 	const char *no_settings;
-	const struct mw_heap_problem *problems;
-	size_t problem_count;	     /* how many of them are kept */
-	uint64_t problem_total;	     /* how many there were */
+	const struct mw_problems *problems; /* with what changed while it was read */
 	const char *const *evidence; /* how it was found and its layout known; ends with NULL */
 };
 

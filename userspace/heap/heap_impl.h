@@ -24,24 +24,20 @@ struct mw_heap_ops {
 
 extern const struct mw_heap_ops mw_ptmalloc_ops;
 
-enum { MW_HEAP_PROBLEMS = 32, MW_HEAP_EVIDENCE = 8, MW_OWNER_BUF = 40 };
+enum { MW_HEAP_EVIDENCE = 8, MW_OWNER_BUF = 40 };
 
 /* The first member of every walker's own structure. */
 struct mw_heap {
 	const struct mw_heap_ops *ops;
 	struct mw_image *image;
 	char owners[MW_BLOCK_KINDS][MW_OWNER_BUF];
-	struct mw_heap_problem problems[MW_HEAP_PROBLEMS];
-	size_t problem_count;
-	uint64_t problem_total;
+	struct mw_problems problems;
 	const char *evidence[MW_HEAP_EVIDENCE + 1];
 	size_t evidence_count;
 };
 
 void mw_heap__init(struct mw_heap *heap, const struct mw_heap_ops *ops, struct mw_image *image);
 
-/* The one place where problems are kept; those beyond MW_HEAP_PROBLEMS are only counted. */
-void mw_heap__add_problem(struct mw_heap *heap, uint64_t addr, const char *what);
 void mw_heap__add_evidence(struct mw_heap *heap, const char *what);
 
 /* Takes the blocks of a walk that hold given addresses, for mw_heap_ops.find. */

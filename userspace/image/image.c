@@ -39,9 +39,28 @@ pid_t mw_image__process(const struct mw_image *image)
 	return image->process;
 }
 
-bool mw_image__may_change(const struct mw_image *image)
+bool mw_image__is_still(const struct mw_image *image)
 {
-	return image->process && !image->reader;
+	return !image->changes;
+}
+
+void mw_image__set_still(struct mw_image *image, bool still)
+{
+	image->changes = !still;
+}
+
+bool mw_image__has_remapped(struct mw_image *image)
+{
+	/* Once it has, it has. */
+	if (!image->remapped && image->changes && image->ops->remapped && !image->reader)
+		image->remapped = image->ops->remapped(image);
+	return image->remapped;
+}
+
+void mw_image__let_run(struct mw_image *image)
+{
+	if (image->changes && image->process && !image->reader)
+		mw_process_let_run(image->process);
 }
 
 const char *mw_image__root(const struct mw_image *image, size_t i)

@@ -152,8 +152,21 @@ enum mw_residency mw_image__residency(const struct mw_image *image);
 /* The PID when this is the memory of a process on this machine, else 0. */
 pid_t mw_image__process(const struct mw_image *image);
 
-/* True when memory may change between two reads: a process that is not a debugger's. */
-bool mw_image__may_change(const struct mw_image *image);
+/*
+ * False when memory may change between two reads, as that of a process does that runs on. For
+ * whoever holds the process with a struct mw_freeze: say that it is still.
+ */
+bool mw_image__is_still(const struct mw_image *image);
+void mw_image__set_still(struct mw_image *image, bool still);
+
+/* Of an image that is not still: have its mappings changed since the regions were read? */
+bool mw_image__has_remapped(struct mw_image *image);
+
+/*
+ * Wait until every thread of the process has run on or sleeps, a quarter of a second at most. What
+ * a thread was in the middle of is then done. Returns at once where nothing runs.
+ */
+void mw_image__let_run(struct mw_image *image);
 
 /* Bytes that the headers promise and bytes that are present; they differ if a core was cut short.
  */

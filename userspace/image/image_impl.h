@@ -12,6 +12,8 @@ struct mw_image_ops {
 	/* Open the file that REGION maps: a descriptor, or -1. REGION has an inode. */
 	int (*open_file)(struct mw_image *image, const struct mw_region *region);
 	int (*refresh)(struct mw_image *image);
+	/* Do the process's mappings differ from the regions? NULL: they can't. */
+	bool (*remapped)(const struct mw_image *image);
 	void (*close)(void *state);
 	bool reads_ahead; /* reading in a second thread saves time */
 };
@@ -35,6 +37,8 @@ struct mw_image {
 	size_t auxv_count;
 	struct mw_spans spans;
 	bool has_spans;
+	bool changes;			   /* memory may change between two reads */
+	bool remapped;			   /* since the regions were read */
 	bool exact_spans;		   /* known page by page, not only in number */
 	const char *roots[MW_IMAGE_ROOTS]; /* owned by STATE */
 	struct mw_reader *reader;   /* caller's functions that memory is read with, or NULL */
@@ -56,6 +60,9 @@ void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len);
  * swap in. Returns how many, or -errno.
  */
 ssize_t mw_process_read(pid_t pid, uint64_t addr, void *buf, size_t len);
+
+/* let_run.c: see mw_image__let_run(). */
+void mw_process_let_run(pid_t pid);
 
 /* reader.c: reads with a caller's functions, and opens the file that they name for a build id. */
 ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);

@@ -14,6 +14,7 @@ enum { LINE = MW_PAGE_SIZE, CACHE = 32 << 20 };
 
 int mw_pages__init(struct mw_pages *pages, struct mw_image *image)
 {
+	memset(pages, 0, sizeof(*pages));
 	pages->image = image;
 	pages->line = LINE;
 	pages->count = CACHE / pages->line;

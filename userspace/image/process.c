@@ -346,6 +346,7 @@ static int load(struct mw_image *image, struct mw_err *err)
 	image->regions = regions;
 	image->spans.count = 0;
 	image->has_spans = false;
+	image->remapped = false;
 	snprintf(path, sizeof(path), "/proc/%d/auxv", p->pid);
 	if (!mw_file_read(path, AUXV_BYTES, &auxv, &len))
 		mw_image__set_auxv(image, auxv, len);
@@ -356,6 +357,19 @@ static int load(struct mw_image *image, struct mw_err *err)
 static int process_refresh(struct mw_image *image)
 {
 	return load(image, NULL);
+}
+
+static bool process_remapped(const struct mw_image *image)
+{
+	const struct mw_regions *regions = &image->regions;
+	struct mw_maps maps = {0};
+	bool same = !mw_maps__read(&maps, image->process, NULL) && maps.count == regions->count;
+
+	for (size_t i = 0; same && i < maps.count; i++)
+		same = maps.maps[i].start == regions->regions[i].map.start &&
+		       maps.maps[i].end == regions->regions[i].map.end;
+	mw_maps__free(&maps);
+	return !same;
 }
 
 static void process_close(void *state)
@@ -372,6 +386,7 @@ static const struct mw_image_ops process_ops = {
 	.spans = process_spans,
 	.open_file = process_open_file,
 	.refresh = process_refresh,
+	.remapped = process_remapped,
 	.close = process_close,
 };
 
@@ -395,6 +410,7 @@ struct mw_image *mw_image__open_process(pid_t pid, unsigned int may, struct mw_e
 	image->residency = MW_RESIDENCY_SMAPS;
 	image->exact_spans = may & MW_IMAGE_SMAPS;
 	image->process = pid;
+	image->changes = true;
 	image->roots[0] = "";
 	image->roots[1] = p->root;
 	snprintf(image->name, sizeof(image->name), "PID %d", pid);

@@ -140,7 +140,7 @@ ssize_t mw_reader__read(struct mw_image *image, uint64_t addr, void *buf, size_t
 		}
 		if (want > region->map.end - addr - done)
 			want = region->map.end - addr - done;
-		if (want < MW_READER_PIECE)
+		if (want < MW_READER_PIECE && !image->changes)
 			piece = piece_at(image, region, addr + done);
 		if (piece) {
 			uint64_t off = addr + done - piece->start;
@@ -198,5 +198,6 @@ int mw_image__redirect(struct mw_image *image, const struct mw_image_callbacks *
 	if (image->exact_spans && mw_image__spans(image, &spans))
 		image->exact_spans = false;
 	image->reader = reader;
+	image->changes = false;
 	return 0;
 }

@@ -11,6 +11,8 @@
 #include "util/file.h"
 #include "util/search.h"
 
+enum { READS = 16 };
+
 struct mw_region *mw_regions__add(struct mw_regions *regions)
 {
 	if (regions->count >= MW_REGIONS_MAX ||
@@ -142,7 +144,8 @@ int mw_smaps__parse(struct mw_regions *out, const char *text, size_t len, struct
 	return ret;
 }
 
-int mw_smaps__read(struct mw_regions *out, pid_t pid, char **text, size_t *len, struct mw_err *err)
+static int read_once(struct mw_regions *out, pid_t pid, char **text, size_t *len,
+		     struct mw_err *err)
 {
 	char path[64], where[32], *buf = NULL;
 	size_t n = 0;
@@ -168,5 +171,18 @@ int mw_smaps__read(struct mw_regions *out, pid_t pid, char **text, size_t *len, 
 	} else {
 		free(buf);
 	}
+	return ret;
+}
+
+int mw_smaps__read(struct mw_regions *out, pid_t pid, char **text, size_t *len, struct mw_err *err)
+{
+	struct mw_err why = {0};
+	int ret = -EINVAL;
+
+	/* The kernel writes a page at a time: where a mapping grows in between, two overlap. */
+	for (int i = 0; i < READS && ret == -EINVAL; i++)
+		ret = read_once(out, pid, text, len, &why);
+	if (ret && err)
+		*err = why;
 	return ret;
 }

@@ -135,8 +135,9 @@ int mw_pieces__each(struct mw_image *image, struct mw_blocks **sources, size_t c
 			*excess += resident - r->resident;
 			resident = r->resident;
 		}
-		if (bytes < size)
-			give(n, NULL, 0, size - bytes, r->resident - resident, true);
+		/* Pages that left while the image was read are nobody's. */
+		if (bytes < size || resident < r->resident)
+			give(n, NULL, 0, size - bytes, r->resident - resident, bytes < size);
 		ret = n->ret;
 	}
 	free(n);

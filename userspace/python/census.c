@@ -299,22 +299,71 @@ static void look_at(struct mw_python *py, uint32_t *label, const uint8_t *p, uin
  */
 
 /*
+ * POOL as it is now, with its content into BYTES, if they are at hand. False: since it was listed
+ * it was given back, or blocks of another size are in it.
+ */
+static bool read_again(struct mw_python *py, struct mw_py_pool *pool, uint8_t *bytes,
+		       struct mw_doubts *doubts)
+{
+	struct mw_py_pool now = *pool;
+
+	if (bytes && mw_image__read(py->image, pool->addr, bytes, pool->size) < (ssize_t)pool->size)
+		return false;
+	mw_py_read_pool(py, &now, doubts);
+	if (now.state > MW_PY_POOL_FULL || now.block_size != pool->block_size ||
+	    now.capacity != pool->capacity || now.tag != pool->tag)
+		return false;
+	*pool = now;
+	return true;
+}
+
+/*
+ * Which blocks of POOL are free, a bit each. In a process that runs, POOL and its content may be of
+ * different moments: then both are read again. False: POOL's blocks are no more.
+ */
+static bool find_free(struct mw_python *py, struct mw_py_pool *pool, uint8_t *bytes, uint64_t *free)
+{
+	struct mw_doubts doubts;
+	bool there = true;
+
+	mw_py_begin(py, &doubts);
+	do {
+		const char *problem = "a pool with more blocks than can be";
+
+		if (doubts.attempt)
+			there = read_again(py, pool, bytes, &doubts);
+		if (!there)
+			continue;
+		if (pool->handed_out <= MW_PY_POOL_BITS)
+			mw_py_pool_free(py, pool, free, &problem);
+		if (problem)
+			mw_doubts__add(&doubts, pool->addr, problem,
+				       mw_seen(pool->used, pool->handed_out));
+	} while (mw_py_again(py, &doubts));
+	return there;
+}
+
+/* The pool's blocks are no more: they are free. */
+static void sweep_none(struct mw_python *py, const struct mw_py_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->handed_out; i++)
+		py->labels[pool->label + i] = 0;
+}
+
+/*
  * The pool's bytes are at hand, or, of one that is larger than SWEEP, its blocks' heads go into
  * BUF.
  */
-static void sweep_pool(struct mw_python *py, const struct mw_py_pool *pool, const uint8_t *bytes,
-		       uint8_t *buf)
+static void sweep_pool(struct mw_python *py, struct mw_py_pool *pool, uint8_t *bytes, uint8_t *buf)
 {
 	uint64_t free[MW_PY_POOL_BITS / 64], size = pool->block_size;
-	const char *problem;
 
-	if (pool->handed_out > MW_PY_POOL_BITS) {
-		mw_py_problem(py, pool->addr, "a pool with more blocks than can be");
+	if (!find_free(py, pool, bytes, free)) {
+		sweep_none(py, pool);
 		return;
 	}
-	mw_py_pool_free(py, pool, free, &problem);
-	if (problem)
-		mw_py_problem(py, pool->addr, problem);
+	if (pool->handed_out > MW_PY_POOL_BITS)
+		return;
 	py->tag = pool->tag;
 	for (uint32_t i = 0; i < pool->handed_out; i++) {
 		uint64_t offset = pool->first + i * size;
@@ -362,7 +411,7 @@ static uint32_t count_together(const struct mw_py_pool *pools, uint32_t count)
 
 /* Some pools that lie side by side and are read together. */
 struct step {
-	const struct mw_py_pool *pools;
+	struct mw_py_pool *pools;
 	uint32_t count; /* 0: there are no more */
 	uint64_t size;	/* bytes; over SWEEP: one pool, of which only blocks' heads are read */
 };
@@ -386,21 +435,46 @@ static struct step next_step(const struct mw_python *py, size_t *arena, uint32_t
 	return step;
 }
 
+/* The content of POOL, of which the sweep did not get all, into BYTES; false: it can't be read. */
+static bool read_alone(struct mw_python *py, const struct mw_py_pool *pool, uint8_t *bytes)
+{
+	struct mw_doubts doubts;
+	bool got = false;
+
+	mw_py_begin(py, &doubts);
+	do {
+		if (doubts.attempt)
+			got = mw_image__read(py->image, pool->addr, bytes, pool->size) ==
+			      (ssize_t)pool->size;
+		if (!got)
+			mw_doubts__add_unreadable(&doubts, pool->addr, "pool can't be read");
+	} while (mw_py_again(py, &doubts));
+	return got;
+}
+
+/* Reads at START find the SIZE BYTES that are at hand. */
+static void hold(struct mw_python *py, const uint8_t *bytes, uint64_t start, uint64_t size)
+{
+	py->pages.hand = bytes;
+	py->pages.hand_start = start;
+	py->pages.hand_size = size;
+}
+
 static void sweep_step(struct mw_python *py, const struct step *step, uint8_t *buf, ssize_t got)
 {
-	py->pages.hand = buf;
-	py->pages.hand_start = step->pools[0].addr;
-	py->pages.hand_size = got > 0 ? (uint64_t)got : 0;
+	hold(py, buf, step->pools[0].addr, got > 0 ? (uint64_t)got : 0);
 	for (uint32_t k = 0; k < step->count; k++) {
-		const struct mw_py_pool *pool = &step->pools[k];
+		struct mw_py_pool *pool = &step->pools[k];
 		uint64_t offset = pool->addr - step->pools[0].addr;
 
 		if (pool->state > MW_PY_POOL_FULL)
 			continue;
-		if ((ssize_t)(offset + pool->size) <= got)
-			sweep_pool(py, pool, buf + offset, NULL);
-		else
-			mw_py_problem(py, pool->addr, "pool can't be read");
+		if ((ssize_t)(offset + pool->size) > got) {
+			if (!read_alone(py, pool, buf + offset))
+				continue;
+			hold(py, buf + offset, pool->addr, pool->size);
+		}
+		sweep_pool(py, pool, buf + offset, NULL);
 	}
 	py->pages.hand_size = 0;
 }
@@ -509,9 +583,7 @@ static int sweep_chunks(struct mw_python *py)
 
 		if (!head)
 			continue;
-		py->pages.hand = w.buf;
-		py->pages.hand_start = w.start;
-		py->pages.hand_size = w.len;
+		hold(py, w.buf, w.start, w.len);
 		debug = py->any_debug ? mw_py_debug_bytes(head, look) : 0;
 		if (size >= debug + 16)
 			look_at(py, &py->chunk_labels[i], head + debug, data + debug, size - debug);
@@ -576,8 +648,15 @@ bool mw_py_may_follow(struct mw_python *py)
 {
 	if (!py->links_left)
 		return false;
-	if (!--py->links_left)
-		mw_py_problem(py, 0, "lists are longer than they can be: the rest is not followed");
+	if (!--py->links_left) {
+		struct mw_doubts doubts;
+
+		/* Too many to follow them once more: where they may have changed, they have. */
+		mw_py_begin(py, &doubts);
+		mw_doubts__add(&doubts, 0,
+			       "lists are longer than they can be: the rest is not followed", 0);
+		mw_doubts__dismiss(&doubts);
+	}
 	return true;
 }
 

@@ -38,11 +38,18 @@ void mw_py_evidence(struct mw_python *py, const char *text)
 		py->info.evidence[py->evidence_count++] = text;
 }
 
-void mw_py_problem(struct mw_python *py, uint64_t addr, const char *what)
+void mw_py_begin(struct mw_python *py, struct mw_doubts *doubts)
 {
-	if (py->info.problem_count < MW_PY_PROBLEMS)
-		py->problems[py->info.problem_count++] = (struct mw_py_problem){addr, what};
-	py->info.problem_total++;
+	mw_doubts__begin(doubts, py->image, &py->problems);
+}
+
+bool mw_py_again(struct mw_python *py, struct mw_doubts *doubts)
+{
+	bool again = mw_doubts__again(doubts);
+
+	if (again)
+		mw_pages__forget(&py->pages);
+	return again;
 }
 
 /* "3.11.2 (main, ...) [GCC ...]" as Py_GetVersion() makes it. */
@@ -233,7 +240,7 @@ static uint64_t find_head(struct mw_python *py, const struct mw_py_layout *l, ui
 	return 0;
 }
 
-static int list_interpreters(struct mw_python *py, uint64_t head)
+static int read_interpreters(struct mw_python *py, uint64_t head, struct mw_doubts *doubts)
 {
 	const struct mw_py_layout *l = &py->layout;
 	uint32_t threads = 0;
@@ -244,7 +251,7 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 		uint64_t t;
 
 		if (py->interpreter_count >= INTERPRETERS_MAX) {
-			mw_py_problem(py, i, "the list of interpreters does not end");
+			mw_doubts__add(doubts, head, "the list of interpreters does not end", 0);
 			break;
 		}
 		if (mw_array_reserve(&py->interpreters, &py->interpreter_capacity,
@@ -259,6 +266,19 @@ static int list_interpreters(struct mw_python *py, uint64_t head)
 			t = mw_py_thread(py, one, t);
 	}
 	return 0;
+}
+
+static int list_interpreters(struct mw_python *py, uint64_t head)
+{
+	struct mw_doubts doubts;
+	int ret;
+
+	mw_py_begin(py, &doubts);
+	do {
+		py->interpreter_count = 0;
+		ret = read_interpreters(py, head, &doubts);
+	} while (!ret && mw_py_again(py, &doubts));
+	return ret;
 }
 
 /* The rows of the table that may fit, the likeliest first, until one does. */
@@ -359,6 +379,7 @@ int mw_py_discover(struct mw_python *py, struct mw_err *err)
 	size_t seen = SIZE_MAX;
 	uint64_t head = 0;
 
+	mw_problems__init(&py->problems, py->image);
 	for (size_t i = 0; i < regions->count && !head; i++) {
 		const struct mw_map *map = &regions->regions[i].map;
 

@@ -22,18 +22,31 @@ static uint64_t state_of(const struct mw_python *py, size_t i)
 }
 
 /*
- * Objects in the list whose end is HEAD; each is handed to SEE when that is not NULL. FOUND, when
- * not NULL, gets whether the object whose head is at WANTED is in the list; the walk ends there.
+ * From 3.8 on the two low bits of the link back are flags (pycore_gc.h). While the collector looks
+ * at an object, a count is in place of the link.
  */
-static uint64_t walk(struct mw_python *py, uint64_t head,
-		     void (*see)(struct mw_python *py, uint64_t gc), uint64_t wanted, bool *found)
+enum { PREV_FLAGS = 3, PREV_COLLECTING = 2 };
+
+static bool links_back(const struct mw_python *py, uint64_t link, uint64_t before)
+{
+	bool collecting = py->info.hex >= MW_PY_VERSION(3, 8, 0) && link & PREV_COLLECTING;
+
+	return collecting || (link & ~(uint64_t)PREV_FLAGS) == before;
+}
+
+typedef void (*see_fn)(struct mw_python *py, uint64_t gc);
+
+static uint64_t walk_once(struct mw_python *py, uint64_t head, see_fn see, uint64_t wanted,
+			  bool *found, struct mw_doubts *doubts)
 {
 	uint64_t at = mw_pages_word(&py->pages, head), before = head, n = 0;
 
 	while (at && at != head && at % 8 == 0 && mw_py_may_follow(py)) {
-		/* Low bits of the link back are flags from 3.8 on (pycore_gc.h). */
-		if ((mw_pages_word(&py->pages, at + 8) & ~3ULL) != before) {
-			mw_py_problem(py, at, "a list of the collector is damaged");
+		uint64_t link = mw_pages_word(&py->pages, at + 8);
+
+		if (!links_back(py, link, before)) {
+			mw_doubts__add(doubts, at, "a list of the collector is damaged",
+				       mw_seen(link, before));
 			break;
 		}
 		if (see)
@@ -47,6 +60,23 @@ static uint64_t walk(struct mw_python *py, uint64_t head,
 		if (++n > YOUNG_MAX && !see && !found)
 			break;
 	}
+	return n;
+}
+
+/*
+ * Objects in the list whose end is HEAD; each is handed to SEE when that is not NULL, maybe more
+ * than once. FOUND, when not NULL, gets whether the object whose head is at WANTED is in the list;
+ * the walk ends there.
+ */
+static uint64_t walk(struct mw_python *py, uint64_t head, see_fn see, uint64_t wanted, bool *found)
+{
+	struct mw_doubts doubts;
+	uint64_t n;
+
+	mw_py_begin(py, &doubts);
+	do {
+		n = walk_once(py, head, see, wanted, found, &doubts);
+	} while (mw_py_again(py, &doubts));
 	return n;
 }
 

@@ -78,48 +78,81 @@ static int by_size(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* Add the page that begins with slice I of SEGMENT, or the unused slices from there on. */
-static int add_page(struct mw_python *py, struct mw_py_arena *a, uint64_t segment, uint64_t i,
-		    uint64_t count)
+/* The struct mi_page_s of slice I. */
+static uint64_t page_at(const struct mw_python *py, uint64_t segment, uint64_t i)
+{
+	return segment + (uint64_t)py->layout.mi_segment_entry +
+	       i * (uint64_t)py->layout.mi_page_size;
+}
+
+void mw_py_read_page(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts)
 {
 	const struct mw_py_layout *l = &py->layout;
-	uint64_t page = segment + (uint64_t)l->mi_segment_entry + i * (uint64_t)l->mi_page_size;
+	uint64_t page = pool->page;
 	uint64_t size = mw_pages_word32(&py->pages, page + (uint64_t)l->mi_page_block_size);
 	uint16_t capacity = 0, reserved = 0;
-	struct mw_py_pool pool = {
-		.addr = segment + i * SLICE,
-		.size = count * SLICE,
-		.page = page,
-		.used = mw_pages_word32(&py->pages, page + (uint64_t)l->mi_page_used),
-		.state = MW_PY_POOL_UNUSED,
-	};
 	uint8_t flags = 0;
 
+	pool->first = 0;
+	pool->used = mw_pages_word32(&py->pages, page + (uint64_t)l->mi_page_used);
 	if (!size)
-		return mw_py_add_pool(py, a, pool);
-	if (pool.addr + pool.size > a->addr + a->size) /* a huge one may end elsewhere */
-		pool.size = a->addr + a->size - pool.addr;
+		return;
 	mw_pages_read(&py->pages, page + (uint64_t)l->mi_page_capacity, &capacity, 2);
 	mw_pages_read(&py->pages, page + (uint64_t)l->mi_page_reserved, &reserved, 2);
 	mw_pages_read(&py->pages, page + 8, &flags, 1);
-	pool.first = size >= HUGE_BLOCK ? 0 : start_offset(size);
-	pool.block_size = size >= HUGE_BLOCK ? pool.size : size;
-	pool.capacity = reserved;
-	pool.handed_out = capacity;
-	pool.tag = flags >> 3 & 15; /* struct mi_page_s: three flags, then `tag` */
-	if (capacity > reserved || pool.used > capacity || pool.first > pool.size ||
-	    reserved > (pool.size - pool.first) / pool.block_size) {
-		mw_py_problem(py, page, "page of mimalloc with impossible counts");
-		pool.block_size = 0;
-		pool.capacity = pool.handed_out = pool.used = 0;
-		return mw_py_add_pool(py, a, pool);
+	pool->first = size >= HUGE_BLOCK ? 0 : start_offset(size);
+	pool->block_size = size >= HUGE_BLOCK ? pool->size : size;
+	pool->capacity = reserved;
+	pool->handed_out = capacity;
+	pool->tag = flags >> 3 & 15; /* struct mi_page_s: three flags, then `tag` */
+	if (capacity > reserved || pool->used > capacity || pool->first > pool->size ||
+	    reserved > (pool->size - pool->first) / pool->block_size) {
+		mw_doubts__add(doubts, page, "page of mimalloc with impossible counts",
+			       mw_seen((uint64_t)capacity << 16 | reserved, pool->used));
+		pool->block_size = 0;
+		pool->capacity = pool->handed_out = pool->used = 0;
+		return;
 	}
-	pool.state = !pool.used			  ? MW_PY_POOL_FREE
-		     : pool.used == pool.capacity ? MW_PY_POOL_FULL
-						  : MW_PY_POOL_USED;
 	/* A page that is retired keeps its blocks' size, but has none in use. */
+	pool->state = !pool->used		     ? MW_PY_POOL_FREE
+		      : pool->used == pool->capacity ? MW_PY_POOL_FULL
+						     : MW_PY_POOL_USED;
+}
+
+/* Add the page that begins with slice I of SEGMENT, or the unused slices from there on. */
+static int add_page(struct mw_python *py, struct mw_py_arena *a, uint64_t i, uint64_t count)
+{
+	struct mw_py_pool pool = {
+		.addr = a->addr + i * SLICE,
+		.size = count * SLICE,
+		.page = page_at(py, a->addr, i),
+	};
+	struct mw_doubts doubts;
+
+	/* A huge one may end elsewhere. */
+	if (pool.addr + pool.size > a->addr + a->size)
+		pool.size = a->addr + a->size - pool.addr;
+	mw_py_begin(py, &doubts);
+	do {
+		mw_py_read_pool(py, &pool, &doubts);
+	} while (mw_py_again(py, &doubts));
 	add_to_class(py, &pool);
 	return mw_py_add_pool(py, a, pool);
+}
+
+/* How many slices the page that begins with slice I of the segment A has; 0: there is none. */
+static uint64_t count_slices(struct mw_python *py, const struct mw_py_arena *a, uint64_t i)
+{
+	uint64_t page = page_at(py, a->addr, i), left = a->size / SLICE - i, count;
+	struct mw_doubts doubts;
+
+	mw_py_begin(py, &doubts);
+	do {
+		count = mw_pages_word32(&py->pages, page);
+		if (!count || count > left)
+			mw_doubts__add(&doubts, page, "slices of a segment do not add up", count);
+	} while (mw_py_again(py, &doubts));
+	return count <= left ? count : 0;
 }
 
 static int add_segment(struct mw_python *py, uint64_t segment)
@@ -127,22 +160,16 @@ static int add_segment(struct mw_python *py, uint64_t segment)
 	const struct mw_py_layout *l = &py->layout;
 	uint64_t slices = mw_py_field(py, segment, l->mi_segment_slices);
 	uint64_t entries = mw_py_field(py, segment, l->mi_segment_entries);
-	uint64_t i = mw_py_field(py, segment, l->mi_segment_info_slices);
+	uint64_t i = mw_py_field(py, segment, l->mi_segment_info_slices), count;
 	struct mw_py_arena a = {.addr = segment, .size = slices * SLICE};
 	int ret = 0;
 
 	a.first_pool = (uint32_t)py->pool_count;
-	while (!ret && i < entries && i < slices) {
-		uint64_t page =
-			segment + (uint64_t)l->mi_segment_entry + i * (uint64_t)l->mi_page_size;
-		uint64_t count = mw_pages_word32(&py->pages, page);
-
-		if (!count || count > slices - i) {
-			mw_py_problem(py, page, "slices of a segment do not add up");
+	for (; !ret && i < entries && i < slices; i += count) {
+		count = count_slices(py, &a, i);
+		if (!count)
 			break;
-		}
-		ret = add_page(py, &a, segment, i, count);
-		i += count;
+		ret = add_page(py, &a, i, count);
 	}
 	if (ret || mw_array_reserve(&py->arenas, &py->arena_capacity, py->arena_count + 1,
 				    sizeof(*py->arenas)))

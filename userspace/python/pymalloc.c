@@ -252,52 +252,79 @@ void mw_py_add_totals(struct mw_python *py, const struct mw_py_arena *a)
 	py->info.pools_unused += a->unused_pools;
 }
 
-/* The pool at ADDR, as its header says. */
-static int read_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t addr,
-		     uint64_t never_used)
+static void read_header(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts)
 {
-	struct mw_py_pool pool = {.addr = addr,
-				  .size = py->info.pool_size,
-				  .first = POOL_HEADER,
-				  .state = MW_PY_POOL_UNUSED};
 	uint8_t header[POOL_HEADER];
 	uint32_t count, i, next, size, capacity;
-	struct mw_py_class *class;
 
-	if (addr >= never_used)
-		return mw_py_add_pool(py, arena, pool);
-	if (!mw_pages_read(&py->pages, addr, header, sizeof(header))) {
-		mw_py_problem(py, addr, "pool can't be read");
-		return mw_py_add_pool(py, arena, pool);
+	if (!mw_pages_read(&py->pages, pool->addr, header, sizeof(header))) {
+		mw_doubts__add_unreadable(doubts, pool->addr, "pool can't be read");
+		return;
 	}
 	count = mw_u32_at(header + POOL_COUNT);
 	i = mw_u32_at(header + POOL_CLASS);
 	next = mw_u32_at(header + POOL_OFFSET);
-	pool.state = MW_PY_POOL_FREE;
+	pool->state = MW_PY_POOL_FREE;
 	if (!count)
-		return mw_py_add_pool(py, arena, pool);
+		return;
 	if (i >= CLASSES_MAX || (i + 1) * py->info.alignment > 512) {
-		mw_py_problem(py, addr, "pool of an impossible size class");
-		return mw_py_add_pool(py, arena, pool);
+		mw_doubts__add(doubts, pool->addr, "pool of an impossible size class", i);
+		return;
 	}
 	size = (i + 1) * py->info.alignment;
 	capacity = (py->info.pool_size - POOL_HEADER) / size;
 	if (count > capacity || next > py->info.pool_size || next < POOL_HEADER ||
 	    (next - POOL_HEADER) % size) {
-		mw_py_problem(py, addr, "pool with impossible counts");
+		mw_doubts__add(doubts, pool->addr, "pool with impossible counts",
+			       mw_seen(count, next));
 		next = POOL_HEADER + capacity * size;
 		count = count < capacity ? count : capacity;
 	}
-	pool.state = count == capacity ? MW_PY_POOL_FULL : MW_PY_POOL_USED;
-	pool.block_size = size;
-	pool.used = count;
-	pool.capacity = capacity;
-	pool.handed_out = (next - POOL_HEADER) / size;
-	class = &py->info.classes[i];
-	class->size = size;
-	class->pools++;
-	class->used += count;
-	class->free += capacity - count;
+	pool->state = count == capacity ? MW_PY_POOL_FULL : MW_PY_POOL_USED;
+	pool->block_size = size;
+	pool->used = count;
+	pool->capacity = capacity;
+	pool->handed_out = (next - POOL_HEADER) / size;
+}
+
+void mw_py_read_pool(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts)
+{
+	*pool = (struct mw_py_pool){.addr = pool->addr,
+				    .size = pool->size,
+				    .first = POOL_HEADER,
+				    .state = MW_PY_POOL_UNUSED,
+				    .page = pool->page,
+				    .label = pool->label};
+	if (pool->page)
+		mw_py_read_page(py, pool, doubts);
+	else
+		read_header(py, pool, doubts);
+}
+
+static int add_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t addr,
+		    uint64_t never_used)
+{
+	struct mw_py_pool pool = {.addr = addr,
+				  .size = py->info.pool_size,
+				  .first = POOL_HEADER,
+				  .state = MW_PY_POOL_UNUSED};
+	struct mw_doubts doubts;
+
+	if (addr >= never_used)
+		return mw_py_add_pool(py, arena, pool);
+	mw_py_begin(py, &doubts);
+	do {
+		mw_py_read_pool(py, &pool, &doubts);
+	} while (mw_py_again(py, &doubts));
+	if (pool.state <= MW_PY_POOL_FULL) {
+		struct mw_py_class *class =
+			&py->info.classes[pool.block_size / py->info.alignment - 1];
+
+		class->size = (uint32_t)pool.block_size;
+		class->pools++;
+		class->used += pool.used;
+		class->free += pool.capacity - pool.used;
+	}
 	return mw_py_add_pool(py, arena, pool);
 }
 
@@ -326,7 +353,8 @@ static int add_arena(struct mw_python *py, uint64_t object, uint32_t interpreter
 	return 0;
 }
 
-static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpreter)
+static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpreter,
+		     struct mw_doubts *doubts)
 {
 	struct sample samples[SAMPLES];
 	size_t count = take_samples(py, usedpools, samples), arena_count;
@@ -336,7 +364,8 @@ static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpre
 		return 0;
 	arenas = find_arenas(py, usedpools, samples, count);
 	if (!arenas) {
-		mw_py_problem(py, usedpools, "pools are in use, but the arenas were not found");
+		mw_doubts__add(doubts, usedpools, "pools are in use, but the arenas were not found",
+			       mw_seen(samples[0].pool, samples[count - 1].pool));
 		return 0;
 	}
 	arena_count = count_arenas(py, arenas);
@@ -358,33 +387,41 @@ static int by_address(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-static int read_pools(struct mw_python *py)
+/* By address; of two that overlap the first one counts. */
+static void sort_arenas(struct mw_python *py, struct mw_doubts *doubts)
 {
 	size_t out = 0;
 
 	if (py->arena_count)
 		qsort(py->arenas, py->arena_count, sizeof(*py->arenas), by_address);
 	for (size_t i = 0; i < py->arena_count; i++) {
-		struct mw_py_arena a = py->arenas[i];
-		uint64_t pool =
-			(a.addr + py->info.pool_size - 1) & ~(uint64_t)(py->info.pool_size - 1);
-		uint64_t never_used = a.used_bytes;
-		uint32_t total = a.first_pool;
+		const struct mw_py_arena a = py->arenas[i];
 
-		if (out && a.addr < py->arenas[out - 1].addr + py->arenas[out - 1].size) {
-			mw_py_problem(py, a.addr, "arenas overlap");
-			continue;
-		}
-		a.first_pool = (uint32_t)py->pool_count;
-		a.used_bytes = 0;
-		for (uint32_t k = 0; k < total; k++, pool += py->info.pool_size) {
-			if (read_pool(py, &a, pool, never_used))
-				return -ENOMEM;
-		}
-		mw_py_add_totals(py, &a);
-		py->arenas[out++] = a;
+		if (out && a.addr < py->arenas[out - 1].addr + py->arenas[out - 1].size)
+			mw_doubts__add(doubts, a.addr, "arenas overlap", py->arenas[out - 1].addr);
+		else
+			py->arenas[out++] = a;
 	}
 	py->arena_count = out;
+}
+
+static int read_pools(struct mw_python *py)
+{
+	for (size_t i = 0; i < py->arena_count; i++) {
+		struct mw_py_arena *a = &py->arenas[i];
+		uint64_t pool =
+			(a->addr + py->info.pool_size - 1) & ~(uint64_t)(py->info.pool_size - 1);
+		uint64_t never_used = a->used_bytes;
+		uint32_t total = a->first_pool;
+
+		a->first_pool = (uint32_t)py->pool_count;
+		a->used_bytes = 0;
+		for (uint32_t k = 0; k < total; k++, pool += py->info.pool_size) {
+			if (add_pool(py, a, pool, never_used))
+				return -ENOMEM;
+		}
+		mw_py_add_totals(py, a);
+	}
 	return 0;
 }
 
@@ -468,7 +505,7 @@ static int64_t count_raw_blocks(struct mw_python *py)
 }
 
 /* Read the arenas of all allocator states. */
-static int add_states(struct mw_python *py)
+static int add_states(struct mw_python *py, struct mw_doubts *doubts)
 {
 	const struct mw_py_layout *l = &py->layout;
 	size_t shared = 0;
@@ -486,16 +523,34 @@ static int add_states(struct mw_python *py)
 		if (own == py->pymalloc)
 			shared = i;
 		else if (own)
-			ret = add_state(py, own, (uint32_t)i);
+			ret = add_state(py, own, (uint32_t)i, doubts);
 	}
 	if (!ret && py->pymalloc)
-		ret = add_state(py, py->pymalloc, (uint32_t)shared);
+		ret = add_state(py, py->pymalloc, (uint32_t)shared, doubts);
+	return ret;
+}
+
+static int find_states(struct mw_python *py)
+{
+	int64_t raw_blocks = py->info.raw_blocks;
+	struct mw_doubts doubts;
+	int ret;
+
+	mw_py_begin(py, &doubts);
+	do {
+		if (doubts.attempt)
+			mw_py_refresh(py);
+		py->arena_count = 0;
+		py->info.raw_blocks = raw_blocks;
+		ret = add_states(py, &doubts);
+		if (!ret)
+			sort_arenas(py, &doubts);
+	} while (!ret && mw_py_again(py, &doubts));
 	return ret;
 }
 
 int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 {
-	bool changes = mw_image__may_change(py->image);
 	int ret;
 
 	if (py->layout.free_threaded) {	 /* such a build has no pymalloc */
@@ -503,14 +558,13 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 		py->info.allocator = "malloc";
 		return mw_py_mimalloc(py, err);
 	}
-	ret = add_states(py);
-
+	ret = find_states(py);
 	/* In a running process the pools' links may have changed between two reads. */
-	for (int i = 0; !ret && changes && !py->arena_count && i < TRIES; i++) {
+	for (int i = 0; !ret && !py->arena_count && i < TRIES; i++) {
+		if (mw_image__is_still(py->image))
+			break;
 		mw_py_refresh(py);
-		py->info.problem_count = 0;
-		py->info.problem_total = 0;
-		ret = add_states(py);
+		ret = find_states(py);
 	}
 	if (py->pymalloc)
 		mw_py_evidence(py, "usedpools by its content");

@@ -37,7 +37,7 @@ cleanup:
 	py->info.arena_count = py->arena_count;
 	py->info.pools = py->pools;
 	py->info.pool_count = py->pool_count;
-	py->info.problems = py->problems;
+	py->info.problems = &py->problems;
 	return py;
 }
 

@@ -12,13 +12,14 @@
 
 #include "heap/block.h"
 #include "image/image.h"
+#include "image/problems.h"
 #include "python/layout.h"
 #include "util/err.h"
 
 struct mw_heaps;
 struct mw_python; /* opaque */
 
-enum { MW_PY_CLASSES = 96, MW_PY_EVIDENCE = 12, MW_PY_PROBLEMS = 32 };
+enum { MW_PY_CLASSES = 96, MW_PY_EVIDENCE = 12 };
 
 struct mw_py_class {
 	uint32_t size;		    /* bytes of a block */
@@ -48,11 +49,6 @@ struct mw_py_arena {
 	uint32_t interpreter; /* index */
 };
 
-struct mw_py_problem {
-	uint64_t addr;
-	const char *what;
-};
-
 struct mw_py_interpreter {
 	uint64_t addr;
 	int64_t id;
@@ -79,9 +75,7 @@ struct mw_py_info {
 	uint64_t pools_used, pools_full, pools_free, pools_unused;
 	int64_t raw_blocks; /* allocated by objects' allocator outside of pools; -1: unknown */
 
-	const struct mw_py_problem *problems;
-	size_t problem_count; /* how many are kept */
-	uint64_t problem_total;
+	const struct mw_problems *problems;   /* with what changed while it was read */
 	const char *evidence[MW_PY_EVIDENCE]; /* ends with NULL */
 };
 

@@ -97,7 +97,7 @@ struct mw_python {
 	size_t arena_count, arena_capacity;
 	struct mw_py_pool *pools;
 	size_t pool_count, pool_capacity;
-	struct mw_py_problem problems[MW_PY_PROBLEMS];
+	struct mw_problems problems;
 	size_t evidence_count;
 	uint32_t debug; /* bytes that debug hooks put before each block of a pool */
 	uint8_t tag;	/* of the pool being read, 0: it may hold any object */
@@ -156,7 +156,10 @@ static inline uint64_t mw_py_chunk_usable(const struct mw_py_chunk *c)
 }
 
 void mw_py_evidence(struct mw_python *py, const char *text);
-void mw_py_problem(struct mw_python *py, uint64_t addr, const char *what);
+
+/* Begin a part that is read on its own, and end an attempt; again, nothing is cached. */
+void mw_py_begin(struct mw_python *py, struct mw_doubts *doubts);
+bool mw_py_again(struct mw_python *py, struct mw_doubts *doubts);
 
 /*
  * May a list be followed for one more link? All lists together cannot be longer than the number of
@@ -182,6 +185,11 @@ size_t mw_py_code_refs(struct mw_python *py, const char *name, uint64_t *refs, s
 int mw_py_pymalloc(struct mw_python *py, struct mw_err *err);
 /* The pool that holds ADDR, or NULL. */
 const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr);
+/*
+ * POOL, which has its place, as its header in memory says now. What is wrong with that becomes a
+ * doubt; a pool that makes no sense has no blocks.
+ */
+void mw_py_read_pool(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts);
 /* Take POOL into ARENA and the sums; -ENOMEM. And an arena that is complete into the sums. */
 int mw_py_add_pool(struct mw_python *py, struct mw_py_arena *arena, struct mw_py_pool pool);
 void mw_py_add_totals(struct mw_python *py, const struct mw_py_arena *arena);
@@ -198,6 +206,7 @@ bool mw_py_pool_list(struct mw_python *py, const struct mw_py_pool *pool, uint64
 
 /* mimalloc.c: the segments and pages of mimalloc, as arenas and pools. */
 int mw_py_mimalloc(struct mw_python *py, struct mw_err *err);
+void mw_py_read_page(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts);
 bool mw_py_page_free(struct mw_python *py, const struct mw_py_pool *pool, uint64_t *free,
 		     uint32_t *count);
 

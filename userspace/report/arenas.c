@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "report/arenas.h"
 #include "report/json.h"
+#include "report/problems.h"
 #include "util/bar.h"
 #include "util/units.h"
 
@@ -86,17 +87,6 @@ static json_t *interpreters_json(const struct mw_py_info *info)
 	return list;
 }
 
-json_t *mw_python_problems_json(const struct mw_py_info *info)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < info->problem_count; i++)
-		json_array_append_new(list, json_pack("{s:o,s:s}", "address",
-						      mw_json_addr(info->problems[i].addr),
-						      "message", info->problems[i].what));
-	return list;
-}
-
 json_t *mw_python_evidence_json(const struct mw_py_info *info)
 {
 	json_t *list = json_array();
@@ -109,10 +99,9 @@ json_t *mw_python_evidence_json(const struct mw_py_info *info)
 json_t *mw_arenas_json(const struct mw_py_info *info, const char *target)
 {
 	bool raw = info->raw_blocks >= 0;
-
-	return json_pack(
+	json_t *doc = json_pack(
 		"{s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
-		"s:o,s:o,s:o,s:o,s:o}",
+		"s:o,s:o,s:o,s:o}",
 		"target", target, "python", info->version, "module", info->module, "free_threaded",
 		info->free_threaded, "allocator", info->allocator, "interpreters",
 		interpreters_json(info), "arenas", mw_json_u64(info->arena_count), "arena_bytes",
@@ -125,19 +114,16 @@ json_t *mw_arenas_json(const struct mw_py_info *info, const char *target)
 		"free_bytes", mw_json_u64(info->free_bytes), "raw_blocks",
 		raw ? mw_json_u64((uint64_t)info->raw_blocks) : json_null(), "allocated_blocks",
 		raw ? mw_json_u64(info->used_blocks + (uint64_t)info->raw_blocks) : json_null(),
-		"classes", classes_json(info), "arena_list", arena_list_json(info), "problems",
-		mw_python_problems_json(info), "evidence", mw_python_evidence_json(info));
+		"classes", classes_json(info), "arena_list", arena_list_json(info), "evidence",
+		mw_python_evidence_json(info));
+
+	mw_problems_add_json(doc, info->problems);
+	return doc;
 }
 
 void mw_python_problems_text(const struct mw_out *out, const struct mw_py_info *info)
 {
-	for (size_t i = 0; i < info->problem_count; i++)
-		fprintf(out->file, "%sproblem at 0x%" PRIx64 ": %s%s\n",
-			out->color ? "\033[31m" : "", info->problems[i].addr,
-			info->problems[i].what, out->color ? "\033[0m" : "");
-	if (info->problem_total > info->problem_count)
-		fprintf(out->file, "... and %" PRIu64 " more problems\n",
-			info->problem_total - info->problem_count);
+	mw_problems_text(out->file, info->problems, out->color);
 	for (size_t i = 0; out->verbose && info->evidence[i]; i++)
 		fprintf(out->file, "evidence: %s\n", info->evidence[i]);
 }

@@ -15,8 +15,8 @@ json_t *mw_arenas_json(const struct mw_py_info *info, const char *target);
 void mw_arenas_text(const struct mw_out *out, const struct mw_py_info *info, const char *target);
 
 /* What the documents about Python share. */
-json_t *mw_python_problems_json(const struct mw_py_info *info);
 json_t *mw_python_evidence_json(const struct mw_py_info *info);
+/* Problems, and with -v the evidence. */
 void mw_python_problems_text(const struct mw_out *out, const struct mw_py_info *info);
 void mw_python_title_text(const struct mw_out *out, const struct mw_py_info *info,
 			  const char *target);

@@ -2,6 +2,7 @@
 #include "report/arenas.h"
 #include "report/census.h"
 #include "report/json.h"
+#include "report/problems.h"
 #include "util/bar.h"
 #include "util/units.h"
 
@@ -29,13 +30,12 @@ static json_t *generations_json(const struct mw_py_census *census)
 json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census *census,
 		       const char *target)
 {
-	json_t *types = json_array();
+	json_t *types = json_array(), *doc;
 
 	for (size_t i = 0; i < census->type_count; i++)
 		json_array_append_new(types, type_json(&census->types[i]));
-	return json_pack(
-		"{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:{s:o,s:o},s:o,s:{s:o,s:o},s:o,"
-		"s:o}",
+	doc = json_pack(
+		"{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:{s:o,s:o},s:o,s:{s:o,s:o},s:o}",
 		"target", target, "python", info->version, "allocator", info->allocator, "types",
 		types, "objects", mw_json_u64(census->objects), "bytes", mw_json_u64(census->bytes),
 		"buffer_bytes", mw_json_u64(census->buffer_bytes), "parked",
@@ -45,8 +45,9 @@ json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census 
 		mw_json_u64(census->interned), "bytes", mw_json_u64(census->interned_bytes),
 		"immortal", mw_json_u64(census->immortal), "other", "blocks",
 		mw_json_u64(census->other_blocks), "bytes", mw_json_u64(census->other_bytes),
-		"problems", mw_python_problems_json(info), "evidence",
-		mw_python_evidence_json(info));
+		"evidence", mw_python_evidence_json(info));
+	mw_problems_add_json(doc, info->problems);
+	return doc;
 }
 
 static void row(const struct mw_out *out, const char *name, uint64_t count, uint64_t bytes,

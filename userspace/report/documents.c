@@ -5,8 +5,10 @@
 #include "report/arenas.h"
 #include "report/census.h"
 #include "report/documents.h"
+#include "report/json.h"
 #include "report/ledger.h"
 #include "report/malloc.h"
+#include "report/problems.h"
 #include "report/python_documents.h"
 #include "report/whatis.h"
 #include "util/array.h"
@@ -60,16 +62,34 @@ static json_t *evidence(const struct mw_survey *survey)
 	return list;
 }
 
-static bool has_problems(const struct mw_survey *survey)
+/* Problems of the heaps, and places that changed while heaps and Python were read. */
+static void count_problems(const struct mw_survey *survey, uint64_t *problems, uint64_t *changed)
 {
+	*problems = *changed = 0;
 	for (size_t i = 0; i < survey->heaps.count; i++) {
 		struct mw_heap_info info;
 
 		mw_heap__info(survey->heaps.list[i], MW_HEAP_FOUND, &info);
-		if (info.problem_total)
-			return true;
+		*problems += info.problems->total;
+		*changed += info.problems->changed;
 	}
-	return false;
+	if (survey->py)
+		*changed += mw_python__info(survey->py)->problems->changed;
+}
+
+static json_t *ledger_json(const struct mw_findings *found)
+{
+	const struct mw_survey *survey = found->survey;
+	json_t *doc = mw_ledger_json(&found->ledger, mw_image__name(survey->image),
+				     mw_image__residency(survey->image), evidence(survey));
+	uint64_t problems, changed;
+
+	count_problems(survey, &problems, &changed);
+	if (survey->py)
+		problems += mw_python__info(survey->py)->problems->total;
+	json_object_set_new(doc, "problem_count", mw_json_u64(problems));
+	json_object_set_new(doc, "changed_while_read", mw_json_u64(changed));
+	return doc;
 }
 
 static int write_ledger(const struct mw_out *out, const struct mw_findings *found,
@@ -78,11 +98,10 @@ static int write_ledger(const struct mw_out *out, const struct mw_findings *foun
 	const struct mw_survey *survey = found->survey;
 	enum mw_residency residency = mw_image__residency(survey->image);
 	const char *name = mw_image__name(survey->image);
+	uint64_t problems, changed;
 
 	if (out->json)
-		return mw_out__image_json(
-			out, survey->image,
-			mw_ledger_json(&found->ledger, name, residency, evidence(survey)), err);
+		return mw_out__image_json(out, survey->image, ledger_json(found), err);
 	if (mw_ledger_text(out, &found->ledger, name, residency, request->depth))
 		return mw_err_no_memory(err, name);
 	if (!mw_image__spans_are_exact(survey->image))
@@ -90,8 +109,10 @@ static int write_ledger(const struct mw_out *out, const struct mw_findings *foun
 	if (!survey->heaps.count)
 		fprintf(out->file, "the heap is in " MW_OWNER_UNKNOWN ": %s\n",
 			survey->heaps.none.message);
-	else if (has_problems(survey))
+	count_problems(survey, &problems, &changed);
+	if (problems)
 		fprintf(out->file, "the heap has problems: `memwhere malloc` lists them\n");
+	mw_changed_text(out->file, changed);
 	mw_out__image_text(out, survey->image);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "report/json.h"
 #include "report/malloc.h"
+#include "report/problems.h"
 #include "util/array.h"
 #include "util/units.h"
 
@@ -86,22 +87,18 @@ static json_t *settings_json(const struct mw_heap_info *info)
 
 json_t *mw_malloc_json(const struct mw_heap_info *info, const char *target)
 {
-	json_t *arenas = json_array(), *problems = json_array(), *evidence = json_array();
+	json_t *arenas = json_array(), *evidence = json_array(), *doc;
 
 	for (size_t i = 0; i < info->arena_count; i++)
 		json_array_append_new(arenas, arena_json(info, &info->arenas[i]));
-	for (size_t i = 0; i < info->problem_count; i++)
-		json_array_append_new(problems, json_pack("{s:o,s:s}", "address",
-							  mw_json_addr(info->problems[i].addr),
-							  "message", info->problems[i].what));
 	for (size_t i = 0; info->evidence[i]; i++)
 		json_array_append_new(evidence, json_string(info->evidence[i]));
-	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target,
-			 "allocator", info->allocator, "version", info->version, "arenas", arenas,
-			 "mmapped", sum_json(info->mmapped), "settings", settings_json(info),
-			 "tcaches", mw_json_u64(info->caches), "problems", problems,
-			 "problem_count", mw_json_u64(info->problem_total), "evidence", evidence,
-			 "bins", bins_json(info));
+	doc = json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "allocator",
+			info->allocator, "version", info->version, "arenas", arenas, "mmapped",
+			sum_json(info->mmapped), "settings", settings_json(info), "tcaches",
+			mw_json_u64(info->caches), "evidence", evidence, "bins", bins_json(info));
+	mw_problems_add_json(doc, info->problems);
+	return doc;
 }
 
 /* A line of the table: all bytes, then those of each kind. */
@@ -205,12 +202,7 @@ void mw_malloc_text(FILE *out, const struct mw_heap_info *info, const char *targ
 	if (verbose)
 		bins_text(out, info);
 	settings_text(out, info);
-	for (size_t i = 0; i < info->problem_count; i++)
-		fprintf(out, "%sproblem at 0x%" PRIx64 ": %s%s\n", color ? "\033[31m" : "",
-			info->problems[i].addr, info->problems[i].what, color ? "\033[0m" : "");
-	if (info->problem_total > info->problem_count)
-		fprintf(out, "... and %" PRIu64 " more problems\n",
-			info->problem_total - info->problem_count);
+	mw_problems_text(out, info->problems, color);
 	for (size_t i = 0; verbose && info->evidence[i]; i++)
 		fprintf(out, "evidence: %s\n", info->evidence[i]);
 }

@@ -7,6 +7,8 @@
 #include "heap/ptmalloc/impl.h"
 #include "util/array.h"
 
+enum { TOP_TRIES = 8 };
+
 /* The contiguous run of readable private memory around ADDR. */
 static void run_around(struct mw_image *image, uint64_t addr, uint64_t *start, uint64_t *end)
 {
@@ -196,23 +198,25 @@ static uint64_t heap_of(struct mw_ptmalloc *pt, uint64_t addr, uint64_t arena, u
 	return 0;
 }
 
-static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint32_t index)
+static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint32_t index,
+		       struct mw_doubts *doubts)
 {
 	uint64_t max = 0, heap = heap_of(pt, arena->top, arena->addr, &max), size = 0;
 	int ret = 0;
 
 	if (!heap)
-		mw_heap__add_problem(&pt->base, arena->top, "arena's top is in none of its heaps");
+		mw_doubts__add(doubts, arena->top, "arena's top is in none of its heaps", 0);
 	while (heap && !ret) {
 		struct mw_run s = {.kind = MW_RUN_HEAP, .arena = index};
-		struct heap_info info;
+		struct heap_info info = {0};
 
 		if (!mw_image__read_all(pt->base.image, heap, &info, sizeof(info)) ||
 		    info.arena != arena->addr || info.size < PAGE_BYTES || info.size > 4ULL << 30 ||
 		    info.size & 15 || size + info.size > arena->system_bytes ||
 		    arena->heaps++ > HEAPS_MAX) {
-			mw_heap__add_problem(&pt->base, heap,
-					     "no heap where the arena's list of heaps leads");
+			mw_doubts__add(doubts, heap,
+				       "no heap where the arena's list of heaps leads",
+				       mw_seen(info.arena, info.size));
 			break;
 		}
 		s.start = heap;
@@ -238,15 +242,43 @@ static int thread_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint
 		heap = info.prev;
 	}
 	if (!ret && size != arena->system_bytes)
-		mw_heap__add_problem(&pt->base, arena->addr,
-				     "heaps do not add up to the arena's size");
+		mw_doubts__add(doubts, arena->addr, "heaps do not add up to the arena's size",
+			       mw_seen(size, arena->system_bytes));
 	return ret;
 }
 
-static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
+/* What an arena says of itself. */
+struct arena_now {
+	uint64_t top, system_bytes;
+	uint64_t top_bytes; /* if TOP is READABLE */
+	bool readable;
+};
+
+/* Read the arena at ADDR; a top that moves meanwhile is read again. */
+static bool read_now(struct mw_ptmalloc *pt, uint64_t addr, struct arena_now *now)
+{
+	struct mw_image *image = pt->base.image;
+	uint64_t head[2], top;
+
+	for (int i = 0; i < TOP_TRIES; i++) {
+		if (!mw_image__read_u64(image, addr + pt->layout.top, &now->top) ||
+		    !mw_image__read_u64(image, addr + pt->layout.system_mem, &now->system_bytes))
+			return false;
+		now->readable =
+			!(now->top & 15) && mw_image__read_all(image, now->top, head, sizeof(head));
+		if (now->readable)
+			now->top_bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
+		if (mw_image__is_still(image) ||
+		    !mw_image__read_u64(image, addr + pt->layout.top, &top) || top == now->top)
+			break;
+	}
+	return true;
+}
+
+static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *doubts)
 {
 	struct mw_heap_arena *arena;
-	uint64_t head[2];
+	struct arena_now now;
 
 	if (mw_array_reserve(&pt->arenas, &pt->arena_capacity, pt->arena_count + 1,
 			     sizeof(*pt->arenas)))
@@ -255,30 +287,101 @@ static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
 	memset(arena, 0, sizeof(*arena));
 	arena->addr = addr;
 	arena->kind = addr == pt->main_arena ? MW_ARENA_MAIN : MW_ARENA_THREAD;
-	if (!mw_image__read_u64(pt->base.image, addr + pt->layout.top, &arena->top) ||
-	    !mw_image__read_u64(pt->base.image, addr + pt->layout.system_mem,
-				&arena->system_bytes)) {
-		mw_heap__add_problem(&pt->base, addr, "arena can't be read");
+	if (!read_now(pt, addr, &now)) {
+		mw_doubts__add_unreadable(doubts, addr, "arena can't be read");
 		return 0;
 	}
+	arena->top = now.top;
+	arena->system_bytes = now.system_bytes;
 	pt->arena_count++;
 	/* An arena that has not been used: its top is its own unsorted bin (initial_top()). */
 	if (!arena->system_bytes || arena->top == addr + pt->layout.top)
 		return 0;
-	if (arena->top & 15 ||
-	    !mw_image__read_all(pt->base.image, arena->top, head, sizeof(head))) {
-		mw_heap__add_problem(&pt->base, addr, "arena's top can't be read");
+	if (!now.readable) {
+		mw_doubts__add_unreadable(doubts, addr, "arena's top can't be read");
 		return 0;
 	}
-	arena->sums[MW_BLOCK_TOP].count = 1;
-	arena->sums[MW_BLOCK_TOP].bytes = head[1] & ~(uint64_t)CHUNK_FLAGS;
-	if (arena->sums[MW_BLOCK_TOP].bytes > arena->system_bytes) {
-		mw_heap__add_problem(&pt->base, arena->top, "top is larger than its arena");
+	arena->sums[MW_BLOCK_TOP] = (struct mw_heap_sum){1, now.top_bytes};
+	if (now.top_bytes > arena->system_bytes) {
+		mw_doubts__add(doubts, arena->top, "top is larger than its arena", now.top_bytes);
 		arena->sums[MW_BLOCK_TOP].bytes = 0;
 	}
 	if (arena->kind == MW_ARENA_MAIN)
 		return main_runs(pt, arena);
-	return thread_runs(pt, arena, (uint32_t)(pt->arena_count - 1));
+	return thread_runs(pt, arena, (uint32_t)(pt->arena_count - 1), doubts);
+}
+
+static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	size_t arenas = pt->arena_count, runs = pt->run_count;
+	struct mw_doubts doubts;
+	int ret;
+
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		pt->arena_count = arenas;
+		pt->run_count = runs;
+		ret = read_arena(pt, addr, &doubts);
+	} while (!ret && mw_doubts__again(&doubts));
+	if (pt->arena_count > arenas)
+		pt->arenas[arenas].changed = doubts.attempt != 0;
+	return ret;
+}
+
+/* The arena that follows the one at ADDR in their ring; 0: none does. */
+static uint64_t next_arena(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	struct mw_doubts doubts;
+	uint64_t next;
+
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		if (!mw_image__read_u64(pt->base.image, addr + pt->layout.next, &next))
+			next = 0;
+		if (!next)
+			mw_doubts__add(&doubts, addr, "ring of arenas breaks off", 0);
+	} while (mw_doubts__again(&doubts));
+	return next;
+}
+
+void mw_ptmalloc__refresh_arena(struct mw_ptmalloc *pt, uint32_t i)
+{
+	struct mw_heap_arena *a = &pt->arenas[i];
+	struct arena_now now;
+
+	if (!read_now(pt, a->addr, &now) || !now.readable || now.top_bytes > now.system_bytes ||
+	    (now.top == a->top && now.system_bytes == a->system_bytes &&
+	     now.top_bytes == a->sums[MW_BLOCK_TOP].bytes))
+		return;
+	a->changed = true;
+	a->top = now.top;
+	a->system_bytes = now.system_bytes;
+	a->sums[MW_BLOCK_TOP] = (struct mw_heap_sum){1, now.top_bytes};
+}
+
+void mw_ptmalloc__refresh_run(struct mw_ptmalloc *pt, struct mw_run *s)
+{
+	const struct mw_heap_arena *a;
+	struct heap_info info;
+	uint64_t end;
+
+	if (s->kind != MW_RUN_HEAP || s->arena >= pt->arena_count)
+		return;
+	mw_ptmalloc__refresh_arena(pt, s->arena);
+	a = &pt->arenas[s->arena];
+	if (!a->changed)
+		return;
+	end = s->limit;
+	s->top = a->top >= s->start && a->top < s->limit ? a->top : 0;
+	if (a->kind == MW_ARENA_MAIN && s->top)
+		end = s->top + a->sums[MW_BLOCK_TOP].bytes;
+	else if (a->kind == MW_ARENA_THREAD &&
+		 mw_image__read_all(pt->base.image, s->start, &info, sizeof(info)) &&
+		 info.arena == a->addr && info.size >= PAGE_BYTES && info.size <= 4ULL << 30)
+		end = s->start + info.size;
+	s->cut = end > s->limit || (a->kind == MW_ARENA_MAIN && !s->top);
+	if (end > s->first)
+		s->end = end < s->limit ? end : s->limit;
 }
 
 int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
@@ -290,18 +393,9 @@ int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
 
 		if (ret)
 			return ret;
-		if (!mw_image__read_u64(pt->base.image, addr + pt->layout.next, &addr) || !addr) {
-			mw_heap__add_problem(&pt->base, addr, "ring of arenas breaks off");
+		addr = next_arena(pt, addr);
+		if (!addr || addr == pt->main_arena)
 			break;
-		}
-		if (addr == pt->main_arena)
-			break;
-	}
-	for (size_t i = 0; i < pt->arena_count; i++) {
-		int ret = mw_ptmalloc__read_fastbins(pt, i);
-
-		if (ret)
-			return ret;
 	}
 	return 0;
 }

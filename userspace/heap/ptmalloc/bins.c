@@ -49,39 +49,71 @@ static int add_bin(struct mw_ptmalloc *pt, const struct mw_heap_bin *bin)
 	return ret;
 }
 
-static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena, unsigned int i)
+/* May CHUNK, which is in no run that is known, lie in memory that its arena got since? */
+static bool is_new(struct mw_ptmalloc *pt, uint32_t arena, uint64_t chunk)
 {
-	const struct mw_heap_arena *a = &pt->arenas[arena];
+	uint64_t word;
+
+	if (mw_image__is_still(pt->base.image) || chunk & 15)
+		return false;
+	mw_ptmalloc__refresh_arena(pt, arena);
+	return pt->arenas[arena].changed && mw_image__read_u64(pt->base.image, chunk, &word);
+}
+
+static void walk_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, struct mw_heap_bin *bin,
+		     unsigned int i, struct mw_doubts *doubts)
+{
+	const struct mw_heap_arena *a = &pt->arenas[bin->arena];
 	/* A bin looks like a chunk: its head is 16 bytes before its two links. */
 	uint64_t head = a->addr + pt->layout.bins + 16ULL * (i - 1) - FD;
 	uint64_t limit = a->system_bytes / CHUNK_MIN + 1, before = head;
-	struct mw_heap_bin bin = {
-		.arena = (uint32_t)arena, .kind = kind_of(i), .smallest = smallest(i)};
 	uint64_t chunk = mw_pages_word(pages, head + FD);
 
 	while (chunk && chunk != head) {
-		uint64_t size;
+		uint64_t size, back;
 
-		if (chunk & 15 || !mw_ptmalloc__run_at(pt, chunk) || bin.free.count >= limit) {
-			mw_heap__add_problem(&pt->base, before,
-					     "a bin's list leads astray from here");
+		if (!mw_ptmalloc__run_at(pt, chunk) && is_new(pt, bin->arena, chunk)) {
+			mw_doubts__add_race(doubts);
 			break;
 		}
-		if (mw_pages_word(pages, chunk + BK) != before) {
-			mw_heap__add_problem(&pt->base, chunk, "a bin's chunk does not link back");
+		if (chunk & 15 || !mw_ptmalloc__run_at(pt, chunk) || bin->free.count >= limit) {
+			mw_doubts__add(doubts, before, "a bin's list leads astray from here",
+				       chunk);
+			break;
+		}
+		back = mw_pages_word(pages, chunk + BK);
+		if (back != before) {
+			mw_doubts__add(doubts, chunk, "a bin's chunk does not link back",
+				       mw_seen(back, before));
 			break;
 		}
 		size = mw_pages_word(pages, chunk + 8) & ~(uint64_t)CHUNK_FLAGS;
 		if (size < CHUNK_MIN || size > a->system_bytes ||
-		    (i > 1 && i < 64 && size != bin.smallest) || (i >= 64 && size < bin.smallest)) {
-			mw_heap__add_problem(&pt->base, chunk, "a chunk in a bin of other sizes");
+		    (i > 1 && i < 64 && size != bin->smallest) ||
+		    (i >= 64 && size < bin->smallest)) {
+			mw_doubts__add(doubts, chunk, "a chunk in a bin of other sizes", size);
 			break;
 		}
-		bin.free.count++;
-		bin.free.bytes += size;
+		bin->free.count++;
+		bin->free.bytes += size;
 		before = chunk;
 		chunk = mw_pages_word(pages, chunk + FD);
 	}
+}
+
+static int read_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, size_t arena, unsigned int i)
+{
+	struct mw_heap_bin bin = {
+		.arena = (uint32_t)arena, .kind = kind_of(i), .smallest = smallest(i)};
+	struct mw_doubts doubts;
+
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		if (doubts.attempt)
+			mw_pages__forget(pages);
+		bin.free = (struct mw_heap_sum){0};
+		walk_bin(pt, pages, &bin, i, &doubts);
+	} while (mw_doubts__again(&doubts));
 	return bin.free.count ? add_bin(pt, &bin) : 0;
 }
 

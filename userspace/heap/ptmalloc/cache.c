@@ -7,7 +7,12 @@
 #include "heap/ptmalloc/impl.h"
 #include "util/array.h"
 
-enum { TCACHE_LIST_MAX = 65535, TCACHE_BINS_MAX = 76, TCACHE_STEPS_MAX = 1 << 25 };
+enum {
+	TCACHE_TRIES = 4,
+	TCACHE_LIST_MAX = 65535,
+	TCACHE_BINS_MAX = 76,
+	TCACHE_STEPS_MAX = 1 << 25
+};
 
 int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, enum mw_block_kind kind)
 {
@@ -21,7 +26,7 @@ int mw_ptmalloc__add_cached(struct mw_ptmalloc *pt, uint64_t chunk, enum mw_bloc
 
 /* One list of fastbin chunks; Brent's algorithm ends a circular one. */
 static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint64_t chunk,
-			uint64_t size)
+			uint64_t size, struct mw_doubts *doubts)
 {
 	uint64_t limit = arena->system_bytes / CHUNK_MIN, power = 1, lap = 0, tortoise = chunk;
 	int ret = 0;
@@ -31,12 +36,12 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uin
 
 		if (chunk & 15 || n > limit ||
 		    !mw_image__read_all(pt->base.image, chunk, head, sizeof(head))) {
-			mw_heap__add_problem(&pt->base, chunk, "fastbin leads astray");
+			mw_doubts__add(doubts, chunk, "fastbin leads astray", size);
 			break;
 		}
 		if ((head[1] & ~(uint64_t)CHUNK_FLAGS) != size) {
-			mw_heap__add_problem(&pt->base, chunk,
-					     "chunk of another size in a fastbin");
+			mw_doubts__add(doubts, chunk, "chunk of another size in a fastbin",
+				       mw_seen(head[1], size));
 			break;
 		}
 		ret = mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_FASTBIN);
@@ -44,7 +49,7 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uin
 		arena->sums[MW_BLOCK_FASTBIN].bytes += size;
 		chunk = mw_reveal(pt, chunk + 16, head[2]);
 		if (chunk && chunk == tortoise) {
-			mw_heap__add_problem(&pt->base, chunk, "fastbin runs in a circle");
+			mw_doubts__add(doubts, chunk, "fastbin runs in a circle", size);
 			break;
 		}
 		if (++lap == power) {
@@ -56,7 +61,7 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uin
 	return ret;
 }
 
-int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena)
+static int read_fastbins(struct mw_ptmalloc *pt, size_t arena, struct mw_doubts *doubts)
 {
 	uint64_t heads[MW_PTMALLOC_FASTBINS];
 	int ret = 0;
@@ -66,7 +71,7 @@ int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena)
 				sizeof(heads)))
 		return 0;
 	for (uint64_t i = 0; i < MW_PTMALLOC_FASTBINS && !ret; i++)
-		ret = read_fastbin(pt, &pt->arenas[arena], heads[i], CHUNK_MIN + 16 * i);
+		ret = read_fastbin(pt, &pt->arenas[arena], heads[i], CHUNK_MIN + 16 * i, doubts);
 	return ret;
 }
 
@@ -140,66 +145,142 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 	return n;
 }
 
-/* 1 plus the number of chunks that the tcache in CHUNK holds; 0: one of its lists is not valid. */
-unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
+static bool read_struct(struct mw_ptmalloc *pt, uint64_t chunk, struct tcache *t)
 {
 	uint8_t data[768];
-	struct tcache t = {0};
-	unsigned int sum = 0;
 
+	memset(t, 0, sizeof(*t));
 	if (!pt->layout.tcache_size ||
 	    !mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data, pt->layout.tcache_size))
-		return 0;
-	decode(&pt->layout, data, &t);
-	if (!looks_right(&pt->layout, &t))
+		return false;
+	decode(&pt->layout, data, t);
+	return true;
+}
+
+/* 1 plus the number of chunks that T holds; 0: one of its lists is not valid. */
+static unsigned int count_chunks(struct mw_ptmalloc *pt, const struct tcache *t, bool add)
+{
+	unsigned int sum = 0;
+
+	if (!looks_right(&pt->layout, t))
 		return 0;
 	for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
-		long n = walk_bin(pt, t.entries[i], i, false);
+		long n = walk_bin(pt, t->entries[i], i, add);
 
-		if (n < 0 || (!pt->layout.tcache_slots_left && n != t.counts[i]))
+		if (n < 0 || (!pt->layout.tcache_slots_left && n != t->counts[i]))
 			return 0;
 		sum += (unsigned int)n;
 	}
 	return sum + 1;
 }
 
-/* In a running process a list may change while it is read: then the other bins count. */
-int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt)
+unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk)
 {
-	for (size_t c = 0; c < pt->tcache_count; c++) {
-		uint64_t chunk = pt->tcache_chunks[c];
-		uint8_t data[768];
-		struct tcache t = {0};
-		bool good = true;
+	struct tcache t;
 
-		if (!mw_image__read_all(pt->base.image, chunk + CHUNK_HEADER, data,
-					pt->layout.tcache_size))
+	return read_struct(pt, chunk, &t) ? count_chunks(pt, &t, false) : 0;
+}
+
+/* A tcache with a list that is damaged: the other lists count. */
+static void read_damaged(struct mw_ptmalloc *pt, const struct tcache *t, struct mw_doubts *doubts)
+{
+	for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
+		size_t before = pt->cached_count;
+
+		if (walk_bin(pt, t->entries[i], i, true) >= 0)
 			continue;
-		decode(&pt->layout, data, &t);
-		if (!mw_ptmalloc__try_tcache(pt, chunk)) {
-			/* One valid list distinguishes a damaged tcache from a chance match. */
-			long best = 0;
-
-			for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
-				long n = walk_bin(pt, t.entries[i], i, false);
-
-				best = n > best ? n : best;
-			}
-			if (best <= 0)
-				continue;
-			good = false;
-		}
-		for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
-			if (!good && walk_bin(pt, t.entries[i], i, false) < 0) {
-				mw_heap__add_problem(&pt->base, t.entries[i],
-						     "tcache list leads astray");
-				continue;
-			}
-			walk_bin(pt, t.entries[i], i, true);
-		}
-		if (mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_OVERHEAD))
-			return -ENOMEM;
-		pt->tcaches++;
+		pt->cached_count = before;
+		mw_doubts__add(doubts, t->entries[i], "tcache list leads astray", i);
 	}
-	return 0;
+}
+
+/* One valid list distinguishes a damaged tcache from a chance match. */
+static bool has_a_list(struct mw_ptmalloc *pt, const struct tcache *t)
+{
+	for (size_t i = 0; i < pt->layout.tcache_bins; i++) {
+		if (walk_bin(pt, t->entries[i], i, false) > 0)
+			return true;
+	}
+	return false;
+}
+
+static int read_tcache(struct mw_ptmalloc *pt, uint64_t chunk, struct mw_doubts *doubts)
+{
+	int tries = mw_image__is_still(pt->base.image) ? 1 : TCACHE_TRIES;
+	size_t before = pt->cached_count;
+	bool valid = false;
+	struct tcache t;
+
+	/* In a process that runs its thread may use it meanwhile. */
+	for (int i = 0; i < tries && !valid; i++) {
+		if (!read_struct(pt, chunk, &t))
+			return 0;
+		pt->cached_count = before;
+		valid = count_chunks(pt, &t, true) != 0;
+	}
+	if (!valid) {
+		pt->cached_count = before;
+		if (!has_a_list(pt, &t))
+			return 0;
+		read_damaged(pt, &t, doubts);
+	}
+	pt->tcaches++;
+	return mw_ptmalloc__add_cached(pt, chunk, MW_BLOCK_OVERHEAD);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* In address order; a chunk that is there twice was freed twice. */
+static void sort_cached(struct mw_ptmalloc *pt, struct mw_doubts *doubts)
+{
+	size_t out = 0;
+
+	if (pt->cached_count)
+		qsort(pt->cached, pt->cached_count, sizeof(*pt->cached), by_value);
+	for (size_t i = 0; i < pt->cached_count; i++) {
+		uint64_t chunk = pt->cached[i] & ~(uint64_t)CACHED_MASK;
+
+		if (out && (pt->cached[out - 1] & ~(uint64_t)CACHED_MASK) == chunk)
+			mw_doubts__add(doubts, chunk, "chunk is in two caches: freed twice",
+				       mw_seen(pt->cached[out - 1], pt->cached[i]));
+		else
+			pt->cached[out++] = pt->cached[i];
+	}
+	pt->cached_count = out;
+}
+
+static int read_caches(struct mw_ptmalloc *pt, struct mw_doubts *doubts)
+{
+	int ret = 0;
+
+	pt->cached_count = 0;
+	pt->tcaches = 0;
+	pt->tcache_steps = 0;
+	for (size_t i = 0; i < pt->arena_count && !ret; i++) {
+		memset(&pt->arenas[i].sums[MW_BLOCK_FASTBIN], 0, sizeof(struct mw_heap_sum));
+		ret = read_fastbins(pt, i, doubts);
+	}
+	for (size_t c = 0; c < pt->tcache_count && !ret; c++)
+		ret = read_tcache(pt, pt->tcache_chunks[c], doubts);
+	if (!ret)
+		sort_cached(pt, doubts);
+	return ret;
+}
+
+int mw_ptmalloc__read_caches(struct mw_ptmalloc *pt)
+{
+	struct mw_doubts doubts;
+	int ret;
+
+	/* All of them are one part, as chunks go from one to another. */
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		ret = read_caches(pt, &doubts);
+	} while (!ret && mw_doubts__again(&doubts));
+	return ret;
 }

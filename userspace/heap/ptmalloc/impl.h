@@ -32,11 +32,13 @@ enum mw_run_kind { MW_RUN_HEAP, MW_RUN_MMAPPED, MW_RUN_RESERVE };
 /* A run of memory that belongs to malloc. */
 struct mw_run {
 	uint64_t start, end;
+	uint64_t limit; /* END when it was found; what is between was given back since */
 	uint64_t first; /* its first chunk; of a mmapped chunk: the chunk */
 	uint64_t top;	/* the arena's top if it is in here, else 0 */
 	uint32_t arena;
 	uint8_t kind;
 	bool patchy; /* chunks may lie between other things: look for them */
+	bool cut;    /* its arena has grown beyond its limit, where the last chunk is cut off */
 };
 
 /*
@@ -118,6 +120,14 @@ void mw_ptmalloc_read_debug(struct mw_image *image, uint64_t base,
 /* arenas.c: the ring of arenas and their runs. */
 int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt);
 
+/* Arena I as it is now, in an image that is not still. */
+void mw_ptmalloc__refresh_arena(struct mw_ptmalloc *pt, uint32_t i);
+/*
+ * The same with the top and the end of RUN, one of its runs. A run never grows beyond its limit, as
+ * the image's regions do not: a chunk that reaches over it is cut off there.
+ */
+void mw_ptmalloc__refresh_run(struct mw_ptmalloc *pt, struct mw_run *run);
+
 /* walk.c: may a chunk with the size field HEAD be at P in run S? */
 bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s, uint64_t p,
 			    uint64_t head);
@@ -128,11 +138,11 @@ bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s
 struct mw_blocks *mw_ptmalloc__walk(struct mw_ptmalloc *pt, size_t first, size_t count,
 				    bool measuring);
 
-/* cache.c: chunks that a linear walk takes for live. */
-int mw_ptmalloc__read_fastbins(struct mw_ptmalloc *pt, size_t arena);
+/* cache.c: chunks that a linear walk takes for live: in fastbins and in tcaches, in order. */
+int mw_ptmalloc__read_caches(struct mw_ptmalloc *pt);
 /* Does the chunk at CHUNK hold a tcache struct? Reads through W. */
 bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t chunk);
-int mw_ptmalloc__read_tcaches(struct mw_ptmalloc *pt);
+/* 1 plus the number of chunks that the tcache in CHUNK holds; 0: one of its lists is not valid. */
 unsigned int mw_ptmalloc__try_tcache(struct mw_ptmalloc *pt, uint64_t chunk);
 
 /* bins.c: walk the bins' lists; damaged links become problems. 0 or -ENOMEM. */

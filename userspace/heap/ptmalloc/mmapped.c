@@ -87,9 +87,11 @@ static int search_region(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint6
 		uint64_t chunk = 0, total = chunk_in(pt, w, page, end, &chunk);
 
 		if (total) {
-			struct mw_run s = {page, page + total,	    chunk,
-					   0,	 MW_BLOCK_NO_ARENA, MW_RUN_MMAPPED,
-					   false};
+			const struct mw_run s = {.start = page,
+						 .end = page + total,
+						 .first = chunk,
+						 .arena = MW_BLOCK_NO_ARENA,
+						 .kind = MW_RUN_MMAPPED};
 			int ret = mw_ptmalloc__add_run(pt, &s);
 
 			if (ret)

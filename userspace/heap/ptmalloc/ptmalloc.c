@@ -19,9 +19,11 @@ int mw_ptmalloc__add_run(struct mw_ptmalloc *pt, const struct mw_run *run)
 	if (pt->run_count >= RUNS_MAX)
 		return -E2BIG;
 	ret = mw_array_reserve(&pt->runs, &pt->run_capacity, pt->run_count + 1, sizeof(*pt->runs));
-	if (!ret)
-		pt->runs[pt->run_count++] = *run;
-	return ret;
+	if (ret)
+		return ret;
+	pt->runs[pt->run_count] = *run;
+	pt->runs[pt->run_count++].limit = run->end;
+	return 0;
 }
 
 static int by_start(const void *a, const void *b)
@@ -31,15 +33,8 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* In address order and apart from each other; of two that overlap the first one counts. */
-static void sort_runs(struct mw_ptmalloc *pt)
+static void sort_runs(struct mw_ptmalloc *pt, struct mw_doubts *doubts)
 {
 	size_t out = 0;
 
@@ -47,8 +42,8 @@ static void sort_runs(struct mw_ptmalloc *pt)
 		qsort(pt->runs, pt->run_count, sizeof(*pt->runs), by_start);
 	for (size_t i = 0; i < pt->run_count; i++) {
 		if (out && pt->runs[i].start < pt->runs[out - 1].end) {
-			mw_heap__add_problem(&pt->base, pt->runs[i].start,
-					     "memory claimed by two arenas");
+			mw_doubts__add(doubts, pt->runs[i].start, "memory claimed by two arenas",
+				       mw_seen(pt->runs[out - 1].start, pt->runs[out - 1].end));
 			continue;
 		}
 		pt->runs[out++] = pt->runs[i];
@@ -141,27 +136,17 @@ static struct mw_heap_arena *arena_at(struct mw_ptmalloc *pt, uint64_t addr)
 /* Cached chunks were counted as live: move them to where they belong. */
 static void settle(struct mw_ptmalloc *pt)
 {
-	size_t out = 0;
-
-	if (pt->cached_count)
-		qsort(pt->cached, pt->cached_count, sizeof(*pt->cached), by_value);
 	for (size_t i = 0; i < pt->cached_count; i++) {
 		uint64_t chunk = pt->cached[i] & ~(uint64_t)CACHED_MASK, head[2];
 		enum mw_block_kind kind = pt->cached[i] & CACHED_MASK;
 		struct mw_heap_arena *arena = arena_at(pt, chunk);
 		struct mw_heap_sum *live;
 
-		if (out && (pt->cached[out - 1] & ~(uint64_t)CACHED_MASK) == chunk) {
-			mw_heap__add_problem(&pt->base, chunk,
-					     "chunk is in two caches: freed twice");
-			continue;
-		}
-		pt->cached[out++] = pt->cached[i];
 		if (!arena || !mw_image__read_all(pt->base.image, chunk, head, sizeof(head)))
 			continue;
 		head[1] &= ~(uint64_t)CHUNK_FLAGS;
 		live = &arena->sums[MW_BLOCK_LIVE];
-		if (live->bytes < head[1])
+		if (!live->count || live->bytes < head[1])
 			continue;
 		live->count--;
 		live->bytes -= head[1];
@@ -169,8 +154,7 @@ static void settle(struct mw_ptmalloc *pt)
 		if (kind != MW_BLOCK_FASTBIN)
 			add(&arena->sums[kind], head[1]);
 	}
-	pt->cached_count = out;
-	for (size_t i = 0; pt->arenas && i < pt->arena_count; i++) {
+	for (size_t i = 0; i < pt->arena_count; i++) {
 		struct mw_heap_arena *a = &pt->arenas[i];
 
 		/* mallinfo2's fordblks and uordblks */
@@ -181,20 +165,58 @@ static void settle(struct mw_ptmalloc *pt)
 	}
 }
 
-static void check_sums(struct mw_ptmalloc *pt, const uint64_t *walked)
+/*
+ * Compare with the arena's own sums. WALKED is a sum over runs that were found with the arena: as
+ * long as the arena has not changed since, they must agree.
+ */
+static void check_arena(struct mw_ptmalloc *pt, uint32_t i, uint64_t walked)
 {
-	for (size_t i = 0; i < pt->arena_count; i++) {
-		const struct mw_heap_arena *a = &pt->arenas[i];
+	struct mw_heap_arena *a = &pt->arenas[i];
+	struct mw_doubts doubts;
 
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
 		/* sysmalloc() counts what others got from sbrk between as its own, mmap's not. */
-		if (walked[i] != a->system_bytes &&
-		    walked[i] - a->sums[MW_BLOCK_UNKNOWN].bytes != a->system_bytes)
-			mw_heap__add_problem(&pt->base, a->addr,
-					     "arena's chunks do not add up to its size");
-	}
-	if (pt->settings.mp_addr && !mw_ptmalloc__mmapped_agrees(pt))
-		mw_heap__add_problem(&pt->base, pt->settings.mp_addr,
-				     "mmapped chunks found differ from glibc's own count");
+		if (walked == a->system_bytes ||
+		    walked - a->sums[MW_BLOCK_UNKNOWN].bytes == a->system_bytes)
+			continue;
+		if (!mw_image__is_still(pt->base.image))
+			mw_ptmalloc__refresh_arena(pt, i);
+		if (a->changed)
+			mw_doubts__add_race(&doubts);
+		else
+			mw_doubts__add(&doubts, a->addr, "arena's chunks do not add up to its size",
+				       mw_seen(walked, a->system_bytes));
+	} while (mw_doubts__again(&doubts));
+}
+
+/* Have chunks been mapped or unmapped since they were found? */
+static bool mmapped_changed(struct mw_ptmalloc *pt)
+{
+	struct mw_glibc_settings now = pt->settings;
+
+	return !mw_image__is_still(pt->base.image) &&
+	       (mw_glibc_settings__refresh(&now, pt->base.image) ||
+		now.n_mmaps != pt->settings.n_mmaps ||
+		now.mmapped_bytes != pt->settings.mmapped_bytes ||
+		mw_image__has_remapped(pt->base.image));
+}
+
+static void check_mmapped(struct mw_ptmalloc *pt)
+{
+	struct mw_doubts doubts;
+
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		if (!pt->settings.mp_addr || mw_ptmalloc__mmapped_agrees(pt))
+			continue;
+		if (mmapped_changed(pt))
+			mw_doubts__add_race(&doubts);
+		else
+			mw_doubts__add(&doubts, pt->settings.mp_addr,
+				       "mmapped chunks found differ from glibc's own count",
+				       pt->mmapped.bytes);
+	} while (mw_doubts__again(&doubts));
 }
 
 /* One walk over the heap, which also finds the blocks that PICKER wants. Done once. */
@@ -204,10 +226,12 @@ static int measure(struct mw_ptmalloc *pt, struct mw_block_picker *picker)
 	int ret = walked ? walk_once(pt, walked, picker) : -ENOMEM;
 
 	if (!ret)
-		ret = mw_ptmalloc__read_tcaches(pt);
+		ret = mw_ptmalloc__read_caches(pt);
 	if (!ret) {
 		settle(pt);
-		check_sums(pt, walked);
+		for (size_t i = 0; i < pt->arena_count; i++)
+			check_arena(pt, (uint32_t)i, walked[i]);
+		check_mmapped(pt);
 		pt->measured = true;
 	}
 	free(walked);
@@ -235,6 +259,29 @@ static void ptmalloc_close(struct mw_heap *heap)
 	free(pt);
 }
 
+/* The arenas and all their runs, in order. */
+static int find_runs(struct mw_ptmalloc *pt)
+{
+	struct mw_doubts doubts;
+	int ret;
+
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	do {
+		pt->arena_count = pt->run_count = 0;
+		ret = mw_ptmalloc__read_arenas(pt);
+		if (!ret)
+			sort_runs(pt, &doubts);
+	} while (!ret && mw_doubts__again(&doubts));
+	if (ret)
+		return ret;
+	ret = mw_ptmalloc__find_mmapped(pt);
+	/* They were looked for between the others, so that none can overlap. */
+	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
+	sort_runs(pt, &doubts);
+	mw_doubts__dismiss(&doubts);
+	return ret;
+}
+
 static struct mw_heap *ptmalloc_open(struct mw_image *image, struct mw_err *err)
 {
 	struct mw_ptmalloc *pt = calloc(1, sizeof(*pt));
@@ -249,16 +296,11 @@ static struct mw_heap *ptmalloc_open(struct mw_image *image, struct mw_err *err)
 	ret = mw_ptmalloc__find(pt, err);
 	if (ret)
 		goto cleanup;
-	ret = mw_ptmalloc__read_arenas(pt);
-	if (!ret) {
-		sort_runs(pt);
-		ret = mw_ptmalloc__find_mmapped(pt);
-	}
+	ret = find_runs(pt);
 	if (ret) {
 		mw_err_set(err, ret, "no-memory", NULL, "heap can't be walked: %s", strerror(-ret));
 		goto cleanup;
 	}
-	sort_runs(pt);
 	return &pt->base;
 
 cleanup:

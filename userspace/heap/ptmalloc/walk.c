@@ -7,19 +7,30 @@
 #include "heap/ptmalloc/impl.h"
 #include "util/array.h"
 
-enum { CHAIN_PROOF = 8 };
+/* REJOINS: how often a walk may go from a run's first chunk again, which takes as long as it did.
+ */
+enum { CHAIN_PROOF = 8, REJOINS = 8 };
+
+/* How far a walk is. */
+struct place {
+	size_t run;    /* the present one */
+	size_t cached; /* first cached chunk not yet passed */
+	uint64_t p;    /* next chunk; 0: the run has not begun */
+	uint64_t head; /* its size field, when have_head */
+	bool have_head;
+	bool fenced; /* fence posts came last: behind them there may be somebody else's sbrk */
+};
 
 struct walker {
 	struct mw_blocks base;
 	struct mw_ptmalloc *pt;
 	struct mw_read_buffer window;
-	size_t run, last; /* the present one, one past the last */
-	size_t cached;	  /* first cached chunk not yet passed */
-	uint64_t p;	  /* next chunk; 0: the run has not begun */
-	uint64_t head;	  /* its size field, when have_head */
-	bool have_head;
-	bool measuring; /* the first walk: see mw_ptmalloc__walk() */
-	bool fenced;	/* fence posts came last: behind them there may be somebody else's sbrk */
+	struct place at;
+	size_t last;		 /* one past the last run */
+	bool measuring;		 /* the first walk: see mw_ptmalloc__walk() */
+	bool rejoining;		 /* what it finds is of no interest */
+	unsigned int rejoins;	 /* left */
+	struct mw_doubts doubts; /* of the present batch */
 };
 
 static bool read_head(struct walker *w, uint64_t p, uint64_t *head)
@@ -83,11 +94,11 @@ static void set_block(struct walker *w, struct mw_block *b, enum mw_block_kind k
 	mw_ptmalloc__set_block(w->pt, b, kind, start, size, s->arena);
 }
 
-/* Damage is reported once, by the walk that measures. */
-static void problem(struct walker *w, uint64_t addr, const char *what)
+/* The size field SEEN of the chunk at ADDR is wrong. */
+static void doubt(struct walker *w, uint64_t addr, const char *what, uint64_t seen)
 {
-	if (w->measuring)
-		mw_heap__add_problem(&w->pt->base, addr, what);
+	if (!w->rejoining)
+		mw_doubts__add(&w->doubts, addr, what, seen);
 }
 
 /* The kind of the chunk at P that looks live: in a cache or not. Both go up in address order. */
@@ -95,10 +106,11 @@ static enum mw_block_kind kind_of(struct walker *w, uint64_t p)
 {
 	const struct mw_ptmalloc *pt = w->pt;
 
-	while (w->cached < pt->cached_count && pt->cached[w->cached] < p)
-		w->cached++;
-	if (w->cached < pt->cached_count && (pt->cached[w->cached] & ~(uint64_t)CACHED_MASK) == p)
-		return pt->cached[w->cached] & CACHED_MASK;
+	while (w->at.cached < pt->cached_count && pt->cached[w->at.cached] < p)
+		w->at.cached++;
+	if (w->at.cached < pt->cached_count &&
+	    (pt->cached[w->at.cached] & ~(uint64_t)CACHED_MASK) == p)
+		return pt->cached[w->at.cached] & CACHED_MASK;
 	return MW_BLOCK_LIVE;
 }
 
@@ -116,7 +128,7 @@ static enum mw_block_kind classify(struct walker *w, uint64_t p, uint64_t size, 
 
 	if (!in_use)
 		return MW_BLOCK_BIN;
-	if (!w->measuring)
+	if (!w->measuring || w->rejoining)
 		return kind_of(w, p);
 	if (may_be_tcache(w, p, size) &&
 	    !mw_array_reserve(&pt->tcache_chunks, &pt->tcache_capacity, pt->tcache_count + 1,
@@ -125,106 +137,204 @@ static enum mw_block_kind classify(struct walker *w, uint64_t p, uint64_t size, 
 	return MW_BLOCK_LIVE;
 }
 
-/* There is no chunk at w->p: skip to where chunks continue. */
-static void skip_gap(struct walker *w, const struct mw_run *s, struct mw_block *b, const char *what)
+/* There is no chunk at w->at.p: skip to where chunks continue. */
+static void skip_gap(struct walker *w, const struct mw_run *s, struct mw_block *b)
 {
-	uint64_t next = resync(w, s, w->p + 16);
+	uint64_t next = resync(w, s, w->at.p + 16);
 
-	if (what)
-		problem(w, w->p, what);
-	set_block(w, b, MW_BLOCK_UNKNOWN, w->p, next - w->p, s);
-	w->p = next;
-	w->have_head = false;
+	set_block(w, b, MW_BLOCK_UNKNOWN, w->at.p, next - w->at.p, s);
+	w->at.p = next;
+	w->at.have_head = false;
 }
 
-/* One block of a heap from w->p on. */
+/* A chunk that begins here and reaches over the end of a run whose arena has grown since. */
+static bool is_cut(const struct walker *w, const struct mw_run *s, uint64_t p, uint64_t size)
+{
+	return s->cut && size > s->end - p && !(size & 15) &&
+	       size <= w->pt->arenas[s->arena].system_bytes;
+}
+
+/* Two fence posts of 16 bytes, or 16 and 0, end what was once a top (sysmalloc()). */
+static bool fence_posts(struct walker *w, const struct mw_run *s, struct mw_block *b)
+{
+	uint64_t p = w->at.p, left = s->end - p, second = 0;
+
+	if ((w->at.head & ~(uint64_t)CHUNK_FLAGS) == CHUNK_HEADER &&
+	    read_head(w, p + CHUNK_HEADER, &second) &&
+	    (second & ~(uint64_t)CHUNK_FLAGS) <= CHUNK_HEADER) {
+		w->at.fenced = true;
+		left = left < 2 * CHUNK_HEADER ? left : 2 * CHUNK_HEADER;
+	} else if (left > 2 * CHUNK_HEADER) {
+		return false;
+	}
+	set_block(w, b, MW_BLOCK_OVERHEAD, p, left, s);
+	w->at.p = p + left;
+	return true;
+}
+
+/* One block of a heap from w->at.p on. */
 static void heap_block(struct walker *w, const struct mw_run *s, struct mw_block *b)
 {
-	uint64_t p = w->p, size, next_head = 0;
-	bool fenced = w->fenced;
+	uint64_t p = w->at.p, size, next_head = 0;
+	bool fenced = w->at.fenced;
 
-	if (!w->have_head && !read_head(w, p, &w->head)) {
-		skip_gap(w, s, b, "heap memory that can't be read");
+	if (!w->at.have_head && !read_head(w, p, &w->at.head)) {
+		if (!w->rejoining)
+			mw_doubts__add_unreadable(&w->doubts, p, "heap memory that can't be read");
+		skip_gap(w, s, b);
 		return;
 	}
-	size = w->head & ~(uint64_t)CHUNK_FLAGS;
-	w->have_head = w->fenced = false;
+	size = w->at.head & ~(uint64_t)CHUNK_FLAGS;
+	w->at.have_head = w->at.fenced = false;
 	if (p == s->top) {
-		if (size > s->end - p || size < 16) {
-			problem(w, p, "size of the top chunk is out of bounds");
+		if ((size > s->end - p && !s->cut) || size < 16)
+			doubt(w, p, "size of the top chunk is out of bounds", w->at.head);
+		if (size > s->end - p || size < 16)
 			size = s->end - p;
-		}
 		set_block(w, b, MW_BLOCK_TOP, p, size, s);
-		w->p = p + size;
+		w->at.p = p + size;
 		return;
 	}
-	/* Two fence posts of 16 bytes, or 16 and 0, end what was once a top (sysmalloc()). */
-	if (size <= CHUNK_HEADER && s->end - p >= CHUNK_HEADER) {
-		uint64_t second = 0;
-
-		size = s->end - p < 2 * CHUNK_HEADER ? s->end - p : 2 * CHUNK_HEADER;
-		if ((w->head & ~(uint64_t)CHUNK_FLAGS) == CHUNK_HEADER &&
-		    read_head(w, p + CHUNK_HEADER, &second) &&
-		    (second & ~(uint64_t)CHUNK_FLAGS) <= CHUNK_HEADER) {
-			set_block(w, b, MW_BLOCK_OVERHEAD, p, size, s);
-			w->p = p + size;
-			w->fenced = true;
-			return;
-		}
-		if (s->end - p <= 2 * CHUNK_HEADER) {
-			set_block(w, b, MW_BLOCK_OVERHEAD, p, s->end - p, s);
-			w->p = s->end;
-			return;
-		}
-	}
-	if (!mw_ptmalloc__plausible(w->pt, s, p, w->head)) {
-		skip_gap(w, s, b, s->patchy || fenced ? NULL : "chunk size is not possible here");
+	if (size <= CHUNK_HEADER && s->end - p >= CHUNK_HEADER && fence_posts(w, s, b))
+		return;
+	if (is_cut(w, s, p, size))
+		size = s->end - p;
+	else if (!mw_ptmalloc__plausible(w->pt, s, p, w->at.head)) {
+		if (!s->patchy && !fenced)
+			doubt(w, p, "chunk size is not possible here", w->at.head);
+		skip_gap(w, s, b);
 		return;
 	}
 	if (s->top && p < s->top && size > s->top - p) {
-		skip_gap(w, s, b, "chunk reaches over the top");
+		doubt(w, p, "chunk reaches over the top", w->at.head);
+		skip_gap(w, s, b);
 		return;
 	}
 	if (size < s->end - p && !read_head(w, p + size, &next_head))
 		next_head = CHUNK_PREV_INUSE; /* cut off here: call it in use */
 	else if (size < s->end - p)
-		w->have_head = true;
+		w->at.have_head = true;
 	else
 		next_head = CHUNK_PREV_INUSE;
 	set_block(w, b, classify(w, p, size, next_head & CHUNK_PREV_INUSE), p, size, s);
-	w->head = next_head;
-	w->p = p + size;
+	w->at.head = next_head;
+	w->at.p = p + size;
+}
+
+/* The next block of run S, which has one left. */
+static void next_block(struct walker *w, const struct mw_run *s, struct mw_block *b)
+{
+	if (w->at.p < s->first) {
+		set_block(w, b, MW_BLOCK_OVERHEAD, w->at.p, s->first - w->at.p, s);
+		w->at.p = s->first;
+	} else if (s->kind == MW_RUN_MMAPPED) {
+		set_block(w, b, MW_BLOCK_MMAPPED, w->at.p, s->end - w->at.p, s);
+		w->at.p = s->end;
+	} else if (s->kind == MW_RUN_RESERVE) {
+		set_block(w, b, MW_BLOCK_RESERVE, w->at.p, s->end - w->at.p, s);
+		w->at.p = s->end;
+	} else {
+		heap_block(w, s, b);
+	}
+}
+
+static size_t fill_once(struct walker *w, struct mw_block *out, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && w->at.run < w->last) {
+		const struct mw_run *s = &w->pt->runs[w->at.run];
+
+		if (!w->at.p) {
+			w->at.p = s->start;
+			w->at.have_head = false;
+		}
+		if (w->at.p < s->end) {
+			next_block(w, s, &out[n++]);
+			continue;
+		}
+		if (w->at.p < s->limit)
+			mw_ptmalloc__set_block(w->pt, &out[n++], MW_BLOCK_RESERVE, w->at.p,
+					       s->limit - w->at.p, MW_BLOCK_NO_ARENA);
+		w->at.p = 0;
+		w->at.run++;
+	}
+	return n;
+}
+
+/*
+ * ---- reading again ------------------------------------------------------------------------------
+ */
+
+/* Forget what was read of the runs from BEGIN up to the present one; read where they end now. */
+static void refresh(struct walker *w, const struct place *begin)
+{
+	w->window.start = w->window.len = 0;
+	for (size_t i = begin->run; i <= w->at.run && i < w->last; i++) {
+		struct mw_run *s = &w->pt->runs[i];
+
+		mw_ptmalloc__refresh_run(w->pt, s);
+		if (w->measuring && s->arena < w->pt->arena_count)
+			w->pt->arenas[s->arena].changed = true;
+	}
+}
+
+/*
+ * The chunk at BEGIN may have been merged into one before it since the walk came there; what is
+ * read from BEGIN on is then no heap but what a program keeps in a block. Go from the run's first
+ * chunk again, to BEGIN or the first chunk behind it.
+ */
+static void rejoin(struct walker *w, struct place *begin)
+{
+	const struct mw_run *s = &w->pt->runs[begin->run];
+	struct mw_block passed;
+
+	w->at = (struct place){.run = begin->run, .p = s->start};
+	w->rejoining = true;
+	while (w->at.p < begin->p && w->at.p < s->end)
+		next_block(w, s, &passed);
+	w->rejoining = false;
+	w->at.cached = begin->cached;
+	w->rejoins--;
+}
+
+/* Read the batch from BEGIN on again, as it is now. What came over BEGIN becomes the first block.
+ */
+static size_t fill_again(struct walker *w, struct place *begin, struct mw_block *out, size_t max)
+{
+	const struct mw_run *s = &w->pt->runs[begin->run];
+	size_t n = 0;
+
+	refresh(w, begin);
+	begin->have_head = false;
+	if (w->doubts.attempt < 2 || !begin->p || begin->p >= s->end) {
+		w->at = *begin;
+	} else {
+		rejoin(w, begin);
+		if (w->at.p > begin->p)
+			set_block(w, &out[n++], MW_BLOCK_UNKNOWN, begin->p,
+				  (w->at.p < s->end ? w->at.p : s->end) - begin->p, s);
+	}
+	return n + fill_once(w, out + n, max - n);
 }
 
 static size_t walk_fill(struct mw_blocks *blocks, struct mw_block *out, size_t max)
 {
 	struct walker *w = (struct walker *)blocks;
-	size_t n = 0;
+	size_t tcaches = w->pt->tcache_count, n;
+	struct place begin = w->at;
 
-	while (n < max && w->run < w->last) {
-		const struct mw_run *s = &w->pt->runs[w->run];
-
-		if (!w->p) {
-			w->p = s->start;
-			w->have_head = false;
+	mw_doubts__begin(&w->doubts, w->pt->base.image,
+			 w->measuring ? &w->pt->base.problems : NULL);
+	n = fill_once(w, out, max);
+	while (mw_doubts__again(&w->doubts)) {
+		if (w->doubts.attempt > 1 && begin.p && !w->rejoins) {
+			mw_doubts__dismiss(&w->doubts);
+			break;
 		}
-		if (w->p >= s->end) {
-			w->p = 0;
-			w->run++;
-			continue;
-		}
-		if (w->p < s->first) {
-			set_block(w, &out[n++], MW_BLOCK_OVERHEAD, w->p, s->first - w->p, s);
-			w->p = s->first;
-		} else if (s->kind == MW_RUN_MMAPPED) {
-			set_block(w, &out[n++], MW_BLOCK_MMAPPED, w->p, s->end - w->p, s);
-			w->p = s->end;
-		} else if (s->kind == MW_RUN_RESERVE) {
-			set_block(w, &out[n++], MW_BLOCK_RESERVE, w->p, s->end - w->p, s);
-			w->p = s->end;
-		} else {
-			heap_block(w, s, &out[n++]);
-		}
+		if (w->measuring)
+			w->pt->tcache_count = tcaches;
+		n = fill_again(w, &begin, out, max);
 	}
 	return n;
 }
@@ -248,10 +358,11 @@ struct mw_blocks *mw_ptmalloc__walk(struct mw_ptmalloc *pt, size_t first, size_t
 	}
 	w->base = (struct mw_blocks){walk_fill, walk_close};
 	w->pt = pt;
-	w->run = first;
+	w->at.run = first;
 	w->last = first + count;
 	w->measuring = measuring;
+	w->rejoins = REJOINS;
 	if (!measuring && first < pt->run_count)
-		w->cached = mw_ptmalloc__cached_from(pt, pt->runs[first].start);
+		w->at.cached = mw_ptmalloc__cached_from(pt, pt->runs[first].start);
 	return &w->base;
 }
