@@ -6,8 +6,8 @@
  * usage: churn THREADS [DAMAGE]
  *
  * DAMAGE is done to the main arena, which nobody else uses then: size (a chunk's size field), bin
- * (a link back), twice (a chunk in a tcache and in a fastbin), tcache (a list that leads astray behind the chunk).
- * "damaged ADDRESS" says which chunk it is.
+ * (a link back), twice (a chunk in a tcache and in a fastbin), tcache (a list that leads astray
+ * behind the chunk). "damaged ADDRESS" says which chunk it is.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -29,7 +29,8 @@ static size_t any_size(uint64_t *state)
 {
 	static const size_t most[] = {200, 200, 200, 200, 200, 4000, 4000, 4000, 60000};
 
-	return 1 + next_random(state) % (next_random(state) % 199 ? most[next_random(state) % 9] : 500000);
+	return 1 + next_random(state) %
+			   (next_random(state) % 199 ? most[next_random(state) % 9] : 500000);
 }
 
 static void churn(uint64_t state, long rounds)
@@ -67,7 +68,8 @@ static void *come_and_go(void *arg)
 		pthread_t threads[3];
 
 		for (int i = 0; i < 3; i++)
-			pthread_create(&threads[i], NULL, churn_once, (void *)(seed + (uintptr_t)i * 7919));
+			pthread_create(&threads[i], NULL, churn_once,
+				       (void *)(seed + (uintptr_t)i * 7919));
 		for (int i = 0; i < 3; i++)
 			pthread_join(threads[i], NULL);
 	}

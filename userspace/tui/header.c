@@ -124,8 +124,8 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 		x += mw_draw(c, 2, x, 40, MW_INK_PLAIN, "no probes");
 	else
 		x += mw_draw(c, 2, x, 40, t->cost > 10 ? MW_INK_WARN : MW_INK_PLAIN,
-			     "cost %.1f %% of its CPU, duty %.*f %%", t->cost,
-			     duty < 0.1 ? 1 : 0, 100 * duty);
+			     "cost %.1f %% of its CPU, duty %.*f %%", t->cost, duty < 0.1 ? 1 : 0,
+			     100 * duty);
 	x += 2;
 	if (lost)
 		x += mw_draw(c, 2, x, 30, MW_INK_BAD, "lost %s", mw_format_count(a, lost));
