@@ -65,7 +65,7 @@ void mw_governor__passed(struct mw_governor *g, double seconds, double cpu)
 		return;
 	g->cpu += cpu;
 	g->base += base_of(g, cpu, seconds);
-	g->since += cpu;
+	g->since += base_of(g, cpu, seconds);
 	g->busy += share * (now - g->busy);
 	g->half += seconds;
 	g->half_cpu += cpu;

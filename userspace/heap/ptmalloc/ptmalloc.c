@@ -154,7 +154,7 @@ static void settle(struct mw_ptmalloc *pt)
 		if (kind != MW_BLOCK_FASTBIN)
 			add(&arena->sums[kind], head[1]);
 	}
-	for (size_t i = 0; i < pt->arena_count; i++) {
+	for (size_t i = 0; pt->arenas && i < pt->arena_count; i++) {
 		struct mw_heap_arena *a = &pt->arenas[i];
 
 		/* mallinfo2's fordblks and uordblks */
