@@ -112,12 +112,12 @@ static int by_start(const void *a, const void *b)
 /* NULL: no memory. */
 static const struct unit *read_unit(struct mw_inlines *inlines, Dwarf_Die *entry)
 {
-	struct unit *unit = inlines->units;
 	Dwarf_Off at = dwarf_dieoffset(entry);
+	struct unit *unit;
 
-	for (; unit < inlines->units + inlines->unit_count; unit++) {
-		if (unit->entry == at)
-			return unit;
+	for (size_t i = 0; i < inlines->unit_count; i++) {
+		if (inlines->units[i].entry == at)
+			return &inlines->units[i];
 	}
 	if (mw_array_reserve(&inlines->units, &inlines->unit_capacity, inlines->unit_count + 1,
 			     sizeof(*inlines->units)))
