@@ -159,8 +159,6 @@ static void add_totals(struct mw_site_totals *sum, const struct mw_site_totals *
 	sum->freed_variance += t->freed_variance;
 	sum->live_variance += t->live_variance;
 	sum->unknown_variance += t->unknown_variance;
-	sum->blocks_kept += t->blocks_kept;
-	sum->blocks_freed += t->blocks_freed;
 	sum->temporaries += t->temporaries;
 	sum->lifetime_seconds += t->lifetime_seconds;
 	sum->grown_calls += t->grown_calls;

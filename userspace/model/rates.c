@@ -167,7 +167,6 @@ void mw_rates__estimate(const struct mw_rates *r, struct mw_rate *rate)
 	if (!(cpu > 0))
 		return;
 	rate->per_cpu = mean_rate(r, rate->factor, n);
-	rate->least = (all.allocs[0] + all.allocs[1]) / cpu;
 	if (n < WINDOWS_MIN)
 		return;
 	if (!(rate->per_cpu > 0)) {

@@ -43,8 +43,7 @@ struct mw_rate {
 	double error;	/* one relative standard deviation of it */
 	double bias;	/* of ERROR, what all windows have in common: what a hit costs */
 	double factor;	/* what a hit costs, by what was calibrated */
-	double least;	/* a lower bound of PER_CPU: as if hits cost nothing */
-	bool enough;	/* false: the error says nothing, only LEAST does */
+	bool enough;	/* false: the error is too large for the rate to say anything */
 };
 
 void mw_rates__add(struct mw_rates *rates, const struct mw_window *window);

@@ -54,8 +54,7 @@ struct mw_site_totals {
 	double malloc_bytes; /* of what was grown and not returned: by the C library's allocator */
 	double fault_bytes;  /* pages first touched here (estimate by sampling) */
 	double watched_seconds; /* MW_SITE_WINDOWS: in which a death was seen, summed over blocks */
-	uint64_t blocks_kept, blocks_freed; /* tracked blocks behind kept and freed */
-	uint64_t samples;		    /* stacks taken: events behind the numbers above */
+	uint64_t samples;	/* stacks taken: events behind the numbers above */
 };
 
 /* One moment of a site's history. */

@@ -64,8 +64,6 @@ void mw_totals__add_tracked(struct mw_site_totals *t, const struct mw_tracked_si
 	t->unknown_bytes += tracked->unknown.bytes;
 	t->unknown_variance += tracked->unknown.variance;
 	t->temporaries += tracked->temporaries;
-	t->blocks_kept += tracked->blocks_kept;
-	t->blocks_freed += tracked->blocks_freed;
 }
 
 void mw_totals__add_growth(struct mw_site_totals *t, const struct mw_site_counts *now, bool direct)

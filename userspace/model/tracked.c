@@ -39,7 +39,7 @@ struct site {
 	struct sums marked;	    /* the same when the interval began */
 	struct mw_amount dead;	    /* tracked blocks that went after their window */
 	struct mw_amount new_dead;  /* of those that the interval has made */
-	uint64_t dead_blocks, blocks;
+	uint64_t blocks;
 	double squares; /* sum over blocks that were tracked of the squares of their bytes */
 	/* Variance of alloc_bytes, by what one window says more or less than the one before. */
 	double variance, rate;
@@ -291,7 +291,6 @@ static void bury(struct mw_tracked *t, const struct mw_tracked_block *block)
 	add(&site->dead, block->weight, (double)block->size);
 	if (is_new(t, block))
 		add(&site->new_dead, block->weight, (double)block->size);
-	site->dead_blocks++;
 }
 
 /* Blocks that were put into the kernel's map before the window, and are gone, were seen to go. */
@@ -500,8 +499,6 @@ static void begin_site(struct mw_tracked *t, struct site *site, const double *ow
 	now->kept = (struct mw_amount){0};
 	now->unknown = (struct mw_amount){0};
 	now->temporaries = s->temporaries;
-	now->blocks_kept = 0;
-	now->blocks_freed = site->dead_blocks;
 	now->new_freed = (struct mw_amount){
 		s->frees - site->marked.frees + site->new_dead.calls,
 		s->freed_bytes - site->marked.freed_bytes + site->new_dead.bytes, 0};
@@ -545,7 +542,6 @@ void mw_tracked__settle(struct mw_tracked *t, double now, const double *own, uin
 		add(&site->now.unknown, (1 - same) * b->weight, size);
 		site->now.kept.variance += same * square;
 		site->now.unknown.variance += (1 - same) * square;
-		site->now.blocks_kept += same > 0.5;
 		if (!is_new(t, b))
 			continue;
 		add(&site->now.new_kept, same * b->weight, size);

@@ -31,8 +31,7 @@ struct mw_tracked_site {
 	/* The same of what was allocated since mw_tracked__mark(). */
 	struct mw_amount new_allocated, new_kept, new_freed, new_unknown;
 	double temporaries;
-	double watched;			    /* seconds in windows, summed over its blocks */
-	uint64_t blocks_kept, blocks_freed; /* sampled blocks behind them */
+	double watched; /* seconds in windows, summed over its blocks */
 };
 
 enum mw_liveness_state { MW_LIVENESS_UNKNOWN, MW_LIVENESS_ALIVE, MW_LIVENESS_FREED };
