@@ -45,11 +45,12 @@ SKEL	:= $(BUILD)/bpf/memwhere.skel.h
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 # No tests by themselves: programs that tests ask.
-UNIT_TOOLS := $(BUILD)/tests/unit/code_lines
+UNIT_TOOLS := $(BUILD)/tests/unit/code_lines $(BUILD)/tests/unit/pymalloc_places
 WORK_SRCS := $(sort $(wildcard tests/workloads/*.c))
 WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
+WORK_TOOLS := $(BUILD)/tests/tui_replay $(BUILD)/tests/traps
 
-.PHONY: all help deps check demo bench lint asan fuzz matrix kernels compdb layouts install uninstall clean \
+.PHONY: all help deps check demo bench case-study pictures lint asan fuzz matrix kernels compdb layouts install uninstall clean \
 	unit-bins workloads format
 all: $(BUILD)/memwhere $(ENGINE)
 
@@ -59,6 +60,8 @@ help:
 	@echo 'make demo       build, then watch a Python program that grows and shrinks (as root)'
 	@echo 'make check      install packages, build, run all tests (as root)'
 	@echo 'make bench      print what each mode costs, as ratios from one run (as root)'
+	@echo 'make case-study one server under three allocators: docs/case-study.md anew (as root, 4 minutes, 4 GB)'
+	@echo 'make pictures   what README, docs/post-mortem.md and docs/pictures show, anew (as root, 4 GB)'
 	@echo 'make lint       clang-tidy, cppcheck, shellcheck, the rule of the floors'
 	@echo 'make format     clang-format over every file of C'
 	@echo 'make asan       the unit tests and the program under ASan and UBSan'
@@ -136,14 +139,14 @@ $(BUILD)/tests/workloads/%: tests/workloads/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O1 -g -std=gnu11 -Wall -Wextra -D_GNU_SOURCE -fno-builtin -o $@ $< -lpthread
 
-# A recorded session for the screen; it links the rooms.
-$(BUILD)/tests/tui_replay: tests/tui_replay.c $(LIB_OBJS)
+# A recorded session for the screen, and probes that do nothing; they link the rooms.
+$(WORK_TOOLS): $(BUILD)/tests/%: tests/%.c $(LIB_OBJS)
 	$(call say,TEST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MWFLAGS) -I. -MMD -MP $(LDFLAGS) -o $@ $< $(LIB_OBJS) $(LIBS)
 
 unit-bins: $(UNIT_BINS) $(UNIT_TOOLS)
-workloads: $(WORK_BINS) $(BUILD)/tests/tui_replay
+workloads: $(WORK_BINS) $(WORK_TOOLS)
 
 # As many at once as there are processors, where the command line says nothing of it.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -157,12 +160,21 @@ check:
 	BUILD=$(abspath $(BUILD)) sh tests/run.sh
 
 demo:
-	sh tests/deps.sh build
-	$(MAKE) all
-	BUILD=$(abspath $(BUILD)) sh tests/demo.sh
+	@sh tests/deps.sh build
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@BUILD=$(abspath $(BUILD)) sh tests/demo.sh
 
 bench: all workloads
 	BUILD=$(abspath $(BUILD)) SECTION=$(or $(SECTION),all) sh tests/bench.sh
+
+case-study: all
+	sh tests/deps.sh
+	python3 docs/case_study.py $(BUILD)
+
+pictures: all
+	sh tests/deps.sh
+	python3 docs/screens.py $(BUILD)
+	python3 docs/post_mortem.py $(BUILD)
 
 # What clang-format of Debian 12 (14) makes of .clang-format is the style; lint asks it.
 format:
@@ -177,7 +189,7 @@ asan:
 		-fno-sanitize-recover=undefined' all unit-bins
 	BUILD=$(abspath $(BUILD))/asan sh tests/run.sh unit
 
-fuzz:
+fuzz: all workloads
 	BUILD=$(abspath $(BUILD)) sh tests/fuzz.sh
 
 matrix: all workloads

@@ -9,29 +9,49 @@
  * open call has gone without returning. The return of the open call is the one that comes with
  * the stack pointer just above its return address.
  */
+#include "bpf/blocks.bpf.h"
+#include "bpf/hit.bpf.h"
+#include "bpf/kernel.bpf.h"
 #include "bpf/site.bpf.h"
+#include <bpf/bpf_core_read.h>
+
+#define LAYER (mw_layers[MW_LAYER_MALLOC])
 
 /* In glibc's chunk header, the size word before the block (malloc/malloc.c). */
 enum { CHUNK_MMAPPED = 2, CHUNK_NON_MAIN_ARENA = 4 };
 
-static __always_inline __u32 place_of(struct mw_counts *c, __u64 addr, __u32 flags)
+/*
+ * Thread arenas are made of heaps that are aligned to their own size, 8 MiB at least
+ * (malloc/arena.c, heap_max_size): what lies in one such stretch is all a thread arena's, or all
+ * the main arena's, apart from blocks with a mapping of their own. Those begin 16 bytes into a
+ * page, if no alignment was asked for. So most headers need not be read, which costs as much as all
+ * the rest.
+ */
+enum { STRETCH_SHIFT = 23, CHUNK_HEAD = 16 };
+
+static __always_inline bool may_have_mapping(__u32 func, __u64 addr)
+{
+	return addr % MW_PAGE == CHUNK_HEAD || (func != MW_FUNC_MALLOC && func != MW_FUNC_CALLOC);
+}
+
+static __always_inline __u32 place_of(struct mw_counts *c, struct mw_call *call, __u32 func,
+				      __u64 addr)
 {
 	__u64 header;
 
-	if (!(flags & MW_COOKIE_CHUNKS))
+	if (!(call->flags & MW_COOKIE_CHUNKS))
 		return MW_PLACE_OTHER;
+	if (call->stretch == addr >> STRETCH_SHIFT && !may_have_mapping(func, addr))
+		return call->place;
 	if (bpf_probe_read_user(&header, sizeof(header), (void *)(addr - sizeof(header)))) {
 		MW_ADD(c->lost[MW_LOST_HEADER], 1);
 		return MW_PLACE_OTHER;
 	}
 	if (header & CHUNK_MMAPPED)
 		return MW_PLACE_MMAP;
-	return header & CHUNK_NON_MAIN_ARENA ? MW_PLACE_THREAD : MW_PLACE_BRK;
-}
-
-static __always_inline bool is_asked_for(__u64 size)
-{
-	return size >= mw_min_size && size <= mw_max_size;
+	call->stretch = addr >> STRETCH_SHIFT;
+	call->place = header & CHUNK_NON_MAIN_ARENA ? MW_PLACE_THREAD : MW_PLACE_BRK;
+	return call->place;
 }
 
 /*
@@ -89,73 +109,27 @@ static __always_inline __u64 take_site(struct pt_regs *ctx, __u64 sp, __u32 slot
 				    (mw_sites_mode == MW_SITES_LEAF ? MW_TAKE_LEAF : 0));
 }
 
-/* Take ADDR out of the outstanding map into BLOCK. False when it isn't there. */
-static __always_inline bool take_block(__u32 space, __u64 addr, struct mw_alloc_record *block)
-{
-	__u64 key = mw_block_key(space, addr);
-	struct mw_alloc_record *found = bpf_map_lookup_elem(&outstanding, &key);
-
-	if (!found)
-		return false;
-	*block = *found; /* before the entry is reused */
-	return !bpf_map_delete_elem(&outstanding, &key);
-}
-
 static __always_inline void keep_block(struct mw_counts *c, __u32 space, __u64 addr,
 				       const struct mw_alloc_record *block)
 {
-	__u64 key = mw_block_key(space, addr);
-	struct mw_alloc_record *old;
+	struct mw_alloc_record old;
 
-	if (!bpf_map_update_elem(&outstanding, &key, block, BPF_NOEXIST)) {
-		mw_add_cell(&c->kept, block->size);
-		return;
-	}
-	old = bpf_map_lookup_elem(&outstanding, &key);
-	if (!old) {
-		MW_ADD(c->lost[MW_LOST_MAP], 1);
-		return;
-	}
-	/* The map still has a block at this address: its free was missed. */
-	if (old->time >= mw_tracking_since) {
+	/* The tables still have a block at this address: its free was missed. */
+	if (mw_take_seen(space, addr, &old) && old.time >= LAYER.tracking_since) {
 		MW_ADD(c->lost[MW_LOST_MISSED_FREE], 1);
-		mw_add_cell(mw_element(c->freed, class_of(old->size)), old->size);
-		if (old->site)
-			mw_site_count(old->site, old->size, block->time - old->time, MW_COUNT_FREE);
+		mw_add_cell(mw_element(c->freed, class_of(old.size)), old.size);
+		if (old.site)
+			mw_site_count(old.site, old.size, block->time - old.time, MW_COUNT_FREE);
 	}
-	*old = *block;
-	mw_add_cell(&c->kept, block->size);
+	if (mw_put_seen(space, addr, block))
+		return;
+	MW_ADD(c->lost[MW_LOST_MAP], 1);
+	mw_add_cell(&c->unkept, block->size);
 }
 
-/*
- * Whose call is it? Without --follow a link belongs to one process, which its cookie names. With
- * --follow the probes are in the file and every process that runs it hits them; those that are not
- * watched leave here.
- */
-static __always_inline bool find_owner(__u64 cookie, __u32 *slot, __u32 *space)
+__noinline int mw_tell_quota(__u32 layer)
 {
-	struct mw_proc *proc;
-	__u32 tgid;
-
-	if (!mw_with_children) {
-		*slot = MW_COOKIE_SLOT(cookie);
-		*space = MW_COOKIE_SPACE(cookie);
-		return true;
-	}
-	tgid = bpf_get_current_pid_tgid() >> 32;
-	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc)
-		return false;
-	*slot = proc->slot;
-	*space = proc->space;
-	return true;
-}
-
-enum { MW_HITS_STEP = 8 };
-
-__noinline int tell_quota(void)
-{
-	struct mw_bpf_event event = {.type = MW_BPF_EVENT_QUOTA};
+	struct mw_bpf_event event = {.type = MW_BPF_EVENT_QUOTA, .layer = layer};
 
 	event.tgid = bpf_get_current_pid_tgid() >> 32;
 	event.time = bpf_ktime_get_ns();
@@ -163,29 +137,36 @@ __noinline int tell_quota(void)
 	return 0;
 }
 
-/* Tell userspace at once when probes cost more than they may: it takes them out. */
-static __always_inline void count_hit(struct mw_call *call)
+/* Make the record of thread TID, which has none. */
+__noinline int make_call(__u32 tid)
 {
-	__u64 hits;
+	static const struct mw_call none;
+	__u32 index = tid % MW_CALLS;
+	struct mw_call *call = bpf_map_lookup_elem(&calls, &index);
 
-	if (!mw_quota || ++call->hits % MW_HITS_STEP)
-		return;
-	hits = __sync_fetch_and_add(&mw_hits, MW_HITS_STEP) + MW_HITS_STEP;
-	if (hits >= mw_quota && hits - MW_HITS_STEP < mw_quota)
-		tell_quota();
+	if (call && !__sync_val_compare_and_swap(&call->tid, 0, tid))
+		return 0;
+	return bpf_map_update_elem(&more_calls, &tid, &none, BPF_NOEXIST);
 }
 
 /* The thread's record, made at its first hit. */
 static __always_inline struct mw_call *call_of_thread(void)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	struct mw_call *call = bpf_map_lookup_elem(&calls, &tid);
-	static const struct mw_call none;
+	struct mw_call *call = mw_find_call(tid);
 
 	if (call)
 		return call;
-	bpf_map_update_elem(&calls, &tid, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&calls, &tid);
+	make_call(tid);
+	return mw_find_call(tid);
+}
+
+static __always_inline void count_lost(__u32 slot, enum mw_lost why)
+{
+	struct mw_counts *c = mw_counts_of(slot);
+
+	if (c)
+		MW_ADD(c->lost[why], 1);
 }
 
 static __always_inline __u64 saturating_product(__u64 a, __u64 b)
@@ -197,6 +178,11 @@ static __always_inline __u64 saturating_product(__u64 a, __u64 b)
 	limit = ~0ULL / b;
 	barrier_var(limit); /* or clang asks for a 128-bit product, which BPF lacks */
 	return a > limit ? ~0ULL : a * b;
+}
+
+static __always_inline bool is_realloc(__u32 func)
+{
+	return func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY;
 }
 
 /* The requested size in bytes. A product that overflows makes the call fail: counted at its return.
@@ -242,7 +228,7 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 	bool at_once = false;
 
 	if (!addr) {
-		if (mw_counting)
+		if (LAYER.counting)
 			MW_ADD(c->free_null, 1);
 		return;
 	}
@@ -254,10 +240,10 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 		call->freed = addr;
 		call->freed_sp = sp;
 	}
-	if (!mw_counting)
+	if (!LAYER.counting)
 		return;
-	if (mw_mode == MW_MODE_EXACT && take_block(space, addr, &block) &&
-	    block.time >= mw_tracking_since) {
+	if (LAYER.mode == MW_MODE_EXACT && mw_take_seen(space, addr, &block) &&
+	    block.time >= LAYER.tracking_since) {
 		count_freed(c, &block, bpf_ktime_get_ns(), at_once);
 	} else if (is_called_by_allocator(sp)) {
 		/*
@@ -266,16 +252,29 @@ static __always_inline void on_free(struct mw_counts *c, struct mw_call *call, _
 		 */
 		MW_ADD(c->free_internal, 1);
 		return;
-	} else if (mw_mode == MW_MODE_EXACT) {
+	} else if (LAYER.mode == MW_MODE_EXACT) {
 		MW_ADD(c->free_unknown, 1);
 	}
 	count_call(c, func);
 }
 
 /*
+ * Return probes of anybody in the same place, of another watch of another process as well, have the
+ * function return through the first bytes of the process's area for uprobes.
+ */
+static __always_inline bool is_return_probe(__u64 ret)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return ret && bpf_core_field_exists(task->mm->uprobes_state.xol_area->vaddr) &&
+	       ret == BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+}
+
+/*
  * Sizes mode has no returns, so it can't know whether a call is still open. It recognises a nested
  * call otherwise: it comes right after its outer one, deeper in the stack and from the allocator's
- * own code, or by a tail jump with the same stack pointer and return address.
+ * own code, or by a tail jump with the same stack pointer and return address, or that of a return
+ * probe, which a call would not have at its entry.
  */
 static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_counts *c,
 					     struct mw_call *call, __u64 sp, __u32 func, __u64 size,
@@ -285,23 +284,24 @@ static __always_inline void count_entry_only(struct pt_regs *ctx, struct mw_coun
 
 	bpf_probe_read_user(&ret, sizeof(ret), (void *)sp);
 	if (call->func && call->func != func &&
-	    ((sp == call->sp && ret == call->ret) || (sp < call->sp && is_called_by_allocator(sp))))
+	    ((sp == call->sp && (ret == call->ret || is_return_probe(ret))) ||
+	     (sp < call->sp && is_called_by_allocator(sp))))
 		return;
 	call->func = func;
 	call->sp = sp;
 	call->ret = ret;
-	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && !size && addr) {
+	if (is_realloc(func) && !size && addr) {
 		/* A free; the call of free that may be inside is its twin. */
 		call->freed = addr;
 		call->freed_sp = sp;
-		if (mw_counting)
+		if (LAYER.counting)
 			MW_ADD(c->freed_by_realloc, 1);
 		return;
 	}
-	if (!mw_counting || !is_asked_for(size))
+	if (!LAYER.counting || !mw_is_asked_for(size))
 		return;
 	count_alloc(c, func, MW_PLACE_OTHER, size);
-	if (mw_sampling && mw_is_sample(call, size))
+	if (LAYER.sampling && mw_is_sample(call, size))
 		mw_site_count(take_site(ctx, sp, slot), size, 0, MW_COUNT_ALLOC);
 }
 
@@ -316,50 +316,56 @@ int alloc_entry(struct pt_regs *ctx)
 	__u32 slot, space;
 	__u64 size;
 
-	if (!find_owner(cookie, &slot, &space))
+	if (!mw_find_owner(cookie, &slot, &space))
 		return 0;
-	c = mw_counts_of(slot);
-	if (!c)
-		return 0;
-	if (!mw_counting && func < MW_FUNC_FREE)
-		__sync_fetch_and_add(&mw_idle_hits, 1);
+	if (!LAYER.counting && func < MW_FUNC_FREE)
+		__sync_fetch_and_add(&LAYER.idle_hits, 1);
 	call = call_of_thread();
 	if (call)
-		count_hit(call);
-	if (call && call->window != mw_window_id) {
-		call->window = mw_window_id;
+		mw_count_hit(MW_LAYER_MALLOC, &call->hits);
+	if (call && call->window != LAYER.window) {
+		call->window = LAYER.window;
 		call->func = MW_FUNC_NONE;
 		call->result = call->freed = 0;
+		call->until = 0; /* samples may come more often, or less */
 	}
-	if (call && call->func && mw_mode == MW_MODE_EXACT) {
+	if (call && call->func && LAYER.mode == MW_MODE_EXACT) {
 		if (sp <= call->sp)
 			return 0;
 		call->func = MW_FUNC_NONE;
 		/*
 		 * At the end of a watch the return probes may be out before the entry probes are.
 		 */
-		if (call->counted && mw_counting)
-			MW_ADD(c->lost[MW_LOST_NO_RETURN], 1);
+		if (call->counted && LAYER.counting)
+			count_lost(slot, MW_LOST_NO_RETURN);
 	}
 	if (func >= MW_FUNC_FREE) {
-		on_free(c, call, MW_REG_ARG1(ctx), sp, func, space);
+		c = mw_counts_of(slot);
+		if (c)
+			on_free(c, call, MW_REG_ARG1(ctx), sp, func, space);
 		return 0;
 	}
 	if (!call) {
-		if (mw_counting)
-			MW_ADD(c->lost[MW_LOST_THREADS], 1);
+		if (LAYER.counting)
+			count_lost(slot, MW_LOST_THREADS);
 		return 0;
 	}
 	call->freed = 0;
 	size = requested_size(ctx, func);
-	if (mw_mode != MW_MODE_EXACT) {
-		count_entry_only(ctx, c, call, sp, func, size, slot);
+	if (LAYER.mode != MW_MODE_EXACT) {
+		c = mw_counts_of(slot);
+		if (c)
+			count_entry_only(ctx, c, call, sp, func, size, slot);
 		return 0;
 	}
+	call->slot = slot;
+	call->space = space;
+	call->flags = MW_COOKIE_FLAGS(cookie);
 	call->sp = sp;
 	call->size = size;
 	call->func = func;
-	call->counted = mw_counting && is_asked_for(size);
+	call->in_watch = LAYER.counting;
+	call->counted = call->in_watch && mw_is_asked_for(size);
 	call->arg = MW_REG_ARG1(ctx);
 	call->old.time = 0;
 	call->site = 0;
@@ -370,8 +376,8 @@ int alloc_entry(struct pt_regs *ctx)
 	 * The old block leaves the map now: once realloc has freed it, another thread may get the
 	 * address before this one returns. A failed realloc puts it back.
 	 */
-	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg)
-		take_block(space, call->arg, &call->old);
+	if (is_realloc(func) && call->arg)
+		mw_take_seen(space, call->arg, &call->old);
 	return 0;
 }
 
@@ -379,50 +385,57 @@ int alloc_entry(struct pt_regs *ctx)
 static __always_inline void settle_old_block(struct mw_counts *c, struct mw_call *call, __u32 space,
 					     bool kept, __u64 now)
 {
-	__u64 key;
-
 	if (kept) {
-		if (call->old.time) {
-			key = mw_block_key(space, call->arg);
-			if (bpf_map_update_elem(&outstanding, &key, &call->old, BPF_ANY))
-				MW_ADD(c->lost[MW_LOST_MAP], 1);
+		if (call->old.time && !mw_put_seen(space, call->arg, &call->old)) {
+			MW_ADD(c->lost[MW_LOST_MAP], 1);
+			mw_add_cell(&c->unkept, call->old.size);
 		}
 		return;
 	}
-	if (call->old.time && call->old.time >= mw_tracking_since) {
+	if (call->old.time && call->old.time >= LAYER.tracking_since) {
 		count_freed(c, &call->old, now, false);
 		MW_ADD(c->freed_by_realloc, 1);
-	} else if (mw_counting) {
+	} else if (LAYER.counting) {
 		MW_ADD(c->free_unknown, 1);
 	}
 }
 
+/*
+ * The cookie is not asked for: of two functions that return with the same stack pointer one has
+ * jumped to the other, and what they return is the same.
+ */
 SEC("uprobe")
 int alloc_return(struct pt_regs *ctx)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx);
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	struct mw_call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct mw_call *call = mw_find_call((__u32)bpf_get_current_pid_tgid());
 	struct mw_counts *c;
 	struct mw_alloc_record block;
 	__u64 addr = MW_REG_RESULT(ctx);
 	__u32 func, slot, space;
 
+	/* While probes go in and out, some calls are seen at their return only. */
+	if (!LAYER.counting && (!call || call->window != LAYER.window || !call->func) &&
+	    mw_find_owner(bpf_get_attach_cookie(ctx), &slot, &space))
+		__sync_fetch_and_add(&LAYER.idle_hits, 1);
 	/* Without a record the call began before the watch, or was counted as lost. */
-	if (!call || call->window != mw_window_id || !find_owner(cookie, &slot, &space))
+	if (!call || call->window != LAYER.window)
 		return 0;
-	c = mw_counts_of(slot);
+	c = mw_counts_of(call->slot);
 	if (!c)
 		return 0;
 	func = call->func;
+	space = call->space;
 	if (!func) {
-		/* A tail jump from one function to another: both return, at once. */
-		if (mw_counting &&
+		/*
+		 * A tail jump from one function to another: both return, at once. And while probes
+		 * go in, a call that is seen at its return only may last until it is counted.
+		 */
+		if (LAYER.counting && call->in_watch &&
 		    !(MW_REG_SP(ctx) == call->sp + MW_CALL_PUSHES && addr == call->result))
 			MW_ADD(c->lost[MW_LOST_UNMATCHED], 1);
 		return 0;
 	}
-	if (MW_REG_SP(ctx) != call->sp + MW_CALL_PUSHES || func != MW_COOKIE_FUNC(cookie))
+	if (MW_REG_SP(ctx) != call->sp + MW_CALL_PUSHES)
 		return 0; /* a nested call's return */
 	call->func = MW_FUNC_NONE;
 	call->result = addr;
@@ -437,20 +450,20 @@ int alloc_return(struct pt_regs *ctx)
 	block.size = call->size;
 	block.time = bpf_ktime_get_ns();
 	block.site = call->site;
-	if ((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg)
+	if (is_realloc(func) && call->arg)
 		settle_old_block(c, call, space, !addr && call->size, block.time);
 	if (!call->counted)
 		return 0;
 	if (!addr) {
 		/* realloc(p, 0) has freed: neither a failure nor an allocation. */
-		if (!((func == MW_FUNC_REALLOC || func == MW_FUNC_REALLOCARRAY) && call->arg &&
-		      !call->size))
+		if (!(is_realloc(func) && call->arg && !call->size))
 			MW_ADD(c->failed, 1);
 		return 0;
 	}
-	count_alloc(c, func, place_of(c, addr, MW_COOKIE_FLAGS(cookie)), block.size);
+	count_alloc(c, func, place_of(c, call, func, addr), block.size);
 	if (block.site)
-		mw_site_count(block.site, block.size, 0, MW_COUNT_ALLOC);
+		mw_site_count(block.site, block.size, 0,
+			      is_realloc(func) && call->arg ? MW_COUNT_RESIZE : MW_COUNT_ALLOC);
 	keep_block(c, space, addr, &block);
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * The few kernel types that the programs read. Only the members used are declared; CO-RE
  * finds their real offsets when the object is loaded (include/linux/sched.h, sched/signal.h,
- * mm_types.h, pid.h, bpf.h).
+ * mm_types.h, pid.h, bpf.h, uprobes.h; kernel/events/uprobes.c).
  */
 #ifndef MW_KERNEL_BPF_H
 #define MW_KERNEL_BPF_H
@@ -13,13 +13,27 @@ typedef struct {
 	int counter;
 } atomic_t___mw;
 
+struct xol_area {
+	unsigned long vaddr;
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+
 struct mm_struct {
 	unsigned long start_brk, brk;
+	struct uprobes_state uprobes_state;
 };
 
 struct signal_struct {
 	atomic_t___mw live;
 	unsigned long min_flt, maj_flt;
+	unsigned long long sum_sched_runtime; /* of threads that have ended, ns */
+};
+
+struct sched_entity {
+	unsigned long long sum_exec_runtime;
 };
 
 struct upid {
@@ -38,6 +52,7 @@ struct task_struct {
 	unsigned long min_flt, maj_flt;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	struct sched_entity se;
 };
 
 struct seq_file;

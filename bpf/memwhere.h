@@ -12,6 +12,8 @@ typedef __s8 int8_t;
 typedef __u8 uint8_t;
 typedef __s16 int16_t;
 typedef __u16 uint16_t;
+typedef __s32 int32_t;
+typedef __s64 int64_t;
 typedef __u32 uint32_t;
 typedef __u64 uint64_t;
 #else
@@ -95,6 +97,7 @@ enum mw_place {
 	MW_PLACE_THREAD, /* glibc: a thread arena */
 	MW_PLACE_MMAP,	 /* glibc: a mapping for this block alone */
 	MW_PLACE_OTHER,	 /* another allocator, whose blocks carry no such mark, or not known */
+	MW_PLACE_PYTHON, /* a pool of Python's own allocator, in what the C library never sees */
 	MW_PLACES,
 };
 
@@ -150,7 +153,7 @@ struct mw_counts {
 	struct mw_cell alloc[MW_PLACES]
 			    [MW_CLASSES]; /* successful requests, by the size asked for */
 	struct mw_cell freed[MW_CLASSES]; /* blocks whose allocation and free were seen */
-	struct mw_cell kept;		  /* blocks entered into the outstanding map */
+	struct mw_cell unkept;		  /* blocks for which the tables had no room */
 	uint64_t lifetime[64];		  /* of those freed; class i: 2^i to 2^(i+1) - 1 ns */
 	uint64_t calls[MW_FUNCS];	  /* outermost calls; NULL frees and failures apart */
 	uint64_t failed;		  /* calls that returned no memory */
@@ -158,8 +161,16 @@ struct mw_counts {
 	uint64_t free_unknown;	/* frees of blocks that are older than the watch (or were lost) */
 	uint64_t free_internal; /* by glibc itself: a thread's cache, when the thread ends */
 	uint64_t freed_by_realloc; /* of `freed`: by a realloc */
+	uint64_t python_frees;	   /* of blocks of MW_PLACE_PYTHON, seen allocated or not */
 	struct mw_vm_counts vm;
 	struct mw_cell sdt[MW_SDTS]; /* hits, and bytes by their arguments */
+	/*
+	 * Of the programs that are there all the time: how long they ran for the target (ns), at
+	 * the calls that `vm` counts, at page faults whose stack was taken, at the end of threads
+	 * and where a watched length changed; page faults, by those of which a stack might be
+	 * taken; changes of lengths; system calls of any kind, while they are counted.
+	 */
+	uint64_t standing_ns, page_faults, length_hits, syscalls;
 	uint64_t lost[MW_LOSTS];
 };
 
@@ -180,9 +191,9 @@ _Static_assert(sizeof(struct mw_counts) == sizeof(uint64_t) * MW_COUNT_WORDS, "w
 _Static_assert(__builtin_offsetof(struct mw_counts, alloc) == 0 &&
 		       sizeof(((struct mw_counts *)0)->alloc) == sizeof(uint64_t) * MW_ALLOC_WORDS,
 	       "alloc is the first MW_ALLOC_WORDS");
-_Static_assert(__builtin_offsetof(struct mw_counts, freed_by_realloc) + sizeof(uint64_t) ==
+_Static_assert(__builtin_offsetof(struct mw_counts, python_frees) + sizeof(uint64_t) ==
 		       __builtin_offsetof(struct mw_counts, vm),
-	       "freed_by_realloc is the last of what the allocator's probes count");
+	       "python_frees is the last of what the allocator's probes count");
 
 /* ---- stacks ---------------------------------------------------------------------------------- */
 
@@ -293,7 +304,45 @@ enum {
 };
 
 /* The kind of event at which a stack was taken. */
-enum mw_site_kind { MW_KIND_ALLOC, MW_KIND_BRK, MW_KIND_MMAP, MW_KIND_FAULT };
+enum mw_site_kind {
+	MW_KIND_ALLOC,
+	MW_KIND_BRK,
+	MW_KIND_MMAP,
+	MW_KIND_FAULT,
+	MW_KIND_PYTHON,
+	MW_KIND_LENGTH, /* a watched container got longer or shorter */
+};
+
+/*
+ * Allocators above each other, whose probes go in and out apart: what the C library gives, and
+ * Python's small objects, which it never sees.
+ */
+enum mw_layer { MW_LAYER_MALLOC, MW_LAYER_PYTHON, MW_LAYERS };
+
+static inline __attribute__((always_inline)) uint32_t mw_layer_of(uint32_t kind)
+{
+	return kind == MW_KIND_PYTHON ? MW_LAYER_PYTHON : MW_LAYER_MALLOC;
+}
+
+/* What programs and userspace tell each other about one layer's probes. */
+struct mw_layer_state {
+	/*
+	 * Hits since userspace set this to 0, and how many there may be before it is told (0: any
+	 * number). Threads add theirs a few at a time.
+	 */
+	uint64_t hits, quota;
+	uint64_t idle_hits; /* while nothing was counted: they cost as much */
+	/*
+	 * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Counters
+	 * ignore blocks older than the window; only their site tracks them.
+	 */
+	uint64_t tracking_since;
+	uint64_t sample_period; /* bytes between two samples, on average */
+	uint32_t mode;		/* which probes are in (enum mw_mode) */
+	uint32_t counting;	/* do they count? */
+	uint32_t window;	/* its number */
+	uint32_t sampling;	/* are stacks taken? Not in windows that don't see frees. */
+};
 
 /* A stack on its way to userspace, once for each new site. `python` is cut to its count. */
 struct mw_stack {
@@ -314,6 +363,7 @@ struct mw_site_counts {
 	uint64_t samples;
 	uint64_t allocs, frees;		   /* weighted, in 1/1024 */
 	uint64_t alloc_bytes, freed_bytes; /* weighted */
+	uint64_t resized;		   /* of allocs: a realloc of another block, in 1/1024 */
 	uint64_t young_frees,
 		young_freed_bytes; /* of these: of blocks made since mw_interval_began */
 	uint64_t alloc_variance, freed_variance; /* KiB squared */
@@ -321,6 +371,24 @@ struct mw_site_counts {
 	uint64_t lifetime_us;			 /* of samples freed, weighted */
 	uint64_t grown_calls, grown_bytes, returned_bytes;
 	uint64_t faults; /* pages, weighted */
+};
+
+enum { MW_LENGTHS = 64, MW_LENGTH_CHANGES = 4096, MW_LENGTH_HITS = 32 };
+
+/* A container whose length is watched; where in the map it is, its id says. */
+struct mw_length {
+	uint64_t id;	  /* never used again */
+	uint64_t address; /* of the word that holds the length */
+	uint64_t last;	  /* as last seen there */
+	uint32_t slot;
+	uint32_t round, seen_round; /* userspace begins a round when it lets hits come again */
+	uint32_t hits;		    /* of this round; after MW_LENGTH_HITS it is told */
+};
+
+/* What the line at SITE did to it. */
+struct mw_length_change {
+	uint64_t id, site;
+	uint64_t samples, added, removed; /* hits; elements */
 };
 
 /* f(x) = x / (1 - e^-x), from x = 0 on in steps of 1/64, in units of 2^-20. */
@@ -378,6 +446,13 @@ struct mw_alloc_record {
 	uint64_t site; /* id of where it was asked for, 0: no stack was taken */
 };
 
+/* Where most of them are (bpf/blocks.bpf.h). */
+enum { MW_SET_BLOCKS = 8, MW_SETS_MAX = 65536 };
+struct mw_block_set {
+	uint64_t keys[MW_SET_BLOCKS]; /* 0: a free place; MW_BUSY: one that is being filled */
+	struct mw_alloc_record blocks[MW_SET_BLOCKS];
+};
+
 /* A mapping whose site is known. */
 struct mw_region_site {
 	uint64_t site, size;
@@ -385,14 +460,24 @@ struct mw_region_site {
 };
 
 /*
- * The outstanding map's key: an address without its low 3 bits (blocks are 8-aligned at least),
- * below 20 bits of the address space's number. User addresses have 47 bits, so 44 remain.
+ * A block's key: an address without its low 3 bits (blocks are 8-aligned at least), below 19 bits
+ * of the address space's number. User addresses have 47 bits, so 44 remain; the highest is free.
  */
-enum { MW_SPACE_SHIFT = 44, MW_SPACES = 1 << 20 };
+enum { MW_SPACE_SHIFT = 44, MW_SPACES = 1 << 19 };
+#define MW_BUSY (1ULL << 63)
 
 static inline __attribute__((always_inline)) uint64_t mw_block_key(uint32_t space, uint64_t addr)
 {
 	return ((uint64_t)space << MW_SPACE_SHIFT) ^ (addr >> 3);
+}
+
+/*
+ * In which of COUNT sets a block is; COUNT is a power of two. One has 128 bytes of a heap, so that
+ * few are full; heaps of threads all begin at a multiple of 64 MiB, with blocks of the same sizes.
+ */
+static inline __attribute__((always_inline)) uint32_t mw_set_index(uint64_t key, uint32_t count)
+{
+	return (uint32_t)(key >> 4 ^ (key >> 23) * 0x9e3779b1) & (count - 1);
 }
 
 /*
@@ -416,6 +501,35 @@ static inline uint64_t mw_cookie(uint32_t func, uint32_t shift, uint32_t flags, 
 	       (uint64_t)slot << 24 | (uint64_t)space << 32;
 }
 
+/*
+ * The same of a probe at a place of pymalloc's (userspace/probe/pymalloc_places.h): in the 24 bits
+ * of function, shift and flags is what it is and where pool and block are to be found. Registers
+ * are words of struct pt_regs. At the return of the function that takes a new pool, the pool's
+ * register is the binary logarithm of a pool's size instead.
+ */
+#define MW_PYMALLOC_HOW(cookie) ((uint32_t)((cookie)&0xffffff))
+#define MW_PYMALLOC_KIND(how)	((how)&3)
+#define MW_PYMALLOC_POOL(how)	((how) >> 2 & 31)
+#define MW_PYMALLOC_BLOCK(how)	((how) >> 7 & 31)
+#define MW_PYMALLOC_OFFSET(how) ((int64_t)((int32_t)((how) << 8) >> 22) * 8) /* bytes */
+enum {
+	MW_PYMALLOC_HIT_ALLOC,
+	MW_PYMALLOC_HIT_FREE,
+	MW_PYMALLOC_HIT_NEW_POOL,
+	MW_PYMALLOC_IN_MEMORY = 1 << 12, /* the block's address is not in the register but there */
+	MW_PYMALLOC_ALIGN_16 = 1 << 13,	 /* sizes go up by 16 bytes, not by 8 */
+};
+
+static inline uint64_t mw_pymalloc_cookie(uint32_t kind, uint32_t pool, uint32_t block,
+					  uint32_t flags, int32_t offset, uint32_t slot,
+					  uint32_t space)
+{
+	uint32_t how =
+		kind | pool << 2 | block << 7 | flags | ((uint32_t)(offset / 8) & 0x3ff) << 14;
+
+	return (uint64_t)how | (uint64_t)slot << 24 | (uint64_t)space << 32;
+}
+
 /* ---- events -------------------------------------------------------------------------------- */
 
 enum mw_bpf_event_type {
@@ -425,6 +539,7 @@ enum mw_bpf_event_type {
 	MW_BPF_EVENT_THRESHOLD,
 	MW_BPF_EVENT_QUOTA,  /* hits of probes have used up what they may */
 	MW_BPF_EVENT_MODULE, /* code was mapped: dlopen, perhaps of an allocator */
+	MW_BPF_EVENT_LENGTH, /* a watched container has had the hits of its round */
 };
 
 struct mw_bpf_event {
@@ -440,12 +555,15 @@ struct mw_bpf_event {
 		struct {
 			uint64_t min_flt, maj_flt; /* of the whole process, since its start */
 			uint32_t status;	   /* as of wait(2) */
+			uint64_t cpu_ns; /* of the process; threads that end now may be missing */
 		} exit;
 		struct {
 			uint64_t mmap_threshold, trim_threshold; /* the new ones */
 			uint64_t old_mmap_threshold;
 			uint64_t size; /* of the mapping whose free moved it; 0: another's */
 		} threshold;
+		uint32_t layer;	 /* QUOTA: whose */
+		uint64_t length; /* LENGTH: the container's id */
 	};
 };
 

@@ -31,6 +31,17 @@ int proc_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+static __always_inline void forget_call(__u32 tid)
+{
+	__u32 index = tid % MW_CALLS;
+	struct mw_call *call = bpf_map_lookup_elem(&calls, &index);
+
+	if (call && call->tid == tid)
+		__builtin_memset(call, 0, sizeof(*call));
+	else
+		bpf_map_delete_elem(&more_calls, &tid);
+}
+
 SEC("raw_tp/sched_process_exec")
 int proc_exec(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -47,25 +58,29 @@ int proc_exec(struct bpf_raw_tracepoint_args *ctx)
 	proc->mp_addr = 0;
 	proc->ranges_count = 0;
 	proc->python = proc->maps_count = 0;
-	bpf_map_delete_elem(&calls, &tid);
+	forget_call(tid);
 	event.tgid = tgid;
 	event.time = bpf_ktime_get_ns();
 	mw_send(mw_counts_of(proc->slot), &event);
 	return 0;
 }
 
-SEC("raw_tp/sched_process_exit")
-int proc_exit(struct bpf_raw_tracepoint_args *ctx)
+/* By BTF, which lets the kernel's memory be read without calls: some servers end a thread for each
+ * request. */
+SEC("tp_btf/sched_process_exit")
+int proc_exit(__u64 *ctx)
 {
-	struct task_struct *task = (void *)ctx->args[0];
+	struct task_struct *task = (void *)ctx[0];
 	struct mw_bpf_event event = {.type = MW_BPF_EVENT_EXIT};
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+	__u64 began;
 
 	if (!proc)
 		return 0;
-	bpf_map_delete_elem(&calls, &tid);
+	began = bpf_ktime_get_ns();
+	forget_call(tid);
 	mw_site_forget_thread(tid);
 	/*
 	 * signal->min_flt holds the threads that were released, which lags behind; from the first
@@ -73,18 +88,20 @@ int proc_exit(struct bpf_raw_tracepoint_args *ctx)
 	 */
 	if (!proc->exited_known) {
 		proc->exited_known = 1;
-		proc->exited_min_flt = BPF_CORE_READ(task, signal, min_flt);
-		proc->exited_maj_flt = BPF_CORE_READ(task, signal, maj_flt);
+		proc->exited_min_flt = task->signal->min_flt;
+		proc->exited_maj_flt = task->signal->maj_flt;
 	}
-	MW_ADD(proc->exited_min_flt, BPF_CORE_READ(task, min_flt));
-	MW_ADD(proc->exited_maj_flt, BPF_CORE_READ(task, maj_flt));
-	if (BPF_CORE_READ(task, signal, live.counter))
+	MW_ADD(proc->exited_min_flt, task->min_flt);
+	MW_ADD(proc->exited_maj_flt, task->maj_flt);
+	mw_took(mw_counts_of(proc->slot), began);
+	if (task->signal->live.counter)
 		return 0;
 	event.tgid = tgid;
 	event.time = bpf_ktime_get_ns();
 	event.exit.min_flt = proc->exited_min_flt;
 	event.exit.maj_flt = proc->exited_maj_flt;
-	event.exit.status = BPF_CORE_READ(task, exit_code);
+	event.exit.status = task->exit_code;
+	event.exit.cpu_ns = task->signal->sum_sched_runtime + task->se.sum_exec_runtime;
 	mw_send(mw_counts_of(proc->slot), &event);
 	return 0;
 }

@@ -92,7 +92,7 @@ int sdt_hit(struct pt_regs *ctx)
 	if (has_bytes(which, first))
 		MW_ADD(sdt->bytes, second);
 	/* Where the allocator's functions are probed, the same allocations are sampled there. */
-	if (mw_mode != MW_MODE_GROWTH)
+	if (mw_layers[MW_LAYER_MALLOC].mode != MW_MODE_GROWTH)
 		return 0;
 	if (which == MW_SDT_ALLOC)
 		add_sample(c, ctx, proc, first, second, third > second ? third : second);

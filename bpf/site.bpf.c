@@ -32,7 +32,13 @@ struct {
 /* log2(1 + i / 64) in units of 2^-16, for mw_draw_period(); entry 64 is for the interpolation. */
 const volatile __u32 mw_log2_table[MW_LOG2_STEPS + 1];
 
-__noinline __u64 mw_draw_period(__u32 random)
+static __always_inline __u64 period_of(__u32 layer)
+{
+	return mw_layers[layer == MW_LAYER_PYTHON ? MW_LAYER_PYTHON : MW_LAYER_MALLOC]
+		.sample_period;
+}
+
+__noinline __u64 mw_draw_period(__u32 layer, __u32 random)
 {
 	__u64 bits, fraction, table, log2, part;
 	__u32 index, top;
@@ -47,13 +53,13 @@ __noinline __u64 mw_draw_period(__u32 random)
 	fraction = table + ((*mw_element(mw_log2_table, index + 1) - table) * part >> 16);
 	log2 = ((__u64)top << 16) + fraction;
 	/* -ln(random / 2^32) = (32 - log2(random)) * ln 2 */
-	return ((mw_sample_period * ((32ULL << 16) - log2)) >> 16) * 45426 >> 16;
+	return ((period_of(layer) * ((32ULL << 16) - log2)) >> 16) * 45426 >> 16;
 }
 
 /* Bytes that a sample of SIZE bytes stands for: SIZE / (1 - e^(-SIZE / period)). */
-static __always_inline __u64 weigh(__u64 size)
+static __always_inline __u64 weigh(__u64 size, __u64 period)
 {
-	__u64 period = mw_sample_period, x, part, a, b;
+	__u64 x, part, a, b;
 	__u32 index;
 
 	if (mw_sites_mode != MW_SITES_SAMPLED || !period || size >= MW_WEIGHT_MAX * period)
@@ -75,10 +81,12 @@ __noinline int mw_site_count(__u64 id, __u64 size, __u64 lifetime_ns, __u32 how)
 
 	if (!site)
 		return 0;
-	bytes = weigh(size);
+	bytes = weigh(size, period_of(mw_layer_of(site->kind)));
 	count = size ? (bytes << MW_COUNT_SHIFT) / size : 1 << MW_COUNT_SHIFT;
 	variance = (bytes >> 10) * ((bytes - size) >> 10);
-	if (how == MW_COUNT_ALLOC) {
+	if (how <= MW_COUNT_RESIZE) {
+		if (how == MW_COUNT_RESIZE)
+			MW_ADD(site->resized, count);
 		MW_ADD(site->samples, 1);
 		MW_ADD(site->allocs, count);
 		MW_ADD(site->alloc_bytes, bytes);
@@ -125,7 +133,9 @@ static __always_inline __u64 mix(__u64 hash, __u64 word)
 
 static __always_inline __u64 hash_of(const struct mw_stack *stack)
 {
-	__u64 hash = mix(stack->slot, stack->flags);
+	/* Blocks of two layers are never of one site, nor are blocks and containers. */
+	__u64 hash = mix(stack->slot, stack->flags | (stack->kind == MW_KIND_PYTHON) << 8 |
+					      (stack->kind == MW_KIND_LENGTH) << 9);
 
 	for (__u32 i = 0; i < MW_NATIVE_FRAMES && i < stack->native_count; i++)
 		hash = mix(hash, stack->native[i]);

@@ -23,9 +23,10 @@ enum { MW_WALK_ONE_IN = 16 };
 
 /*
  * For how many events this one stands: 0: its stack is not taken. Take every stack until the budget
- * is used (5 to 10 us each: at most 0.5 % of the time for faults and as much for growth), then one
- * in 16, at random. Faults come a few at a time between growth and would crowd it out, so each has
- * its own budget; growth, of which each event is much memory, has a longer period.
+ * is used (5 to 10 us each: at most 0.5 % of the time for faults, 0.1 % for growth), then one in
+ * 16, at random. Faults come a few at a time between growth and would crowd it out, so each has its
+ * own budget; growth, of which each event is much memory, has a longer period: a server that begins
+ * a thread for each request maps a stack each time.
  */
 static __always_inline __u32 mw_walk_weight(struct mw_walk_budget *budget, __u64 period,
 					    __u32 walks)
@@ -44,7 +45,7 @@ static __always_inline __u32 mw_walk_weight(struct mw_walk_budget *budget, __u64
 
 static __always_inline __u32 mw_growth_weight(struct mw_proc *proc)
 {
-	return mw_walk_weight(&proc->growth, 1000000000, 500);
+	return mw_walk_weight(&proc->growth, 10000000000ULL, 1000);
 }
 
 static __always_inline __u32 mw_fault_weight(struct mw_proc *proc)
@@ -54,13 +55,13 @@ static __always_inline __u32 mw_fault_weight(struct mw_proc *proc)
 
 /* Add or take off one block of SIZE bytes, with the weight that its sample stands for. */
 int mw_site_count(__u64 site, __u64 size, __u64 lifetime_ns, __u32 how);
-enum { MW_COUNT_ALLOC, MW_COUNT_FREE, MW_COUNT_TEMPORARY };
+enum { MW_COUNT_ALLOC, MW_COUNT_RESIZE, MW_COUNT_FREE, MW_COUNT_TEMPORARY };
 
 /* A thread has ended. */
 int mw_site_forget_thread(__u32 tid);
 
-/* Bytes to the next sample: exponential, with the period as its mean. A global function. */
-__u64 mw_draw_period(__u32 random);
+/* Bytes to LAYER's next sample: exponential, with its period as the mean. A global function. */
+__u64 mw_draw_period(__u32 layer, __u32 random);
 
 /* Is an allocation of SIZE bytes by CALL's thread a sample? */
 static __always_inline bool mw_is_sample(struct mw_call *call, __u64 size)
@@ -68,12 +69,12 @@ static __always_inline bool mw_is_sample(struct mw_call *call, __u64 size)
 	if (mw_sites_mode != MW_SITES_SAMPLED)
 		return mw_sites_mode != MW_SITES_NONE;
 	if (!call->until)
-		call->until = mw_draw_period(bpf_get_prandom_u32()) + 1;
+		call->until = mw_draw_period(MW_LAYER_MALLOC, bpf_get_prandom_u32()) + 1;
 	if (size < (__u64)call->until) {
 		call->until -= size;
 		return false;
 	}
-	call->until = mw_draw_period(bpf_get_prandom_u32()) + 1;
+	call->until = mw_draw_period(MW_LAYER_MALLOC, bpf_get_prandom_u32()) + 1;
 	return true;
 }
 

@@ -15,8 +15,8 @@
 /* Set before loading. The defaults let the object load on its own. */
 extern const volatile __u64 mw_min_size, mw_max_size;
 extern const volatile __u8 mw_with_children;
+extern const volatile __u32 mw_set_count;	    /* in block_sets; a power of two */
 extern const volatile __u32 mw_sites_mode;	    /* enum mw_sites_mode */
-extern const volatile __u64 mw_sample_period;	    /* bytes between two samples, on average */
 extern const volatile __u32 mw_weights[MW_WEIGHTS]; /* f(x), see memwhere.h */
 extern const volatile __u32 mw_fault_period;	    /* faults between two samples; 0: none */
 extern const volatile __u32 mw_fsbase_offset;	    /* in struct task_struct; 0: not known */
@@ -24,29 +24,16 @@ extern const volatile __u32 mw_fsbase_offset;	    /* in struct task_struct; 0: n
 /* Nothing is counted while this is 0: a watch begins and ends for all probes at once. */
 extern volatile __u32 mw_active;
 
-/* Which probes are in (enum mw_mode), whether they count now, and which window of them it is. */
-extern volatile __u32 mw_mode, mw_counting, mw_window_id;
+extern volatile struct mw_layer_state mw_layers[MW_LAYERS];
 
-/*
- * Under a budget: when the window was opened (CLOCK_MONOTONIC ns; 0: no windows). Counters ignore
- * blocks older than the window; only their site tracks them.
- */
-extern volatile __u64 mw_tracking_since;
+/* Are all system calls of the targets counted? For a moment now and then, to know how many come. */
+extern volatile __u32 mw_syscalls_counted;
 
 /* When the present interval of the report began, CLOCK_MONOTONIC ns. */
 extern volatile __u64 mw_interval_began;
 
-/* Are stacks of allocations taken? Not in windows that don't see frees. */
-extern volatile __u32 mw_sampling;
-
-/* Hits of the allocator's entries while nothing was counted: they cost as much. */
-extern __u64 mw_idle_hits;
-
-/*
- * Hits of the allocator's entries since userspace set this to 0, and how many there may be before
- * it is told (0: any number). Threads add theirs a few at a time.
- */
-extern __u64 mw_hits, mw_quota;
+/* Has the outstanding map had any block? Until then it needs no look-up. */
+extern volatile __u32 mw_outstanding_used;
 
 /* Number of the next followed child's address space. */
 extern __u32 mw_next_space;
@@ -64,9 +51,14 @@ struct mw_call {
 	__u64 site;	       /* where the open call was made, 0: no stack was taken */
 	__s64 until;	       /* bytes until the next sample; 0: not drawn yet */
 	__u32 func;
-	__u32 counted; /* began while counting, and its size is asked for */
-	__u32 window;  /* in which it began */
-	__u32 hits;    /* of this thread; every MW_HITS_STEP they are added to the sum */
+	__u32 counted;		  /* began while counting, and its size is asked for */
+	__u32 window;		  /* in which it began */
+	__u32 hits;		  /* of this thread; every MW_HITS_STEP they are added to the sum */
+	__u32 slot, space, flags; /* of the open call: where to count, MW_COOKIE_… */
+	__u32 place;		  /* of the blocks of ... */
+	__u64 stretch;		  /* ... this stretch of addresses, see alloc.bpf.c */
+	__u32 in_watch;		  /* it began while counting */
+	__u32 tid; /* whose record it is; 0: nobody's. The last that is cleared at its end */
 };
 
 struct mw_counts_map {
@@ -86,14 +78,25 @@ struct mw_procs_map {
 };
 extern struct mw_procs_map procs SEC(".maps");
 
+/* The threads' records: in the place that its number says, or where that is another's, in a table.
+ */
+enum { MW_CALLS = 4096 };
 struct mw_calls_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MW_CALLS);
+	__type(key, __u32);
+	__type(value, struct mw_call);
+};
+extern struct mw_calls_map calls SEC(".maps");
+
+struct mw_more_calls_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct mw_call);
 };
-extern struct mw_calls_map calls SEC(".maps");
+extern struct mw_more_calls_map more_calls SEC(".maps");
 
 struct mw_outstanding_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -102,7 +105,17 @@ struct mw_outstanding_map {
 	__type(key, __u64);
 	__type(value, struct mw_alloc_record);
 };
-extern struct mw_outstanding_map outstanding SEC(".maps");
+extern struct mw_outstanding_map outstanding SEC(".maps");	 /* of malloc's layer */
+extern struct mw_outstanding_map outstanding_small SEC(".maps"); /* of Python's */
+
+struct mw_block_sets_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MW_SETS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct mw_block_set);
+};
+extern struct mw_block_sets_map block_sets SEC(".maps");
 
 struct mw_unwind_maps_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -201,6 +214,21 @@ static __always_inline void mw_add_cell(struct mw_cell *cell, __u64 bytes)
 static __always_inline struct mw_counts *mw_counts_of(__u32 slot)
 {
 	return bpf_map_lookup_elem(&counts, &slot);
+}
+
+/* A program that is there all the time has run since BEGAN for the target of C. */
+static __always_inline void mw_took(struct mw_counts *c, __u64 began)
+{
+	if (c)
+		MW_ADD(c->standing_ns, bpf_ktime_get_ns() - began);
+}
+
+static __always_inline struct mw_call *mw_find_call(__u32 tid)
+{
+	__u32 index = tid % MW_CALLS;
+	struct mw_call *call = bpf_map_lookup_elem(&calls, &index);
+
+	return call && call->tid == tid ? call : bpf_map_lookup_elem(&more_calls, &tid);
 }
 
 static __always_inline void mw_send(struct mw_counts *c, const struct mw_bpf_event *event)

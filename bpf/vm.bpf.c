@@ -211,26 +211,35 @@ SEC("raw_tp/page_fault_user")
 int vm_fault(struct bpf_raw_tracepoint_args *ctx)
 {
 	const struct pt_regs *fault_regs = (void *)ctx->args[1];
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
 	struct mw_site_counts *s;
 	struct mw_regs regs;
-	__u32 weight;
-	__u64 site;
+	struct mw_proc *proc;
+	__u32 weight, tgid;
+	struct mw_counts *c;
+	__u64 site, began;
 
-	if (!proc || !mw_active || ctx->args[2] & MW_FAULT_PRESENT || !mw_fault_period ||
+	/* Drawn first: the faults of all processes come here. */
+	if (!mw_active || ctx->args[2] & MW_FAULT_PRESENT || !mw_fault_period ||
 	    (__u64)bpf_get_prandom_u32() * mw_fault_period >> 32)
 		return 0;
+	tgid = bpf_get_current_pid_tgid() >> 32;
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	c = proc ? mw_counts_of(proc->slot) : NULL;
+	if (!c)
+		return 0;
+	began = bpf_ktime_get_ns();
+	MW_ADD(c->page_faults, mw_fault_period);
 	weight = mw_fault_weight(proc);
 	if (!weight || read_regs(&regs, fault_regs))
 		return 0;
 	site = mw_site_take(MW_REG_IP(&regs), MW_REG_SP(&regs), MW_REG_FP(&regs),
 			    MW_TAKE(proc->slot, MW_KIND_FAULT));
 	s = bpf_map_lookup_elem(&sites, &site);
-	if (!s)
-		return 0;
-	MW_ADD(s->samples, 1);
-	MW_ADD(s->faults, weight * mw_fault_period);
+	if (s) {
+		MW_ADD(s->samples, 1);
+		MW_ADD(s->faults, weight * mw_fault_period);
+	}
+	mw_took(c, began);
 	return 0;
 }
 
@@ -242,24 +251,26 @@ static __noinline void send_module(struct mw_counts *c, __u32 tgid)
 	mw_send(c, &event);
 }
 
-SEC("raw_tp/sys_exit")
-int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline bool is_about_memory(__u64 nr)
 {
-	const struct pt_regs *kernel_regs = (void *)ctx->args[0];
-	__u64 nr = 0, ret = ctx->args[1];
+	return nr == NR_MMAP || nr == NR_MUNMAP || nr == NR_BRK || nr == NR_MREMAP ||
+	       nr == NR_MADVISE;
+}
+
+static __always_inline int on_syscall(const struct pt_regs *kernel_regs, __u64 nr, __u64 ret)
+{
 	bool failed = ret > -4096ULL;
 	struct mw_counts *c;
 	struct mw_proc *proc;
 	struct mw_regs regs;
 	__u32 tgid;
+	__u64 began;
 
-	bpf_probe_read_kernel(&nr, sizeof(nr), &MW_REG_SYSCALL(kernel_regs));
-	if (nr != NR_MMAP && nr != NR_MUNMAP && nr != NR_BRK && nr != NR_MREMAP && nr != NR_MADVISE)
-		return 0;
 	tgid = bpf_get_current_pid_tgid() >> 32;
 	proc = bpf_map_lookup_elem(&procs, &tgid);
 	if (!proc)
 		return 0;
+	began = bpf_ktime_get_ns();
 	c = mw_counts_of(proc->slot);
 	if (!c || read_regs(&regs, kernel_regs))
 		return 0;
@@ -298,5 +309,42 @@ int vm_syscall(struct bpf_raw_tracepoint_args *ctx)
 	/* Also before the watch begins, so that it begins with the right value. */
 	if (nr == NR_BRK)
 		proc->brk = ret;
+	mw_took(c, began);
 	return 0;
+}
+
+static __noinline void count_syscall(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct mw_proc *proc = bpf_map_lookup_elem(&procs, &tgid);
+	struct mw_counts *c = proc ? mw_counts_of(proc->slot) : NULL;
+
+	if (c)
+		MW_ADD(c->syscalls, 1);
+}
+
+/* The kernel knows what its argument is and lets it be read, without a call for each system call.
+ */
+SEC("tp_btf/sys_exit")
+int vm_syscall(__u64 *ctx)
+{
+	const struct pt_regs *kernel_regs = (void *)ctx[0];
+	__u64 nr = MW_REG_SYSCALL(kernel_regs);
+
+	if (mw_syscalls_counted)
+		count_syscall();
+	return is_about_memory(nr) ? on_syscall(kernel_regs, nr, ctx[1]) : 0;
+}
+
+/* The same where the kernel has no BTF. */
+SEC("raw_tp/sys_exit")
+int vm_syscall_raw(struct bpf_raw_tracepoint_args *ctx)
+{
+	const struct pt_regs *kernel_regs = (void *)ctx->args[0];
+	__u64 nr = 0;
+
+	if (mw_syscalls_counted)
+		count_syscall();
+	bpf_probe_read_kernel(&nr, sizeof(nr), &MW_REG_SYSCALL(kernel_regs));
+	return is_about_memory(nr) ? on_syscall(kernel_regs, nr, ctx->args[1]) : 0;
 }

@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 
 #define COMMANDS(X)                                                                                \
+	X(why)                                                                                     \
 	X(live)                                                                                    \
 	X(stat)                                                                                    \
 	X(ledger)                                                                                  \
@@ -13,6 +14,11 @@
 	X(objects)                                                                                 \
 	X(freelists)                                                                               \
 	X(whatis)                                                                                  \
+	X(refs)                                                                                    \
+	X(retained)                                                                                \
+	X(leaks)                                                                                   \
+	X(pins)                                                                                    \
+	X(diff)                                                                                    \
 	X(snapshot)                                                                                \
 	X(completion)                                                                              \
 	X(help)

@@ -37,6 +37,9 @@ static struct mw_image *open_image(const struct mw_engine_target *target,
 		return mw_image__open_described(callbacks, target->description, err);
 	image = target->core ? mw_image__open_core(target->core, &where, err)
 			     : mw_image__open_process(target->pid, MW_IMAGE_WHOLE, err);
+	for (size_t i = 0; image && i < target->thread_count; i++)
+		mw_image__set_registers(image, target->threads[i].tid,
+					&target->threads[i].registers);
 	if (image && mw_image__redirect(image, callbacks)) {
 		mw_err_no_memory(err, NULL);
 		mw_image__close(image);

@@ -19,7 +19,7 @@
 #include "report/documents.h"
 #include "util/err.h"
 
-#define MW_ENGINE_ABI 2
+#define MW_ENGINE_ABI 4
 
 struct mw_engine; /* opaque */
 
@@ -32,6 +32,9 @@ struct mw_engine_target {
 	const char *exe, *sysroot; /* where the core's files are; may be NULL */
 	int pid;		   /* or 0 */
 	const struct mw_image_description *description;
+	/* Of a process on this machine, which the caller holds: its threads, with registers. */
+	const struct mw_thread *threads;
+	size_t thread_count;
 	mw_engine_log_fn log; /* may be NULL */
 	void *log_arg;
 };

@@ -2,6 +2,7 @@
 """memwhere in GDB: where did this process's memory go?
 
 library     libmemwhere.so through ctypes; the C engine does all the walking
+threads     the inferior's threads and registers
 inferior    what GDB knows of the inferior, as the engine needs it
 session     one engine an inferior, kept until the inferior changes
 command     what all commands share: words, completion, output, errors

@@ -2,6 +2,7 @@
 """What all commands share: the prefix `help mw', words and options, completion, output, errors."""
 import codecs
 import json
+import os
 
 import gdb
 
@@ -36,6 +37,8 @@ class Command(gdb.Command):
     argument = None  # the argument's name in messages, None: there is none
     required = False
     numbers = {}  # options that take a number, and the request's field for it
+    words = {}  # options that take a word, and the request's field for it
+    switches = {}  # options that take nothing, and the request's field for it
 
     def __init__(self):
         complete = getattr(self, "completer", None)
@@ -45,7 +48,7 @@ class Command(gdb.Command):
             super().__init__("mw-" + self.name, gdb.COMMAND_DATA, complete)
 
     def options(self):
-        return list(FLAGS) + list(self.numbers)
+        return list(FLAGS) + list(self.numbers) + list(self.words) + list(self.switches)
 
     def invoke(self, argument, from_tty):
         self.dont_repeat()
@@ -82,6 +85,13 @@ class Command(gdb.Command):
                 if not value.isdigit() or not 0 < int(value) < 1 << 32:
                     raise gdb.GdbError("%s needs a number from 1 on" % word)
                 values[self.numbers[word]] = int(value)
+            elif word in self.words:
+                value, _, after = after.strip().partition(" ")
+                if not value:
+                    raise gdb.GdbError("%s needs a word" % word)
+                values[self.words[word]] = value.encode()
+            elif word in self.switches:
+                values[self.switches[word]] = True
             elif word in FLAGS:
                 flags |= FLAGS[word]
             elif word[1:2].isdigit():
@@ -138,11 +148,18 @@ def class_of(expression):
     return size or 1
 
 
+def path_of(text):
+    """The file that TEXT names, as the library opens it."""
+    return os.fsencode(os.path.expanduser(text))
+
+
 # For what a document is about: the request's field, and the function that parses what was typed.
 SUBJECTS = {
     library.ADDRESS: ("address", address_of),
+    library.OBJECT: ("address", address_of),
     library.CLASS: ("size_class", class_of),
     library.TYPE: ("type", str.encode),
+    library.BEFORE: ("before", path_of),
 }
 
 
@@ -158,6 +175,12 @@ mw-census             Python's objects by type
 mw-freelists          dead objects that Python keeps for reuse
 mw-objects TYPE       where the objects of a type are
 mw-whatis EXPR        what an address is: region, arena, pool, block, object, owner
+mw-refs EXPR          who refers to an object, what it refers to, the way to it from a root
+mw-path EXPR          that way alone
+mw-retained [EXPR]    where memory accumulates, or what would be freed with an object
+mw-leaks              cycles and blocks of C's that nothing reaches
+mw-pins               which objects keep free memory from going back, and who holds them
+mw-diff CORE          what changed since an earlier core of the program
 mw-dump-arenas FILE   every arena, pool and block as a line of JSON
 
 $mw_pool(ADDR), $mw_arena(ADDR), $mw_typename(OBJECT) are for expressions.

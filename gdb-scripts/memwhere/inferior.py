@@ -9,6 +9,7 @@ import re
 import gdb
 
 from memwhere import library, remote
+from memwhere.threads import read_threads
 
 PAGE = 4096
 
@@ -38,6 +39,8 @@ class Inferior:
                 self.target.sysroot = os.fsencode(sysroot)
         elif kind == "native" and self.inferior.pid > 0:
             self.target.pid = self.inferior.pid
+            self.target.threads = threads = read_threads()
+            self.target.thread_count = len(threads)
         elif kind in ("remote", "extended-remote") and self.inferior.pid > 0:
             self.remote = remote.Remote(self.inferior.pid)
             self.target.description = ctypes.pointer(self.remote.describe())

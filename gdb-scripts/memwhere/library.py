@@ -23,10 +23,10 @@ try:
 except ImportError as error:
     raise gdb.GdbError("memwhere needs GDB's Python to have ctypes (%s)" % error)
 
-ABI = 2
+ABI = 4
 JSON, VERBOSE, UTF8 = 1, 2, 4
 # What a document is about: enum mw_subject of report/documents.h.
-IMAGE, ADDRESS, CLASS, TYPE = range(4)
+IMAGE, ADDRESS, CLASS, TYPE, OBJECT, BEFORE = range(6)
 
 READ = CFUNCTYPE(c_ssize_t, c_void_p, c_uint64, c_void_p, c_size_t)
 FILE = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_size_t)
@@ -40,7 +40,7 @@ class Err(Structure):
         ("code", c_int),
         ("name", c_char * 32),
         ("where", c_char * 192),
-        ("message", c_char * 512),
+        ("message", c_char * 1024),
         ("usage", c_bool),
     ]
 
@@ -58,8 +58,20 @@ class Callbacks(Structure):
     ]
 
 
+# Registers of x86-64 whose words may hold an address, as arch/x86_64.c has them; two words each.
+GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp") + tuple("r%d" % i for i in range(8, 16))
+VECTORS = tuple("xmm%d" % i for i in range(16))
+WORDS = len(GENERAL) + 2 * len(VECTORS)
+
+
 class Thread(Structure):
-    _fields_ = [("tid", c_int), ("sp", c_uint64), ("fs_base", c_uint64)]
+    _fields_ = [
+        ("tid", c_int),
+        ("sp", c_uint64),
+        ("thread_pointer", c_uint64),
+        ("words", c_uint64 * WORDS),
+        ("word_count", c_size_t),
+    ]
 
 
 class Description(Structure):
@@ -82,6 +94,8 @@ class Target(Structure):
         ("sysroot", c_char_p),
         ("pid", c_int),
         ("description", POINTER(Description)),
+        ("threads", POINTER(Thread)),
+        ("thread_count", c_size_t),
         ("log", LOG),
         ("log_arg", c_void_p),
     ]
@@ -93,6 +107,11 @@ class Request(Structure):
         ("size_class", c_uint64),
         ("type", c_char_p),
         ("depth", c_uint),
+        ("top", c_uint64),
+        ("min", c_uint64),
+        ("root", c_char_p),
+        ("all", c_bool),
+        ("before", c_char_p),
     ]
 
 

@@ -9,8 +9,7 @@ import tempfile
 import gdb
 
 from memwhere import library
-
-THREADS_MAX = 4096
+from memwhere.threads import read_threads
 
 
 class Remote:
@@ -62,30 +61,6 @@ class Remote:
             smaps_len=len(smaps),
             auxv=auxv,
             auxv_len=len(auxv),
-            threads=(library.Thread * len(threads))(*threads),
+            threads=threads,
             thread_count=len(threads),
         )
-
-
-def read_threads():
-    """The threads' stack and thread pointers. Thread and frame stay selected."""
-    threads = sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1] or t.ptid[2])
-    selected, out = gdb.selected_thread(), []
-    frame = gdb.selected_frame() if selected else None
-    try:
-        for thread in threads[:THREADS_MAX]:
-            thread.switch()
-            newest = gdb.newest_frame()
-            values = []
-            for name in ("sp", "fs_base"):
-                try:
-                    values.append(int(newest.read_register(name)) & (1 << 64) - 1)
-                except (gdb.error, ValueError):
-                    values.append(0)
-            out.append(library.Thread(thread.ptid[1] or thread.ptid[2], *values))
-    finally:
-        if selected and selected.is_valid():
-            selected.switch()
-            if frame and frame.is_valid():
-                frame.select()
-    return out

@@ -10,16 +10,37 @@
 const uint32_t mw_arch_notes[] = {NT_X86_XSTATE};
 const size_t mw_arch_note_count = sizeof(mw_arch_notes) / sizeof(mw_arch_notes[0]);
 
-bool mw_arch_read_prstatus(const void *prstatus, size_t len, struct mw_arch_registers *out)
+static bool read_general(const void *set, size_t len, struct mw_arch_registers *out)
 {
-	const size_t at = offsetof(struct elf_prstatus, pr_reg);
 	struct user_regs_struct regs;
 
-	if (len < at + sizeof(regs))
+	if (len < sizeof(regs))
 		return false;
-	memcpy(&regs, (const char *)prstatus + at, sizeof(regs));
-	out->sp = regs.rsp;
-	out->thread_pointer = regs.fs_base;
+	memcpy(&regs, set, sizeof(regs));
+	*out = (struct mw_arch_registers){
+		.sp = regs.rsp,
+		.thread_pointer = regs.fs_base,
+		.words = {regs.rax, regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp,
+			  regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14,
+			  regs.r15},
+		.word_count = MW_ARCH_WORDS - 2 * 16,
+	};
+	return true;
+}
+
+bool mw_arch_read_registers(uint32_t type, const void *set, size_t len,
+			    struct mw_arch_registers *out)
+{
+	const size_t at = offsetof(struct user_fpregs_struct, xmm_space);
+	size_t vectors = sizeof(((struct user_fpregs_struct *)0)->xmm_space);
+
+	if (type == NT_PRSTATUS)
+		return read_general(set, len, out);
+	if (type != NT_PRFPREG || len < at + vectors ||
+	    out->word_count > MW_ARCH_WORDS - vectors / 8)
+		return false;
+	memcpy(out->words + out->word_count, (const char *)set + at, vectors);
+	out->word_count += vectors / 8;
 	return true;
 }
 

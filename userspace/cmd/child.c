@@ -74,6 +74,30 @@ static void reap(struct mw_cmd_child *child)
 	child->pid = 0;
 }
 
+int mw_cmd_child__write(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n <= 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int mw_cmd_child__failed(const struct mw_cmd_child *child, struct mw_err *err)
+{
+	return mw_err_set(err, -EIO, "unreadable", NULL,
+			  WIFSIGNALED(child->status) ? "reading its memory was ended by signal %d"
+						     : "reading its memory ended with status %d",
+			  WIFSIGNALED(child->status) ? WTERMSIG(child->status)
+						     : WEXITSTATUS(child->status));
+}
+
 int mw_cmd_child__gather(struct mw_cmd_child *child)
 {
 	ssize_t n;

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "cmd/options.h"
+#include "report/out.h"
 #include "util/err.h"
 
 enum mw_exit { MW_EXIT_OK = 0, MW_EXIT_FAILURE = 1, MW_EXIT_USAGE = 2 };
@@ -60,6 +61,10 @@ void mw_cmd_log_to_stderr(const struct mw_options *opt);
 FILE *mw_cmd_output_open(const struct mw_options *opt, struct mw_err *err);
 int mw_cmd_output_close(const struct mw_options *opt, FILE *out, struct mw_err *err);
 
+/* The same as the file of OUT, with the colours and characters that it takes. 0 or -errno with ERR
+ * set. */
+int mw_cmd_out_open(const struct mw_options *opt, struct mw_out *out, struct mw_err *err);
+
 /* For commands that print to stdout only: close it. Returns the exit status. */
 int mw_cmd_end_stdout(const struct mw_options *opt);
 
@@ -71,7 +76,8 @@ bool mw_cmd_wants_utf8(void);
 
 /* What a target's word is. A core whose name is all digits needs a path: ./1234. */
 bool mw_cmd_is_pid(const char *word);
-bool mw_cmd_is_core(const char *word); /* a path, or a file that exists */
+bool mw_cmd_names_process(const char *word); /* a PID, or a name that at least one has */
+bool mw_cmd_is_core(const char *word);	     /* a path, or a file that exists */
 
 /*
  * The process that TEXT names: a PID, or a name that exactly one process has (comm or the base

@@ -19,13 +19,29 @@ static int print_json_error(const struct mw_err *err)
 	return mw_json_line(stdout, doc) || fflush(stdout);
 }
 
+static bool is_option(const struct mw_command *command, const char *name)
+{
+	const struct mw_option *row;
+
+	for (size_t i = 0; command && (row = mw_command_option(command, i)); i++) {
+		if (row->name && !strcmp(row->name, name))
+			return true;
+	}
+	return false;
+}
+
 int mw_cmd_fail(const struct mw_options *opt, const struct mw_err *err)
 {
+	bool option = err->usage && is_option(opt->command, err->where);
+
 	if (err->code == -EPIPE)
 		return MW_EXIT_OK;
 	/* Output that can't be written may be stdout itself: then stderr says so, too. */
 	if (!opt->json || print_json_error(err) || err->code == -EIO)
-		fprintf(stderr, "memwhere: %s%s%s\n", err->where, err->where[0] ? ": " : "",
+		fprintf(stderr, "memwhere: %s%s%s%s\n", option ? "--" : "", err->where,
+			!err->where[0]			   ? ""
+			: !strncmp(err->message, "is ", 3) ? " "
+							   : ": ",
 			err->message);
 	return err->usage ? MW_EXIT_USAGE : MW_EXIT_FAILURE;
 }
@@ -52,6 +68,16 @@ FILE *mw_cmd_output_open(const struct mw_options *opt, struct mw_err *err)
 		mw_err_set(err, -errno, "unwritable", opt->output, "can't write it: %s",
 			   strerror(errno));
 	return out;
+}
+
+int mw_cmd_out_open(const struct mw_options *opt, struct mw_out *out, struct mw_err *err)
+{
+	out->file = mw_cmd_output_open(opt, err);
+	if (!out->file)
+		return err->code;
+	out->color = mw_cmd_wants_color(opt, out->file);
+	out->utf8 = mw_cmd_wants_utf8();
+	return 0;
 }
 
 /* Whether OUT is a pipe whose reader has closed it; the errno of the failed write is lost. */

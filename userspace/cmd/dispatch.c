@@ -17,21 +17,23 @@ const struct mw_command *mw_command_find(const char *name)
 
 void mw_cmd_print_commands(FILE *out)
 {
-	fprintf(out,
-		"usage: memwhere COMMAND [TARGET] [options]\n\n"
-		"Where did my process's memory go? TARGET is a PID, a process name or a core file.\n\n");
+	/* A screen has 24 lines, and a prompt after this. */
+	fprintf(out, "usage: memwhere PID|NAME                     watch it on a screen\n"
+		     "       memwhere CORE                         say where its memory went\n"
+		     "       memwhere COMMAND [PID|NAME|CORE] [options]\n");
 	for (const struct mw_command *const *c = mw_commands; *c; c++)
 		fprintf(out, "  %-12s %s\n", (*c)->name, (*c)->summary);
 	fprintf(out,
-		"\nmemwhere COMMAND --help explains one; memwhere help COMMAND opens its manual page.\n");
+		"memwhere COMMAND --help explains one; memwhere help COMMAND opens its manual.\n");
 }
 
-/* `memwhere PID` is `memwhere live PID`; a path that exists is a core. */
+/* `memwhere PID` and `memwhere NAME` mean live, a path that exists is a core, which means why. */
 static const struct mw_command *implied_command(const char *word)
 {
-	return mw_cmd_is_pid(word)   ? mw_command_find("live")
-	       : !access(word, F_OK) ? mw_command_find("ledger")
-				     : NULL;
+	return word[0] == '-'				     ? NULL
+	       : !mw_cmd_is_pid(word) && !access(word, F_OK) ? mw_command_find("why")
+	       : mw_cmd_names_process(word)		     ? mw_command_find("live")
+							     : NULL;
 }
 
 static bool is_one_of(const char *word, const char *letter, const char *name)
@@ -48,15 +50,17 @@ int mw_cmd_main(int argc, char **argv)
 	/* write() then reports a closed pipe, so that the probes are taken out in order. */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
-		mw_err_usage(&err, NULL, "which command? memwhere --help lists them");
-		return mw_cmd_fail(&opt, &err);
+		mw_cmd_print_commands(stderr);
+		return MW_EXIT_USAGE;
 	}
 	if (is_one_of(argv[1], "-V", "--version")) {
 		printf("memwhere %s\n", MW_VERSION);
 		return mw_cmd_end_stdout(&opt);
 	}
-	if (is_one_of(argv[1], "-h", "--help"))
-		return mw_command_find("help")->run(&opt);
+	if (is_one_of(argv[1], "-h", "--help")) {
+		mw_cmd_print_commands(stdout);
+		return mw_cmd_end_stdout(&opt);
+	}
 
 	command = mw_command_find(argv[1]);
 	if (command) {
@@ -68,7 +72,7 @@ int mw_cmd_main(int argc, char **argv)
 	if (!command) {
 		mw_err_usage(
 			&err, NULL,
-			"'%.40s' is no command, no PID and no file (memwhere --help lists the commands)",
+			"'%.40s' is no command, no process and no file (memwhere --help lists the commands)",
 			argv[1]);
 		return mw_cmd_fail(&opt, &err);
 	}

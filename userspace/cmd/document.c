@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <stdlib.h>
 
 #include "cmd/document.h"
+#include "cmd/index.h"
 #include "cmd/progress.h"
 #include "image/freeze.h"
 #include "util/cleanup.h"
@@ -14,7 +16,7 @@ static const struct mw_option rows[] = {
 	{"sysroot", 0, MW_OPT_DIR, MW_VALUE(text, sysroot), "DIR",
 	 "folder with the files of the core's machine", NULL},
 	{"stop", 0, MW_OPT_FLAG, MW_VALUE(flag, stop), NULL,
-	 "stop all threads while the memory is read, so that it does not change", NULL},
+	 "stop all threads while the memory is read (so that it does not change)", NULL},
 	{0},
 };
 
@@ -22,7 +24,9 @@ const struct mw_option_group mw_cmd_document_group = {.rows = rows};
 
 /* An open target, stopped as long as FREEZE is not NULL. */
 struct target {
+	const struct mw_options *opt;
 	struct mw_survey survey;
+	struct mw_index *index; /* of a core, that the survey is made of; or NULL */
 	struct mw_freeze *freeze;
 	struct mw_cmd_progress *progress;
 	struct mw_out out;
@@ -38,7 +42,8 @@ static void release(struct target *target)
 	target->freeze = NULL;
 }
 
-static struct mw_image *open_image(struct target *target, const char *word, struct mw_err *err)
+static struct mw_image *open_image(struct target *target, const struct mw_options *opt,
+				   const char *word, struct mw_err *err)
 {
 	const struct mw_image_options where = {exe, sysroot};
 	struct mw_image *image;
@@ -50,6 +55,12 @@ static struct mw_image *open_image(struct target *target, const char *word, stru
 		mw_err_usage(err, "stop", "only a running process can be stopped, not a core");
 		return NULL;
 	}
+	if (mw_cmd_wants_index(opt)) {
+		mw_err_usage(err, "index",
+			     "only a core has an index: '%.40s' is a process, whose memory changes",
+			     word);
+		return NULL;
+	}
 	if (mw_cmd_find_process(word, &pid, err))
 		return NULL;
 	if (stop) {
@@ -58,34 +69,64 @@ static struct mw_image *open_image(struct target *target, const char *word, stru
 			return NULL;
 	}
 	image = mw_image__open_process(pid, MW_IMAGE_WHOLE, err);
-	if (image)
-		mw_image__set_still(image, stop);
+	if (image && target->freeze)
+		mw_freeze__still(target->freeze, image);
 	return image;
 }
 
-static int open_target(struct target *target, const struct mw_options *opt, struct mw_err *err)
+/* The survey of IMAGE; of a core with its index, where what it NEEDS (MW_NEEDS_…) may use one. */
+static int open_survey(struct target *target, const struct mw_options *opt, const char *word,
+		       unsigned int needs, struct mw_image *image, struct mw_err *err)
+{
+	_cleanup_free_ char *words = NULL;
+
+	if (!mw_cmd_is_core(word) || !(needs & MW_USES_INDEX))
+		return mw_survey__open(&target->survey, image, err);
+	if (asprintf(&words, "%s\n%s", exe ? exe : "", sysroot ? sysroot : "") < 0)
+		words = NULL;
+	return mw_cmd_open_indexed(opt, word, words ? words : "", !(needs & MW_NEEDS_NO_HEAP),
+				   image, &target->survey, &target->index, err);
+}
+
+static void close_target(struct target *target)
+{
+	mw_survey__close(&target->survey);
+	mw_index__close(target->index);
+}
+
+static int open_target(struct target *target, const struct mw_options *opt, const char *word,
+		       unsigned int needs, struct mw_err *err)
 {
 	struct mw_image *image;
 	int ret;
 
 	/* Unpacking a core may take long, too. */
-	target->progress = mw_cmd_progress__start(opt, NULL);
-	image = open_image(target, opt->argv[0], err);
-	ret = image ? mw_survey__open(&target->survey, image, err) : err->code;
+	target->progress = mw_cmd_progress__start(opt, NULL, 0);
+	image = open_image(target, opt, word, err);
+	ret = image ? open_survey(target, opt, word, needs, image, err) : err->code;
 	mw_cmd_progress__end(target->progress);
 	/* Not earlier: a survey that fails closes the image. */
-	target->progress = ret ? NULL : mw_cmd_progress__start(opt, image);
+	target->progress = ret ? NULL : mw_cmd_progress__start(opt, image, 0);
 	return ret;
+}
+
+static void show_work(void *arg, bool works)
+{
+	struct target *target = arg;
+
+	mw_cmd_progress__end(target->progress);
+	target->progress = NULL;
+	if (!works)
+		return;
+	fflush(target->out.file);
+	target->progress = mw_cmd_progress__start(target->opt, target->survey.image, 0);
 }
 
 static int open_output(struct target *target, const struct mw_options *opt, struct mw_err *err)
 {
-	target->out.file = mw_cmd_output_open(opt, err);
-	if (!target->out.file)
-		return err->code;
-	target->out.color = mw_cmd_wants_color(opt, target->out.file);
-	target->out.utf8 = mw_cmd_wants_utf8();
-	return 0;
+	target->out.works = show_work;
+	target->out.arg = target;
+	return mw_cmd_out_open(opt, &target->out, err);
 }
 
 struct job {
@@ -146,7 +187,7 @@ static int write_while_held(const struct job *job, struct target *target,
 int mw_cmd_print_document(const struct mw_options *opt, const struct mw_request *requests,
 			  size_t count)
 {
-	struct target target = {.out = {.json = opt->json, .verbose = opt->verbose}};
+	struct target target = {.opt = opt, .out = {.json = opt->json, .verbose = opt->verbose}};
 	struct job job = {mw_document_find(opt->command->name), requests, count, {0}};
 	struct mw_err err = {0};
 	int ret = 0;
@@ -156,7 +197,7 @@ int mw_cmd_print_document(const struct mw_options *opt, const struct mw_request 
 	if (ret)
 		return mw_cmd_fail(opt, &err);
 	mw_cmd_log_to_stderr(opt);
-	ret = open_target(&target, opt, &err);
+	ret = open_target(&target, opt, opt->argv[0], job.document->needs, &err);
 	if (!ret)
 		ret = mw_findings__measure(&job.found, job.document, &target.survey, &err);
 	if (!ret && target.freeze && (job.document->needs & MW_NEEDS_MEMORY))
@@ -165,8 +206,62 @@ int mw_cmd_print_document(const struct mw_options *opt, const struct mw_request 
 		ret = write_output(&job, &target, opt, &err);
 	release(&target);
 	mw_findings__free(&job.found);
-	mw_survey__close(&target.survey);
+	close_target(&target);
 	return ret ? mw_cmd_fail(opt, &err) : MW_EXIT_OK;
+}
+
+int mw_cmd_survey(const struct mw_options *opt, const char *word, mw_cmd_survey_fn take, void *arg,
+		  struct mw_err *err)
+{
+	struct target target = {0};
+	int ret = open_target(&target, opt, word, MW_USES_INDEX, err);
+
+	if (!ret)
+		ret = take(arg, &target.survey, err);
+	release(&target);
+	close_target(&target);
+	return ret;
+}
+
+static int parse_address(const char *text, uint64_t *addr)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	*addr = strtoull(text, &end, 0);
+	return *end || errno ? -EINVAL : 0;
+}
+
+int mw_cmd_print_addresses(const struct mw_options *opt, const struct mw_request *request,
+			   bool none_allowed)
+{
+	_cleanup_free_ struct mw_request *requests = NULL;
+	const char *name = opt->command->name;
+	struct mw_err err = {0};
+
+	if (opt->argc == 1 && none_allowed)
+		return mw_cmd_print_document(opt, request, 1);
+	if (opt->argc < 2) {
+		mw_err_usage(&err, name, "give a PID, process name or core%s",
+			     none_allowed ? "" : ", and an address");
+		return mw_cmd_fail(opt, &err);
+	}
+	requests = calloc((size_t)opt->argc, sizeof(*requests));
+	if (!requests) {
+		mw_err_no_memory(&err, NULL);
+		return mw_cmd_fail(opt, &err);
+	}
+	for (int i = 1; i < opt->argc; i++) {
+		requests[i - 1] = *request;
+		if (parse_address(opt->argv[i], &requests[i - 1].address)) {
+			mw_err_usage(&err, name, "'%.40s' is not an address, such as 0x7f12345678",
+				     opt->argv[i]);
+			return mw_cmd_fail(opt, &err);
+		}
+	}
+	return mw_cmd_print_document(opt, requests, (size_t)opt->argc - 1);
 }
 
 int mw_cmd_run_document(const struct mw_options *opt)

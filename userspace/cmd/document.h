@@ -16,6 +16,22 @@ extern const struct mw_option_group mw_cmd_document_group;
 int mw_cmd_print_document(const struct mw_options *opt, const struct mw_request *requests,
 			  size_t count);
 
+/*
+ * The same for the addresses that the words behind the target name, each a request made from
+ * REQUEST; without any, when that is allowed, REQUEST itself.
+ */
+int mw_cmd_print_addresses(const struct mw_options *opt, const struct mw_request *request,
+			   bool none_allowed);
+
+/*
+ * For a command that shows more than one target: open the one that WORD names, with the options of
+ * mw_cmd_document_group, hand its survey to TAKE, and close it. 0, TAKE's result, or -errno with
+ * ERR set.
+ */
+typedef int (*mw_cmd_survey_fn)(void *arg, struct mw_survey *survey, struct mw_err *err);
+int mw_cmd_survey(const struct mw_options *opt, const char *word, mw_cmd_survey_fn take, void *arg,
+		  struct mw_err *err);
+
 /* The run function of a command that takes a target and nothing else. */
 int mw_cmd_run_document(const struct mw_options *opt);
 

@@ -16,6 +16,9 @@ static bool open_manual(const struct mw_command *command)
 		 command ? command->name : "");
 	pid = fork();
 	if (!pid) {
+		/* The built-in text is there where the page is not. */
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(127);
 		execlp("man", "man", page, (char *)NULL);
 		_exit(127);
 	}

@@ -29,7 +29,7 @@ const struct mw_command mw_cmd_ledger = {
 	.args = "PID|NAME|CORE [options]",
 	.summary = "Show who owns every resident byte of a process or a core",
 	.about =
-		"Every resident byte has one owner: Python objects, glibc's live and free chunks, stacks, files.\n"
+		"Every resident byte has one owner: Python objects, glibc's live and free chunks, stacks, files. "
 		"What nobody claims is anon/unknown. The owners sum to the resident size.",
 	.takes = MW_TAKES_PROCESS | MW_TAKES_CORE,
 	.groups = {&mw_cmd_document_group, &group},

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cmd/holders_child.h"
 #include "cmd/ledger_child.h"
 #include "cmd/snapshot_child.h"
 #include "cmd/watch.h"
@@ -21,11 +22,11 @@
 #include "watch/pace.h"
 #include "watch/signals.h"
 
-enum { FRAMES = 10 };
+enum { FRAMES = 10, SECOND_LOOK = 6 /* seconds after the first began */ };
 
 /* Shares of time: of the watch's thread for reading sites, of a CPU for ledgers. */
 #define SITES_SHARE  0.005
-#define LEDGER_SHARE 0.01
+#define LEDGER_SHARE 0.05
 
 struct live {
 	const struct mw_options *opt;
@@ -33,10 +34,14 @@ struct live {
 	struct mw_tui *tui;
 	struct mw_tui_state state;
 	struct mw_tui_sink sink;
-	struct mw_cmd_child ledger, snapshot;
+	struct mw_cmd_child ledger, snapshot, holders;
+	size_t holders_target;
+	bool holders_again; /* others were asked for while they were found */
 	struct mw_pace ledger_pace;
 	size_t ledger_target;
+	bool ledger_shown;     /* that of the child that runs */
 	double ledger_begun;   /* seconds since the watch began */
+	double ledger_start;   /* the same by the clock */
 	double frames[FRAMES]; /* when the last ones were drawn */
 	unsigned int frame;
 };
@@ -93,32 +98,79 @@ static void start_ledger(struct live *live)
 	unlock(live);
 	if (wanted && (ended || mw_ledger_child__start(&live->ledger, pid)))
 		mw_pace__ran(&live->ledger_pace, now, 0);
+	live->ledger_shown = false;
+	live->ledger_start = now;
+}
+
+/*
+ * Under the lock. The sites are those of the watch's last round. What the references say comes
+ * later; only at the beginning the rest is not held back.
+ */
+static void add_survey(struct live *live, struct mw_tui_target *t, struct mw_ledger_child *found,
+		       bool whole)
+{
+	struct mw_tui_survey survey = {
+		.elapsed = live->ledger_begun, .took = found->took, .ledger = found->ledger};
+
+	memcpy(survey.parts, found->parts, sizeof(survey.parts));
+	mw_text_clean(survey.note, sizeof(survey.note), found->note, strlen(found->note));
+	mw_tui_sink__take_sites(&live->sink);
+	if (live->ledger_shown)
+		mw_ledger__free(&found->ledger);
+	else
+		mw_tui_target__add_survey(t, &survey);
+	live->ledger_shown = true;
+	if (whole || !t->moment_count)
+		mw_tui_target__add_facts(t, &found->facts, live->ledger_begun);
+}
+
+/* Returns the seconds that the child took. */
+static double take_ledger(struct live *live, bool whole)
+{
+	struct mw_tui_target *t = &live->state.targets[live->ledger_target];
+	struct mw_ledger_child *found = calloc(1, sizeof(*found));
+	struct mw_err err = {0};
+	double took = 0;
+	int ret = found ? mw_ledger_child__result(&live->ledger, found, &err)
+			: mw_err_no_memory(&err, NULL);
+
+	lock(live);
+	if (found && !ret) {
+		took = found->took;
+		add_survey(live, t, found, whole);
+	} else if (!t->now.ended) {
+		mw_text_clean(t->survey_problem, sizeof(t->survey_problem), err.message,
+			      strlen(err.message));
+	}
+	mw_tui__recalc(live->tui);
+	unlock(live);
+	free(found);
+	return took;
 }
 
 static void finish_ledger(struct live *live)
 {
-	struct mw_tui_target *t = &live->state.targets[live->ledger_target];
-	struct mw_tui_survey survey = {.elapsed = live->ledger_begun};
-	struct mw_ledger_child found = {0};
-	struct mw_err err = {0};
-	int ret = mw_ledger_child__result(&live->ledger, &found, &err);
+	const struct mw_tui_target *t = &live->state.targets[live->ledger_target];
+	double second = live->ledger_start + SECOND_LOOK;
 
-	if (!ret) {
-		survey.ledger = found.ledger;
-		survey.took = found.took;
-		memcpy(survey.parts, found.parts, sizeof(survey.parts));
-		mw_text_clean(survey.note, sizeof(survey.note), found.note, strlen(found.note));
-	}
-	lock(live);
-	if (!ret)
-		mw_tui_target__add_survey(t, &survey);
-	else if (!t->now.ended)
-		mw_text_clean(t->survey_problem, sizeof(t->survey_problem), err.message,
-			      strlen(err.message));
-	mw_tui__recalc(live->tui);
-	unlock(live);
-	mw_pace__ran(&live->ledger_pace, mw_monotonic(), found.took);
+	mw_pace__ran(&live->ledger_pace, mw_monotonic(), take_ledger(live, true));
+	/* What grows is known when there are two. */
+	if (t->moment_count == 1 && live->ledger_pace.next > second)
+		live->ledger_pace.next = second;
 	mw_cmd_child__stop(&live->ledger);
+}
+
+/* True: there is something to show. */
+static bool gather_ledger(struct live *live)
+{
+	if (mw_cmd_child__gather(&live->ledger)) {
+		finish_ledger(live);
+		return true;
+	}
+	if (live->ledger_shown || !mw_ledger_child__has_ledger(&live->ledger))
+		return false;
+	take_ledger(live, false);
+	return true;
 }
 
 /* Under the lock, as all that a key asks for. */
@@ -141,6 +193,58 @@ static void start_snapshot(struct live *live)
 		mw_tui__say(live->tui, "can't start a snapshot: %s", strerror(-ret));
 	else
 		mw_tui__say(live->tui, "writing a snapshot of PID %d ...", t->pid);
+}
+
+/* Under the lock. Holders that nobody waits for any more need not be found. */
+static void start_holders(struct live *live)
+{
+	struct mw_tui_target *t = &live->state.targets[mw_tui__target(live->tui)];
+	int ret;
+
+	if (live->holders.pid) {
+		struct mw_tui_target *before = &live->state.targets[live->holders_target];
+
+		if (before != t)
+			before->holders.owner[0] = '\0';
+		kill(live->holders.pid, SIGKILL);
+		live->holders_again = true;
+		return;
+	}
+	live->holders_again = false;
+	live->holders_target = mw_tui__target(live->tui);
+	if (!t->holders.owner[0])
+		return;
+	ret = t->now.ended ? -ESRCH
+			   : mw_holders_child__start(&live->holders, t->pid, t->holders.owner);
+	if (ret)
+		snprintf(t->holders.problem, sizeof(t->holders.problem), "can't find it: %s",
+			 strerror(-ret));
+}
+
+static void finish_holders(struct live *live)
+{
+	struct mw_tui_holders *h = &live->state.targets[live->holders_target].holders;
+	struct mw_owner_holders found = {0};
+	struct mw_err err = {0};
+
+	lock(live);
+	if (live->holders_again) {
+		mw_cmd_child__stop(&live->holders);
+		start_holders(live);
+	} else {
+		h->known = !mw_holders_child__result(&live->holders, &found, &err);
+		h->found = found;
+		mw_text_clean(h->problem, sizeof(h->problem), err.message, strlen(err.message));
+		mw_cmd_child__stop(&live->holders);
+	}
+	mw_tui__recalc(live->tui);
+	unlock(live);
+}
+
+static void look_now(struct live *live)
+{
+	mw_watch__look(live->watch);
+	live->ledger_pace.next = 0;
 }
 
 static void finish_snapshot(struct live *live)
@@ -185,6 +289,10 @@ static unsigned int answer_keys(struct live *live)
 		one = mw_tui__handle(live->tui, key);
 		if (one & MW_TUI_SNAPSHOT)
 			start_snapshot(live);
+		if (one & MW_TUI_HOLDERS)
+			start_holders(live);
+		if (one & MW_TUI_LOOK)
+			look_now(live);
 		mw_watch__pause(live->watch, live->state.paused);
 		mw_watch__set_interval(live->watch, live->state.interval);
 		unlock(live);
@@ -213,12 +321,14 @@ static bool serve(struct live *live, const struct pollfd *fds)
 		take_news(live);
 		changed = true;
 	}
-	if (live->ledger.pid && fds[2].revents && mw_cmd_child__gather(&live->ledger)) {
-		finish_ledger(live);
-		changed = true;
-	}
+	if (live->ledger.pid && fds[2].revents)
+		changed |= gather_ledger(live);
 	if (live->snapshot.pid && fds[3].revents && mw_cmd_child__gather(&live->snapshot)) {
 		finish_snapshot(live);
+		changed = true;
+	}
+	if (live->holders.pid && fds[4].revents && mw_cmd_child__gather(&live->holders)) {
+		finish_holders(live);
 		changed = true;
 	}
 	return changed;
@@ -229,11 +339,12 @@ static void run_screen(struct live *live)
 	bool dirty = true;
 
 	while (!mw_signals_caught() && !live->sink.is_over) {
-		struct pollfd fds[4] = {
+		struct pollfd fds[5] = {
 			{.fd = STDIN_FILENO, .events = POLLIN},
 			{.fd = live->sink.news, .events = POLLIN},
 			{.fd = live->ledger.pid ? live->ledger.fd : -1, .events = POLLIN},
 			{.fd = live->snapshot.pid ? live->snapshot.fd : -1, .events = POLLIN},
+			{.fd = live->holders.pid ? live->holders.fd : -1, .events = POLLIN},
 		};
 		double wait = dirty ? until_frame(live, mw_monotonic()) : 0.5;
 		unsigned int reactions;
@@ -243,7 +354,7 @@ static void run_screen(struct live *live)
 			dirty = false;
 			continue;
 		}
-		if (poll(fds, 4, (int)(wait * 1000) + 1) < 0 && errno != EINTR)
+		if (poll(fds, 5, (int)(wait * 1000) + 1) < 0 && errno != EINTR)
 			return;
 		/* A message at the bottom fades after a while. */
 		if (!dirty && !fds[0].revents && !fds[1].revents)
@@ -274,6 +385,7 @@ static int watch_on_screen(struct live *live, struct mw_err *err)
 	if (ret)
 		return ret;
 	mw_cmd_child__stop(&live->ledger);
+	mw_cmd_child__stop(&live->holders);
 	ret = mw_watch__finish(live->watch, err);
 	if (live->snapshot.pid) {
 		fprintf(stderr, "memwhere: the snapshot is still being written\n");
@@ -342,9 +454,9 @@ static int run_live(const struct mw_options *opt)
 const struct mw_command mw_cmd_live = {
 	.name = "live",
 	.args = "PID|NAME [PID|NAME ...] [options]",
-	.summary = "Watch a running process's allocations on a screen that refreshes itself",
+	.summary = "Watch a running process on a screen that refreshes itself",
 	.about =
-		"Attaches to the running process without stopping or restarting it and draws sizes, the split\n"
+		"Attaches to the running process without stopping or restarting it and draws sizes, the split "
 		"by kind of memory, sites with their stacks, the ledger and a timeline. ? shows the keys.",
 	.takes = MW_TAKES_PROCESS,
 	.groups = {&mw_cmd_watch_group, &mw_cmd_stat_group},

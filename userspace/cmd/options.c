@@ -6,7 +6,9 @@
 #include <strings.h>
 
 #include "cmd/cmd.h"
+#include "util/array.h"
 #include "util/cleanup.h"
+#include "util/text.h"
 #include "util/units.h"
 
 static struct mw_options shared = {.color = "auto"};
@@ -206,14 +208,55 @@ int mw_options_parse(struct mw_options *opt, const struct mw_command *command, i
 	return ret;
 }
 
+static bool is_shared(const struct mw_option *row)
+{
+	return row >= shared_rows && row < shared_rows + MW_ARRAY_SIZE(shared_rows);
+}
+
+/* A screen has 80 columns and 24 lines. */
+enum { COLUMNS = 79, LEFT = 26, WIDTH = COLUMNS - LEFT - 3 };
+
+/* TEXT in lines of WIDTH columns, those from the second on at INDENT. */
+static void print_text(FILE *out, const char *text, int indent, int width)
+{
+	for (int len, at = 0; *text; at = indent) {
+		const char *next = mw_text_break(text, width, &len);
+
+		fprintf(out, "%*s%.*s\n", at, "", len, text);
+		text = next;
+	}
+}
+
+/* A line of the short help: what the option does, without the details that follow. */
+static void print_short(FILE *out, const char *left, const char *help)
+{
+	size_t n = strlen(help);
+	const char *detail = strstr(help, " (");
+
+	if (detail)
+		n = (size_t)(detail - help);
+	detail = strstr(help, ": ");
+	if (n > WIDTH && detail && (size_t)(detail - help) < n)
+		n = (size_t)(detail - help);
+	for (size_t i = n > WIDTH ? WIDTH : 0; i; i--) {
+		if (help[i] == ',' || help[i] == ';' || help[i] == ' ') {
+			n = i;
+			break;
+		}
+	}
+	fprintf(out, "  %-*s %.*s\n", LEFT, left, (int)n, help);
+}
+
 void mw_options_print_help(FILE *out, const struct mw_command *command, bool full)
 {
 	const struct mw_option *row;
 
 	fprintf(out, "usage: memwhere %s %s\n\n%s.\n", command->name, command->args,
 		command->summary);
-	if (full && command->about)
-		fprintf(out, "\n%s\n", command->about);
+	if (full && command->about) {
+		fputc('\n', out);
+		print_text(out, command->about, 0, COLUMNS);
+	}
 	fprintf(out, "\noptions:\n");
 	for (size_t i = 0; (row = mw_command_option(command, i)); i++) {
 		char left[40], letter[8] = "    ";
@@ -223,8 +266,16 @@ void mw_options_print_help(FILE *out, const struct mw_command *command, bool ful
 				 row->name ? ", " : "");
 		snprintf(left, sizeof(left), "%s%s%s%s%s", letter, row->name ? "--" : "",
 			 row->name ? row->name : "", row->arg ? " " : "", row->arg ? row->arg : "");
-		fprintf(out, "  %-26s %s\n", left, row->help);
+		if (full) {
+			fprintf(out, "  %-*s ", LEFT, left);
+			print_text(out, row->help, LEFT + 3, WIDTH);
+		} else if (!is_shared(row)) {
+			print_short(out, left, row->help);
+		}
 	}
+	if (!full)
+		fprintf(out,
+			"  also: -j --json, -v, -q, -o FILE, --color WHEN; --help explains all\n");
 	if (full)
 		fprintf(out,
 			"\nExit status: 0 done, 1 could not, 2 usage. The manual: memwhere help %s\n",

@@ -59,7 +59,7 @@ struct mw_option_group {
 	int (*check)(struct mw_err *err);
 };
 
-enum { MW_OPTION_GROUPS = 3 };
+enum { MW_OPTION_GROUPS = 4 };
 
 /* What every command takes. */
 struct mw_options {

@@ -23,9 +23,9 @@ static int run_pools(const struct mw_options *opt)
 const struct mw_command mw_cmd_pools = {
 	.name = "pools",
 	.args = "PID|NAME|CORE [CLASS] [options]",
-	.summary = "List the pools of pymalloc's arenas, or those with blocks of one size",
+	.summary = "List pymalloc's pools, or those with blocks of one size",
 	.about =
-		"CLASS is the size of the blocks in bytes, such as 64. For each pool: its address, the size of its\n"
+		"CLASS is the size of the blocks in bytes, such as 64. For each pool: its address, the size of its "
 		"blocks, its state (used, full, free, unused), how many blocks are used and free, its arena.",
 	.takes = MW_TAKES_PROCESS | MW_TAKES_CORE,
 	.groups = {&mw_cmd_document_group},

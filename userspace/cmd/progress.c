@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "cmd/progress.h"
+#include "util/clock.h"
 #include "util/units.h"
 
 struct mw_cmd_progress {
 	const struct mw_image *image;
+	unsigned int total;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -24,6 +26,9 @@ static void show(struct mw_cmd_progress *p, unsigned int seconds)
 	if (p->image)
 		fprintf(stderr, "\rmemwhere: %u s, %s read \033[K", seconds,
 			mw_format_size(size, mw_image__bytes_read(p->image)));
+	else if (p->total)
+		fprintf(stderr, "\rmemwhere: watches, %u of %u s \033[K",
+			seconds < p->total ? seconds : p->total, p->total);
 	else
 		fprintf(stderr, "\rmemwhere: %u s \033[K", seconds);
 	fflush(stderr);
@@ -33,10 +38,15 @@ static void *run(void *arg)
 {
 	struct mw_cmd_progress *p = arg;
 	struct timespec until;
+	/* Of several one after the other the next goes on with the seconds. */
+	static double begun;
+	double now = mw_monotonic();
 
+	if (!begun)
+		begun = now;
 	clock_gettime(CLOCK_REALTIME, &until);
 	pthread_mutex_lock(&p->lock);
-	for (unsigned int seconds = 1; !p->ended; seconds++) {
+	for (unsigned int seconds = (unsigned int)(now - begun) + 1; !p->ended; seconds++) {
 		until.tv_sec++;
 		while (!p->ended && pthread_cond_timedwait(&p->wake, &p->lock, &until) != ETIMEDOUT)
 			;
@@ -48,7 +58,7 @@ static void *run(void *arg)
 }
 
 struct mw_cmd_progress *mw_cmd_progress__start(const struct mw_options *opt,
-					       const struct mw_image *image)
+					       const struct mw_image *image, unsigned int total)
 {
 	struct mw_cmd_progress *p;
 
@@ -58,6 +68,7 @@ struct mw_cmd_progress *mw_cmd_progress__start(const struct mw_options *opt,
 	if (!p)
 		return NULL;
 	p->image = image;
+	p->total = total;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	if (pthread_create(&p->thread, NULL, run, p)) {

@@ -8,9 +8,12 @@
 
 struct mw_cmd_progress; /* opaque */
 
-/* NULL: nothing to show (no terminal, --quiet). IMAGE, which may be NULL, outlives it. */
+/*
+ * NULL: nothing to show (no terminal, --quiet). IMAGE, which may be NULL, outlives it. TOTAL: the
+ * seconds that it is going to last, 0: not known.
+ */
 struct mw_cmd_progress *mw_cmd_progress__start(const struct mw_options *opt,
-					       const struct mw_image *image);
+					       const struct mw_image *image, unsigned int total);
 /* Erase the line. */
 void mw_cmd_progress__end(struct mw_cmd_progress *progress);
 

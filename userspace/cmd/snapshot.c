@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cmd/cmd.h"
@@ -15,15 +16,17 @@
 #include "util/file.h"
 #include "util/units.h"
 
-static bool zstd;
+static bool zstd, force;
 static uint64_t at_rss, at_growth; /* bytes, bytes a second; 0: at once */
 
 static const struct mw_option rows[] = {
 	{"zstd", 'z', MW_OPT_FLAG, MW_VALUE(flag, zstd), NULL, "compress the snapshot", NULL},
+	{"force", 'f', MW_OPT_FLAG, MW_VALUE(flag, force), NULL, "overwrite a file that exists",
+	 NULL},
 	{"at-rss", 0, MW_OPT_SIZE, MW_VALUE(number, at_rss), "SIZE",
-	 "wait until the process has SIZE in memory, then take it", NULL},
+	 "wait until it has SIZE in memory, then take it", NULL},
 	{"at-growth", 0, MW_OPT_RATE, MW_VALUE(number, at_growth), "SIZE/S",
-	 "wait until it grows by SIZE within a second, then take it", NULL},
+	 "wait until it grows by SIZE within a second (then take it)", NULL},
 	{0},
 };
 
@@ -83,20 +86,34 @@ static int wait_until_grown(pid_t pid, struct mw_err *err)
 
 static int report(const struct mw_options *opt, const struct mw_snapshot *s, const char *path)
 {
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF], d[MW_UNIT_BUF];
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF], d[MW_UNIT_BUF], e[MW_UNIT_BUF];
 
 	if (opt->json) {
-		mw_json_line(stdout, json_pack("{s:s,s:o,s:o,s:o,s:f}", "file", path, "file_bytes",
-					       mw_json_u64(s->file_size), "resident_bytes",
-					       mw_json_u64(s->resident), "copied_bytes",
-					       mw_json_u64(s->copied), "pause_seconds",
-					       (double)s->pause_ns / 1e9));
+		mw_json_line(stdout,
+			     json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:f}", "file", path, "file_bytes",
+				       mw_json_u64(s->file_size), "resident_bytes",
+				       mw_json_u64(s->resident), "copied_bytes",
+				       mw_json_u64(s->copied), "file_data_bytes",
+				       mw_json_u64(s->file_data), "files", mw_json_u64(s->files),
+				       "pause_seconds", (double)s->pause_ns / 1e9));
 	} else if (!opt->quiet) {
-		printf("%s: %s on disk, %s of %s resident copied; the process was stopped for %s\n",
+		printf("%s: %s on disk, %s of %s resident copied and %s of %" PRIu64
+		       " files; the process was stopped for %s\n",
 		       path, mw_format_size(a, s->file_size), mw_format_size(b, s->copied),
-		       mw_format_size(c, s->resident), mw_format_duration(d, s->pause_ns));
+		       mw_format_size(c, s->resident), mw_format_size(e, s->file_data), s->files,
+		       mw_format_duration(d, s->pause_ns));
 	}
 	return mw_cmd_end_stdout(opt);
+}
+
+/* Somebody's only core of last night must not go by a mistake. */
+static int check_output(const char *path, struct mw_err *err)
+{
+	struct stat st;
+
+	if (force || stat(path, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	return mw_err_set(err, -EEXIST, "exists", path, "exists already; -f overwrites it");
 }
 
 static int run_snapshot(const struct mw_options *opt)
@@ -104,6 +121,7 @@ static int run_snapshot(const struct mw_options *opt)
 	struct mw_snapshot snapshot;
 	struct mw_err err = {0};
 	char path[64];
+	const char *output = opt->output ? opt->output : path;
 	pid_t pid;
 	int ret;
 
@@ -113,23 +131,22 @@ static int run_snapshot(const struct mw_options *opt)
 		return mw_cmd_fail(opt, &err);
 	}
 	ret = mw_cmd_find_process(opt->argv[0], &pid, &err);
-	if (!ret)
-		ret = wait_until_grown(pid, &err);
 	snprintf(path, sizeof(path), "memwhere.%d.core%s", ret ? 0 : pid, zstd ? ".zst" : "");
 	if (!ret)
-		ret = mw_snapshot_write(&snapshot, pid, opt->output ? opt->output : path, zstd,
-					&err);
-	if (ret)
-		return mw_cmd_fail(opt, &err);
-	return report(opt, &snapshot, opt->output ? opt->output : path);
+		ret = check_output(output, &err);
+	if (!ret)
+		ret = wait_until_grown(pid, &err);
+	if (!ret)
+		ret = mw_snapshot_write(&snapshot, pid, output, zstd, &err);
+	return ret ? mw_cmd_fail(opt, &err) : report(opt, &snapshot, output);
 }
 
 const struct mw_command mw_cmd_snapshot = {
 	.name = "snapshot",
 	.args = "PID|NAME -o FILE [options]",
-	.summary = "Write a core of a running process, with the residency that plain cores lack",
+	.summary = "Write a core of a running process that can be read anywhere",
 	.about =
-		"The core is an ordinary one that gdb opens. The process is stopped while its memory is copied;\n"
+		"The core is an ordinary one that gdb opens. The process is stopped while its memory is copied; "
 		"memwhere prints for how long.",
 	.takes = MW_TAKES_PROCESS,
 	.groups = {&group},

@@ -15,7 +15,7 @@
 #include "util/text.h"
 #include "util/units.h"
 
-enum { CANDIDATES_SHOWN = 8 };
+enum { CANDIDATES_SHOWN = 8, CANDIDATE_LINE = 90, COMMAND_SHOWN = 48 };
 
 static int check_process(pid_t pid, struct mw_err *err)
 {
@@ -38,9 +38,9 @@ static int check_process(pid_t pid, struct mw_err *err)
 	if (fd < 0)
 		return mw_err_set(
 			err, -errno, errno == EACCES ? "no-privilege" : "unreadable", where,
-			errno == EACCES || errno == EPERM
-				? "not permitted to read it: run as root, or with CAP_SYS_PTRACE"
-				: "its executable can't be read");
+			errno == EACCES || errno == EPERM ? "not permitted to read it: %s"
+							  : "its executable can't be read",
+			mw_err_access_hint());
 	if (read(fd, ident, sizeof(ident)) == (ssize_t)sizeof(ident) &&
 	    !memcmp(ident, ELFMAG, SELFMAG) && ident[EI_CLASS] == ELFCLASS32)
 		return mw_err_set(err, -ENOTSUP, "32-bit", where,
@@ -72,10 +72,31 @@ static bool has_name(pid_t pid, const char *name)
 	return base && !strcmp(base + 1, name);
 }
 
+/* A line for the list of candidates: which of them is meant? Returns its length. */
+static size_t describe(char *line, size_t size, pid_t pid)
+{
+	char path[64], command[COMMAND_SHOWN] = "", rss[MW_UNIT_BUF];
+	_cleanup_free_ char *words = NULL;
+	struct mw_procstat stat = {0};
+	size_t len;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	if (!mw_file_read(path, 4096, &words, &len)) {
+		for (size_t i = 0; i + 1 < len; i++)
+			words[i] = words[i] ? words[i] : ' ';
+		mw_text_clean(command, sizeof(command), words, strnlen(words, len));
+	}
+	mw_procstat__read(&stat, pid);
+	n = snprintf(line, size, "\n%9d %9d %11s  %s", pid, stat.parent,
+		     mw_format_size(rss, stat.rss), command);
+	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
 static int find_by_name(const char *name, pid_t *pid, struct mw_err *err)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
-	char clean[64], list[128] = "";
+	char clean[64], list[CANDIDATES_SHOWN * CANDIDATE_LINE] = "";
 	size_t found = 0, used = 0;
 	struct dirent *entry;
 
@@ -89,8 +110,7 @@ static int find_by_name(const char *name, pid_t *pid, struct mw_err *err)
 		if (!found)
 			*pid = (pid_t)n;
 		if (found < CANDIDATES_SHOWN)
-			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%d",
-						 found ? ", " : "", (pid_t)n);
+			used += describe(list + used, sizeof(list) - used, (pid_t)n);
 		found++;
 	}
 	if (!found)
@@ -98,14 +118,29 @@ static int find_by_name(const char *name, pid_t *pid, struct mw_err *err)
 				  "is not a PID; no process has this name, and no such file");
 	if (found > 1)
 		return mw_err_set(err, -EINVAL, "ambiguous", clean,
-				  "%zu processes have this name; give one of their PIDs: %s%s",
-				  found, list, found > CANDIDATES_SHOWN ? ", ..." : "");
+				  "%zu processes have this name; give one of their PIDs:\n"
+				  "%9s %9s %11s  %s%s%s",
+				  found, "PID", "parent", "RSS", "command", list,
+				  found > CANDIDATES_SHOWN ? "\n      ..." : "");
 	return 0;
 }
 
 bool mw_cmd_is_pid(const char *word)
 {
 	return *word && word[strspn(word, "0123456789")] == '\0';
+}
+
+bool mw_cmd_names_process(const char *word)
+{
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+	bool found = mw_cmd_is_pid(word);
+	struct dirent *entry;
+	uint64_t n;
+
+	while (!found && proc && (entry = readdir(proc)))
+		found = !mw_parse_uint(entry->d_name, 1, INT32_MAX, &n) && (pid_t)n != getpid() &&
+			has_name((pid_t)n, word);
+	return found;
 }
 
 bool mw_cmd_is_core(const char *word)

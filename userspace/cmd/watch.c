@@ -38,6 +38,18 @@ static struct {
 		.kind = &values.member                                                             \
 	}
 
+#define BUDGET                                                                                     \
+	{                                                                                          \
+		"max-overhead", 0, MW_OPT_TEXT, VALUE(text, limit), "PERCENT",                     \
+			"share of the target's time that probes may cost (default 2; 0: no "       \
+			"allocator probes), or unlimited",                                         \
+			NULL                                                                       \
+	}
+
+static const struct mw_option budget_rows[] = {BUDGET, {0}};
+
+const struct mw_option_group mw_cmd_budget_group = {.rows = budget_rows};
+
 static const struct mw_option rows[] = {
 	{"interval", 'i', MW_OPT_SECONDS, VALUE(seconds, interval), "SECONDS",
 	 "time between two reports (default 1s)", NULL},
@@ -46,12 +58,10 @@ static const struct mw_option rows[] = {
 	{"duration", 0, MW_OPT_SECONDS, VALUE(seconds, duration), "SECONDS", "stop after this long",
 	 NULL},
 	{"mode", 'm', MW_OPT_WORD, VALUE(text, mode), "MODE",
-	 "growth: system calls only; sizes: + entry probes; exact: + return probes; auto (default): "
-	 "exact, as far as --max-overhead allows",
+	 "which probes go in: growth: none, system calls only; sizes: entry probes; exact: return "
+	 "probes, too; auto (default): exact, as far as --max-overhead allows",
 	 "auto growth sizes exact"},
-	{"max-overhead", 0, MW_OPT_TEXT, VALUE(text, limit), "PERCENT",
-	 "share of the target's time that probes may cost (default 2; 0: no allocator probes), or unlimited",
-	 NULL},
+	BUDGET,
 	{"follow", 'f', MW_OPT_FLAG, VALUE(flag, follow), NULL,
 	 "also watch children: present ones, and new ones from their first instruction on", NULL},
 	{"min-size", 0, MW_OPT_SIZE, VALUE(number, min_size), "SIZE",
@@ -63,7 +73,8 @@ static const struct mw_option rows[] = {
 	{"ring-size", 0, MW_OPT_SIZE, VALUE(number, ring_size), "SIZE",
 	 "buffer for events on their way to the report (default 256K)", NULL},
 	{"sites", 's', MW_OPT_WORD, VALUE(text, sites), "WHICH",
-	 "sampled (default): stacks of some allocations; leaf: lines of all; all: stacks of all; none",
+	 "which stacks are taken: sampled (default): of some allocations; leaf: lines of all; all: "
+	 "stacks of all; none",
 	 "sampled leaf all none"},
 	{"sample", 0, MW_OPT_SIZE, VALUE(number, sample), "SIZE",
 	 "mean number of bytes allocated between two samples (default 512K; under a budget 16K)",
@@ -139,6 +150,7 @@ int mw_cmd_watch_options(struct mw_watch_options *options, struct mw_err *err)
 
 	*options = (struct mw_watch_options){
 		.site_intervals = true,
+		.looks = true,
 		.tracer =
 			{
 				.needs_allocator = strcmp(values.mode, "auto") != 0,
@@ -157,6 +169,7 @@ int mw_cmd_watch_options(struct mw_watch_options *options, struct mw_err *err)
 	tracer->sample_period = values.sample != SAMPLE_AUTO ? values.sample
 				: tracer->max_overhead > 0   ? SAMPLE_IN_WINDOWS
 							     : SAMPLE;
+	tracer->sample_more = values.sample == SAMPLE_AUTO;
 	return ret;
 }
 

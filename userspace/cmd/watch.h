@@ -11,6 +11,7 @@ extern const struct mw_option_group mw_cmd_watch_group;
 
 /* --by, --top, --stacks: which sites stat prints. */
 extern const struct mw_option_group mw_cmd_stat_group;
+extern const struct mw_option_group mw_cmd_budget_group; /* of them --max-overhead alone */
 
 /* What live runs where it can't draw. */
 extern const struct mw_command mw_cmd_stat;

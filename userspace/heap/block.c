@@ -11,9 +11,14 @@ static const struct {
 	[MW_BLOCK_TCACHE] = {"free/tcache", MW_STATE_FREE},
 	[MW_BLOCK_FASTBIN] = {"free/fastbin", MW_STATE_FREE},
 	[MW_BLOCK_BIN] = {"free/bin", MW_STATE_FREE},
+	[MW_BLOCK_CACHE] = {"free/cache", MW_STATE_FREE},
+	[MW_BLOCK_PAGES] = {"free/pages", MW_STATE_FREE},
+	[MW_BLOCK_DIRTY] = {"free/dirty", MW_STATE_FREE},
+	[MW_BLOCK_MUZZY] = {"free/muzzy", MW_STATE_FREE},
 	[MW_BLOCK_TOP] = {"top", MW_STATE_FREE},
 	[MW_BLOCK_OVERHEAD] = {"overhead", MW_STATE_OVERHEAD},
 	[MW_BLOCK_RESERVE] = {"reserve", MW_STATE_OVERHEAD},
+	[MW_BLOCK_RETAINED] = {"reserve", MW_STATE_OVERHEAD},
 	[MW_BLOCK_UNKNOWN] = {"unknown", MW_STATE_OVERHEAD},
 };
 

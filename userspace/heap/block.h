@@ -17,9 +17,14 @@ enum mw_block_kind {
 	MW_BLOCK_TCACHE,   /* free, in a thread's cache */
 	MW_BLOCK_FASTBIN,  /* free, in a list that is not merged with its neighbours */
 	MW_BLOCK_BIN,	   /* free, in an arena's lists */
+	MW_BLOCK_CACHE,	   /* free, in a cache of a thread or between threads and arenas */
+	MW_BLOCK_PAGES,	   /* free pages that were not given back */
+	MW_BLOCK_DIRTY,	   /* free pages, used before; to be given back after a time */
+	MW_BLOCK_MUZZY,	   /* free pages that the kernel may take (MADV_FREE) */
 	MW_BLOCK_TOP,	   /* free: the end of an arena's memory, not handed out yet */
 	MW_BLOCK_OVERHEAD, /* the allocator's own: headers, fence posts, caches' tables */
 	MW_BLOCK_RESERVE,  /* address space that an arena may grow into */
+	MW_BLOCK_RETAINED, /* address space that is kept, its pages given back */
 	MW_BLOCK_UNKNOWN,  /* nobody's, or it can't be read */
 	MW_BLOCK_KINDS
 };

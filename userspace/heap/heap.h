@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "heap/block.h"
 #include "image/image.h"
@@ -20,12 +21,12 @@
 
 struct mw_heap; /* opaque */
 
-enum { MW_HEAPS_MAX = 4 };
+enum { MW_HEAPS_MAX = 5 };
 
 struct mw_heaps {
 	struct mw_heap *list[MW_HEAPS_MAX];
 	size_t count;
-	struct mw_err none; /* when COUNT is 0: why none was found */
+	struct mw_err none; /* why none was found, or one that is there can't be read; or code 0 */
 };
 
 /*
@@ -39,9 +40,10 @@ struct mw_heap_sum {
 	uint64_t count, bytes;
 };
 
-enum mw_arena_kind { MW_ARENA_MAIN, MW_ARENA_THREAD };
+/* Shared: of several threads, as an allocator without arenas has one, too. */
+enum mw_arena_kind { MW_ARENA_MAIN, MW_ARENA_THREAD, MW_ARENA_SHARED };
 
-/* "main", "thread" */
+/* "main", "thread", "shared" */
 const char *mw_arena_kind_name(enum mw_arena_kind kind);
 
 struct mw_heap_arena {
@@ -102,6 +104,10 @@ struct mw_heap_info {
  */
 int mw_heap__info(struct mw_heap *heap, enum mw_heap_detail detail, struct mw_heap_info *info);
 
+/* INFO's setting KEY; NULL: it is not known. */
+const struct mw_heap_setting *mw_heap_info__setting(const struct mw_heap_info *info,
+						    const char *key);
+
 /* All its memory as blocks in address order; measures it first. NULL when out of memory. */
 struct mw_blocks *mw_heap__blocks(struct mw_heap *heap);
 
@@ -112,5 +118,34 @@ struct mw_blocks *mw_heap__blocks(struct mw_heap *heap);
  */
 int mw_heap__find(struct mw_heap *heap, const uint64_t *addrs, struct mw_block *blocks,
 		  size_t count);
+
+/*
+ * Whether the allocator's own call for it (malloc_trim(0)) would give memory of the free BLOCK back
+ * to the kernel, and which: whole pages from START to END.
+ */
+bool mw_heap__trims(const struct mw_heap *heap, const struct mw_block *block, uint64_t *start,
+		    uint64_t *end);
+
+/*
+ * Whether the allocator gets back as one, once its last block goes, a run of pages that holds ADDR:
+ * those from START to END, divided into blocks of one size.
+ */
+bool mw_heap__span(const struct mw_heap *heap, uint64_t addr, uint64_t *start, uint64_t *end);
+
+/*
+ * Is HEAP made of runs of pages that are divided into blocks of one size (jemalloc, tcmalloc,
+ * mimalloc)? Then a block may be a fifth larger than was asked for, and a look is one at all of it.
+ */
+bool mw_heap__has_runs(const struct mw_heap *heap);
+
+/*
+ * The same as HEAP is now, for a process that runs on: any number of times, after
+ * mw_image__refresh() where the image's mappings may have changed. Walks only what it must; a heap
+ * that is looked at serves for nothing else. Returns how many of the addresses it came to, from the
+ * first one on: where the way to the next one is long it may be none, and another look with the
+ * rest goes on. -ESTALE: the heap is to be opened anew.
+ */
+ssize_t mw_heap__look(struct mw_heap *heap, const uint64_t *addrs, struct mw_block *blocks,
+		      size_t count);
 
 #endif

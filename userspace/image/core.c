@@ -3,7 +3,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,27 +10,21 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
-#include "image/core_notes.h"
-#include "image/elffile.h"
+#include "image/core_files.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/search.h"
 #include "util/text.h"
 
-enum { NOTES_MAX = 256 << 20, BACKING_MAX = 1024 };
+enum { PAGE = MW_PAGE_SIZE, NOTES_MAX = 256 << 20, SCAN = 1 << 20 };
 
 struct segment {
 	uint64_t start, end; /* addresses */
-	uint64_t held;	     /* bytes from START on that are in the file */
+	uint64_t filled;     /* bytes from START on that were written */
+	uint64_t held;	     /* bytes of them that are in the file: fewer if it was cut short */
 	uint64_t offset;     /* in the file */
 	uint32_t flags;	     /* PF_… */
-};
-
-/* A file whose pages the core leaves out, by the path in the notes. Looked up once. */
-struct backing {
-	const char *path; /* the notes' own text */
-	int fd;		  /* -1: not there, or not the same file */
 };
 
 struct core {
@@ -40,10 +33,7 @@ struct core {
 	struct segment *segments;
 	size_t count, capacity;
 	struct mw_core_notes notes;
-	struct backing backings[BACKING_MAX];
-	size_t backing_count;
-	char *exe, *sysroot;
-	bool opening; /* a file is being identified: reads must not look for another one */
+	struct mw_core_files files;
 };
 
 static bool read_at(const struct core *core, uint64_t offset, void *buf, size_t len)
@@ -60,22 +50,44 @@ static bool read_at(const struct core *core, uint64_t offset, void *buf, size_t 
 	return true;
 }
 
+/* EM_… of <elf.h>, as uname -m names them; EM_LOONGARCH is missing from older headers. */
+static const struct {
+	uint16_t machine;
+	const char *name;
+} machines[] = {
+	{EM_AARCH64, "aarch64"}, {EM_S390, "s390x"},  {EM_PPC64, "ppc64"},
+	{EM_RISCV, "riscv64"},	 {EM_MIPS, "mips64"}, {EM_SPARCV9, "sparc64"},
+	{258, "loongarch64"},
+};
+
+static void name_machine(char *buf, size_t size, const Elf64_Ehdr *ehdr)
+{
+	bool big = ehdr->e_ident[EI_DATA] == ELFDATA2MSB;
+	uint16_t machine =
+		big ? (uint16_t)(ehdr->e_machine >> 8 | ehdr->e_machine << 8) : ehdr->e_machine;
+
+	snprintf(buf, size, "ELF machine %u", machine);
+	for (size_t i = 0; i < MW_ARRAY_SIZE(machines); i++) {
+		if (machines[i].machine == machine)
+			snprintf(buf, size, "%s%s", machines[i].name, big ? ", big-endian" : "");
+	}
+}
+
 static int check_header(const Elf64_Ehdr *ehdr, const char *name, struct mw_err *err)
 {
+	char machine[48];
+
 	if (memcmp(ehdr->e_ident, ELFMAG, SELFMAG))
 		return mw_err_set(err, -ENOEXEC, "not-elf", name, "not an ELF file, so no core");
 	if (ehdr->e_ident[EI_CLASS] != ELFCLASS64)
 		return mw_err_set(err, -ENOTSUP, "32-bit", name,
 				  "a 32-bit file; only cores of 64-bit x86 are supported");
-	if (ehdr->e_ident[EI_DATA] != ELFDATA2LSB || ehdr->e_machine != MW_ARCH_MACHINE)
+	if (ehdr->e_ident[EI_DATA] != ELFDATA2LSB || ehdr->e_machine != MW_ARCH_MACHINE) {
+		name_machine(machine, sizeof(machine), ehdr);
 		return mw_err_set(err, -ENOTSUP, "other-machine", name,
-				  "of another processor (ELF machine %u%s), only " MW_ARCH_NAME
-				  " is supported",
-				  (unsigned int)ehdr->e_machine,
-				  ehdr->e_machine == EM_AARCH64 ? ", aarch64"
-				  : ehdr->e_machine == EM_S390	? ", s390"
-				  : ehdr->e_machine == EM_PPC64 ? ", ppc64"
-								: "");
+				  "of another processor (%s), only " MW_ARCH_NAME " is supported",
+				  machine);
+	}
 	if (ehdr->e_type != ET_CORE)
 		return mw_err_set(err, -ENOEXEC, "not-core", name,
 				  "an ELF %s, not a core; give a core file or a PID",
@@ -151,12 +163,13 @@ static int by_start(const void *a, const void *b)
 static int add_segment(struct mw_image *image, struct core *core, const Elf64_Phdr *ph)
 {
 	struct segment *s;
-	uint64_t end, held = ph->p_filesz < ph->p_memsz ? ph->p_filesz : ph->p_memsz;
+	uint64_t filled, end, held = ph->p_filesz < ph->p_memsz ? ph->p_filesz : ph->p_memsz;
 
 	if (!ph->p_memsz || __builtin_add_overflow(ph->p_vaddr, ph->p_memsz, &end) ||
 	    (end > 1ULL << MW_USER_BITS && ph->p_vaddr < 0xffffffffff600000ULL))
 		return 0;
 	image->promised += held;
+	filled = held;
 	if (ph->p_offset >= core->size)
 		held = 0;
 	else if (held > core->size - ph->p_offset)
@@ -165,7 +178,7 @@ static int add_segment(struct mw_image *image, struct core *core, const Elf64_Ph
 	if (mw_array_reserve(&core->segments, &core->capacity, core->count + 1, sizeof(*s)))
 		return -ENOMEM;
 	core->segments[core->count++] =
-		(struct segment){ph->p_vaddr, end, held, ph->p_offset, ph->p_flags};
+		(struct segment){ph->p_vaddr, end, filled, held, ph->p_offset, ph->p_flags};
 	return 0;
 }
 
@@ -187,6 +200,7 @@ static void sort_segments(struct core *core, const char *name)
 			s.start += cut;
 			s.offset += cut;
 			s.held = s.held > cut ? s.held - cut : 0;
+			s.filled = s.filled > cut ? s.filled - cut : 0;
 		}
 		core->segments[out++] = s;
 	}
@@ -195,6 +209,9 @@ static void sort_segments(struct core *core, const char *name)
 		mw_warn("%s: %zu segments overlap others; the first one in address order counts",
 			name, overlapping);
 }
+
+/* The kernel's name of anonymous huge pages (fs/hugetlbfs/inode.c), which Rss leaves out. */
+static const char huge_pages[] = "/anon_hugepage";
 
 static int make_regions(struct mw_image *image, struct core *core)
 {
@@ -214,6 +231,13 @@ static int make_regions(struct mw_image *image, struct core *core)
 		if (file) {
 			region->map.offset = file->offset + (s->start - file->start);
 			region->map.inode = 1;
+			region->map.deleted = file->deleted;
+			/* A core does not say what is shared: these are. */
+			region->map.shared = mw_map__is_memory(file->path);
+			if (!strncmp(file->path, huge_pages, sizeof(huge_pages) - 1)) {
+				region->hugetlb = s->held;
+				region->resident = 0;
+			}
 		}
 		region->map.path = strdup(file ? file->path : "");
 		if (!region->map.path)
@@ -237,68 +261,36 @@ static const struct segment *find_segment(const struct core *core, uint64_t addr
 	return i < core->count && core->segments[i].start <= addr ? &core->segments[i] : NULL;
 }
 
-/* Open PATH below the sysroot, or the --exe file: the first that has build id ID. */
-static int open_same(struct core *core, const char *path, const char *id)
-{
-	char full[PATH_MAX];
-	const char *tries[] = {full, core->exe};
-
-	snprintf(full, sizeof(full), "%s%s", core->sysroot ? core->sysroot : "", path);
-	for (size_t i = 0; i < MW_ARRAY_SIZE(tries); i++) {
-		struct mw_elffile *file = tries[i] ? mw_elffile__open(tries[i], path, NULL) : NULL;
-		bool same = file && id[0] && !strcmp(mw_elffile__build_id(file), id);
-
-		mw_elffile__close(file);
-		if (same)
-			return open(tries[i], O_RDONLY | O_CLOEXEC);
-	}
-	return -1;
-}
-
-/* The file behind MAPPING if its build id is the one in the core's memory; the core closes it. */
-static int backing_fd(struct mw_image *image, struct core *core,
-		      const struct mw_file_mapping *mapping)
-{
-	char id[MW_BUILD_ID_TEXT] = "";
-	size_t i;
-
-	for (i = 0; i < core->backing_count; i++) {
-		if (!strcmp(core->backings[i].path, mapping->path))
-			return core->backings[i].fd;
-	}
-	if (core->opening || i == BACKING_MAX)
-		return -1;
-	core->opening = true;
-	for (size_t k = 0; k < core->notes.file_count && !id[0]; k++) {
-		const struct mw_file_mapping *first = &core->notes.files[k];
-
-		if (!first->offset && !strcmp(first->path, mapping->path))
-			mw_image__build_id(image, first->start, id, sizeof(id));
-	}
-	core->opening = false;
-	core->backings[i] = (struct backing){mapping->path, open_same(core, mapping->path, id)};
-	core->backing_count++;
-	if (core->backings[i].fd < 0) {
-		char clean[160];
-
-		mw_text_clean(clean, sizeof(clean), mapping->path, strlen(mapping->path));
-		mw_detail("%s: the file is not here with build id %s; its pages stay unread", clean,
-			  id[0] ? id : "(none in the core)");
-	}
-	return core->backings[i].fd;
-}
-
 static ssize_t read_backing(struct mw_image *image, struct core *core, uint64_t addr, void *buf,
 			    size_t len)
 {
 	const struct mw_file_mapping *file = mw_core_notes__file(&core->notes, addr);
-	int fd = file ? backing_fd(image, core, file) : -1;
+	int fd = file ? mw_core_files__fd(&core->files, image, file) : -1;
 
 	if (fd < 0)
 		return 0;
 	if (len > file->end - addr)
 		len = file->end - addr;
 	return pread(fd, buf, len, (off_t)(file->offset + (addr - file->start)));
+}
+
+/*
+ * Read at most LEN bytes at ADDR, which the core leaves out. A snapshot has all that was in memory
+ * or in swap, so the rest of private memory without a file was never touched.
+ */
+static ssize_t read_left_out(struct mw_image *image, struct core *core, uint64_t addr, void *buf,
+			     size_t len)
+{
+	const struct mw_region *region = image->residency == MW_RESIDENCY_RECORDED
+						 ? mw_regions__find(&image->regions, addr)
+						 : NULL;
+
+	if (!region || region->map.inode || !region->map.readable || region->io)
+		return read_backing(image, core, addr, buf, len);
+	if (len > region->map.end - addr)
+		len = region->map.end - addr;
+	memset(buf, 0, len);
+	return (ssize_t)len;
 }
 
 static ssize_t core_read(struct mw_image *image, uint64_t addr, void *buf, size_t len)
@@ -319,22 +311,123 @@ static ssize_t core_read(struct mw_image *image, uint64_t addr, void *buf, size_
 			done += (size_t)n;
 			continue;
 		}
-		if (addr + done - s->start < s->held) {
+		if (addr + done - s->start < s->filled) {
 			uint64_t off = addr + done - s->start;
 
+			if (off >= s->held)
+				break; /* the core was cut short */
 			if (want > s->held - off)
 				want = s->held - off;
 			n = pread(core->fd, (char *)buf + done, want, (off_t)(s->offset + off));
 		} else {
 			if (want > s->end - addr - done)
 				want = s->end - addr - done;
-			n = read_backing(image, core, addr + done, (char *)buf + done, want);
+			n = read_left_out(image, core, addr + done, (char *)buf + done, want);
 		}
 		if (n <= 0)
 			break;
 		done += (size_t)n;
 	}
 	return (ssize_t)done;
+}
+
+static uint64_t core_held(const struct mw_image *image, const struct mw_region *r)
+{
+	const struct segment *s = NULL;
+	uint64_t at = r->map.start;
+
+	while (at < r->map.end && (s = find_segment(image->state, at)) && s->held == s->filled)
+		at = s->end;
+	if (at < r->map.end && s && s->start + s->held > at)
+		at = s->start + s->held;
+	return (at < r->map.end ? at : r->map.end) - r->map.start;
+}
+
+static uint64_t core_next_held(const struct mw_image *image, uint64_t addr)
+{
+	const struct core *core = image->state;
+	size_t i = mw_search(core->segments, core->count, sizeof(*core->segments),
+			     segment_ends_before, &addr);
+
+	for (; i < core->count; i++) {
+		const struct segment *s = &core->segments[i];
+		uint64_t at = addr > s->start ? addr : s->start;
+
+		if (at - s->start < s->held)
+			return at;
+	}
+	return UINT64_MAX;
+}
+
+static bool is_zero(const uint8_t *page)
+{
+	return !page[0] && !memcmp(page, page + 1, PAGE - 1);
+}
+
+/*
+ * The next data of the core file from OFFSET on, whole pages behind it and before END: holes of the
+ * file are zeros. Pages of memory need not be pages of the file, as in gcore's cores.
+ */
+static uint64_t skip_hole(const struct core *core, uint64_t offset, uint64_t end)
+{
+	off_t data = lseek(core->fd, (off_t)offset, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO ? end : offset;
+	return (uint64_t)data < end ? offset + ((uint64_t)data - offset) / PAGE * PAGE : end;
+}
+
+/*
+ * A plain core does not say what was resident. gcore writes all private and shared memory, as zeros
+ * where nothing was ever touched, and the kernel makes holes of that. So pages of zeros are counted
+ * apart.
+ */
+static int nonzero_spans(const struct core *core, const struct segment *s, struct mw_region *region,
+			 uint8_t *buf, struct mw_spans *out)
+{
+	uint64_t end = s->offset + s->held, at = s->offset, bias = s->start - s->offset, sum = 0;
+	int ret = 0;
+
+	while (at < end && !ret) {
+		size_t want;
+
+		at = skip_hole(core, at, end);
+		want = end - at < SCAN ? end - at : SCAN;
+		if (!want || !read_at(core, at, buf, want))
+			break;
+		for (size_t i = 0; i < want && !ret; i += PAGE) {
+			size_t n = want - i < PAGE ? want - i : PAGE;
+
+			if (n == PAGE && is_zero(buf + i))
+				continue;
+			ret = mw_spans__add(out, at + i + bias, at + i + n + bias);
+			sum += n;
+		}
+		at += want;
+	}
+	region->zeros = s->held - sum;
+	region->resident = sum;
+	return ret;
+}
+
+static int held_spans(struct mw_image *image, struct mw_spans *out)
+{
+	const struct core *core = image->state;
+	_cleanup_free_ uint8_t *buf = malloc(SCAN);
+	int ret = buf ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < core->count && !ret; i++) {
+		struct mw_region *region = &image->regions.regions[i];
+		const struct segment *s = &core->segments[i];
+
+		if (region->hugetlb)
+			continue;
+		if (region->map.inode && !mw_map__is_memory(region->map.path))
+			ret = mw_spans__add(out, s->start, s->start + s->held);
+		else
+			ret = nonzero_spans(core, s, region, buf, out);
+	}
+	return ret;
 }
 
 static int core_spans(struct mw_image *image, struct mw_spans *out)
@@ -348,10 +441,7 @@ static int core_spans(struct mw_image *image, struct mw_spans *out)
 					    core->notes.spans.spans[i].end);
 		return ret;
 	}
-	for (size_t i = 0; i < core->count && !ret; i++)
-		ret = mw_spans__add(out, core->segments[i].start,
-				    core->segments[i].start + core->segments[i].held);
-	return ret;
+	return held_spans(image, out);
 }
 
 static int core_open_file(struct mw_image *image, const struct mw_region *region)
@@ -359,34 +449,37 @@ static int core_open_file(struct mw_image *image, const struct mw_region *region
 	struct core *core = image->state;
 	const struct mw_file_mapping *mapping =
 		mw_core_notes__file(&core->notes, region->map.start);
-	int fd = mapping ? backing_fd(image, core, mapping) : -1;
 
-	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return mapping ? mw_core_files__open(&core->files, image, mapping) : -1;
+}
+
+static bool core_missing(const struct mw_image *image, size_t i, struct mw_missing_file *missing)
+{
+	const struct core *core = image->state;
+
+	return mw_core_files__missing(&core->files, i, missing);
 }
 
 static void core_close(void *state)
 {
 	struct core *core = state;
 
-	for (size_t i = 0; i < core->backing_count; i++) {
-		if (core->backings[i].fd >= 0)
-			close(core->backings[i].fd);
-	}
+	mw_core_files__free(&core->files);
 	mw_core_notes__free(&core->notes);
 	if (core->fd >= 0)
 		close(core->fd);
 	free(core->segments);
-	free(core->exe);
-	free(core->sysroot);
 	free(core);
 }
 
 static const struct mw_image_ops core_ops = {
 	.read = core_read,
 	.spans = core_spans,
+	.held = core_held,
+	.next_held = core_next_held,
 	.open_file = core_open_file,
+	.missing = core_missing,
 	.close = core_close,
-	.reads_ahead = true,
 };
 
 static int load(struct mw_image *image, struct core *core, struct mw_err *err)
@@ -426,6 +519,7 @@ static int load(struct mw_image *image, struct core *core, struct mw_err *err)
 		image->residency = MW_RESIDENCY_RECORDED;
 		image->regions = core->notes.recorded;
 		memset(&core->notes.recorded, 0, sizeof(core->notes.recorded));
+		image->exact_spans = true;
 		return 0;
 	}
 	image->residency = MW_RESIDENCY_HELD;
@@ -475,15 +569,17 @@ struct mw_image *mw_image__open_core(const char *path, const struct mw_image_opt
 		goto cleanup;
 	}
 	core->fd = -1;
+	mw_core_files__init(&core->files, &core->notes);
 	image->state = core;
 	image->ops = &core_ops;
 	mw_text_clean(image->name, sizeof(image->name), path, strlen(path));
 	if (options && options->exe)
-		core->exe = strdup(options->exe);
+		core->files.exe = strdup(options->exe);
 	if (options && options->sysroot)
-		core->sysroot = strdup(options->sysroot);
-	image->roots[0] = core->sysroot ? core->sysroot : "";
-	image->roots[1] = core->sysroot ? "" : NULL;
+		core->files.sysroot = strdup(options->sysroot);
+	image->exe = core->files.exe;
+	image->roots[0] = core->files.sysroot ? core->files.sysroot : "";
+	image->roots[1] = core->files.sysroot ? "" : NULL;
 	ret = open_file(image, core, path, err);
 	if (!ret)
 		ret = load(image, core, err);

@@ -8,9 +8,10 @@
 
 #include "arch/arch.h"
 #include "image/core_notes.h"
+#include "util/array.h"
 #include "util/search.h"
 
-enum { PATH_LIMIT = 4096, THREADS_MAX = 1 << 20 };
+enum { PATH_LIMIT = 4096, THREADS_MAX = 1 << 20, RESTS_MAX = 4096 };
 
 static int by_start(const void *a, const void *b)
 {
@@ -54,7 +55,8 @@ static int parse_files(struct mw_core_notes *notes, const uint8_t *desc, size_t 
 		    !__builtin_mul_overflow(row[2], page, &file->offset)) {
 			file->start = row[0];
 			file->end = row[1];
-			file->path = strndup(name, n);
+			file->path = strndup(name, mw_map__path_length(name, n));
+			file->deleted = mw_map__path_length(name, n) < n;
 			if (!file->path)
 				return -ENOMEM;
 			notes->file_count++;
@@ -67,18 +69,27 @@ static int parse_files(struct mw_core_notes *notes, const uint8_t *desc, size_t 
 
 static int parse_thread(struct mw_image *image, const uint8_t *desc, size_t len)
 {
+	const size_t at = offsetof(struct elf_prstatus, pr_reg);
 	struct mw_arch_registers regs;
 	struct mw_thread *thread;
 
-	if (!mw_arch_read_prstatus(desc, len, &regs) || image->thread_count >= THREADS_MAX)
+	if (len < at || !mw_arch_read_registers(NT_PRSTATUS, desc + at, len - at, &regs) ||
+	    image->thread_count >= THREADS_MAX)
 		return 0;
 	thread = mw_image__add_thread(image);
 	if (!thread)
 		return -ENOMEM;
 	memcpy(&thread->tid, desc + offsetof(struct elf_prstatus, pr_pid), sizeof(thread->tid));
-	thread->sp = regs.sp;
-	thread->thread_pointer = regs.thread_pointer;
+	thread->registers = regs;
 	return 0;
+}
+
+/* The set that follows a thread's NT_PRSTATUS. */
+static void parse_vectors(struct mw_image *image, const uint8_t *desc, size_t len)
+{
+	if (image->thread_count)
+		mw_arch_read_registers(NT_PRFPREG, desc, len,
+				       &image->threads[image->thread_count - 1].registers);
 }
 
 static int parse_spans(struct mw_core_notes *notes, const uint8_t *desc, size_t len)
@@ -100,6 +111,25 @@ static int parse_spans(struct mw_core_notes *notes, const uint8_t *desc, size_t 
 	return ret;
 }
 
+static int parse_rest(struct mw_core_notes *notes, const uint8_t *desc, size_t len)
+{
+	size_t path = strnlen((const char *)desc, len);
+	struct mw_file_rest *rest;
+
+	if (path == len || path >= PATH_LIMIT || notes->rest_count >= RESTS_MAX)
+		return 0;
+	if (mw_array_reserve(&notes->rests, &notes->rest_capacity, notes->rest_count + 1,
+			     sizeof(*notes->rests)))
+		return -ENOMEM;
+	rest = &notes->rests[notes->rest_count++];
+	*rest = (struct mw_file_rest){.path = strdup((const char *)desc), .len = len - path - 1};
+	rest->data = malloc(rest->len + 1);
+	if (!rest->path || !rest->data)
+		return -ENOMEM;
+	memcpy(rest->data, desc + path + 1, rest->len);
+	return 0;
+}
+
 static int parse_one(struct mw_core_notes *notes, struct mw_image *image, uint32_t type,
 		     const char *name, size_t name_len, const uint8_t *desc, size_t len)
 {
@@ -108,6 +138,8 @@ static int parse_one(struct mw_core_notes *notes, struct mw_image *image, uint32
 
 	if (core && type == NT_PRSTATUS)
 		return parse_thread(image, desc, len);
+	if (core && type == NT_PRFPREG)
+		parse_vectors(image, desc, len);
 	if (core && type == NT_AUXV)
 		mw_image__set_auxv(image, desc, len);
 	if (core && type == NT_FILE)
@@ -118,6 +150,8 @@ static int parse_one(struct mw_core_notes *notes, struct mw_image *image, uint32
 			       : 0;
 	if (ours && type == MW_NT_RESIDENCY && !notes->has_spans)
 		return parse_spans(notes, desc, len);
+	if (ours && type == MW_NT_FILE_REST)
+		return parse_rest(notes, desc, len);
 	return 0;
 }
 
@@ -150,6 +184,11 @@ int mw_core_notes__parse(struct mw_core_notes *notes, struct mw_image *image, co
 void mw_core_notes__free(struct mw_core_notes *notes)
 {
 	free_files(notes);
+	for (size_t i = 0; i < notes->rest_count; i++) {
+		free(notes->rests[i].path);
+		free(notes->rests[i].data);
+	}
+	free(notes->rests);
 	mw_regions__free(&notes->recorded);
 	free(notes->spans.spans);
 	memset(&notes->spans, 0, sizeof(notes->spans));

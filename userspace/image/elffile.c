@@ -114,6 +114,64 @@ bool mw_elffile__has_section(const struct mw_elffile *file, const char *name)
 	return false;
 }
 
+size_t mw_elffile__read_only_sections(const struct mw_elffile *file, struct mw_section *sections,
+				      size_t max)
+{
+	Elf_Scn *section = NULL;
+	size_t names, count = 0;
+
+	if (elf_getshdrstrndx(file->elf, &names))
+		return 0;
+	while (count < max && (section = elf_nextscn(file->elf, section))) {
+		GElf_Shdr h;
+		const char *name;
+
+		if (!gelf_getshdr(section, &h) || h.sh_type == SHT_NOBITS ||
+		    (h.sh_flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR)) != SHF_ALLOC ||
+		    h.sh_offset > INT64_MAX || h.sh_size > INT64_MAX - h.sh_offset)
+			continue;
+		name = elf_strptr(file->elf, names, h.sh_name);
+		sections[count++] = (struct mw_section){name ? name : "", h.sh_offset, h.sh_size};
+	}
+	return count;
+}
+
+size_t mw_elffile__unmapped_tables(const struct mw_elffile *file, struct mw_section *sections,
+				   size_t max)
+{
+	Elf_Scn *section = NULL;
+	size_t names, number, count = 0;
+
+	if (elf_getshdrstrndx(file->elf, &names) || elf_getshdrnum(file->elf, &number) || !max)
+		return 0;
+	sections[count++] =
+		(struct mw_section){"", file->ehdr.e_shoff, number * file->ehdr.e_shentsize};
+	while (count < max && (section = elf_nextscn(file->elf, section))) {
+		GElf_Shdr h;
+		bool wanted;
+
+		if (!gelf_getshdr(section, &h) || h.sh_flags & SHF_ALLOC)
+			continue;
+		wanted = elf_ndxscn(section) == names || h.sh_type == SHT_SYMTAB ||
+			 (file->symtab && elf_ndxscn(section) == file->symtab_strings);
+		if (wanted && h.sh_offset <= INT64_MAX && h.sh_size <= INT64_MAX - h.sh_offset)
+			sections[count++] = (struct mw_section){"", h.sh_offset, h.sh_size};
+	}
+	return count;
+}
+
+bool mw_elffile__dynamic(const struct mw_elffile *file, uint64_t *addr, uint64_t *size)
+{
+	for (size_t i = 0; i < file->phnum; i++) {
+		if (file->phdrs[i].p_type != PT_DYNAMIC)
+			continue;
+		*addr = file->phdrs[i].p_vaddr;
+		*size = file->phdrs[i].p_filesz;
+		return true;
+	}
+	return false;
+}
+
 static void find_symbol_tables(struct mw_elffile *file)
 {
 	Elf_Scn *scn = NULL;

@@ -40,6 +40,26 @@ int mw_elffile__dynamic_symbol(struct mw_elffile *file, const char *name, struct
 bool mw_elffile__has_section(const struct mw_elffile *file, const char *name);
 bool mw_elffile__has_note(const struct mw_elffile *file, const char *owner);
 
+/* A section's name, good as long as its file, and where it is in the file. */
+struct mw_section {
+	const char *name;
+	uint64_t offset, size; /* bytes */
+};
+
+/* The sections that are mapped as neither writable nor code, MAX at most. Returns how many. */
+size_t mw_elffile__read_only_sections(const struct mw_elffile *file, struct mw_section *sections,
+				      size_t max);
+
+/*
+ * What symbols need besides mapped sections: the section headers, the names of sections, the full
+ * table of symbols and its strings. Returns how many, MAX at most; names are "".
+ */
+size_t mw_elffile__unmapped_tables(const struct mw_elffile *file, struct mw_section *sections,
+				   size_t max);
+
+/* Virtual address and bytes of the dynamic section. False: there is none. */
+bool mw_elffile__dynamic(const struct mw_elffile *file, uint64_t *addr, uint64_t *size);
+
 /*
  * The load bias of the file in a process: given that file offset OFFSET is mapped at START.
  * Unsigned arithmetic; 0 for an executable at fixed addresses.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -103,8 +104,9 @@ struct mw_freeze *mw_freeze__start(pid_t pid, struct mw_err *err)
 	ret = ret < 0 ? ret : -ESRCH;
 	snprintf(where, sizeof(where), "PID %d", pid);
 	mw_err_set(err, ret, ret == -EPERM ? "no-privilege" : "no-stop", where,
-		   "can't stop it: %s%s", strerror(-ret),
-		   ret == -EPERM ? "; is another debugger attached? Else run as root" : "");
+		   "can't stop it: %s%s%s", strerror(-ret),
+		   ret == -EPERM ? "; is another debugger attached? Else " : "",
+		   ret == -EPERM ? mw_err_access_hint() : "");
 	mw_freeze__end(freeze);
 	errno = -ret;
 	return NULL;
@@ -145,4 +147,24 @@ int mw_freeze__registers(const struct mw_freeze *freeze, size_t i, int type, voi
 		return -errno;
 	*len = iov.iov_len;
 	return 0;
+}
+
+void mw_freeze__still(const struct mw_freeze *freeze, struct mw_image *image)
+{
+	static const uint32_t types[] = {NT_PRSTATUS, NT_PRFPREG};
+	uint8_t set[MW_ARCH_NOTE_MAX];
+
+	for (size_t i = 0; i < freeze->count; i++) {
+		struct mw_arch_registers registers = {0};
+
+		for (size_t k = 0; k < MW_ARRAY_SIZE(types); k++) {
+			size_t len = sizeof(set);
+
+			if (!mw_freeze__registers(freeze, i, (int)types[k], set, &len))
+				mw_arch_read_registers(types[k], set, len, &registers);
+		}
+		if (registers.word_count)
+			mw_image__set_registers(image, freeze->tids[i], &registers);
+	}
+	mw_image__set_still(image, true);
 }

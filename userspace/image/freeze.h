@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "image/image.h"
 #include "util/err.h"
 
 struct mw_freeze; /* opaque */
@@ -24,5 +25,7 @@ size_t mw_freeze__count(const struct mw_freeze *freeze);
 pid_t mw_freeze__tid(const struct mw_freeze *freeze, size_t i);
 int mw_freeze__registers(const struct mw_freeze *freeze, size_t i, int type, void *buf,
 			 size_t *len);
+/* IMAGE is that of the held process: it doesn't change, and what its registers hold is known. */
+void mw_freeze__still(const struct mw_freeze *freeze, struct mw_image *image);
 
 #endif

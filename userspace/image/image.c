@@ -13,8 +13,15 @@
 #include "image/image_impl.h"
 #include "util/array.h"
 #include "util/cleanup.h"
+#include "util/parallel.h"
 
-enum { PAGE = MW_PAGE_SIZE, PHDRS_MAX = 64, NOTE_MAX = 4096, VDSO_MAX = 1 << 20 };
+enum {
+	PAGE = MW_PAGE_SIZE,
+	HURRIED_WAITS = 4,
+	PHDRS_MAX = 64,
+	NOTE_MAX = 4096,
+	VDSO_MAX = 1 << 20
+};
 
 void mw_image__close(struct mw_image *image)
 {
@@ -51,6 +58,8 @@ void mw_image__set_still(struct mw_image *image, bool still)
 
 bool mw_image__has_remapped(struct mw_image *image)
 {
+	if (image->hurries && image->changes)
+		return true;
 	/* Once it has, it has. */
 	if (!image->remapped && image->changes && image->ops->remapped && !image->reader)
 		image->remapped = image->ops->remapped(image);
@@ -59,8 +68,32 @@ bool mw_image__has_remapped(struct mw_image *image)
 
 void mw_image__let_run(struct mw_image *image)
 {
-	if (image->changes && image->process && !image->reader)
+	bool waits = image->changes && image->process && !image->reader;
+	unsigned int left = image->waits_left;
+
+	if (!waits)
+		return;
+	while (image->hurries && left &&
+	       !atomic_compare_exchange_weak(&image->waits_left, &left, left - 1))
+		continue;
+	if (!image->hurries || left)
 		mw_process_let_run(image->process);
+}
+
+void mw_image__hurry(struct mw_image *image)
+{
+	image->hurries = true;
+	image->waits_left = HURRIED_WAITS;
+}
+
+unsigned int mw_image__readers(const struct mw_image *image)
+{
+	return image->reader ? 1 : mw_processors();
+}
+
+bool mw_image__is_stopped(const struct mw_image *image)
+{
+	return image->stop && *image->stop;
 }
 
 const char *mw_image__root(const struct mw_image *image, size_t i)
@@ -92,13 +125,18 @@ ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t 
 		len = (size_t)(UINT64_MAX - addr);
 	if (!len)
 		return 0;
-	if (image->stop && *image->stop)
+	if (mw_image__is_stopped(image))
 		return -EINTR;
 	n = image->reader ? mw_reader__read(image, addr, buf, len)
 			  : image->ops->read(image, addr, buf, len);
 	if (n > 0)
 		atomic_fetch_add_explicit(&image->bytes_read, (uint64_t)n, memory_order_relaxed);
 	return n;
+}
+
+uint64_t mw_image__in_swap(const struct mw_image *image)
+{
+	return atomic_load_explicit(&image->in_swap, memory_order_relaxed);
 }
 
 uint64_t mw_image__bytes_read(const struct mw_image *image)
@@ -111,6 +149,22 @@ bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t
 	ssize_t n = mw_image__read(image, addr, buf, len);
 
 	return n >= 0 && (size_t)n == len;
+}
+
+size_t mw_image__read_parts(struct mw_image *image, uint64_t addr, uint64_t stride, void *buf,
+			    size_t len, size_t count)
+{
+	size_t n = 0;
+
+	if (image->ops->read_parts && !image->reader && !mw_image__is_stopped(image)) {
+		n = image->ops->read_parts(image, addr, stride, buf, len, count);
+		atomic_fetch_add_explicit(&image->bytes_read, n * len, memory_order_relaxed);
+		return n;
+	}
+	while (n < count &&
+	       mw_image__read_all(image, addr + n * stride, (uint8_t *)buf + n * len, len))
+		n++;
+	return n;
 }
 
 bool mw_image__read_u64(struct mw_image *image, uint64_t addr, uint64_t *value)
@@ -132,6 +186,26 @@ const struct mw_thread *mw_image__threads(const struct mw_image *image, size_t *
 {
 	*count = image->thread_count;
 	return image->threads;
+}
+
+bool mw_image__is_stack(const struct mw_image *image, const struct mw_region *r)
+{
+	for (size_t i = 0; i < image->thread_count; i++) {
+		uint64_t sp = image->threads[i].registers.sp;
+
+		if (sp >= r->map.start && sp < r->map.end)
+			return true;
+	}
+	return false;
+}
+
+void mw_image__set_registers(struct mw_image *image, pid_t tid,
+			     const struct mw_arch_registers *registers)
+{
+	for (size_t i = 0; i < image->thread_count; i++) {
+		if (image->threads[i].tid == tid)
+			image->threads[i].registers = *registers;
+	}
 }
 
 uint64_t mw_image__auxv(const struct mw_image *image, uint64_t type)
@@ -193,6 +267,33 @@ int mw_image__spans(struct mw_image *image, const struct mw_spans **spans)
 	return ret;
 }
 
+void mw_image__count_only(struct mw_image *image, struct mw_spans *spans)
+{
+	size_t at = 0;
+
+	free(image->spans.spans);
+	image->spans = *spans;
+	image->has_spans = true;
+	*spans = (struct mw_spans){0};
+	for (size_t i = 0; i < image->regions.count; i++) {
+		struct mw_region *region = &image->regions.regions[i];
+
+		region->resident = 0;
+		for (; at < image->spans.count && image->spans.spans[at].start < region->map.end;
+		     at++) {
+			const struct mw_span *span = &image->spans.spans[at];
+			uint64_t start =
+				span->start > region->map.start ? span->start : region->map.start;
+			uint64_t end = span->end < region->map.end ? span->end : region->map.end;
+
+			region->resident += end > start ? end - start : 0;
+			/* It goes on in the next region. */
+			if (span->end > region->map.end)
+				break;
+		}
+	}
+}
+
 bool mw_image__spans_are_exact(const struct mw_image *image)
 {
 	return image->residency != MW_RESIDENCY_SMAPS || image->exact_spans;
@@ -202,6 +303,31 @@ void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_
 {
 	*present = image->present;
 	*promised = image->promised;
+}
+
+uint64_t mw_image__held(const struct mw_image *image, const struct mw_region *r)
+{
+	return image->ops->held ? image->ops->held(image, r) : r->map.end - r->map.start;
+}
+
+uint64_t mw_image__next_held(const struct mw_image *image, uint64_t addr, uint64_t align,
+			     uint64_t limit)
+{
+	while (addr < limit) {
+		uint64_t at = (addr + align - 1) & ~(align - 1);
+
+		if (at < addr || at >= limit)
+			break;
+		addr = image->ops->next_held ? image->ops->next_held(image, at) : at;
+		if (addr == at)
+			return at;
+	}
+	return limit;
+}
+
+bool mw_image__is_cut(const struct mw_image *image)
+{
+	return image->present < image->promised;
 }
 
 /*
@@ -342,6 +468,16 @@ int mw_image__open_file(struct mw_image *image, const struct mw_region *region)
 	return fd;
 }
 
+bool mw_image__missing_file(const struct mw_image *image, size_t i, struct mw_missing_file *missing)
+{
+	return image->ops->missing && image->ops->missing(image, i, missing);
+}
+
+const char *mw_image__exe(const struct mw_image *image)
+{
+	return image->exe;
+}
+
 struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base)
 {
 	const struct mw_region *region = mw_image__find(image, base);
@@ -376,6 +512,21 @@ void mw_read_buffer__free(struct mw_read_buffer *buffer)
 }
 
 /*
+ * How much to read at START, at most AHEAD: to the end of its region unless NEED bytes go on behind
+ * it. What lies there has not been asked for, and a core may have left it to a file that is
+ * missing.
+ */
+static size_t read_ahead(const struct mw_image *image, uint64_t start, size_t ahead, size_t need)
+{
+	const struct mw_region *region = mw_regions__find(mw_image__regions(image), start);
+	uint64_t left = region ? region->map.end - start : need;
+
+	if (left < need)
+		left = need;
+	return left < ahead ? (size_t)left : ahead;
+}
+
+/*
  * After a jump read a page or two, in sequence whole batches: a heap of small chunks takes few
  * calls, and one of large chunks is not read as a whole.
  */
@@ -389,6 +540,7 @@ const uint8_t *mw_read_buffer__refill(struct mw_read_buffer *buffer, uint64_t ad
 		return NULL;
 	if (addr >= buffer->start && addr - buffer->start < buffer->len + (64 << 10))
 		want = MW_READ_BUFFER_SIZE;
+	want = read_ahead(buffer->image, start, want, addr - start + need);
 	n = mw_image__read(buffer->image, start, buffer->buf, want);
 	buffer->start = start;
 	buffer->len = n > 0 ? (size_t)n : 0;

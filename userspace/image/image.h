@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "arch/arch.h"
 #include "image/smaps.h"
 #include "util/err.h"
 
@@ -27,8 +28,7 @@ enum mw_residency {
 
 struct mw_thread {
 	pid_t tid;
-	uint64_t sp;		 /* stack pointer, 0: unknown */
-	uint64_t thread_pointer; /* where its thread-local storage begins, 0: unknown */
+	struct mw_arch_registers registers; /* of a process that runs on hardly any is known */
 };
 
 /* A run of resident pages, bytes. */
@@ -131,6 +131,7 @@ enum { MW_READER_PIECE = 64 << 10, MW_READER_KEPT = 64 << 20 };
 
 /* From now on every read fails with -EINTR once *STOP, which outlives IMAGE, is set. */
 void mw_image__stop_with(struct mw_image *image, const atomic_bool *stop);
+bool mw_image__is_stopped(const struct mw_image *image);
 
 /*
  * Read regions and auxiliary vector again, because the process has mapped memory or runs another
@@ -168,9 +169,25 @@ bool mw_image__has_remapped(struct mw_image *image);
  */
 void mw_image__let_run(struct mw_image *image);
 
+/*
+ * From now on waste no time on certainty: threads are waited for a few times only, what can't be
+ * read counts as changed, and what was mapped since the regions were read can't be read.
+ */
+void mw_image__hurry(struct mw_image *image);
+
 /* Bytes that the headers promise and bytes that are present; they differ if a core was cut short.
  */
 void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_t *promised);
+bool mw_image__is_cut(const struct mw_image *image);
+/* Bytes of R, from its start on, before the first that such a core lacks. */
+uint64_t mw_image__held(const struct mw_image *image, const struct mw_region *r);
+/*
+ * The first multiple of ALIGN, a power of two, from ADDR on and below LIMIT, whose byte IMAGE has
+ * itself: a core leaves out what is in files, was never touched or was cut off. LIMIT: none. For
+ * searches in steps, which must not follow the addresses that a damaged core claims.
+ */
+uint64_t mw_image__next_held(const struct mw_image *image, uint64_t addr, uint64_t align,
+			     uint64_t limit);
 
 /*
  * ---- memory -----------------------------------------------------------------------------------
@@ -185,12 +202,30 @@ void mw_image__coverage(const struct mw_image *image, uint64_t *present, uint64_
  */
 ssize_t mw_image__read(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 
+/*
+ * How many threads should read at the same time: as many as there are processors, but one where
+ * memory is read with functions of the caller.
+ */
+unsigned int mw_image__readers(const struct mw_image *image);
+
 /* Bytes read so far; any thread may ask. */
 uint64_t mw_image__bytes_read(const struct mw_image *image);
+
+/* How many reads failed because memory is in swap, without MW_IMAGE_SWAP_IN. */
+uint64_t mw_image__in_swap(const struct mw_image *image);
 
 /* True when all LEN bytes at ADDR could be read. */
 bool mw_image__read_all(struct mw_image *image, uint64_t addr, void *buf, size_t len);
 bool mw_image__read_u64(struct mw_image *image, uint64_t addr, uint64_t *value);
+
+/*
+ * Copy up to COUNT (at most MW_PARTS_MAX) parts of LEN bytes, STRIDE bytes apart from ADDR on, into
+ * BUF one behind the other. Returns how many there were before one that can't be read. Of a process
+ * this takes as many system calls as one small read.
+ */
+enum { MW_PARTS_MAX = 256 };
+size_t mw_image__read_parts(struct mw_image *image, uint64_t addr, uint64_t stride, void *buf,
+			    size_t len, size_t count);
 
 /* The regions by address; the image's own, good until mw_image__refresh(). */
 const struct mw_regions *mw_image__regions(const struct mw_image *image);
@@ -198,6 +233,11 @@ const struct mw_region *mw_image__find(const struct mw_image *image, uint64_t ad
 
 /* The threads, the main thread first. */
 const struct mw_thread *mw_image__threads(const struct mw_image *image, size_t *count);
+/* Whether a thread's stack pointer is in R, which is a stack then. */
+bool mw_image__is_stack(const struct mw_image *image, const struct mw_region *r);
+/* Whoever holds the process says what thread TID has in its registers. */
+void mw_image__set_registers(struct mw_image *image, pid_t tid,
+			     const struct mw_arch_registers *registers);
 
 /* The value of an auxiliary vector's entry (AT_… of <elf.h>), 0 when there is none. */
 uint64_t mw_image__auxv(const struct mw_image *image, uint64_t type);
@@ -207,6 +247,12 @@ uint64_t mw_image__auxv(const struct mw_image *image, uint64_t type);
  * -errno.
  */
 int mw_image__spans(struct mw_image *image, const struct mw_spans **spans);
+
+/*
+ * From now on only SPANS, which IMAGE takes over, count as resident, in its regions, too. No other
+ * thread may use IMAGE meanwhile.
+ */
+void mw_image__count_only(struct mw_image *image, struct mw_spans *spans);
 
 /*
  * False when only the number of a region's resident pages is known. Then the spans are the first
@@ -234,6 +280,18 @@ int mw_image__open_file(struct mw_image *image, const struct mw_region *region);
 /* The same as an ELF file, for what is mapped at BASE. NULL also when its build id is another. */
 struct mw_elffile *mw_image__elffile(struct mw_image *image, uint64_t base);
 
+/* A file that is not there although its data was wanted: safe to print. */
+struct mw_missing_file {
+	char path[160], build_id[160]; /* no build id: "" */
+};
+
+/*
+ * The I-th of the files that are not there and of which a read, so far, has wanted data (not code)
+ * that the core leaves out. False: no more.
+ */
+bool mw_image__missing_file(const struct mw_image *image, size_t i,
+			    struct mw_missing_file *missing);
+
 /* Is REGION the code that the kernel maps into every process? */
 bool mw_image__is_vdso(const struct mw_image *image, const struct mw_region *region);
 
@@ -244,6 +302,9 @@ bool mw_image__is_vdso(const struct mw_image *image, const struct mw_region *reg
  */
 enum { MW_IMAGE_ROOTS = 2 };
 const char *mw_image__root(const struct mw_image *image, size_t i);
+
+/* The file that is said to be a core's executable (--exe), or NULL; the image's own. */
+const char *mw_image__exe(const struct mw_image *image);
 
 /*
  * ---- sequential reading -----------------------------------------------------------------------

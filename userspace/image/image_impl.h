@@ -8,14 +8,22 @@
 /* What a kind of image does. Only spans and, without a reader, read are needed. */
 struct mw_image_ops {
 	ssize_t (*read)(struct mw_image *image, uint64_t addr, void *buf, size_t len);
+	/* May be NULL; see mw_image__read_parts(). */
+	size_t (*read_parts)(struct mw_image *image, uint64_t addr, uint64_t stride, void *buf,
+			     size_t len, size_t count);
 	int (*spans)(struct mw_image *image, struct mw_spans *out);
 	/* Open the file that REGION maps: a descriptor, or -1. REGION has an inode. */
 	int (*open_file)(struct mw_image *image, const struct mw_region *region);
+	/* See mw_image__missing_file(). NULL: no file is missing. */
+	bool (*missing)(const struct mw_image *image, size_t i, struct mw_missing_file *missing);
+	/* See mw_image__held(). NULL: nothing is lacking. */
+	uint64_t (*held)(const struct mw_image *image, const struct mw_region *r);
+	/* The first byte from ADDR on that the image has, or UINT64_MAX. NULL: it has all. */
+	uint64_t (*next_held)(const struct mw_image *image, uint64_t addr);
 	int (*refresh)(struct mw_image *image);
 	/* Do the process's mappings differ from the regions? NULL: they can't. */
 	bool (*remapped)(const struct mw_image *image);
 	void (*close)(void *state);
-	bool reads_ahead; /* reading in a second thread saves time */
 };
 
 struct mw_auxv {
@@ -38,13 +46,17 @@ struct mw_image {
 	struct mw_spans spans;
 	bool has_spans;
 	bool changes;			   /* memory may change between two reads */
-	bool remapped;			   /* since the regions were read */
+	bool hurries;			   /* mw_image__hurry() */
+	atomic_uint waits_left;		   /* for threads, then */
+	atomic_bool remapped;		   /* since the regions were read */
 	bool exact_spans;		   /* known page by page, not only in number */
 	const char *roots[MW_IMAGE_ROOTS]; /* owned by STATE */
+	const char *exe;		   /* owned by STATE; may be NULL */
 	struct mw_reader *reader;   /* caller's functions that memory is read with, or NULL */
 	const atomic_bool *stop;    /* may be NULL */
 	uint64_t present, promised; /* coverage */
 	atomic_uint_least64_t bytes_read;
+	atomic_uint_least64_t in_swap; /* reads that failed for it */
 };
 
 /* Append; touching spans are joined. 0 or -ENOMEM. */
@@ -56,10 +68,16 @@ struct mw_thread *mw_image__add_thread(struct mw_image *image);
 void mw_image__set_auxv(struct mw_image *image, const void *data, size_t len);
 
 /*
- * process.c: copy up to LEN bytes at ADDR of process PID with one process_vm_readv(2), which may
- * swap in. Returns how many, or -errno.
+ * process.c: copy up to LEN bytes at ADDR of IMAGE, a process, whatever it is. Returns how many, or
+ * -errno.
  */
-ssize_t mw_process_read(pid_t pid, uint64_t addr, void *buf, size_t len);
+ssize_t mw_process_copy(const struct mw_image *image, uint64_t addr, void *buf, size_t len);
+
+/*
+ * process.c: of a process that is held, the pages that hold something, be it in swap or in huge
+ * pages of hugetlbfs. The caller frees the spans. 0 or -errno.
+ */
+int mw_image__content(struct mw_image *image, struct mw_spans *out);
 
 /* let_run.c: see mw_image__let_run(). */
 void mw_process_let_run(pid_t pid);

@@ -16,6 +16,24 @@
 
 static const char deleted_suffix[] = " (deleted)";
 
+size_t mw_map__path_length(const char *path, size_t len)
+{
+	size_t cut = sizeof(deleted_suffix) - 1;
+
+	return len > cut && !memcmp(path + len - cut, deleted_suffix, cut) ? len - cut : len;
+}
+
+bool mw_map__is_memory(const char *path)
+{
+	static const char *const names[] = {"/dev/", "/SYSV", "/memfd:"};
+
+	for (size_t i = 0; i < MW_ARRAY_SIZE(names); i++) {
+		if (!strncmp(path, names[i], strlen(names[i])))
+			return true;
+	}
+	return false;
+}
+
 /* One line without its newline. The path, if any, starts at column 73 or later. */
 static int parse_line(const char *line, size_t len, struct mw_map *map)
 {
@@ -42,11 +60,11 @@ static int parse_line(const char *line, size_t len, struct mw_map *map)
 
 	while (path < end && *path == ' ')
 		path++;
-	size_t path_len = (size_t)(end - path), cut = sizeof(deleted_suffix) - 1;
+	size_t path_len = (size_t)(end - path), rest = mw_map__path_length(path, path_len);
 
-	if (map->inode && path_len > cut && !memcmp(end - cut, deleted_suffix, cut)) {
+	if (map->inode && rest < path_len) {
 		map->deleted = true;
-		path_len -= cut;
+		path_len = rest;
 	}
 	map->path = strndup(path, path_len);
 	return map->path ? 0 : -ENOMEM;

@@ -35,6 +35,15 @@ int mw_maps__read(struct mw_maps *maps, pid_t pid, struct mw_err *err);
 
 void mw_maps__free(struct mw_maps *maps);
 
+/* The length of the LEN bytes of PATH without the " (deleted)" of an unlinked file. */
+size_t mw_map__path_length(const char *path, size_t len);
+
+/*
+ * Is PATH the kernel's name of memory that processes share, and no file of a disk: shmget(2),
+ * memfd_create(2), shm_open(3), shared anonymous memory?
+ */
+bool mw_map__is_memory(const char *path);
+
 /* The mapping that holds ADDR, or NULL. */
 const struct mw_map *mw_maps__find(const struct mw_maps *maps, uint64_t addr);
 

@@ -127,13 +127,10 @@ int mw_modules__read(struct mw_modules *modules, struct mw_image *image, struct 
 	}
 	if (ret) {
 		mw_modules__free(modules);
-		return mw_err_set(
-			err, ret, ret == -EPERM ? "no-privilege" : "unreadable",
-			mw_image__name(image),
-			ret == -EPERM
-				? "not permitted to read its memory: run as root, or with CAP_SYS_PTRACE"
-				: "can't list its libraries: %s",
-			strerror(-ret));
+		return mw_err_set(err, ret, ret == -EPERM ? "no-privilege" : "unreadable",
+				  mw_image__name(image), "can't list its libraries: %s%s%s",
+				  strerror(-ret), ret == -EPERM ? "; " : "",
+				  ret == -EPERM ? mw_err_access_hint() : "");
 	}
 	return 0;
 }

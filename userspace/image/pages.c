@@ -38,6 +38,7 @@ void mw_pages__free(struct mw_pages *pages)
 	free(pages->tags);
 	free(pages->have);
 	free(pages->bytes);
+	memset(pages, 0, sizeof(*pages));
 }
 
 /* The bytes at ADDR in their line; LEFT says how many of them are valid. */

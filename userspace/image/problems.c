@@ -98,7 +98,7 @@ bool mw_doubts__again(struct mw_doubts *doubts)
 	if (!doubtful && !doubts->attempt && !doubts->races)
 		return false;
 	end_attempt(doubts);
-	if (!doubtful || ++doubts->attempt == attempts) {
+	if (!doubtful || ++doubts->attempt == attempts || mw_image__is_stopped(doubts->image)) {
 		end(doubts);
 		return false;
 	}

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A process as an image: process_vm_readv(2), /proc/PID/{maps,smaps,pagemap,auxv,task}. */
+/* A process as an image: its memory (remote.h), /proc/PID/{maps,smaps,pagemap,auxv,task}. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,54 +14,71 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
-#include "image/image_impl.h"
+#include "image/mapped_files.h"
+#include "image/populated.h"
+#include "image/remote.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/file.h"
 #include "util/units.h"
 
-enum { PAGE = MW_PAGE_SIZE, BATCH_PAGES = 256, PAGEMAP_PAGES = 4096, AUXV_BYTES = 1 << 16 };
-
-/* Documentation/admin-guide/mm/pagemap.rst */
-#define PM_PRESENT (1ULL << 63)
-#define PM_SWAPPED (1ULL << 62)
-#define PM_PFN	   ((1ULL << 55) - 1)
+enum { PAGE = MW_PAGE_SIZE, BATCH_PAGES = 256, AUXV_BYTES = 1 << 16 };
 
 struct process {
 	pid_t pid;
 	unsigned int may; /* MW_IMAGE_… */
-	int pagemap;
+	struct mw_remote remote;
+	struct mw_mapped_files files;
 	char root[32];
 };
 
-ssize_t mw_process_read(pid_t pid, uint64_t addr, void *buf, size_t len)
+ssize_t mw_process_copy(const struct mw_image *image, uint64_t addr, void *buf, size_t len)
 {
-	struct iovec local = {buf, len}, remote = {(void *)(uintptr_t)addr, len};
-	ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+	const struct process *p = image->state;
 
-	return n < 0 ? -errno : n;
+	return mw_remote__read(&p->remote, addr, buf, len);
 }
 
 /*
  * ---- reading ----------------------------------------------------------------------------------
  */
 
-/* Read up to BATCH_PAGES pages at a page's start; zeros for pages that are not in memory. */
-static ssize_t read_batch(struct process *p, uint64_t addr, uint8_t *buf, size_t pages)
+/*
+ * Read the page at ADDR of REGION, which is not in memory. That of a file comes from the file,
+ * because reading it from the process would make the process larger; others are zeros.
+ */
+static bool read_absent(struct process *p, const struct mw_region *region, uint64_t addr,
+			uint8_t *page)
+{
+	int fd = mw_mapped_files__fd(&p->files, p->pid, &region->map);
+	uint64_t at = region->map.offset + (addr - region->map.start);
+	ssize_t n = fd < 0 ? 0 : pread(fd, page, PAGE, (off_t)at);
+
+	if (fd >= 0 && n <= 0)
+		return false;
+	memset(page + n, 0, PAGE - (size_t)n);
+	return true;
+}
+
+/* Read up to BATCH_PAGES pages of REGION at a page's start. */
+static ssize_t read_batch(struct process *p, const struct mw_region *region, uint64_t addr,
+			  uint8_t *buf, size_t pages)
 {
 	struct iovec local[BATCH_PAGES], remote[BATCH_PAGES];
 	uint64_t map[BATCH_PAGES];
 	size_t runs = 0, want = 0;
-	ssize_t n = pread(p->pagemap, map, pages * 8, (off_t)(addr / PAGE * 8));
+	ssize_t n = pread(p->remote.pagemap, map, pages * 8, (off_t)(addr / PAGE * 8));
 
 	if (n < 0 || (size_t)n < pages * 8)
-		return mw_process_read(p->pid, addr, buf, pages * PAGE);
+		return mw_remote__read(&p->remote, addr, buf, pages * PAGE);
 	for (size_t i = 0; i < pages; i++) {
-		if (!(p->may & MW_IMAGE_SWAP_IN) && map[i] & PM_SWAPPED)
+		if (!(p->may & MW_IMAGE_SWAP_IN) && map[i] & MW_PM_SWAPPED)
 			return -EINTR;
-		if (!(map[i] & (PM_PRESENT | PM_SWAPPED))) {
-			memset(buf + i * PAGE, 0, PAGE);
-			continue;
+		if (!(map[i] & (MW_PM_PRESENT | MW_PM_SWAPPED))) {
+			if (read_absent(p, region, addr + i * PAGE, buf + i * PAGE))
+				continue;
+			pages = i; /* the mapping is longer than its file */
+			break;
 		}
 		if (runs && (uint8_t *)local[runs - 1].iov_base + local[runs - 1].iov_len ==
 				    buf + i * PAGE) {
@@ -76,9 +92,9 @@ static ssize_t read_batch(struct process *p, uint64_t addr, uint8_t *buf, size_t
 	}
 	if (!runs)
 		return (ssize_t)(pages * PAGE);
-	n = process_vm_readv(p->pid, local, runs, remote, runs, 0);
+	n = mw_remote__gather(&p->remote, remote, runs, local, runs, mw_entries_share(map, pages));
 	if (n < 0)
-		return -errno;
+		return n;
 	if ((size_t)n == want)
 		return (ssize_t)(pages * PAGE);
 	/* A short read: valid up to the page that could not be read. */
@@ -90,22 +106,48 @@ static ssize_t read_batch(struct process *p, uint64_t addr, uint8_t *buf, size_t
 	return (ssize_t)(pages * PAGE);
 }
 
+static bool are_swapped(const uint64_t *entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i] & MW_PM_SWAPPED)
+			return true;
+	}
+	return false;
+}
+
 /* True when one of the pages of LEN bytes at ADDR is in swap. */
 static bool is_swapped(const struct process *p, uint64_t addr, size_t len)
 {
-	uint64_t page = addr / PAGE, end = (addr + len - 1) / PAGE + 1, map[BATCH_PAGES];
+	return mw_remote__has(&p->remote, addr, addr + len, are_swapped);
+}
 
-	while (page < end) {
-		size_t want = end - page < BATCH_PAGES ? end - page : BATCH_PAGES;
-		ssize_t n = pread(p->pagemap, map, want * 8, (off_t)(page * 8));
+/* Read what need not be whole pages, from REGION, which maps a file, on. */
+static ssize_t read_of_file(struct process *p, const struct mw_region *region, uint64_t addr,
+			    uint8_t *buf, size_t len)
+{
+	uint8_t page[PAGE];
+	size_t done = 0;
 
-		for (ssize_t i = 0; i < n / 8; i++) {
-			if (map[i] & PM_SWAPPED)
-				return true;
-		}
-		page += want;
+	while (done < len) {
+		uint64_t at = addr + done, offset = at % PAGE, entry;
+		size_t want = len - done < PAGE - offset ? len - done : PAGE - offset;
+		bool known = pread(p->remote.pagemap, &entry, 8, (off_t)(at / PAGE * 8)) == 8;
+		ssize_t n = (ssize_t)want;
+
+		if (at >= region->map.end || !known || entry & (MW_PM_PRESENT | MW_PM_SWAPPED) ||
+		    mw_mapped_files__fd(&p->files, p->pid, &region->map) < 0)
+			n = mw_remote__read(&p->remote, at, buf + done, want);
+		else if (region->map.readable && read_absent(p, region, at - offset, page))
+			memcpy(buf + done, page + offset, want);
+		else
+			n = 0;
+		if (n < 0 && n != -EFAULT && n != -EIO && n != -EINVAL && !done)
+			return n;
+		done += n > 0 ? (size_t)n : 0;
+		if (n < (ssize_t)want)
+			break;
 	}
-	return false;
+	return (ssize_t)done;
 }
 
 static ssize_t process_read(struct mw_image *image, uint64_t addr, void *buf, size_t len)
@@ -114,11 +156,23 @@ static ssize_t process_read(struct mw_image *image, uint64_t addr, void *buf, si
 	size_t done = 0;
 
 	if (len <= PAGE || addr % PAGE || len % PAGE) {
+		const struct mw_region *region = mw_regions__find(&image->regions, addr);
 		ssize_t n;
 
-		if (!(p->may & MW_IMAGE_SWAP_IN) && is_swapped(p, addr, len))
+		/* Most words that are tried as addresses are none: finding out costs system calls.
+		 */
+		if (image->hurries && !region)
+			return 0;
+		if (!(p->may & MW_IMAGE_SWAP_IN) && is_swapped(p, addr, len)) {
+			atomic_fetch_add_explicit(&image->in_swap, 1, memory_order_relaxed);
 			return -EINTR;
-		n = mw_process_read(p->pid, addr, buf, len);
+		}
+		if (region && region->map.inode)
+			return read_of_file(p, region, addr, buf, len);
+		/* /proc/PID/mem has what the process can't read; by now it may read this. */
+		n = region && region->map.readable && !region->io
+			    ? mw_remote__read(&p->remote, addr, buf, len)
+			    : mw_remote__read_permitted(&p->remote, addr, buf, len);
 		return n == -EFAULT || n == -EIO || n == -EINVAL ? 0 : n;
 	}
 	while (done < len) {
@@ -132,7 +186,9 @@ static ssize_t process_read(struct mw_image *image, uint64_t addr, void *buf, si
 			pages = (region->map.end - addr - done) / PAGE;
 		if (pages > BATCH_PAGES)
 			pages = BATCH_PAGES;
-		n = pages ? read_batch(p, addr + done, (uint8_t *)buf + done, pages) : 0;
+		n = pages ? read_batch(p, region, addr + done, (uint8_t *)buf + done, pages) : 0;
+		if (n == -EINTR)
+			atomic_fetch_add_explicit(&image->in_swap, 1, memory_order_relaxed);
 		if (n < 0 && n != -EFAULT && n != -EIO)
 			return n;
 		if (n <= 0)
@@ -144,71 +200,53 @@ static ssize_t process_read(struct mw_image *image, uint64_t addr, void *buf, si
 	return (ssize_t)done;
 }
 
+static size_t process_read_parts(struct mw_image *image, uint64_t addr, uint64_t stride, void *buf,
+				 size_t len, size_t count)
+{
+	struct iovec local = {buf, count * len}, remote[MW_PARTS_MAX];
+	const struct process *p = image->state;
+	ssize_t n;
+
+	if (!count || count > MW_PARTS_MAX ||
+	    (!(p->may & MW_IMAGE_SWAP_IN) &&
+	     is_swapped(p, addr, (size_t)((count - 1) * stride + len))))
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		remote[i] = (struct iovec){(void *)(uintptr_t)(addr + i * stride), len};
+	n = mw_remote__gather(&p->remote, remote, count, &local, 1,
+			      mw_remote__has(&p->remote, addr, addr + (count - 1) * stride + len,
+					     mw_entries_share));
+	return n > 0 ? (size_t)n / len : 0;
+}
+
 /*
  * ---- residency --------------------------------------------------------------------------------
  */
 
-/*
- * The frame of the kernel's page of zeros, which a read of untouched memory maps: pagemap has it as
- * present, but Rss does not count it (vm_normal_page() in mm/memory.c). Found by reading an
- * untouched page of our own; 0 when the kernel hides frame numbers from us.
- */
-static uint64_t find_zero_pfn(void)
+static int find_pages(const struct mw_image *image, bool content, struct mw_spans *out)
 {
-	_cleanup_close_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	_cleanup_free_ char *raw = NULL;
-	uint64_t entry = 0;
-
-	if (fd < 0 || posix_memalign((void **)&raw, PAGE, 64 * PAGE))
-		return 0;
-	volatile char *page = raw + 32 * PAGE;
-
-	if (*page || pread(fd, &entry, 8, (off_t)((uintptr_t)page / PAGE * 8)) != 8 ||
-	    !(entry & PM_PRESENT))
-		return 0;
-	return entry & PM_PFN;
-}
-
-static int region_spans(const struct process *p, uint64_t zero_pfn, const struct mw_region *region,
-			struct mw_spans *out)
-{
-	uint64_t map[PAGEMAP_PAGES], addr = region->map.start;
-	int ret = 0;
-
-	if (region->resident == region->map.end - region->map.start)
-		return mw_spans__add(out, region->map.start, region->map.end);
-	while (addr < region->map.end && !ret) {
-		size_t pages = (region->map.end - addr) / PAGE;
-		ssize_t n;
-
-		if (pages > PAGEMAP_PAGES)
-			pages = PAGEMAP_PAGES;
-		n = pread(p->pagemap, map, pages * 8, (off_t)(addr / PAGE * 8));
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		for (size_t i = 0; i < (size_t)n / 8 && !ret; i++) {
-			if ((map[i] & PM_PRESENT) && (!zero_pfn || (map[i] & PM_PFN) != zero_pfn))
-				ret = mw_spans__add(out, addr + i * PAGE, addr + (i + 1) * PAGE);
-		}
-		addr += (uint64_t)n / 8 * PAGE;
-		if (n < 8)
-			break;
-	}
-	return ret;
-}
-
-static int process_spans(struct mw_image *image, struct mw_spans *out)
-{
-	uint64_t zero_pfn = find_zero_pfn();
+	const struct process *p = image->state;
+	uint64_t zero_pfn = mw_zero_pfn();
 	int ret = 0;
 
 	for (size_t i = 0; i < image->regions.count && !ret; i++) {
 		const struct mw_region *region = &image->regions.regions[i];
 
-		if (region->resident)
-			ret = region_spans(image->state, zero_pfn, region, out);
+		/* Rss leaves out huge pages of hugetlbfs, and so do the spans. */
+		if (region->resident || content)
+			ret = mw_populated(p->remote.pagemap, zero_pfn, region, content, out);
 	}
 	return ret;
+}
+
+int mw_image__content(struct mw_image *image, struct mw_spans *out)
+{
+	return find_pages(image, true, out);
+}
+
+static int process_spans(struct mw_image *image, struct mw_spans *out)
+{
+	return find_pages(image, false, out);
 }
 
 /*
@@ -281,7 +319,7 @@ static int list_threads(struct mw_image *image)
 		if (!thread)
 			return -ENOMEM;
 		thread->tid = (pid_t)tid;
-		thread->sp = blocked_sp(image->process, (pid_t)tid);
+		thread->registers.sp = blocked_sp(image->process, (pid_t)tid);
 	}
 	return 0;
 }
@@ -321,7 +359,7 @@ static int load(struct mw_image *image, struct mw_err *err)
 	struct mw_regions regions;
 	char path[64], *auxv = NULL;
 	size_t len;
-	int ret, fd;
+	int ret;
 
 	ret = p->may & MW_IMAGE_SMAPS ? mw_smaps__read(&regions, p->pid, NULL, NULL, err)
 				      : read_maps(&regions, p->pid, err);
@@ -330,18 +368,14 @@ static int load(struct mw_image *image, struct mw_err *err)
 	/* A process that is ending has no mappings any more. */
 	if (!regions.count && image->regions.count)
 		return -ESRCH;
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", p->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		ret = mw_err_set(err, -errno, "no-privilege", image->name,
-				 "can't read %s: %s; run as root or with CAP_SYS_PTRACE", path,
-				 strerror(errno));
+	ret = mw_remote__open(&p->remote, p->pid);
+	if (ret) {
+		mw_err_set(err, ret, "no-privilege", image->name,
+			   "can't read /proc/%d/pagemap: %s; %s", p->pid, strerror(-ret),
+			   mw_err_access_hint());
 		mw_regions__free(&regions);
 		return ret;
 	}
-	if (p->pagemap >= 0)
-		close(p->pagemap);
-	p->pagemap = fd;
 	mw_regions__free(&image->regions);
 	image->regions = regions;
 	image->spans.count = 0;
@@ -376,13 +410,14 @@ static void process_close(void *state)
 {
 	struct process *p = state;
 
-	if (p->pagemap >= 0)
-		close(p->pagemap);
+	mw_remote__close(&p->remote);
+	mw_mapped_files__free(&p->files);
 	free(p);
 }
 
 static const struct mw_image_ops process_ops = {
 	.read = process_read,
+	.read_parts = process_read_parts,
 	.spans = process_spans,
 	.open_file = process_open_file,
 	.refresh = process_refresh,
@@ -403,7 +438,8 @@ struct mw_image *mw_image__open_process(pid_t pid, unsigned int may, struct mw_e
 	}
 	p->pid = pid;
 	p->may = may;
-	p->pagemap = -1;
+	p->remote = (struct mw_remote){pid, -1, -1};
+	mw_mapped_files__init(&p->files);
 	snprintf(p->root, sizeof(p->root), "/proc/%d/root", pid);
 	image->state = p;
 	image->ops = &process_ops;

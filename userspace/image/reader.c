@@ -62,6 +62,11 @@ static ssize_t fetch(struct mw_image *image, const struct mw_region *region, uin
 {
 	struct mw_reader *reader = image->reader;
 	bool sparse = may_be_untouched(image, region);
+	/*
+	 * A core knows the files of what it leaves out, and which of them are missing: GDB reads
+	 * zeros there.
+	 */
+	bool left_out = image->ops->missing && region && region->map.inode && !region->resident;
 	size_t done = 0;
 
 	while (done < len) {
@@ -78,7 +83,10 @@ static ssize_t fetch(struct mw_image *image, const struct mw_region *region, uin
 		}
 		if (reader->interrupted)
 			return -EINTR;
-		n = reader->callbacks.read(reader->callbacks.arg, addr + done, buf + done, want);
+		n = left_out ? image->ops->read(image, addr + done, buf + done, want) : 0;
+		if (n <= 0)
+			n = reader->callbacks.read(reader->callbacks.arg, addr + done, buf + done,
+						   want);
 		if (n == -EINTR)
 			reader->interrupted = true;
 		if (n < 0 && !done)

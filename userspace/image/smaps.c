@@ -57,6 +57,15 @@ const struct mw_region *mw_regions__file_start(const struct mw_regions *regions,
 	return region;
 }
 
+bool mw_regions__have_names(const struct mw_regions *regions)
+{
+	for (size_t i = 0; i < regions->count; i++) {
+		if (regions->regions[i].map.inode)
+			return true;
+	}
+	return false;
+}
+
 static int add_header(struct mw_regions *out, const char *line, size_t len)
 {
 	struct mw_maps one;
@@ -162,8 +171,9 @@ static int read_once(struct mw_regions *out, pid_t pid, char **text, size_t *len
 	}
 	if (ret)
 		return mw_err_set(err, ret, ret == -EACCES ? "no-privilege" : "unreadable", where,
-				  "can't read %s: %s%s", path, strerror(-ret),
-				  ret == -EACCES ? "; run as root or with CAP_SYS_PTRACE" : "");
+				  "can't read %s: %s%s%s", path, strerror(-ret),
+				  ret == -EACCES ? "; " : "",
+				  ret == -EACCES ? mw_err_access_hint() : "");
 	ret = mw_smaps__parse(out, buf, n, err);
 	if (!ret && text) {
 		*text = buf;

@@ -17,8 +17,10 @@ struct mw_region {
 			     * included
 			     */
 	uint64_t thp;	    /* bytes of RESIDENT in transparent huge pages (AnonHugePages) */
-	bool no_dump;	    /* VmFlags dd: excluded from cores, maybe unsafe to read */
-	bool io;	    /* VmFlags io or pf: device memory, never to be read */
+	uint64_t
+		zeros; /* bytes that a plain core holds and that are zeros: they are not RESIDENT */
+	bool no_dump;  /* VmFlags dd: excluded from cores, maybe unsafe to read */
+	bool io;       /* VmFlags io or pf: device memory, never to be read */
 };
 
 struct mw_regions {
@@ -41,6 +43,9 @@ struct mw_region *mw_regions__add(struct mw_regions *regions);
 
 /* The region that holds ADDR, or NULL. */
 const struct mw_region *mw_regions__find(const struct mw_regions *regions, uint64_t addr);
+
+/* Does any have a file's name? A core that was cut short may have lost them. */
+bool mw_regions__have_names(const struct mw_regions *regions);
 
 /* The first of the adjacent regions that map the same file as REGION. */
 const struct mw_region *mw_regions__file_start(const struct mw_regions *regions,

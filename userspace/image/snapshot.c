@@ -17,6 +17,7 @@
 #include "image/core_notes.h"
 #include "image/freeze.h"
 #include "image/snapshot.h"
+#include "image/snapshot_layout.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/file.h"
@@ -37,7 +38,8 @@ struct writer {
 	struct buffer notes;
 	Elf64_Phdr *phdrs;
 	size_t phnum;
-	uint64_t data_offset, end;
+	struct mw_snapshot_layout layout;
+	uint64_t end; /* of the file */
 	int fd;
 	uint64_t copied;
 	uint8_t *buf; /* COPY bytes */
@@ -166,6 +168,13 @@ static int file_note(struct writer *w)
 	return ret;
 }
 
+static int rest_note(void *arg, const void *desc, size_t len)
+{
+	struct writer *w = arg;
+
+	return note(&w->notes, MW_NOTE_NAME, MW_NT_FILE_REST, desc, len);
+}
+
 static int make_notes(struct writer *w)
 {
 	const struct mw_spans *spans;
@@ -194,68 +203,39 @@ static int make_notes(struct writer *w)
 	if (!ret)
 		ret = note(&w->notes, MW_NOTE_NAME, MW_NT_RESIDENCY, spans->spans,
 			   spans->count * sizeof(*spans->spans));
+	if (!ret)
+		ret = mw_snapshot_layout__rests(&w->layout, rest_note, w);
 	return ret;
-}
-
-/* How much of REGION goes into the file: up to its last resident page; of files the first page. */
-static uint64_t dumped(const struct mw_region *r, const struct mw_spans *spans, size_t *span)
-{
-	uint64_t last = 0;
-
-	while (*span < spans->count && spans->spans[*span].start < r->map.end) {
-		if (spans->spans[*span].end > r->map.start)
-			last = spans->spans[*span].end - r->map.start;
-		if (spans->spans[*span].end > r->map.end)
-			break;
-		(*span)++;
-	}
-	if (last > r->map.end - r->map.start)
-		last = r->map.end - r->map.start;
-	if (r->io || !r->map.readable)
-		return 0;
-	/* Swapped pages are in no span, but are content all the same. */
-	if (r->swapped)
-		last = r->map.end - r->map.start;
-	/* Relocated read-only data (RELRO) differs from the file: a debugger needs it. */
-	if (r->map.inode && !r->map.deleted &&
-	    (r->map.shared || (!r->map.writable && !r->anonymous)))
-		return r->map.offset || r->map.shared ? 0 : PAGE;
-	return last;
 }
 
 static int make_phdrs(struct writer *w)
 {
-	const struct mw_regions *regions = mw_image__regions(w->image);
-	const struct mw_spans *spans;
-	size_t span = 0;
+	const struct mw_snapshot_layout *layout = &w->layout;
 	uint64_t offset;
-	int ret = mw_image__spans(w->image, &spans);
 
-	w->phnum = regions->count + 1;
-	w->phdrs = ret ? NULL : calloc(w->phnum, sizeof(*w->phdrs));
+	w->phnum = layout->count + 1;
+	w->phdrs = calloc(w->phnum, sizeof(*w->phdrs));
 	if (!w->phdrs)
-		return ret ? ret : -ENOMEM;
+		return -ENOMEM;
 	offset = sizeof(Elf64_Ehdr) + sizeof(Elf64_Shdr) + w->phnum * sizeof(*w->phdrs);
 	w->phdrs[0] = (Elf64_Phdr){
 		.p_type = PT_NOTE, .p_offset = offset, .p_filesz = w->notes.len, .p_align = 4};
 	offset = (offset + w->notes.len + PAGE - 1) & ~(PAGE - 1ULL);
-	w->data_offset = offset;
-	for (size_t i = 0; i < regions->count; i++) {
-		const struct mw_region *r = &regions->regions[i];
-		Elf64_Phdr *ph = &w->phdrs[i + 1];
+	w->end = mw_snapshot_layout__place(&w->layout, offset);
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct mw_snapshot_segment *s = &layout->segments[i];
 
-		*ph = (Elf64_Phdr){.p_type = PT_LOAD,
-				   .p_offset = offset,
-				   .p_vaddr = r->map.start,
-				   .p_filesz = dumped(r, spans, &span),
-				   .p_memsz = r->map.end - r->map.start,
-				   .p_flags = (r->map.readable ? (Elf64_Word)PF_R : 0) |
-					      (r->map.writable ? (Elf64_Word)PF_W : 0) |
-					      (r->map.executable ? (Elf64_Word)PF_X : 0),
-				   .p_align = PAGE};
-		offset += ph->p_filesz;
+		w->phdrs[i + 1] =
+			(Elf64_Phdr){.p_type = PT_LOAD,
+				     .p_offset = s->offset,
+				     .p_vaddr = s->start,
+				     .p_filesz = s->held ? s->end - s->start : 0,
+				     .p_memsz = s->end - s->start,
+				     .p_flags = (s->map->readable ? (Elf64_Word)PF_R : 0) |
+						(s->map->writable ? (Elf64_Word)PF_W : 0) |
+						(s->map->executable ? (Elf64_Word)PF_X : 0),
+				     .p_align = PAGE};
 	}
-	w->end = offset;
 	return 0;
 }
 
@@ -356,9 +336,10 @@ static int write_stage(struct writer *w)
 }
 
 /*
- * Plan to copy [FROM, TO), all of it resident, into the stage. 0, 1 when it is full, or -ENOMEM.
+ * Plan to copy [FROM, TO), all of it resident, to OFFSET by way of the stage. 0, 1 when it is full,
+ * or -ENOMEM.
  */
-static int plan_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to)
+static int plan_run(struct writer *w, uint64_t offset, uint64_t from, uint64_t to)
 {
 	while (from < to) {
 		size_t want = to - from < COPY ? to - from : COPY;
@@ -368,9 +349,9 @@ static int plan_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint6
 		if (mw_array_reserve(&w->runs, &w->run_capacity, w->run_count + 1,
 				     sizeof(*w->runs)))
 			return -ENOMEM;
-		w->runs[w->run_count++] = (struct run){ph->p_offset + (from - ph->p_vaddr),
-						       w->stage_used, want, from, 0};
+		w->runs[w->run_count++] = (struct run){offset, w->stage_used, want, from, 0};
 		w->stage_used += want;
+		offset += want;
 		from += want;
 	}
 	return 0;
@@ -383,7 +364,7 @@ static void *stage_planned(void *arg)
 
 	while ((i = atomic_fetch_add(&w->next_run, 1)) < w->run_count) {
 		struct run *run = &w->runs[i];
-		ssize_t n = mw_process_read(w->pid, run->addr, w->stage + run->at, run->len);
+		ssize_t n = mw_process_copy(w->image, run->addr, w->stage + run->at, run->len);
 
 		run->got = n > 0 ? (size_t)n : 0;
 	}
@@ -410,14 +391,13 @@ static void copy_planned(struct writer *w)
 		w->copied += w->runs[i].got;
 }
 
-/* Copy [FROM, TO) of the segment PH. Unreadable pages become holes. */
-static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to)
+/* Copy [FROM, TO) to OFFSET. Unreadable pages become holes. */
+static int copy_run(struct writer *w, uint64_t offset, uint64_t from, uint64_t to)
 {
 	int ret = 0;
 
 	while (from < to && !ret) {
-		size_t want = to - from < COPY ? to - from : COPY;
-		uint64_t offset = ph->p_offset + (from - ph->p_vaddr);
+		size_t want = to - from < COPY ? to - from : COPY, done;
 		ssize_t n = 0;
 
 		ret = stage_run(w, offset, from, want, &n);
@@ -430,67 +410,81 @@ static int copy_run(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint6
 		if (ret)
 			return ret;
 		w->copied += (uint64_t)n;
-		from += (size_t)n < want ? ((uint64_t)n & ~(PAGE - 1ULL)) + PAGE : want;
+		done = (size_t)n < want ? ((size_t)n & ~(PAGE - 1UL)) + PAGE : want;
+		from += done;
+		offset += done;
 	}
 	return ret;
 }
 
-/* Call COPY for the resident spans of each region, or for all of a region with pages in swap. */
-static int each_run(struct writer *w,
-		    int (*copy)(struct writer *w, const Elf64_Phdr *ph, uint64_t from, uint64_t to))
+/* The bytes of one part that comes from a file. A file's last page ends in zeros. */
+static int copy_file(struct writer *w, uint64_t offset, uint64_t from, uint64_t to,
+		     const struct mw_snapshot_part *part)
 {
-	const struct mw_regions *regions = mw_image__regions(w->image);
-	const struct mw_spans *spans;
-	size_t first = 0;
-	int ret = mw_image__spans(w->image, &spans);
+	uint64_t at = part->file_offset + (from - part->start);
 
-	for (size_t i = 0; i < regions->count && !ret; i++) {
-		const Elf64_Phdr *ph = &w->phdrs[i + 1];
-		uint64_t end = ph->p_vaddr + ph->p_filesz;
+	while (from < to) {
+		size_t want = to - from < COPY ? to - from : COPY;
+		ssize_t n = pread(part->fd, w->buf, want, (off_t)at);
+		int ret;
 
-		if (!ph->p_filesz)
-			continue;
-		if (regions->regions[i].swapped) {
-			ret = copy(w, ph, ph->p_vaddr, end);
-			continue;
-		}
-		while (first < spans->count && spans->spans[first].end <= ph->p_vaddr)
-			first++;
-		for (size_t k = first; k < spans->count && spans->spans[k].start < end && !ret; k++)
-			ret = copy(w, ph,
-				   spans->spans[k].start > ph->p_vaddr ? spans->spans[k].start
-								       : ph->p_vaddr,
-				   spans->spans[k].end < end ? spans->spans[k].end : end);
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		ret = put(w->fd, offset, w->buf, (size_t)n);
+		if (ret)
+			return ret;
+		offset += (uint64_t)n;
+		from += (uint64_t)n;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+typedef int (*copy_fn)(struct writer *w, uint64_t offset, uint64_t from, uint64_t to);
+
+/* Call COPY for each part from memory or, when it is NULL, copy each part from a file. */
+static int each_part(struct writer *w, copy_fn copy)
+{
+	const struct mw_snapshot_segment *s = w->layout.segments;
+	int ret = 0;
+
+	for (size_t i = 0; i < w->layout.part_count && !ret; i++) {
+		const struct mw_snapshot_part *part = &w->layout.parts[i];
+		uint64_t offset;
+
+		/* A part lies within one segment, which is held. */
+		while (part->start >= s->end)
+			s++;
+		offset = s->offset + (part->start - s->start);
+		if (copy && part->fd < 0)
+			ret = copy(w, offset, part->start, part->end);
+		else if (!copy && part->fd >= 0)
+			ret = copy_file(w, offset, part->start, part->end, part);
 	}
 	return ret;
 }
 
 static int copy_memory(struct writer *w)
 {
-	_cleanup_free_ uint8_t *buf = malloc(COPY);
 	size_t planned;
-	int ret;
+	int ret = w->stage ? each_part(w, plan_run) : 1;
 
-	if (!buf)
-		return -ENOMEM;
-	w->buf = buf;
-	ret = w->stage ? each_run(w, plan_run) : 1;
 	if (ret < 0)
 		return ret;
 	if (ret) { /* no stage, or the process has grown meanwhile */
 		w->run_count = 0;
 		w->stage_used = 0;
-		return each_run(w, copy_run);
+		return each_part(w, copy_run);
 	}
 	copy_planned(w);
 	/* A run ends at a page that can't be read, but others may follow. */
 	planned = w->run_count;
 	for (size_t i = 0; i < planned && !ret; i++) {
 		struct run run = w->runs[i];
-		const Elf64_Phdr ph = {.p_offset = run.offset, .p_vaddr = run.addr};
 
 		if (run.got < run.len)
-			ret = copy_run(w, &ph, run.addr + run.got, run.addr + run.len);
+			ret = copy_run(w, run.offset + run.got, run.addr + run.got,
+				       run.addr + run.len);
 	}
 	return ret;
 }
@@ -533,16 +527,57 @@ static int compress(int in, int out)
 	return ret;
 }
 
+/* While the process is held: what it is and what of it the file will have. */
+static int lay_out(struct writer *w, struct mw_snapshot *snapshot, struct mw_err *err)
+{
+	const struct mw_regions *regions = mw_image__regions(w->image);
+	struct mw_spans content = {0};
+	struct mw_regions unused;
+	int ret = mw_smaps__read(&unused, w->pid, &w->smaps, &w->smaps_len, err);
+
+	if (ret)
+		return ret;
+	mw_regions__free(&unused);
+	for (size_t i = 0; i < regions->count; i++)
+		snapshot->resident += regions->regions[i].resident;
+	ret = mw_image__content(w->image, &content);
+	if (!ret)
+		ret = mw_snapshot_layout__make(&w->layout, regions, w->pid, &content);
+	if (!ret)
+		ret = make_notes(w);
+	if (!ret)
+		ret = make_phdrs(w);
+	free(content.spans);
+	return ret;
+}
+
+/* After the process runs on. */
+static int write_file(struct writer *w)
+{
+	int ret = write_headers(w);
+
+	if (!ret)
+		ret = write_stage(w);
+	if (!ret)
+		ret = each_part(w, NULL);
+	if (!ret && ftruncate(w->fd, (off_t)w->end))
+		ret = -errno;
+	return ret;
+}
+
 static int capture(struct writer *w, struct mw_snapshot *snapshot, struct mw_err *err)
 {
-	struct mw_regions unused = {0};
+	_cleanup_free_ uint8_t *buf = malloc(COPY);
+	struct mw_regions before = {0};
 	uint64_t resident = 0;
-	int ret;
+	int ret = mw_smaps__read(&before, w->pid, NULL, NULL, err);
 
-	ret = mw_smaps__read(&unused, w->pid, NULL, NULL, err);
-	for (size_t i = 0; i < unused.count; i++)
-		resident += unused.regions[i].resident;
-	mw_regions__free(&unused);
+	w->buf = buf;
+	for (size_t i = 0; i < before.count; i++)
+		resident += before.regions[i].resident + before.regions[i].hugetlb;
+	if (!ret && (!buf || mw_snapshot_layout__prepare(&w->layout, &before, w->pid)))
+		ret = mw_err_no_memory(err, NULL);
+	mw_regions__free(&before);
 	if (ret)
 		return ret;
 	make_stage(w, resident);
@@ -552,25 +587,15 @@ static int capture(struct writer *w, struct mw_snapshot *snapshot, struct mw_err
 	w->image = mw_image__open_process(w->pid, MW_IMAGE_SMAPS | MW_IMAGE_SWAP_IN, err);
 	if (!w->image)
 		return err->code;
-	ret = mw_smaps__read(&unused, w->pid, &w->smaps, &w->smaps_len, err);
-	for (size_t i = 0; i < unused.count; i++)
-		snapshot->resident += unused.regions[i].resident;
-	mw_regions__free(&unused);
-	if (ret)
-		return ret;
-	ret = make_notes(w);
-	if (!ret)
-		ret = make_phdrs(w);
+	ret = lay_out(w, snapshot, err);
 	if (!ret)
 		ret = copy_memory(w);
 	snapshot->pause_ns = mw_freeze__end(w->freeze);
 	w->freeze = NULL;
 	if (!ret)
-		ret = write_headers(w);
-	if (!ret)
-		ret = write_stage(w);
-	if (!ret && ftruncate(w->fd, (off_t)w->end))
-		ret = -errno;
+		ret = write_file(w);
+	snapshot->file_data = w->layout.file_bytes;
+	snapshot->files = w->layout.file_count;
 	return ret ? mw_err_set(err, ret, "unwritable", mw_image__name(w->image),
 				"can't copy it: %s", strerror(-ret))
 		   : 0;
@@ -614,6 +639,7 @@ int mw_snapshot_write(struct mw_snapshot *snapshot, pid_t pid, const char *path,
 	if (out >= 0)
 		close(out);
 	close(w.fd);
+	mw_snapshot_layout__free(&w.layout);
 	mw_image__close(w.image);
 	free(w.smaps);
 	free(w.notes.data);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Writes an ELF core of a running process that GDB can open, with additional notes for residency
- * (core_notes.h). Only pages in memory take space in the file; the rest are holes.
+ * (core_notes.h). Pages in memory or in swap take space in the file; so does the read-only data of
+ * programs and libraries, so that the snapshot can be read without them.
  */
 #ifndef MW_IMAGE_SNAPSHOT_H
 #define MW_IMAGE_SNAPSHOT_H
@@ -13,10 +14,12 @@
 #include "util/err.h"
 
 struct mw_snapshot {
-	uint64_t pause_ns; /* how long the process was held */
-	uint64_t resident; /* bytes, by smaps while it was held */
-	uint64_t copied;   /* bytes of memory in the file, before compression */
-	uint64_t file_size;
+	uint64_t pause_ns;  /* how long the process was held */
+	uint64_t resident;  /* bytes, by smaps while it was held */
+	uint64_t copied;    /* bytes of memory in the file, before compression */
+	uint64_t file_data; /* bytes of read-only data and the like, copied from files */
+	uint64_t files;	    /* from how many */
+	uint64_t file_size; /* on disk */
 };
 
 /*

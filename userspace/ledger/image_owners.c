@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Owners that need no heap: the stacks, the main thread's static TLS, .bss behind a file's data,
- * vdso. Found by content, because a core does not name its [stack].
+ * vdso, heaps of runtimes. Found by content, because a core does not name its [stack].
  */
 #include <elf.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "arch/arch.h"
 #include "heap/block.h"
 #include "ledger/ledger.h"
+#include "ledger/runtimes.h"
 #include "util/array.h"
 
 enum { PAGE = MW_PAGE_SIZE, TLS_MAX = 1 << 20, STACK_SCAN_MAX = 256 << 20 };
@@ -124,17 +125,9 @@ static bool is_main_stack(struct mw_image *image, const struct mw_region *r)
 	return random >= r->map.start && random < r->map.end;
 }
 
-/* A thread's stack pointer is in the region, so its stack is. */
-static bool has_thread(struct mw_image *image, const struct mw_region *r)
+static int claim_runtime(void *arg, uint64_t start, uint64_t end, const char *owner)
 {
-	size_t count;
-	const struct mw_thread *threads = mw_image__threads(image, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		if (threads[i].sp >= r->map.start && threads[i].sp < r->map.end)
-			return true;
-	}
-	return false;
+	return claim(arg, start, end, owner);
 }
 
 static int collect(struct claims *c)
@@ -165,11 +158,11 @@ static int collect(struct claims *c)
 		/* A heap of malloc begins at a multiple of 64 MiB and behind its reserve. */
 		if (!ret && r->map.start % (64 << 20) &&
 		    (size <= TLS_MAX ||
-		     ((guarded || has_thread(c->image, r)) && size <= STACK_SCAN_MAX)))
+		     ((guarded || mw_image__is_stack(c->image, r)) && size <= STACK_SCAN_MAX)))
 			ret = scan_threads(c, r, spans, &w);
 	}
 	mw_read_buffer__free(&w);
-	return ret;
+	return ret ? ret : mw_runtime_heaps(c->image, claim_runtime, c);
 }
 
 static size_t claims_fill(struct mw_blocks *blocks, struct mw_block *out, size_t max)

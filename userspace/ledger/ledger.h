@@ -11,6 +11,7 @@
 
 #include "heap/block.h"
 #include "image/image.h"
+#include "python/python.h"
 #include "util/err.h"
 
 struct mw_ledger_entry {
@@ -21,21 +22,31 @@ struct mw_ledger_entry {
 	bool unclaimed;	   /* nobody claims it: anon/unknown */
 };
 
+/* What nobody claims, by what is known of the mapping. */
+struct mw_ledger_unknown {
+	char mapping[80]; /* "[anon:…]", "[heap]", a path, "anonymous rw-p"; safe to print */
+	uint64_t bytes, resident;
+	uint64_t count; /* mappings, or parts of them */
+};
+
 struct mw_ledger {
 	struct mw_ledger_entry *entries; /* the largest resident first */
 	size_t count, capacity;
-	uint64_t resident;		/* bytes; the sum of the entries' */
-	uint64_t unknown;		/* bytes of it that nobody claims */
+	uint64_t resident;		    /* bytes; the sum of the entries' */
+	uint64_t unknown;		    /* bytes of it that nobody claims */
+	struct mw_ledger_unknown *unknowns; /* the largest resident first; they sum to UNKNOWN */
+	size_t unknown_count, unknown_capacity;
 	uint64_t swapped, hugetlb, thp; /* bytes; swap and hugetlbfs are not part of RESIDENT */
+	uint64_t zeros;			/* bytes of zeros in a plain core, which may be reserve */
 	uint64_t adjusted;		/* bytes that came while the image was read */
 };
 
 /*
- * Build the ledger of IMAGE from SOURCES, as mw_pieces__each() takes them. 0 or -ENOMEM with ERR
- * set.
+ * Build the ledger of IMAGE from SOURCES, as mw_pieces__each() takes them. The blocks of PY (may be
+ * NULL) may come as mw_python__blocks_to_sum() gives them. 0 or -ENOMEM with ERR set.
  */
 int mw_ledger__build(struct mw_ledger *ledger, struct mw_image *image, struct mw_blocks **sources,
-		     size_t count, struct mw_err *err);
+		     size_t count, struct mw_python *py, struct mw_err *err);
 void mw_ledger__free(struct mw_ledger *ledger);
 
 /* What the image itself shows: thread stacks, thread-local storage, .bss, vdso. NULL: no memory. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "ledger/pieces.h"
+#include "ledger/resident_ranges.h"
 
 enum { BATCH = 512 };
 
@@ -11,12 +12,11 @@ struct level {
 	struct mw_blocks *blocks;
 	struct mw_block batch[BATCH];
 	size_t at, have;
-	size_t span; /* first resident span not yet passed */
+	struct mw_resident_ranges residency;
 	size_t source;
 };
 
 struct nest {
-	const struct mw_spans *spans;
 	const struct mw_region *region; /* the present one */
 	struct level levels[MW_PIECES_SOURCES];
 	size_t level_count;
@@ -24,23 +24,6 @@ struct nest {
 	void *arg;
 	int ret; /* other than 0: FN wants to end */
 };
-
-/* Resident bytes of [START, END); the calls of one level come in address order. */
-static uint64_t resident_bytes(struct nest *n, struct level *level, uint64_t start, uint64_t end)
-{
-	const struct mw_span *s = n->spans->spans;
-	uint64_t sum = 0;
-
-	while (level->span < n->spans->count && s[level->span].end <= start)
-		level->span++;
-	for (size_t i = level->span; i < n->spans->count && s[i].start < end; i++) {
-		uint64_t from = s[i].start > start ? s[i].start : start;
-		uint64_t to = s[i].end < end ? s[i].end : end;
-
-		sum += to - from;
-	}
-	return sum;
-}
 
 static const struct mw_block *peek(struct level *level)
 {
@@ -94,7 +77,7 @@ static void claim(struct nest *n, size_t index, uint64_t start, uint64_t end, ui
 			*resident += inner_resident;
 			start = block->start;
 		}
-		here = resident_bytes(n, level, start, to);
+		here = mw_resident_ranges__between(&level->residency, start, to);
 		claim(n, index + 1, start, to, &inner, &inner_resident);
 		give(n, block, level->source, to - start - inner, here - inner_resident,
 		     to == block_end && inner < to - start);
@@ -114,12 +97,14 @@ int mw_pieces__each(struct mw_image *image, struct mw_blocks **sources, size_t c
 {
 	const struct mw_regions *regions = mw_image__regions(image);
 	struct nest *n = calloc(1, sizeof(*n));
-	int ret = n ? mw_image__spans(image, &n->spans) : -ENOMEM;
+	const struct mw_spans *spans = NULL;
+	int ret = n ? mw_image__spans(image, &spans) : -ENOMEM;
 
 	*excess = 0;
 	for (size_t i = 0; !ret && i < count; i++) {
 		if (!sources[i])
 			continue;
+		n->levels[n->level_count].residency.spans = spans;
 		n->levels[n->level_count].source = i;
 		n->levels[n->level_count++].blocks = sources[i];
 	}

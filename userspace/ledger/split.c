@@ -54,6 +54,8 @@ static enum mw_split_part part_of(const struct mw_heap_info *info, const struct 
 			return MW_SPLIT_BRK;
 		case MW_ARENA_THREAD:
 			return MW_SPLIT_THREADS;
+		case MW_ARENA_SHARED:
+			return MW_SPLIT_MMAPPED;
 		}
 	}
 	return MW_SPLIT_MMAPPED;

@@ -5,6 +5,7 @@
 
 #include "ledger/ledger.h"
 #include "ledger/whatis.h"
+#include "util/text.h"
 
 enum { BATCH = 512 };
 
@@ -37,7 +38,7 @@ static int find_in_heap(struct mw_whatis *what, struct mw_heap *heap)
 		return ret;
 	what->has_block = true;
 	what->block = block;
-	snprintf(what->owner, sizeof(what->owner), "%s", block.owner);
+	mw_text_print(what->owner, sizeof(what->owner), "%s", block.owner);
 	ret = mw_heap__info(heap, MW_HEAP_FOUND, &info);
 	if (block.arena < info.arena_count)
 		what->arena = info.arenas + block.arena;
@@ -64,7 +65,7 @@ static int find_in_python(struct mw_whatis *what, struct mw_survey *survey, stru
 	if (!blocks)
 		return mw_err_no_memory(err, mw_image__name(survey->image));
 	if (find_block(blocks, what->addr, &block))
-		snprintf(what->owner, sizeof(what->owner), "%s", block.owner);
+		mw_text_print(what->owner, sizeof(what->owner), "%s", block.owner);
 	mw_blocks__close(blocks);
 	return 0;
 }

@@ -12,13 +12,10 @@ static const double CAP = 5, LENT = 0.4;
 static const double LOSS = 0.008, FIXED = 0.001;
 /* Seconds of the target's CPU time in a window; the first one is to find out what they cost. */
 static const double FIRST = 0.003, SHORTEST = 0.005, LONGEST = 0.4;
-/* Seconds over which BUSY is a mean. */
-static const double MEMORY = 3;
-/*
- * CPUs: a target that uses less even in its busiest second has the rest of a processor to spare,
- * and the budget is a share of so much. Others that idle now and then pay for what they use.
- */
-static const double SPARE = 0.3, IDLE = 0.01;
+/* Seconds over which BUSY is a mean, and USUAL: of several bursts and the pauses between them. */
+static const double MEMORY = 3, USUAL = 20;
+/* CPUs: the budget of a target that uses less is a share of so much, or nothing would be seen. */
+static const double LEAST = 0.3;
 /* Probes stay in below this share of the budget, and go at that. */
 static const double ENTER = 0.9, LEAVE = 1.1;
 
@@ -41,10 +38,19 @@ static void draw(struct mw_governor *g)
 	g->gap = g->mean_loss / (PLANNED * g->budget) * (0.6 + 0.8 * uniform(g));
 }
 
-/* Of what the budget is a share, when CPU of SECONDS were used. */
+/*
+ * Of what the budget is a share, when CPU of SECONDS were used. By what the target usually uses,
+ * and not in these seconds: a burst must not pay for the pause before it as well.
+ */
 static double base_of(const struct mw_governor *g, double cpu, double seconds)
 {
-	return fmax(cpu, (g->busiest < SPARE ? SPARE : IDLE) * seconds);
+	return cpu + fmax(LEAST - g->usual, 0) * seconds;
+}
+
+/* The most that the allowance may be. */
+static double cap_of(const struct mw_governor *g)
+{
+	return CAP * g->budget * fmax(g->busy, LEAST);
 }
 
 void mw_governor__begin(struct mw_governor *g, double budget, double busy, bool entries_only)
@@ -52,8 +58,8 @@ void mw_governor__begin(struct mw_governor *g, double budget, double busy, bool 
 	memset(g, 0, sizeof(*g));
 	g->budget = budget;
 	g->entries_only = entries_only;
-	g->busy = g->busiest = busy;
-	g->allowance = LENT * budget * base_of(g, busy, 1);
+	g->busy = g->usual = g->busiest = busy;
+	g->allowance = LENT * budget * fmax(busy, LEAST);
 	g->random = 88172645463325252ULL;
 }
 
@@ -67,6 +73,7 @@ void mw_governor__passed(struct mw_governor *g, double seconds, double cpu)
 	g->base += base_of(g, cpu, seconds);
 	g->since += base_of(g, cpu, seconds);
 	g->busy += share * (now - g->busy);
+	g->usual += (1 - exp(-seconds / USUAL)) * (now - g->usual);
 	g->half += seconds;
 	g->half_cpu += cpu;
 	if (g->half >= 0.5) {
@@ -76,13 +83,13 @@ void mw_governor__passed(struct mw_governor *g, double seconds, double cpu)
 		g->half = g->half_cpu = 0;
 	}
 	g->allowance += PLANNED * g->budget * base_of(g, cpu, seconds);
-	g->allowance = fmin(g->allowance, CAP * g->budget * base_of(g, g->busy, 1));
+	g->allowance = fmin(g->allowance, cap_of(g));
 }
 
 bool mw_governor__plan(const struct mw_governor *g, const struct mw_rates *const *rates,
 		       size_t count, struct mw_window_plan *plan)
 {
-	double cap = CAP * g->budget * base_of(g, g->busy, 1), share = 0;
+	double cap = cap_of(g), share = 0;
 
 	/* Entries alone first, as the cheapest way to learn; full ones tell most. */
 	plan->kind = g->entries_only || g->windows % 3 == 0 ? MW_WINDOW_ENTRY : MW_WINDOW_FULL;
@@ -135,12 +142,17 @@ void mw_governor__burst(struct mw_governor *g)
 
 bool mw_governor__fits(const struct mw_governor *g, double loss)
 {
-	return loss < ENTER * g->budget * fmax(g->busiest, SPARE);
+	return loss < ENTER * g->budget * fmax(g->busiest, LEAST);
 }
 
-double mw_governor__limit(const struct mw_governor *g)
+double mw_governor__share(const struct mw_governor *g, double loss)
 {
-	return LEAVE * g->budget * fmax(g->busiest, SPARE);
+	return loss / fmax(g->busiest, LEAST);
+}
+
+double mw_governor__quota(const struct mw_governor *g, double seconds)
+{
+	return fmax(LEAVE * g->budget * fmax(g->busiest, LEAST) * seconds, g->allowance);
 }
 
 double mw_governor__cost(const struct mw_governor *g)

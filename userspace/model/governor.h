@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Keeps what probes cost within a budget. The budget is a share of the target's own CPU time (of
- * three tenths of a processor while it uses less even in its busiest second); as that passes, an
- * allowance grows, and a window of probes may open when the allowance covers what it is going to
- * take. Pure logic: no clock, no kernel.
+ * three tenths of a processor where it uses less); as that passes, an allowance grows, and a window
+ * of probes may open when the allowance covers what it is going to take. Pure logic: no clock, no
+ * kernel.
  *
  * Over any 10 seconds the cost stays within 1.5 times the budget, over any 30 within it, from the
  * beginning on: the allowance grows at PLANNED times the budget and never exceeds CAP seconds'
@@ -21,12 +21,14 @@ struct mw_governor {
 	double budget;	  /* share of the target's CPU time, 0 to 1 */
 	double allowance; /* seconds that windows may take now; below 0: a debt */
 	double busy;	  /* CPUs that the target used lately */
+	double usual;	  /* the same over a longer time */
 	double busiest;	  /* CPUs: the most that it used in a second */
 	double half, half_cpu,
 		last_half; /* the present half second, CPU used in it and in the last */
 	double cpu,
 		lost; /* seconds since the watch began: the target's, probes included; probes' */
-	double base;  /* of what the budget is a share: CPU, or what an idle target has to spare */
+	double base;  /* of what the budget is a share: CPU, and somewhat more where that is little
+		       */
 	double covered; /* of CPU: with probes in */
 	double since,
 		gap; /* CPU seconds since the last window, and how many the next one waits for */
@@ -77,8 +79,14 @@ void mw_governor__burst(struct mw_governor *governor);
  */
 bool mw_governor__fits(const struct mw_governor *governor, double loss);
 
-/* Seconds in one second that probes may take before they no longer fit. */
-double mw_governor__limit(const struct mw_governor *governor);
+/* LOSS seconds in one second, as a share of what the budget is a share of. */
+double mw_governor__share(const struct mw_governor *governor, double loss);
+
+/*
+ * Seconds that probes that stay in may take in SECONDS before they no longer fit: what is left of
+ * the allowance, and no less than all probes may take.
+ */
+double mw_governor__quota(const struct mw_governor *governor, double seconds);
 
 /* Seconds after which it is worth asking mw_governor__plan() again. */
 double mw_governor__wait(const struct mw_governor *governor, const struct mw_window_plan *plan);

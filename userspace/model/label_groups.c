@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,14 @@ static void add_totals(struct mw_site_totals *sum, const struct mw_site_totals *
 	sum->fault_bytes += t->fault_bytes;
 	sum->watched_seconds += t->watched_seconds;
 	sum->samples += t->samples;
+	sum->grows += t->grows;
+	sum->goes_on += t->goes_on;
+	sum->ends += t->ends;
+	sum->resized += t->resized;
+	sum->swells += t->swells;
+	sum->swells_most = fmax(sum->swells_most, t->swells_most);
+	/* They may keep blocks of the same sizes. */
+	sum->grows_most = fmax(sum->grows_most, t->grows_most);
 }
 
 static void add_point(struct mw_site_point *sum, const struct mw_site_point *p)
@@ -221,6 +230,8 @@ static void add_site(struct mw_site_stats *sum, const struct mw_site_stats *site
 	add_totals(&sum->interval, &site->interval);
 	add_history(sum, site);
 	add_cohorts(sum, site);
+	mw_generations__add(&sum->generations, &site->generations);
+	mw_type_counts__add_all(&sum->types, &site->types);
 	if (site->first_seen >= 0 && (sum->first_seen < 0 || site->first_seen < sum->first_seen))
 		sum->first_seen = site->first_seen;
 	if (site->last_seen > sum->last_seen)
@@ -250,6 +261,7 @@ static void sum_up(struct mw_label_group *group)
 		sum->points[i].elapsed = longest->points[i].elapsed;
 	for (size_t i = 0; i < group->site_count; i++)
 		add_site(sum, group->sites[i]);
+	mw_type_counts__sort(&sum->types);
 }
 
 int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites)

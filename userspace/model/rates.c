@@ -8,6 +8,11 @@
  * found 1.05 to 1.3 times as dear as in the loop that calibrates (docs/overhead.md).
  */
 static const double FACTOR = 1.15, FACTOR_ERROR = 0.08;
+/* Nowhere is a hit much cheaper than in the loop that calibrates. */
+static const double FACTOR_MIN = 0.9;
+/* A calibration made while the machine ran slowly is of hits that cost less since: a bound holds.
+ */
+static const double FACTOR_LEAST = 0.75;
 /* The costs of both kinds must differ by as much before they tell anything. */
 static const double RATIO_MIN = 1.2;
 /* Of a window's time at least this share must be the target's own, or only a bound is known. */
@@ -98,7 +103,7 @@ static bool seen_factor(const struct mw_rates *r, double *factor, double *varian
 	return true;
 }
 
-/* What was known before and what was seen, each by its weight. */
+/* What was known before and what was seen, each by its weight. ERROR 1: nothing is known. */
 static double best_factor(const struct mw_rates *r, double *error)
 {
 	double prior = 1 / (FACTOR_ERROR * FACTOR_ERROR), seen, variance, weight;
@@ -106,6 +111,10 @@ static double best_factor(const struct mw_rates *r, double *error)
 	*error = FACTOR_ERROR;
 	if (!seen_factor(r, &seen, &variance))
 		return FACTOR;
+	if (seen + 3 * sqrt(variance) < FACTOR_MIN) {
+		*error = 1;
+		return FACTOR;
+	}
 	/* No window is without some chance: a variance of 0 is that of too few. */
 	weight = 1 / (variance + 1e-4);
 	*error = 1 / sqrt(prior + weight);
@@ -164,9 +173,14 @@ void mw_rates__estimate(const struct mw_rates *r, struct mw_rate *rate)
 	double factor_error, mean = 0, squares = 0, step, change;
 
 	*rate = (struct mw_rate){.error = 1, .factor = best_factor(r, &factor_error)};
+	rate->shared = factor_error >= 1;
 	if (!(cpu > 0))
 		return;
 	rate->per_cpu = mean_rate(r, rate->factor, n);
+	if (n >= WINDOWS_MIN)
+		rate->least =
+			(all.allocs[0] + all.allocs[1]) /
+			(cpu - (rate->shared ? 0 : fmin(FACTOR_LEAST * cost, FACTOR_LEAST * cpu)));
 	if (n < WINDOWS_MIN)
 		return;
 	if (!(rate->per_cpu > 0)) {

@@ -11,7 +11,9 @@
  * What a hit costs is calibrated (probe/calibrate.h), but in a loop of our own, where caches are
  * warm: in a target it was seen to be 1.05 to 1.3 times that, the FACTOR. Windows are of two kinds,
  * with entry probes alone and with all, whose costs differ two- to threefold; as the target's own
- * rate is the same in both, the two tell the factor.
+ * rate is the same in both, the two tell the factor. Where another tracer has return probes in the
+ * same places, hits of entry probes return through the kernel, too: the kinds then seem to differ
+ * by much less than calibrated, and what a hit costs is not known.
  */
 #ifndef MW_MODEL_RATES_H
 #define MW_MODEL_RATES_H
@@ -40,10 +42,12 @@ struct mw_rates {
 /* What the windows say together. */
 struct mw_rate {
 	double per_cpu; /* allocations a second of the target's own CPU time; 0: none seen */
+	double least;	/* a bound: no fewer while probes were in; 0: not known */
 	double error;	/* one relative standard deviation of it */
 	double bias;	/* of ERROR, what all windows have in common: what a hit costs */
 	double factor;	/* what a hit costs, by what was calibrated */
 	bool enough;	/* false: the error is too large for the rate to say anything */
+	bool shared;	/* another tracer's return probes are in the same places */
 };
 
 void mw_rates__add(struct mw_rates *rates, const struct mw_window *window);

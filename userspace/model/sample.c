@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <math.h>
+#include <string.h>
+
 #include "model/sample.h"
 
 union counters {
@@ -24,8 +26,88 @@ void mw_counts__add(struct mw_counts *to, const struct mw_counts *from)
 		a->each[i] += b->each[i];
 }
 
+void mw_counts__keep_layer(struct mw_counts *counts, enum mw_layer layer)
+{
+	struct mw_counts python = {.python_frees = counts->python_frees};
+
+	memcpy(python.alloc[MW_PLACE_PYTHON], counts->alloc[MW_PLACE_PYTHON],
+	       sizeof(python.alloc[MW_PLACE_PYTHON]));
+	if (layer == MW_LAYER_PYTHON) {
+		memcpy(counts, &python, MW_PROBE_WORDS * sizeof(uint64_t));
+		return;
+	}
+	memset(counts->alloc[MW_PLACE_PYTHON], 0, sizeof(counts->alloc[MW_PLACE_PYTHON]));
+	counts->python_frees = 0;
+}
+
+/* What the probes are known to have missed of what pools hand out is like what they saw. */
+static void add_missed(struct mw_sample *small)
+{
+	double scale = mw_coverage__scale(&small->python_coverage), share, error;
+	uint64_t *words = (uint64_t *)small->counts.alloc;
+
+	if (!(scale > 1))
+		return;
+	for (size_t i = 0; i < sizeof(small->counts.alloc) / sizeof(*words); i++)
+		words[i] = (uint64_t)llround((double)words[i] * scale);
+	share = mw_coverage__share(&small->python_coverage, &error);
+	small->error = hypot(small->error, error / share);
+}
+
+void mw_sample__add_python(struct mw_sample *sample, struct mw_sample *small)
+{
+	const uint64_t *from = (const uint64_t *)&small->counts;
+	uint64_t *to = (uint64_t *)&sample->counts;
+	double allocs, python;
+
+	add_missed(small);
+	allocs = (double)mw_counts__alloc(&sample->counts).count;
+	python = (double)mw_counts__alloc(&small->counts).count;
+	sample->python_coverage = small->python_coverage;
+	sample->cost += small->cost;
+	sample->windows += small->windows;
+	sample->python = python > 0 || small->always ? MW_PYTHON_SEEN : MW_PYTHON_SAMPLED;
+	sample->python_too_fast = small->too_fast;
+	sample->always &= small->always;
+	sample->always_since = fmax(sample->always_since, small->always_since);
+	if (sample->python != MW_PYTHON_SEEN)
+		return;
+	for (size_t i = 0; i < MW_PROBE_WORDS; i++)
+		to[i] += from[i];
+	for (size_t i = 0; i < MW_CLASSES; i++)
+		sample->seen[i] += small->seen[i];
+	sample->malloc_enough = sample->enough;
+	sample->least += small->least;
+	sample->enough &= small->enough;
+	if (allocs + python > 0)
+		sample->error =
+			hypot(sample->error * allocs, small->error * python) / (allocs + python);
+}
+
 /* Seconds: probes that are in so soon after a watch has begun have seen all of it. */
 static const double EXACT_FROM = 0.1;
+
+/* What was known first at the interval's end goes back to the beginning of the watch. */
+static void join_late(struct mw_sample *out, const struct mw_sample *later,
+		      const struct mw_sample *earlier)
+{
+	bool all = later->enough && !earlier->enough;
+	bool python = later->python == MW_PYTHON_SEEN && earlier->python != MW_PYTHON_SEEN;
+	struct mw_counts known = later->counts;
+	union counters *diff = (union counters *)&out->counts;
+	const union counters *from = (const union counters *)&known;
+	double share;
+
+	if (!later->governed || !later->cpu_ns || !(all || python))
+		return;
+	if (!all)
+		mw_counts__keep_layer(&known, MW_LAYER_PYTHON);
+	share = (double)(later->cpu_ns - earlier->cpu_ns) / (double)later->cpu_ns;
+	for (size_t i = 0; i < MW_PROBE_WORDS; i++) {
+		if (all || from->each[i])
+			diff->each[i] = (uint64_t)(share * (double)from->each[i]);
+	}
+}
 
 void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
 			   const struct mw_sample *earlier)
@@ -36,19 +118,13 @@ void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
 
 	*out = *later;
 	for (size_t i = 0; i < MW_COUNT_WORDS; i++)
-		diff->each[i] = a->each[i] - b->each[i];
+		diff->each[i] = a->each[i] > b->each[i] ? a->each[i] - b->each[i] : 0;
 	out->elapsed = later->elapsed - earlier->elapsed;
 	/* Exact only if probes were in all the time. */
 	out->always = later->always && later->always_since < earlier->elapsed + EXACT_FROM;
 	if (out->always)
 		out->always_since = 0;
-	/* What was known first at its end goes back to the beginning of the watch. */
-	if (later->governed && later->enough && !earlier->enough && later->cpu_ns) {
-		double share = (double)(later->cpu_ns - earlier->cpu_ns) / (double)later->cpu_ns;
-
-		for (size_t i = 0; i < MW_PROBE_WORDS; i++)
-			diff->each[i] = (uint64_t)(share * (double)a->each[i]);
-	}
+	join_late(out, later, earlier);
 	out->min_flt = later->min_flt - earlier->min_flt;
 	out->maj_flt = later->maj_flt - earlier->maj_flt;
 	out->cpu_ns = later->cpu_ns - earlier->cpu_ns;
@@ -115,7 +191,7 @@ struct mw_cell mw_counts__freed(const struct mw_counts *counts)
 
 uint64_t mw_counts__free_calls(const struct mw_counts *counts)
 {
-	uint64_t sum = 0;
+	uint64_t sum = counts->python_frees;
 
 	for (unsigned int f = MW_FUNC_FREE; f < MW_FUNCS; f++)
 		sum += counts->calls[f];
@@ -133,7 +209,7 @@ uint64_t mw_counts__lost(const struct mw_counts *counts)
 
 const char *mw_place_name(enum mw_place place)
 {
-	static const char *const names[MW_PLACES] = {"brk", "thread", "mmap", "other"};
+	static const char *const names[MW_PLACES] = {"brk", "thread", "mmap", "other", "python"};
 
 	return names[place];
 }

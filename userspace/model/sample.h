@@ -11,6 +11,18 @@
 #include <stdint.h>
 
 #include "bpf/memwhere.h"
+#include "model/coverage.h"
+
+enum { MW_LOOK_NOTE = 160 };
+
+/* Looks at the heap, which find out which sampled blocks are still allocated. */
+struct mw_heap_looks {
+	uint64_t count;
+	double cpu_seconds;	 /* that memwhere has spent on them, not the target */
+	uint64_t bytes;		 /* read of the target's memory */
+	double whole_seconds;	 /* that the last round took to meet every block; < 0: none yet */
+	char note[MW_LOOK_NOTE]; /* why nothing is known of some blocks, or "" */
+};
 
 /* Everything since the watch began, except where said otherwise. */
 struct mw_sample {
@@ -27,18 +39,29 @@ struct mw_sample {
 	size_t processes;			       /* alive now */
 	/* Under a budget: what the probes count are estimates, and outstanding is not known. */
 	bool governed;
-	bool always;	     /* the probes are in all the time: exact from then on */
-	double always_since; /* seconds since the watch began */
-	bool rate_known;     /* windows were many, and still too little: the target is too fast */
-	bool enough;	     /* false: too little was seen, the probes' counts say nothing */
-	double budget, cost; /* shares of the target's CPU time: allowed, taken by probes */
-	double coverage;     /* share of it in which probes were in */
-	double error;	     /* relative standard deviation of the number of allocations */
+	bool always;	      /* the probes are in all the time: exact from then on */
+	double always_since;  /* seconds since the watch began */
+	bool too_fast;	      /* if too little was seen: in many windows, it allocates too often */
+	bool python_too_fast; /* the same of Python's small objects */
+	bool enough;	      /* false: too little was seen, the probes' counts say nothing */
+	double budget, cost;  /* shares of the target's CPU time: allowed, taken by programs */
+	double standing;      /* of COST, by those that are there all the time */
+	double coverage;      /* share of it in which probes were in */
+	double least; /* allocations a second of its CPU time while probes were in: a bound */
+	double error; /* relative standard deviation of the number of allocations */
 	size_t windows;
+	/*
+	 * Python's small objects: none, or not asked for; counted with the others; sampled by line
+	 * only, because how many there are is not known, or not yet.
+	 */
+	enum mw_python_layer { MW_PYTHON_NONE, MW_PYTHON_SEEN, MW_PYTHON_SAMPLED } python;
+	struct mw_coverage python_coverage; /* of PYTHON, as measured */
+	bool malloc_enough; /* ENOUGH of malloc's layer alone, where PYTHON is seen beside it */
 	double walked_at; /* seconds since the watch began: of the last walk of the heap; < 0: none
 			   */
-	float seen[MW_CLASSES]; /* allocations that a class's estimate stands on */
-	bool out_of_reach;	/* no allocator for probes: only what the kernel gives is seen */
+	struct mw_heap_looks looks; /* of all targets together */
+	float seen[MW_CLASSES];	    /* allocations that a class's estimate stands on */
+	bool out_of_reach;   /* no allocator for probes: only what the kernel gives is seen */
 	const char *runtime; /* whose own heap probes don't reach: "Go"; NULL: none; a constant */
 	bool ended;	     /* the target has */
 };
@@ -78,6 +101,9 @@ enum mw_threshold_cause mw_threshold_moved_by(uint64_t old, uint64_t new, uint64
 /* TO += FROM, counter by counter. */
 void mw_counts__add(struct mw_counts *to, const struct mw_counts *from);
 
+/* Of what probes count, only LAYER's stays. */
+void mw_counts__keep_layer(struct mw_counts *counts, enum mw_layer layer);
+
 /* What happened between EARLIER and LATER; what is true "now" is taken from LATER. */
 void mw_sample__difference(struct mw_sample *out, const struct mw_sample *later,
 			   const struct mw_sample *earlier);
@@ -96,6 +122,12 @@ uint64_t mw_counts__lost(const struct mw_counts *counts);
 const char *mw_place_name(enum mw_place place);
 const char *mw_lost_name(enum mw_lost cause);
 const char *mw_sdt_name(enum mw_sdt_probe which);
+
+/*
+ * SMALL is what windows of Python's layer say at the same moment: it joins what those of malloc's
+ * say in SAMPLE. Where its coverage is known, what was missed is added, to SMALL, too.
+ */
+void mw_sample__add_python(struct mw_sample *sample, struct mw_sample *small);
 
 /* By which mode a target is watched where MODE is the watch's. */
 enum mw_mode mw_sample__mode(const struct mw_sample *now, enum mw_mode mode);

@@ -32,10 +32,12 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
 	return hash;
 }
 
-static uint64_t hash_frames(uint32_t target, const struct mw_frame *frames, size_t count)
+static uint64_t hash_frames(uint32_t target, uint32_t layer, const struct mw_frame *frames,
+			    size_t count)
 {
 	uint64_t hash = hash_bytes(0xcbf29ce484222325ULL, &target, sizeof(target));
 
+	hash = hash_bytes(hash, &layer, sizeof(layer));
 	for (size_t i = 0; i < count; i++) {
 		const struct mw_frame *f = &frames[i];
 
@@ -47,10 +49,11 @@ static uint64_t hash_frames(uint32_t target, const struct mw_frame *frames, size
 	return hash ^ hash >> 29;
 }
 
-static bool same_frames(const struct mw_site_stats *site, uint32_t target,
+static bool same_frames(const struct mw_site_stats *site, uint32_t target, uint32_t layer,
 			const struct mw_frame *frames, size_t count)
 {
-	if (site->target != target || site->frame_count != count)
+	if (site->target != target || site->frame_count != count ||
+	    (site->flags & MW_SITE_PYTHON) != layer)
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		const struct mw_frame *a = &site->frames[i], *b = &frames[i];
@@ -166,13 +169,14 @@ static struct site *new_site(uint32_t target, const struct mw_frame *frames, siz
 struct mw_site_stats *mw_sites__intern(struct mw_sites *sites, uint32_t target,
 				       const struct mw_frame *frames, size_t count, uint32_t flags)
 {
-	uint64_t hash = hash_frames(target, frames, count);
+	uint32_t layer = flags & MW_SITE_PYTHON;
+	uint64_t hash = hash_frames(target, layer, frames, count);
 	struct site *site;
 	size_t at;
 
 	for (at = hash & sites->mask; sites->table[at]; at = (at + 1) & sites->mask) {
 		site = sites->list[sites->table[at] - 1];
-		if (site->hash == hash && same_frames(&site->stats, target, frames, count)) {
+		if (site->hash == hash && same_frames(&site->stats, target, layer, frames, count)) {
 			site->stats.flags |= flags;
 			return &site->stats;
 		}
@@ -231,7 +235,7 @@ void mw_sites__tick(struct mw_sites *sites, double elapsed)
 	if (++sites->ticks % sites->stride)
 		return;
 	for (size_t i = 0; i < sites->count; i++) {
-		if (sites->list[i]->stats.point_count < MW_SITE_HISTORY)
+		if (sites->list[i]->stats.point_count < MW_SERIES_HISTORY)
 			continue;
 		for (size_t k = 0; k < sites->count; k++)
 			thin_out(&sites->list[k]->stats, sites->ticks - sites->stride,
@@ -243,20 +247,8 @@ void mw_sites__tick(struct mw_sites *sites, double elapsed)
 		return;
 	for (size_t i = 0; i < sites->count; i++) {
 		struct mw_site_stats *site = &sites->list[i]->stats;
-		const struct mw_site_totals *t = &site->totals;
 
-		site->points[site->point_count++] = (struct mw_site_point){
-			.elapsed = elapsed,
-			.allocs = t->allocs,
-			.alloc_bytes = t->alloc_bytes,
-			.frees = t->frees,
-			.freed_bytes = t->freed_bytes,
-			.held_bytes = mw_site_held(t),
-			.grown_bytes = t->grown_bytes,
-			.returned_bytes = t->returned_bytes,
-			.fault_bytes = t->fault_bytes,
-			.malloc_bytes = t->malloc_bytes,
-		};
+		site->points[site->point_count++] = mw_site_point_at(site, elapsed);
 	}
 }
 

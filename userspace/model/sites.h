@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/generations.h"
+#include "model/series.h"
+#include "model/type_counts.h"
+
 enum mw_frame_kind {
 	MW_FRAME_PYTHON,
 	MW_FRAME_NATIVE,
@@ -37,7 +41,12 @@ enum {
 	MW_SITE_TRACKED = 64,	 /* every allocation, or sample of them, is followed to its free */
 	MW_SITE_RATES_ONLY = 32, /* of allocations only the rate is known: frees were not seen */
 	MW_SITE_WINDOWS = 128,	 /* followed by windows: a free between two is not always seen */
-	MW_SITE_UNMATCHED = 16,	 /* where native frames belong among Python's is not known */
+	MW_SITE_STAY = 256,	 /* followed by probes that stay in, since they fit the budget */
+	MW_SITE_PYTHON =
+		512, /* what is asked for here are Python's small objects, in its own pools */
+	MW_SITE_UNSCALED = 2048,   /* for how much windows stand is not known */
+	MW_SITE_LIVE_KNOWN = 1024, /* looks say how blocks of these sizes grow */
+	MW_SITE_UNMATCHED = 16,	   /* where native frames belong among Python's is not known */
 };
 
 /* Since the watch began. */
@@ -55,6 +64,13 @@ struct mw_site_totals {
 	double fault_bytes;  /* pages first touched here (estimate by sampling) */
 	double watched_seconds; /* MW_SITE_WINDOWS: in which a death was seen, summed over blocks */
 	uint64_t samples;	/* stacks taken: events behind the numbers above */
+	/*
+	 * MW_SITE_LIVE_KNOWN: bytes a second by which all blocks of the sizes that are kept here
+	 * grow, by looks: its part of them, and the most that it can be.
+	 */
+	double grows, grows_most, goes_on, ends; /* as in struct mw_tracked_site */
+	double resized;				 /* of ALLOCS: they resized another block */
+	double swells, swells_most;		 /* as in struct mw_tracked_site */
 };
 
 /* One moment of a site's history. */
@@ -72,7 +88,7 @@ struct mw_site_cohort {
 	double alive, alive_bytes; /* of those */
 };
 
-enum { MW_SITE_HISTORY = 64, MW_SITE_COHORTS = 3 };
+enum { MW_SITE_COHORTS = 3 };
 
 struct mw_site_stats {
 	uint32_t id;	 /* its number, from 1 on, never reused */
@@ -86,8 +102,10 @@ struct mw_site_stats {
 	struct mw_site_totals mark;   /* what the totals were when the interval began */
 	double first_seen, last_seen; /* seconds since the watch began; -1 until they are set */
 	struct mw_site_cohort cohorts[MW_SITE_COHORTS]; /* of all, half and a quarter of the time */
+	struct mw_generations generations; /* MW_SITE_WINDOWS, unless probes stay in by now */
+	struct mw_type_counts types;	   /* MW_SITE_PYTHON: of what is kept, as looked last */
 	size_t point_count;
-	struct mw_site_point points[MW_SITE_HISTORY]; /* oldest first; coarser as time goes on */
+	struct mw_site_point points[MW_SERIES_HISTORY]; /* oldest first; coarser as time goes on */
 };
 
 /* What a site holds now. */
@@ -102,6 +120,25 @@ static inline double mw_site_held(const struct mw_site_totals *t)
 	double known = t->kept_bytes + t->freed_bytes;
 
 	return t->kept_bytes + (known > 0 ? t->unknown_bytes * t->kept_bytes / known : 0);
+}
+
+static inline struct mw_site_point mw_site_point_at(const struct mw_site_stats *site,
+						    double elapsed)
+{
+	const struct mw_site_totals *t = &site->totals;
+
+	return (struct mw_site_point){
+		.elapsed = elapsed,
+		.allocs = t->allocs,
+		.alloc_bytes = t->alloc_bytes,
+		.frees = t->frees,
+		.freed_bytes = t->freed_bytes,
+		.held_bytes = mw_site_held(t),
+		.grown_bytes = t->grown_bytes,
+		.returned_bytes = t->returned_bytes,
+		.fault_bytes = t->fault_bytes,
+		.malloc_bytes = t->malloc_bytes,
+	};
 }
 
 /* What the kernel was asked for there and did not get back. */
@@ -122,7 +159,8 @@ void mw_sites__free(struct mw_sites *sites);
 
 /*
  * The site of TARGET with these frames (copied, innermost first), made when it is new. Two stacks
- * are the same site when kind, function, file, line and offset of all frames agree. NULL: no
+ * are the same site when kind, function, file, line and offset of all frames agree, and
+ * MW_SITE_PYTHON of FLAGS. NULL: no
  * memory. Pointers to sites stay valid until the sites are freed.
  */
 struct mw_site_stats *mw_sites__intern(struct mw_sites *sites, uint32_t target,

@@ -4,17 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/suspects.h"
-#include "util/text.h"
-#include "util/units.h"
+#include "model/series.h"
+#include "model/suspect_words.h"
+#include "model/tracked.h"
 
 enum {
-	POINTS_MAX = MW_SITE_HISTORY + 2, /* and the beginning, and now */
-	POINTS_MIN = 8,			  /* below that nothing is said */
+	POINTS_MIN = 8, /* below that nothing is said */
 	SAMPLES_MIN = 8,
 	GROWN_MIN = 6, /* of them: what stayed since start-up */
+	HALF_TIME = 1, /* of the cohorts */
 	STEPS_MIN = 4, /* growth comes in few large steps */
-	BLOCKS = 4,
 };
 
 /*
@@ -24,73 +23,31 @@ enum {
 #define SHARE_LATE    0.35 /* the last third's slope, of all */
 #define SHARE_EARLIER 0.33 /* and of the half of all that came first */
 #define SHARE_MINIMA  0.35
+#define SHARE_LOST    0.5 /* of its mean rate: it fills up */
+#define WALKS	      1.6 /* times the error: what comes by chance wanders off */
 #define SHARE_KEPT    0.7 /* of what it rose, it never fell by more than the rest */
 #define SHARE_SURVIVE 0.5
+#define SHARE_STAYS   0.75
 #define SUSPECT	      0.95 /* confidence */
 #define PROBABLE      0.8
 #define STARTUP	      0.25 /* of the site's life: not judged */
-#define BYTES_MAX     1e18 /* more than that is an error of the counting */
+#define HOUR	      3600
 /*
  * By windows: times its age that a block was watched, and had died in 19 of 20 cases if it did not
- * live longer.
+ * live longer. That counts after so many seconds.
  */
-#define WATCHED	      3
-#define SHARE_GROWTH  0.5  /* of the target's growth, that a suspect is most of */
-#define BEYOND_GROWTH 1.25 /* of it: no site grows faster than its process */
-
-struct series {
-	size_t n;
-	double t[POINTS_MAX], y[POINTS_MAX];
-	double begin, now; /* seconds: the site's life */
-};
-
-/*
- * Hoare's selection: what sorting would put at K gets there, with nothing larger before it. Ten
- * thousand sites with two thousand slopes each are too many to sort.
- */
-static double nth_value(double *values, size_t n, size_t k)
-{
-	size_t low = 0, high = n - 1;
-
-	while (low < high) {
-		double pivot = values[low + (high - low) / 2];
-		size_t i = low, j = high;
-
-		for (;;) {
-			double swap;
-
-			while (values[i] < pivot)
-				i++;
-			while (values[j] > pivot)
-				j--;
-			if (i >= j)
-				break;
-			swap = values[i];
-			values[i++] = values[j];
-			values[j--] = swap;
-		}
-		/* All up to j are at most the pivot, all from there on at least. */
-		if (values[j] > pivot)
-			j--;
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
-	}
-	return values[k];
-}
-
-static double median(double *values, size_t n)
-{
-	double upper, lower;
-
-	if (!n)
-		return 0;
-	lower = upper = nth_value(values, n, n / 2);
-	if (n % 2 == 0)
-		lower = nth_value(values, n / 2, n / 2 - 1);
-	return (lower + upper) / 2;
-}
+#define WATCHED	       3
+#define LONG	       100
+#define SHARE_GROWTH   0.5  /* of the target's growth, that a suspect is most of */
+#define SHARE_MOST     0.75 /* ... that it is nearly all of */
+#define BEYOND_GROWTH  1.25 /* of it: no site grows faster than its process */
+#define BEYOND_LIVE    1.5  /* of what all blocks of its sizes grow by */
+#define SHARE_LIVE     0.5  /* of it, that a suspect is most of */
+#define UNSCALED       0.25 /* relative error of what it made: windows don't know */
+#define HARDLY_LASTS   0.75 /* of what it made, that was freed */
+#define LIVE_SURVIVORS 3    /* blocks of a site, where all of its sizes grow on */
+#define LATELY	       0.34 /* of the watch: the target still grows ... */
+#define GROWS_ON       0.5  /* ... by so much of what the suspect brings */
 
 static double level(const struct mw_site_stats *site, const struct mw_site_point *p, bool by_growth)
 {
@@ -106,15 +63,6 @@ static double level(const struct mw_site_stats *site, const struct mw_site_point
 	return p->grown_bytes > 0 ? p->grown_bytes - p->returned_bytes : p->fault_bytes;
 }
 
-static void add_point(struct series *s, double t, double y)
-{
-	if (s->n == POINTS_MAX || !(fabs(y) < BYTES_MAX) || !isfinite(t) ||
-	    (s->n && t <= s->t[s->n - 1]))
-		return;
-	s->t[s->n] = t;
-	s->y[s->n++] = y;
-}
-
 static bool judged_by_growth(const struct mw_site_stats *site)
 {
 	const struct mw_site_totals *t = &site->totals;
@@ -126,152 +74,28 @@ static bool judged_by_growth(const struct mw_site_stats *site)
 	return !(t->alloc_bytes > 0) && (t->grown_bytes > 0 || t->fault_bytes > 0);
 }
 
-static struct mw_site_point point_now(const struct mw_site_stats *site)
-{
-	const struct mw_site_totals *t = &site->totals;
-
-	return (struct mw_site_point){
-		.alloc_bytes = t->alloc_bytes,
-		.freed_bytes = t->freed_bytes,
-		.held_bytes = mw_site_held(t),
-		.grown_bytes = t->grown_bytes,
-		.returned_bytes = t->returned_bytes,
-		.fault_bytes = t->fault_bytes,
-		.malloc_bytes = t->malloc_bytes,
-	};
-}
-
 /* The history with its two ends: nothing when the site began, and the totals now. */
-static void make_series(struct series *s, const struct mw_site_stats *site, double now,
+static void make_series(struct mw_series *s, const struct mw_site_stats *site, double now,
 			bool by_growth)
 {
-	struct mw_site_point last = point_now(site);
+	struct mw_site_point last = mw_site_point_at(site, now);
 
 	s->n = 0;
 	s->now = now;
 	s->begin = site->first_seen > 0 ? site->first_seen : 0;
 	/* By then something had been counted already: it began in the step before. */
-	add_point(s, s->begin, 0);
+	mw_series__add(s, s->begin, 0);
 	for (size_t i = 0; i < site->point_count; i++) {
 		if (site->points[i].elapsed < now)
-			add_point(s, site->points[i].elapsed,
-				  level(site, &site->points[i], by_growth));
+			mw_series__add(s, site->points[i].elapsed,
+				       level(site, &site->points[i], by_growth));
 	}
-	add_point(s, now, level(site, &last, by_growth));
+	mw_series__add(s, now, level(site, &last, by_growth));
 }
 
-/* The part of S from TIME on, as a separate series. */
-static struct series since(const struct series *s, double time)
+static bool resizes(const struct mw_site_stats *site)
 {
-	struct series part = {.begin = time, .now = s->now};
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->t[i] >= time)
-			add_point(&part, s->t[i], s->y[i]);
-	}
-	return part;
-}
-
-static struct series until(const struct series *s, double time)
-{
-	struct series part = {.begin = s->begin, .now = time};
-
-	for (size_t i = 0; i < s->n && s->t[i] <= time; i++)
-		add_point(&part, s->t[i], s->y[i]);
-	return part;
-}
-
-static double mean(const double *values, size_t n)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += values[i];
-	return n ? sum / (double)n : 0;
-}
-
-/* Least squares. SPREAD: the sum of squares of the times around their mean. */
-static double fit(const struct series *s, double *spread)
-{
-	double mt = mean(s->t, s->n), my = mean(s->y, s->n), tt = 0, ty = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		tt += (s->t[i] - mt) * (s->t[i] - mt);
-		ty += (s->t[i] - mt) * (s->y[i] - my);
-	}
-	if (spread)
-		*spread = tt;
-	return tt > 0 ? ty / tt : 0;
-}
-
-/* Theil-Sen: the median slope of all pairs. A few spikes do not move it. */
-static double robust_fit(const struct series *s)
-{
-	double slopes[POINTS_MAX * (POINTS_MAX - 1) / 2];
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		for (size_t k = i + 1; k < s->n; k++)
-			slopes[n++] = (s->y[k] - s->y[i]) / (s->t[k] - s->t[i]);
-	}
-	return median(slopes, n);
-}
-
-/*
- * The standard error of SLOPE from its residuals, and in *POINTS the effective number of points:
- * neighbours that deviate together count less (as in an AR(1) process, whose lag is estimated too
- * low in short series: Kendall 1954).
- */
-static double fit_error(const struct series *s, double slope, double *points)
-{
-	double mt = mean(s->t, s->n), my = mean(s->y, s->n), n = (double)s->n;
-	double square = 0, lag = 0, before = 0, spread, rho;
-
-	fit(s, &spread);
-	for (size_t i = 0; i < s->n; i++) {
-		double left = s->y[i] - my - slope * (s->t[i] - mt);
-
-		square += left * left;
-		lag += left * before;
-		before = left;
-	}
-	rho = square > 0 ? lag / square : 0;
-	rho += (1 + 4 * rho) / n;
-	rho = rho < 0 ? 0 : rho > 0.95 ? 0.95 : rho;
-	*points = n * (1 - rho) / (1 + rho);
-	if (*points < 4)
-		*points = 4;
-	return spread > 0 ? sqrt(square / (n - 2) / spread * (1 + rho) / (1 - rho)) : 0;
-}
-
-/*
- * The standard error of a slope, were the series a walk whose steps are as seen: what a leak is,
- * each object of which comes by chance. Anything that comes back to a mean strays less.
- */
-static double walk_error(const struct series *s)
-{
-	double steps[POINTS_MAX], square = 0, m;
-	size_t n = s->n - 1;
-
-	for (size_t i = 0; i < n; i++)
-		steps[i] = s->y[i + 1] - s->y[i];
-	m = mean(steps, n);
-	for (size_t i = 0; i < n; i++)
-		square += (steps[i] - m) * (steps[i] - m);
-	/* The slope of a walk, by least squares, has 6/5 of its ends' variance. */
-	return sqrt(1.2 * square / (double)(n - 1) * (double)n) / (s->now - s->begin);
-}
-
-/* P(slope > 0): Student's t by Wallace's transformation to a normal deviate. */
-static double positive(double slope, double error, double freedom)
-{
-	double t, z;
-
-	if (!(error > 0))
-		return slope > 0 ? 1 : 0;
-	t = slope / error;
-	z = sqrt(freedom * log1p(t * t / freedom)) * (8 * freedom + 1) / (8 * freedom + 3);
-	return 0.5 * erfc(-copysign(z, t) / M_SQRT2);
+	return mw_only_resizes(site->totals.resized, site->totals.allocs);
 }
 
 /*
@@ -289,59 +113,10 @@ static double noise_of_growth(const struct mw_site_stats *site, bool by_growth)
 		return site->totals.samples ? t->fault_bytes / (double)t->samples : 0;
 	if (held > 0 && t->live_variance > 0)
 		sampling = t->live_variance / held;
+	/* A block that is resized brings what it gets more. */
 	if (t->allocs > 0)
-		events = t->alloc_bytes / t->allocs;
+		events = (resizes(site) ? held : t->alloc_bytes) / t->allocs;
 	return sampling + events;
-}
-
-static double smallest(const struct series *s, double from, double to)
-{
-	double least = INFINITY;
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->t[i] >= from && s->t[i] <= to && s->y[i] < least)
-			least = s->y[i];
-	}
-	return least;
-}
-
-/* How far the series came back at most from where it had been: 0 when it never fell. */
-static double setback(const struct series *s)
-{
-	double most = -INFINITY, back = 0;
-
-	for (size_t i = 0; i < s->n; i++) {
-		most = fmax(most, s->y[i]);
-		back = fmax(back, most - s->y[i]);
-	}
-	return back;
-}
-
-/* How fast the minima rise: of blocks one after another, and of the second half over the first. */
-static double minima_slope(const struct series *s)
-{
-	double step = (s->now - s->begin) / BLOCKS, half = s->begin + (s->now - s->begin) / 2;
-	double halves = smallest(s, half, s->now) - smallest(s, s->begin, half);
-	struct series blocks = {0};
-	double slope;
-
-	for (int i = 0; i < BLOCKS; i++) {
-		double from = s->begin + i * step;
-
-		add_point(&blocks, from, smallest(s, from, i + 1 < BLOCKS ? from + step : s->now));
-	}
-	slope = robust_fit(&blocks);
-	return isfinite(halves) ? fmin(slope, halves / (s->now - half)) : slope;
-}
-
-/* What the site held at TIME. */
-static double held_at(const struct series *s, double time)
-{
-	size_t i = 0;
-
-	while (i + 1 < s->n && s->t[i + 1] <= time)
-		i++;
-	return s->n ? s->y[i] : 0;
 }
 
 /*
@@ -350,8 +125,8 @@ static double held_at(const struct series *s, double time)
  * began. All that was ever made may be less: a leak in bursts. Without cohorts, what is asked for
  * is that most of what was made since W began was not freed, and that finds fewer leaks.
  */
-static double survival(const struct mw_site_stats *site, const struct series *s,
-		       const struct series *w, double slope)
+static double survival(const struct mw_site_stats *site, const struct mw_series *s,
+		       const struct mw_series *w, double slope)
 {
 	double least = 1, made = site->totals.alloc_bytes;
 	bool looked_at = false;
@@ -363,9 +138,9 @@ static double survival(const struct mw_site_stats *site, const struct series *s,
 		if (!(c->before > s->begin && c->before <= 0.75 * s->now))
 			continue;
 		looked_at = true;
-		if (held_at(s, c->before) < 0.5 * grown)
+		if (mw_series__at(s, c->before) < 0.5 * grown)
 			grown = slope * (c->before - w->begin);
-		grown = fmin(grown, fmin(c->born_bytes, held_at(s, c->before)));
+		grown = fmin(grown, fmin(c->born_bytes, mw_series__at(s, c->before)));
 		if (grown > 0)
 			least = fmin(least, c->alive_bytes / grown);
 	}
@@ -378,6 +153,21 @@ static double survival(const struct mw_site_stats *site, const struct series *s,
 	return fmax(least, 0);
 }
 
+/*
+ * Of what the site held when half of the time was over, how much it still holds. A cache that is
+ * not full yet grows like a leak; but its old entries go. Asked for where nobody chose to look
+ * closer: it finds leaks later that are a small part of what a line makes.
+ */
+static double stays(const struct mw_site_stats *site, const struct mw_series *s)
+{
+	const struct mw_site_cohort *c = &site->cohorts[HALF_TIME];
+	double held = mw_series__at(s, c->before);
+
+	if (!(site->flags & MW_SITE_STAY))
+		return 1;
+	return c->before > s->begin && held > 0 ? c->alive_bytes / held : 1;
+}
+
 /* 1 when SHARE of the whole is reached, else how near it comes. */
 static double reached(double part, double whole, double share)
 {
@@ -386,35 +176,19 @@ static double reached(double part, double whole, double share)
 	return r < 0 ? 0 : r > 1 ? 1 : r;
 }
 
-/* When the series first came to SHARE of WHAT, for good or not. */
-static double time_of(const struct series *s, double what)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->y[i] >= what)
-			return s->t[i];
-	}
-	return s->now;
-}
-
-static double typical(const struct series *s)
-{
-	double copy[POINTS_MAX];
-
-	memcpy(copy, s->y, s->n * sizeof(*copy));
-	return median(copy, s->n);
-}
-
 /* No suspect: then what is it? W is what comes after start-up. */
-static enum mw_verdict other_verdict(const struct mw_site_stats *site, const struct series *s,
-				     const struct series *w, bool by_growth, bool going,
+static enum mw_verdict other_verdict(const struct mw_site_stats *site, const struct mw_series *s,
+				     const struct mw_series *w, bool by_growth, bool going,
 				     bool survives)
 {
-	double least = smallest(w, w->begin, w->now), most = 0;
+	double least = mw_series__smallest(w, w->begin, w->now), most = 0;
 	double half = w->begin + (w->now - w->begin) / 2;
-	double later = smallest(w, half, w->now), earlier = smallest(w, w->begin, half);
-	struct series last = since(s, s->now - (s->now - s->begin) / 4);
-	struct series first = until(s, w->begin);
-	double holds = typical(&last), reach = time_of(s, 0.75 * holds) - s->begin;
+	double later = mw_series__smallest(w, half, w->now),
+	       earlier = mw_series__smallest(w, w->begin, half);
+	struct mw_series last = mw_series__since(s, s->now - (s->now - s->begin) / 4);
+	struct mw_series first = mw_series__until(s, w->begin);
+	double holds = mw_series__typical(&last),
+	       reach = mw_series__time_of(s, 0.75 * holds) - s->begin;
 	double noise = 4 * sqrt(noise_of_growth(site, by_growth) * fmax(holds, 0));
 	double before;
 
@@ -454,15 +228,15 @@ static double events_of(const struct mw_site_stats *site, bool by_growth)
  * A walk that goes nowhere is growth to the former one time in eight, so it is asked only where
  * the age of objects decides besides.
  */
-static double judge_slope(const struct mw_site_stats *site, const struct series *w,
+static double judge_slope(const struct mw_site_stats *site, const struct mw_series *w,
 			  struct mw_suspect *out)
 {
 	double length = w->now - w->begin, noise = noise_of_growth(site, out->by_growth);
 	double events = sqrt(1.2 * fabs(out->slope) * noise / length);
-	double points, line = hypot(fit_error(w, out->slope, &points), events);
-	double walk = fmax(walk_error(w), events);
-	double by_line = out->by_growth ? 0 : positive(out->slope, line, points - 2);
-	double by_walk = positive(out->slope, walk, (double)w->n - 2);
+	double points, line = hypot(mw_series__fit_error(w, out->slope, &points), events);
+	double walk = fmax(mw_series__walk_error(w), events);
+	double by_line = out->by_growth ? 0 : mw_t_positive(out->slope, line, points - 2);
+	double by_walk = mw_t_positive(out->slope, walk, (double)w->n - 2);
 
 	out->slope_error = out->by_growth ? walk : fmin(line, walk);
 	/* A handful of objects is no growth, however well it lies on a line. */
@@ -470,34 +244,44 @@ static double judge_slope(const struct mw_site_stats *site, const struct series 
 	       reached(out->slope * length, noise, out->by_growth ? STEPS_MIN : GROWN_MIN);
 }
 
-static void judge_history(const struct mw_site_stats *site, const struct series *s,
+static void judge_history(const struct mw_site_stats *site, const struct mw_series *s,
 			  struct mw_suspect *out)
 {
 	double life = s->now - s->begin, confidence;
-	struct series w = since(s, s->begin + STARTUP * life);
-	struct series late = since(s, s->now - life / 3);
-	struct series early = until(&w, w.begin + (w.now - w.begin) / 2);
+	struct mw_series w = mw_series__since(s, s->begin + STARTUP * life);
+	struct mw_series late = mw_series__since(s, s->now - life / 3);
+	struct mw_series early = mw_series__until(&w, w.begin + (w.now - w.begin) / 2);
 	/* Spikes spoil the one, bursts the other. */
-	double lately = fmax(fit(&late, NULL), robust_fit(&late));
+	double lately = fmax(mw_series__fit(&late, NULL), mw_series__robust_fit(&late));
 	double least_events = out->by_growth ? STEPS_MIN : SAMPLES_MIN;
 	double goes_on, rises, survives;
+	struct mw_decline decline;
 
+	out->by_resizing = !out->by_growth && resizes(site);
 	out->verdict = MW_VERDICT_EARLY;
 	if (s->n < POINTS_MIN || w.n < 5 || late.n < 3 ||
 	    events_of(site, out->by_growth) < least_events)
 		return;
-	out->slope = robust_fit(&w);
+	out->slope = mw_series__robust_fit(&w);
 	confidence = judge_slope(site, &w, out);
-	goes_on = fmin(reached(lately, out->slope, SHARE_LATE),
-		       reached(lately, fmax(fit(&early, NULL), out->slope), SHARE_EARLIER));
-	rises = fmax(reached(minima_slope(&w), out->slope, SHARE_MINIMA),
-		     reached(out->slope * (w.now - w.begin) - setback(&w),
+	goes_on = fmin(
+		reached(lately, out->slope, SHARE_LATE),
+		reached(lately, fmax(mw_series__fit(&early, NULL), out->slope), SHARE_EARLIER));
+	rises = fmax(reached(mw_series__minima_slope(&w), out->slope, SHARE_MINIMA),
+		     reached(out->slope * (w.now - w.begin) - mw_series__setback(&w),
 			     out->slope * (w.now - w.begin), SHARE_KEPT));
-	survives =
-		out->by_growth ? 1 : reached(survival(site, s, &w, out->slope), 1, SHARE_SURVIVE);
+	survives = out->by_growth || out->by_resizing
+			   ? 1
+			   : fmin(reached(survival(site, s, &w, out->slope), 1, SHARE_SURVIVE),
+				  reached(stays(site, s), 1, SHARE_STAYS));
 	out->confidence = confidence * goes_on * rises * survives;
+	decline = mw_decline__of(&w);
+	decline.error *= WALKS;
 	if (out->slope > 0 && out->confidence >= SUSPECT)
-		out->verdict = MW_VERDICT_SUSPECT;
+		out->verdict = !out->by_growth && decline.share > SHARE_LOST &&
+					       mw_decline__is_sure(&decline)
+				       ? MW_VERDICT_LEVELS
+				       : MW_VERDICT_SUSPECT;
 	else
 		out->verdict = other_verdict(
 			site, s, &w, out->by_growth,
@@ -522,166 +306,170 @@ static void oldest_cohort(const struct mw_site_stats *site, double now, struct m
 	out->freed = fmin(fmax(oldest->born - oldest->alive, 0), oldest->born);
 	out->age = now - oldest->before;
 }
+/* How fast the target grows, bytes a second: since start-up, and lately. */
+struct growth {
+	double rate, lately;
+	const struct mw_resident *resident; /* NULL: not known */
+};
 
-/* "12,400", of an estimate. */
-static char *format_grouped(char *buf, double n)
+/*
+ * A cache that fills makes ever less, or keeps ever less of what it makes. So does what the process
+ * has resident, which is known exactly, as far as the site is what that grows by.
+ */
+static enum mw_verdict unless_it_fills(const struct mw_lasting *lasting,
+				       const struct growth *growth, double now)
 {
-	char digits[MW_UNIT_BUF];
-	size_t len, out = 0;
+	double share = growth && growth->rate > 0
+			       ? fmin((lasting->slope + lasting->slope_error) / growth->rate, 1)
+			       : 0;
+	struct mw_decline whole = {0, INFINITY}, made, stays;
 
-	snprintf(digits, sizeof(digits), "%.0f", n > 0 ? fmin(n, 1e12) : 0);
-	len = strlen(digits);
-	for (size_t i = 0; i < len; i++) {
-		if (i && (len - i) % 3 == 0)
-			buf[out++] = ',';
-		buf[out++] = digits[i];
+	if (growth && share >= SHARE_MOST) {
+		whole = mw_resident__decline(growth->resident, now - lasting->seconds);
+		whole.error = hypot(whole.error, (1 - share) / 2);
 	}
-	buf[out] = '\0';
-	return buf;
+	made = mw_decline__mean(&lasting->made, &whole);
+	stays = mw_decline__mean(&lasting->stays, &whole);
+	if (mw_decline__is_sure(&made) || mw_decline__is_sure(&stays))
+		return MW_VERDICT_LEVELS;
+	return mw_decline__is_excluded(&made) && mw_decline__is_excluded(&stays)
+		       ? MW_VERDICT_SUSPECT
+		       : MW_VERDICT_EARLY;
 }
 
-/* "10 min", "2.5 min": without the ".0" of one that is whole. */
-static char *format_age(char *buf, double seconds)
+/*
+ * All blocks of the sizes that a site keeps do not grow as fast as that: most of what seems to be
+ * kept has made room for others.
+ */
+static void limit_by_live_bytes(const struct mw_site_totals *t, struct mw_suspect *out)
 {
-	char *zero;
+	double most = fmax(t->grows, t->grows_most);
 
-	mw_format_duration(buf, seconds > 0 && seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0);
-	zero = strstr(buf, ".0 ");
-	if (zero)
-		memmove(zero, zero + 2, strlen(zero + 2) + 1);
-	return buf;
+	if (out->slope - 2 * out->slope_error > BEYOND_LIVE * most)
+		out->verdict = MW_VERDICT_STEADY;
+	out->slope = fmin(out->slope, most);
+	out->slope_error = fmin(out->slope_error, most / 2);
 }
 
-static char *format_bytes(char *buf, double bytes)
+/*
+ * Blocks of the sizes that a site keeps become ever more, or do not: where that is known, few
+ * blocks of its own are enough to say that it is the site which keeps them.
+ */
+static void judge_by_live_bytes(const struct mw_site_stats *site, struct mw_suspect *out)
 {
-	return mw_format_size(buf, bytes > 0 && bytes < 0x1p63 ? (uint64_t)bytes : 0);
+	const struct mw_site_totals *t = &site->totals;
+	bool most_of_it = t->grows > 0 && t->grows >= SHARE_LIVE * t->grows_most;
+	bool unscaled = site->flags & MW_SITE_UNSCALED ||
+			sqrt(t->alloc_variance) > UNSCALED * t->alloc_bytes;
+
+	limit_by_live_bytes(t, out);
+	if (out->verdict == MW_VERDICT_SUSPECT && t->ends > t->grows / 2)
+		out->verdict = MW_VERDICT_LEVELS;
+	/* Whether what was made at each time is still there depends on how much windows stand for.
+	 */
+	if (out->verdict != MW_VERDICT_EARLY && !(out->verdict == MW_VERDICT_STEADY && unscaled))
+		return;
+	if (!most_of_it || t->goes_on < t->grows / 2 || out->survivors < LIVE_SURVIVORS)
+		return;
+	out->verdict = MW_VERDICT_SUSPECT;
+	out->slope = t->grows;
+	out->slope_error = t->grows / sqrt(out->survivors);
 }
 
-/* "+2.1 MiB/min (±0.2)" */
-static void format_rate(char *buf, size_t size, double slope, double error)
+/* Its blocks do not last, and the sizes that only such sites keep become ever more. */
+static void judge_by_resizing(const struct mw_site_stats *site, struct mw_suspect *out)
 {
-	const char *per = slope * 60 >= 1024 ? "min" : "h";
-	double rate = slope * (slope * 60 >= 1024 ? 60 : 3600), unit = rate;
-	char text[MW_UNIT_BUF];
-	int n;
+	const struct mw_site_totals *t = &site->totals;
 
-	if (!isfinite(rate))
-		rate = unit = 0;
-	error *= slope > 0 ? rate / slope : 0;
-	for (; unit >= 1023.95; unit /= 1024)
-		error /= 1024;
-	mw_format_signed_size(text, rate < 0x1p62 ? (int64_t)(rate + 0.5) : INT64_MAX);
-	n = snprintf(buf, size, "%s/%s", text, per);
-	if (error >= 0.05 && n > 0 && (size_t)n < size)
-		snprintf(buf + n, size - (size_t)n, " (±%.1f)", error);
+	out->by_resizing = true;
+	out->born = out->freed = 0;
+	if (t->swells < SHARE_LIVE * t->swells_most || !(t->swells > 0))
+		return;
+	out->verdict = MW_VERDICT_SUSPECT;
+	out->slope = t->swells;
+	out->slope_error = t->swells_most - t->swells;
 }
 
-/* What the kernel gave says who asked, not who keeps. */
-static void growth_words(const struct mw_site_stats *site, double seen, const char *rate, char *buf,
-			 size_t size)
+/*
+ * Of blocks that come and go, those that seem to stay may be others in their places: what all
+ * blocks of their sizes grow by does not say whose that is.
+ */
+static bool hardly_lasts(const struct mw_lasting *lasting)
 {
-	char a[MW_UNIT_BUF + 8], b[MW_UNIT_BUF + 8], age[MW_UNIT_BUF];
-
-	format_age(age, seen);
-	if (!(site->totals.grown_bytes > 0))
-		snprintf(buf, size,
-			 "%s of pages first touched in %s; what was given back is not seen", rate,
-			 age);
-	else if (!(site->totals.returned_bytes > 0))
-		snprintf(buf, size, "%s of new memory from the kernel, none returned in %s", rate,
-			 age);
-	else
-		snprintf(buf, size, "%s of new memory from the kernel, %s of %s returned in %s",
-			 rate, format_bytes(a, site->totals.returned_bytes),
-			 format_bytes(b, site->totals.grown_bytes), age);
+	return lasting->freed > HARDLY_LASTS * lasting->born && lasting->confidence < PROBABLE;
 }
 
-static void suspect_words(const struct mw_site_stats *site, double now,
-			  const struct mw_suspect *suspect, char *buf, size_t size)
+/*
+ * By windows, what a site holds is known too little from one moment to the next to fit a line; how
+ * much of what it made lasts is known well. GROWTH may be NULL.
+ */
+static void judge_generations(const struct mw_site_stats *site, const struct growth *growth,
+			      double now, struct mw_suspect *out)
 {
-	char rate[64], a[MW_UNIT_BUF + 8], b[MW_UNIT_BUF + 8], age[MW_UNIT_BUF];
-	double seen = now - (site->first_seen > 0 ? site->first_seen : 0);
-	const char *hint = seen < 600 ? " so far; a cache that still fills looks the same" : "";
+	const struct mw_site_totals *t = &site->totals;
+	struct mw_lasting lasting;
+	double relative = t->alloc_bytes > 0 ? sqrt(t->alloc_variance) / t->alloc_bytes : 0;
 
-	format_rate(rate, sizeof(rate), suspect->slope, suspect->slope_error);
-	if (suspect->by_growth)
-		growth_words(site, seen, rate, buf, size);
-	else if (suspect->born > 0)
-		snprintf(buf, size, "%s, %s of %s objects freed after %s%s", rate,
-			 format_grouped(a, suspect->freed), format_grouped(b, suspect->born),
-			 format_age(age, suspect->age), hint);
-	else
-		snprintf(buf, size, "%s in %s%s", rate, format_age(age, seen), hint);
+	mw_generations__judge(&site->generations, now, &lasting);
+	/* How many blocks were seen, and how much of the time windows stand for. */
+	lasting.slope_error = hypot(lasting.slope_error, lasting.slope * relative);
+	out->verdict = lasting.lasts	     ? unless_it_fills(&lasting, growth, now)
+		       : lasting.wait < HOUR ? MW_VERDICT_EARLY
+					     : MW_VERDICT_STEADY;
+	out->slope = lasting.slope;
+	out->slope_error = lasting.slope_error;
+	out->confidence = lasting.confidence;
+	out->born = site->flags & MW_SITE_UNSCALED ? 0 : lasting.born;
+	out->freed = site->flags & MW_SITE_UNSCALED ? 0 : lasting.freed;
+	out->age = lasting.age;
+	out->seconds = lasting.seconds;
+	out->wait = lasting.lasts && out->verdict == MW_VERDICT_EARLY ? lasting.seconds / 4
+								      : lasting.wait;
+	out->survivors = lasting.survivors;
+	if (site->flags & MW_SITE_LIVE_KNOWN && !hardly_lasts(&lasting))
+		judge_by_live_bytes(site, out);
+	/* Most have gone, and yet it grows: windows stand for fewer objects than they seem to. */
+	if (out->verdict == MW_VERDICT_SUSPECT && out->freed > out->born / 2)
+		out->born = out->freed = 0;
+	if (resizes(site))
+		judge_by_resizing(site, out);
 }
 
-static void write_sentence(const struct mw_site_stats *site, const struct series *s,
-			   struct mw_suspect *out)
+static bool judged_by_generations(const struct mw_site_stats *site)
 {
-	char words[200], text[MW_SENTENCE_SIZE], a[MW_UNIT_BUF], b[MW_UNIT_BUF + 8];
-	char c[MW_UNIT_BUF + 8], age[MW_UNIT_BUF];
-	double holds = s->n ? s->y[s->n - 1] : 0, most = 0;
-	struct series w = since(s, s->begin + STARTUP * (s->now - s->begin));
-
-	for (size_t i = 0; i < w.n; i++)
-		most = fmax(most, w.y[i]);
-	switch (out->verdict) {
-	case MW_VERDICT_SUSPECT:
-		suspect_words(site, s->now, out, words, sizeof(words));
-		break;
-	case MW_VERDICT_LEVELS:
-		if (out->born > 0 && out->freed > 0.5 * out->born)
-			snprintf(words, sizeof(words),
-				 "%s, and what is old goes: %s of %s objects freed after %s",
-				 format_bytes(a, holds), format_grouped(b, out->freed),
-				 format_grouped(c, out->born), format_age(age, out->age));
-		else
-			snprintf(words, sizeof(words), "levels off at %s", format_bytes(a, holds));
-		break;
-	case MW_VERDICT_PERIODIC:
-		snprintf(words, sizeof(words), "comes and goes between %s and %s",
-			 format_bytes(a, smallest(&w, w.begin, w.now)), format_bytes(b, most));
-		break;
-	case MW_VERDICT_STARTUP:
-		snprintf(words, sizeof(words), "%s from the start, no more since",
-			 format_bytes(a, holds));
-		break;
-	case MW_VERDICT_STEADY:
-		snprintf(words, sizeof(words), "%s, no growth that stands out",
-			 format_bytes(a, holds));
-		break;
-	case MW_VERDICT_EARLY:
-		snprintf(words, sizeof(words), "too little seen to say");
-		break;
-	}
-	snprintf(text, sizeof(text), "%s: %s", out->label, words);
-	mw_text_clean(out->sentence, sizeof(out->sentence), text, strlen(text));
+	return site->generations.width > 0 && !judged_by_growth(site);
 }
 
-/* What is in OUT stays: the label, and the group. */
-static void judge(const struct mw_site_stats *site, double now, struct mw_suspect *out)
+/* What is in OUT stays: the label, and the group. S: its history. */
+static void judge(const struct mw_site_stats *site, const struct growth *growth, double now,
+		  struct mw_suspect *out, struct mw_series *s)
 {
-	struct series s;
-
 	out->site = site;
 	out->by_growth = judged_by_growth(site);
-	make_series(&s, site, now, out->by_growth);
-	judge_history(site, &s, out);
-	oldest_cohort(site, now, out);
-	write_sentence(site, &s, out);
+	make_series(s, site, now, out->by_growth);
+	if (judged_by_generations(site)) {
+		judge_generations(site, growth, now, out);
+	} else {
+		judge_history(site, s, out);
+		oldest_cohort(site, now, out);
+	}
 }
 
 void mw_suspect__judge(const struct mw_site_stats *site, double now, struct mw_suspect *out)
 {
+	struct mw_series s;
+
 	memset(out, 0, sizeof(*out));
 	mw_label_format(site, NULL, out->label, sizeof(out->label));
-	judge(site, now, out);
+	judge(site, NULL, now, out, &s);
+	mw_suspect__write(site, &s, STARTUP, out);
 }
 
 /* Cheap, and true of every suspect: it holds more than at some time after start-up. */
 static bool has_grown(const struct mw_site_stats *site)
 {
 	bool by_growth = judged_by_growth(site);
-	struct mw_site_point last = point_now(site);
+	struct mw_site_point last = mw_site_point_at(site, 0);
 	double now = level(site, &last, by_growth);
 
 	for (size_t i = site->point_count / 4; i < site->point_count; i++) {
@@ -691,10 +479,10 @@ static bool has_grown(const struct mw_site_stats *site)
 	return false;
 }
 
-/* Bytes a second that the target has got from the kernel since start-up, by all its sites. */
-static double growth_rate(const struct mw_label_groups *groups, double now)
+/* Bytes a second that the target has got from the kernel since then, by all its sites. */
+static double given_rate(const struct mw_label_groups *groups, double since, double now)
 {
-	double since = STARTUP * now, grown = 0;
+	double grown = 0;
 
 	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
 		const struct mw_site_stats *site = &mw_label_groups__at(groups, i)->total;
@@ -707,42 +495,129 @@ static double growth_rate(const struct mw_label_groups *groups, double now)
 	return now > since ? grown / (now - since) : 0;
 }
 
+/* The heaps of threads grow without being given anything; what is given need not be touched. */
+static struct growth growth_of(const struct mw_label_groups *groups,
+			       const struct mw_resident *resident, double now)
+{
+	double since = STARTUP * now, lately = now - LATELY * now;
+
+	return (struct growth){
+		fmax(given_rate(groups, since, now), mw_resident__rate(resident, since)),
+		fmax(given_rate(groups, lately, now), mw_resident__rate(resident, lately)),
+		resident,
+	};
+}
+
+/* Sites whose blocks stay, suspects and caches that fill: together they are the growth. */
+struct lasting {
+	double slope, variance; /* bytes a second */
+};
+
+/* Is it what the growth lacks without the others that last, so far as these are known? */
+static bool completes(const struct mw_suspect *suspect, const struct lasting *all, double growth)
+{
+	double error = 2 * suspect->slope_error;
+	double others = fmax(all->slope - suspect->slope, 0);
+	double unsure =
+		2 * sqrt(fmax(all->variance - suspect->slope_error * suspect->slope_error, 0));
+
+	return judged_by_generations(suspect->site) && unsure < suspect->slope &&
+	       suspect->slope + error >= SHARE_GROWTH * (growth - others - unsure) &&
+	       suspect->slope - error <= BEYOND_GROWTH * (growth - others + unsure);
+}
+
 /*
  * A cache that replaces its entries by others of the same size looks like a leak where frees
  * between windows go unseen. A leak is watched long enough for that not to be, or it is what makes
  * the process grow.
  */
-static bool stands_out(const struct mw_suspect *suspect, double growth)
+static bool stands_out(const struct mw_suspect *suspect, const struct growth *growth,
+		       const struct lasting *all, double now)
 {
 	const struct mw_site_stats *site = suspect->site;
+	double life = suspect->seconds > 0 ? suspect->seconds : suspect->age;
+	double least = suspect->slope - 2 * suspect->slope_error;
 
 	if (!(site->flags & MW_SITE_WINDOWS) || suspect->by_growth)
 		return true;
-	if (suspect->age > 0 && site->totals.watched_seconds >= WATCHED * suspect->age)
+	if (life > 0 && site->totals.watched_seconds >= WATCHED * life &&
+	    (suspect->seconds >= LONG || !(suspect->seconds > 0)))
 		return true;
-	return suspect->slope + 2 * suspect->slope_error >= SHARE_GROWTH * growth &&
-	       suspect->slope - 2 * suspect->slope_error <= BEYOND_GROWTH * growth;
+	if (suspect->by_resizing)
+		return true;
+	/* It is what all blocks of its sizes grow by. */
+	if (site->flags & MW_SITE_LIVE_KNOWN && suspect->slope > 0 &&
+	    site->totals.grows >= SHARE_LIVE * site->totals.grows_most)
+		return true;
+	if (completes(suspect, all, mw_resident__rate(growth->resident, now - life)))
+		return true;
+	return suspect->slope + 2 * suspect->slope_error >= SHARE_GROWTH * growth->rate &&
+	       least <= BEYOND_GROWTH * growth->rate &&
+	       fmax(least, suspect->slope / 2) * GROWS_ON <= growth->lately;
+}
+
+static struct lasting all_lasting(const struct mw_label_groups *groups, const struct growth *growth,
+				  double now)
+{
+	struct lasting all = {0};
+
+	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
+		const struct mw_site_stats *site = &mw_label_groups__at(groups, i)->total;
+		struct mw_suspect one = {0};
+
+		if (!judged_by_generations(site))
+			continue;
+		judge_generations(site, growth, now, &one);
+		if (one.verdict != MW_VERDICT_SUSPECT && one.verdict != MW_VERDICT_LEVELS)
+			continue;
+		all.slope += one.slope;
+		all.variance += one.slope_error * one.slope_error;
+	}
+	return all;
+}
+
+static enum mw_evidence evidence_of(const struct mw_suspect *suspect, const struct growth *growth,
+				    const struct lasting *all, double now)
+{
+	if (suspect->verdict == MW_VERDICT_SUSPECT)
+		return stands_out(suspect, growth, all, now) ? MW_EVIDENCE_FOR : MW_EVIDENCE_LACKS;
+	return suspect->slope > 0 && (suspect->verdict == MW_VERDICT_EARLY ||
+				      suspect->verdict == MW_VERDICT_STEADY)
+		       ? MW_EVIDENCE_LACKS
+		       : MW_EVIDENCE_AGAINST;
 }
 
 /* Those that are judged by what the kernel gave, or the others: by their own blocks. */
-static size_t find(const struct mw_label_groups *groups, double now, bool by_growth,
-		   struct mw_suspect *out, size_t max)
+static size_t find(const struct mw_label_groups *groups, const struct mw_resident *resident,
+		   double now, bool by_growth, struct mw_suspicions *named, struct mw_suspect *out,
+		   size_t max)
 {
-	double growth = growth_rate(groups, now);
+	struct growth growth = growth_of(groups, resident, now);
+	struct lasting all = {0};
 	size_t n = 0;
 
+	if (!by_growth)
+		all = all_lasting(groups, &growth, now);
 	for (size_t i = 0; i < mw_label_groups__count(groups) && max; i++) {
 		const struct mw_label_group *group = mw_label_groups__at(groups, i);
 		struct mw_suspect suspect = {.group = group};
+		struct mw_series series;
+		enum mw_evidence evidence;
 		size_t at;
 
-		if (judged_by_growth(&group->total) != by_growth || !has_grown(&group->total))
+		if (judged_by_growth(&group->total) != by_growth ||
+		    (!judged_by_generations(&group->total) && !has_grown(&group->total)))
 			continue;
 		snprintf(suspect.label, sizeof(suspect.label), "%s", group->label);
-		judge(&group->total, now, &suspect);
-		if (suspect.verdict != MW_VERDICT_SUSPECT || !stands_out(&suspect, growth) ||
-		    (n == max && suspect.slope <= out[n - 1].slope))
+		judge(&group->total, &growth, now, &suspect, &series);
+		evidence = evidence_of(&suspect, &growth, &all, now);
+		if (named ? !mw_suspicions__judged(named, group, evidence, now)
+			  : evidence != MW_EVIDENCE_FOR)
 			continue;
+		if (n == max && suspect.slope <= out[n - 1].slope)
+			continue;
+		suspect.verdict = MW_VERDICT_SUSPECT;
+		mw_suspect__write(&group->total, &series, STARTUP, &suspect);
 		if (n < max)
 			n++;
 		for (at = n - 1; at && out[at - 1].slope < suspect.slope; at--)
@@ -752,16 +627,78 @@ static size_t find(const struct mw_label_groups *groups, double now, bool by_gro
 	return n;
 }
 
-size_t mw_suspects__find(const struct mw_label_groups *groups, double now, struct mw_suspect *out,
+size_t mw_suspects__find(const struct mw_label_groups *groups, const struct mw_resident *resident,
+			 double now, struct mw_suspicions *named, struct mw_suspect *out,
 			 size_t max)
 {
-	return find(groups, now, false, out, max);
+	return find(groups, resident, now, false, named, out, max);
 }
 
 size_t mw_suspects__find_growing(const struct mw_label_groups *groups, double now,
 				 struct mw_suspect *out, size_t max)
 {
-	return find(groups, now, true, out, max);
+	return find(groups, NULL, now, true, NULL, out, max);
+}
+
+/* A site with a history: until that has points enough, which come evenly. */
+static double history_wait(const struct mw_site_stats *site, double now)
+{
+	size_t points = site->point_count + 2;
+
+	return points >= POINTS_MIN || !site->point_count
+		       ? 0
+		       : (double)(POINTS_MIN - points) * now / (double)site->point_count;
+}
+
+/* Until SITE can be judged: 0: it is; INFINITY: it does not look like growth so far. */
+static double wait_of(const struct mw_site_stats *site, double now, struct mw_outlook *out)
+{
+	struct mw_suspect one = {0};
+
+	if (!judged_by_generations(site))
+		return history_wait(site, now);
+	judge_generations(site, NULL, now, &one);
+	out->survivors += one.survivors;
+	return one.verdict == MW_VERDICT_SUSPECT ? 0 : one.wait;
+}
+
+void mw_suspects__outlook(const struct mw_label_groups *groups, double now, struct mw_outlook *out)
+{
+	double early = INFINITY, soonest = INFINITY;
+
+	*out = (struct mw_outlook){.seconds = INFINITY};
+	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
+		const struct mw_site_stats *site = &mw_label_groups__at(groups, i)->total;
+		double wait, life;
+
+		if (!(site->totals.allocs > 0) || judged_by_growth(site))
+			continue;
+		wait = wait_of(site, now, out);
+		life = judged_by_generations(site) ? mw_generations__early(&site->generations, now)
+						   : wait;
+		early = fmin(early, life);
+		/* What takes longer than it took so far is a guess. */
+		if (wait > 0 && (life > 0 || wait < now))
+			soonest = fmin(soonest, wait);
+	}
+	if (early == INFINITY)
+		return;
+	out->state = early > 0		  ? MW_OUTLOOK_EARLY
+		     : soonest < INFINITY ? MW_OUTLOOK_FEW
+					  : MW_OUTLOOK_KNOWN;
+	out->seconds = soonest < INFINITY ? soonest : early;
+}
+
+const char *mw_outlook_name(enum mw_outlook_state state)
+{
+	static const char *const names[] = {
+		[MW_OUTLOOK_NOTHING] = "no block was seen yet",
+		[MW_OUTLOOK_EARLY] = "nothing was watched for long enough",
+		[MW_OUTLOOK_FEW] = "too few blocks of what may grow were seen",
+		[MW_OUTLOOK_KNOWN] = "what stands out is named",
+	};
+
+	return names[state];
 }
 
 const char *mw_verdict_name(enum mw_verdict verdict)

@@ -34,6 +34,7 @@ void mw_totals__add_counts(struct mw_site_totals *t, const struct mw_site_counts
 	t->allocs += allocs;
 	t->alloc_bytes += bytes;
 	t->alloc_variance += variance;
+	t->resized += (double)(now->resized - base->resized) / unit;
 	t->frees += frees;
 	t->freed_bytes += freed;
 	t->freed_variance += gone;
@@ -64,6 +65,13 @@ void mw_totals__add_tracked(struct mw_site_totals *t, const struct mw_tracked_si
 	t->unknown_bytes += tracked->unknown.bytes;
 	t->unknown_variance += tracked->unknown.variance;
 	t->temporaries += tracked->temporaries;
+	t->grows += fmax(tracked->grows, 0);
+	t->grows_most = fmax(t->grows_most, tracked->grows_most);
+	t->goes_on += tracked->goes_on;
+	t->ends += tracked->ends;
+	t->resized += tracked->resized;
+	t->swells += tracked->swells;
+	t->swells_most = fmax(t->swells_most, tracked->swells_most);
 }
 
 void mw_totals__add_growth(struct mw_site_totals *t, const struct mw_site_counts *now, bool direct)

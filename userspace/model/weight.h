@@ -7,12 +7,24 @@
 #ifndef MW_MODEL_WEIGHT_H
 #define MW_MODEL_WEIGHT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/memwhere.h"
 
 /* How many allocations a sample of SIZE bytes stands for; 1 when PERIOD is 0: each is drawn. */
 double mw_sample_weight(uint64_t size, uint64_t period);
+
+/* Allocations, and the bytes of all of them. */
+struct mw_amounts {
+	double count, bytes;
+};
+
+/*
+ * The period with which a third of allocations like these is drawn, each of COUNT classes being of
+ * one size. 0: there are none.
+ */
+uint64_t mw_sample_period(const struct mw_amounts *sizes, size_t count);
 
 /*
  * The tables by which the programs compute the same without floating point: x / (1 - e^-x) for

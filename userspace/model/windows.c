@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/governor.h"
+#include "model/weight.h"
 #include "model/windows.h"
 #include "util/log.h"
 
@@ -13,6 +14,11 @@
 static const double REVIEW = 0.25, QUOTA_SPAN = 0.4, TRIAL = 1.5, WINDOW_MAX = 2;
 /* Seconds between two looks at the CPU time in a window, and while probes go out. */
 static const double POLL_MIN = 0.001, POLL_MAX = 0.05, POLL_OUT = 0.002;
+/*
+ * Probes that stay in must go quickly if the target turns out to be busier than it was, until it
+ * has used so much CPU time with them, or so long; seconds. Not for good: forks wait meanwhile.
+ */
+static const double PROVEN = 0.3, READY_MAX = 30;
 /* What of a window's plan its hits may exceed before the programs tell. */
 static const double QUOTA = 1.5;
 /* Older windows fade, so that what the target does now is what is shown. */
@@ -21,12 +27,16 @@ static const double FADE = 0.93;
 static const double OWN_MIN = 0.02;
 /* Seconds of CPU: less says nothing of a rate. */
 static const double CPU_MIN = 2e-4;
+/* What hits cost with their programs, over without: as usual, and at most, stacks included. */
+static const double RAN_USUAL = 1.5, RAN_MAX = 6;
+/* Of one processor: a target that uses more of it for a moment is in a burst. */
+static const double BURST = 0.15;
 /* Relative standard deviations: below the first there is something to show, as long as below the
  * other. */
 static const double FIRST_ERROR = 0.2, ERROR_MAX = 0.25;
 /* Windows before all probes may stay in, and windows and seconds before there is something to show.
  */
-enum { WINDOWS_MIN = 4, FIRST_WINDOWS = 10 };
+enum { WINDOWS_MIN = 4, FIRST_WINDOWS = 6 };
 static const double FIRST = 4;
 
 /* Counters up to the system calls' are the probes' and are scaled; the others are always exact. */
@@ -48,9 +58,13 @@ struct slot {
 	double taken;		/* seconds that windows took since ACCOUNTED */
 	double window_at;	/* CPU seconds at the end of the last window */
 	double sampled_at;	/* CPU seconds that blocks stand for up to here */
-	double guessed;		/* allocations, each by the error it was known with */
-	double allocs;		/* estimated so far */
-	bool known;
+	double took;		/* seconds, of the present window */
+	double trial_at;	/* CPU seconds when all probes went in to be tried */
+	double before_trial; /* CPU seconds of the watch before that, if nothing is known of them */
+	double guessed;	     /* allocations, each by the error it was known with */
+	double allocs;	     /* estimated so far */
+	bool known;	     /* up to now */
+	bool told;	     /* it was once; what a trial saw of the first moments is no answer */
 };
 
 struct mw_windows {
@@ -61,14 +75,17 @@ struct mw_windows {
 	struct mw_window_plan plan;
 	enum { OUT, COUNTING, CLOSING, STAYING, LEAVING, ENDED } state;
 	bool trial;	       /* the probes that are in are there to find out what they cost */
+	bool untried;	       /* whether all probes may stay in */
 	bool burst;	       /* they stayed in once, and did not fit */
 	bool tripped;	       /* the quota is used up */
 	bool stayed;	       /* to the end */
 	double cpu, passed_at; /* as last looked at, all targets */
 	double began, opened_at, closed_at, due_at, stays_since, reviewed_at, quota_at;
 	double ran_before, ran;
-	double took; /* seconds, by probes that stay in, since they do */
+	double took, stays_cpu; /* seconds: of probes that stay in, since they do; of the target */
+	bool ready;		/* probes that are in would go out at once */
 	uint64_t idle_before;
+	double left_at, left_cpu; /* when probes did not fit any more, and `cpu` then */
 	uint32_t count;
 	struct slot *slots; /* COUNT of them, once the watch has begun */
 };
@@ -183,7 +200,7 @@ static void account(struct mw_windows *w, uint32_t i)
 		return;
 	own = fmax(cpu - s->accounted - s->taken, 0);
 	allocs = own * s->rate.per_cpu;
-	s->known = true;
+	s->known = s->told = true;
 	s->allocs += allocs;
 	s->guessed += allocs * s->rate.error;
 	add_allocs(s, allocs);
@@ -217,46 +234,90 @@ static uint64_t hits_for(const struct mw_windows *w, double seconds, enum mw_win
 	return (uint64_t)fmax(seconds / w->ops->hit(w->arg, kind), 16);
 }
 
+/*
+ * Stacks of so many allocations that their cost is well below that of the probes, by the sizes that
+ * windows have shown.
+ */
+static uint64_t sample_period(const struct mw_windows *w)
+{
+	struct mw_amounts sizes[MW_CLASSES] = {0};
+
+	for (uint32_t i = 0; i < w->count; i++) {
+		for (size_t at = 0; at < ALLOC_WORDS / 2; at++) {
+			for (int kind = 0; kind < MW_WINDOW_KINDS; kind++) {
+				const double *cell = &w->slots[i].weight[kind][2 * at];
+
+				sizes[at % MW_CLASSES].count += cell[0];
+				sizes[at % MW_CLASSES].bytes += cell[1];
+			}
+		}
+	}
+	return mw_sample_period(sizes, MW_CLASSES);
+}
+
+static void be_ready(struct mw_windows *w, bool on)
+{
+	if (on != w->ready)
+		w->ops->be_ready(w->arg, on);
+	w->ready = on;
+}
+
 static bool put_in(struct mw_windows *w, double now, double seconds)
 {
 	w->idle_before = w->ops->idle_hits(w->arg);
 	w->tripped = false;
+	/* The kernel rewrites code for it, which takes a while: not with probes in. */
+	w->ops->time_programs(w->arg, true);
+	be_ready(w, true);
 	if (w->ops->attach(w->arg, w->plan.kind)) {
+		w->ops->time_programs(w->arg, false);
+		be_ready(w, false);
 		w->due_at = now + WINDOW_MAX;
 		return false;
 	}
 	w->ops->set_quota(w->arg, hits_for(w, seconds, w->plan.kind));
 	read_all(w);
 	w->opened_at = now;
-	w->ops->time_programs(w->arg, true);
 	w->ops->count(w->arg, true);
 	return true;
 }
 
 static void open_window(struct mw_windows *w, double now)
 {
+	w->ops->sample(w->arg, sample_period(w));
 	if (!put_in(w, now, QUOTA * w->plan.loss))
 		return;
 	w->state = COUNTING;
 	w->due_at = now + POLL_MIN;
 }
 
+/* In each such span so many hits, so that a burst is noticed when it begins. */
+static double quota_span(bool trial)
+{
+	return trial ? REVIEW : QUOTA_SPAN;
+}
+
 static void stay_in(struct mw_windows *w, double now, bool trial)
 {
-	double span = trial ? REVIEW : QUOTA_SPAN;
-
 	account_all(w);
 	w->plan = (struct mw_window_plan){.kind = all_probes(w)};
+	w->ops->sample(w->arg, 0);
 	w->ops->stays(w->arg, true);
-	if (!put_in(w, now, span * mw_governor__limit(&w->governor))) {
+	if (!put_in(w, now, mw_governor__quota(&w->governor, quota_span(trial)))) {
 		w->ops->stays(w->arg, false);
 		return;
+	}
+	for (uint32_t i = 0; trial && i < w->count; i++) {
+		struct slot *s = &w->slots[i];
+
+		s->trial_at = s->cpu_before;
+		s->before_trial = s->told || s->known ? 0 : s->cpu_before - s->accounted;
 	}
 	w->state = STAYING;
 	w->trial = trial;
 	w->ops->time_programs(w->arg, trial);
 	w->stays_since = w->reviewed_at = w->quota_at = now;
-	w->took = 0;
+	w->took = w->stays_cpu = 0;
 	w->due_at = now + REVIEW;
 }
 
@@ -290,12 +351,20 @@ static double learn(struct mw_windows *w, uint32_t i, double all, double idle)
 		.cpu = s->cpu_used,
 		.gap = s->cpu_before - s->window_at,
 	};
-	double each = mw_rates__cost(&s->rates), loss;
+	double each = mw_rates__cost(&s->rates), calibrated, loss;
+	double outside = fmax(cpu_of(w, i) - s->cpu_before, 0); /* used since it was closed */
 
 	window.allocs = allocs_between(&s->before, &s->after);
-	window.cost = w->ops->cost(w->arg, i, &s->before, &s->after, w->plan.kind);
+	calibrated = w->ops->cost(w->arg, i, &s->before, &s->after, w->plan.kind);
+	window.cost = calibrated;
 	if (all > 0)
 		window.cost += w->ran * window.allocs / all;
+	/*
+	 * The kernel times programs by the clock: one that was preempted seems to have run for as
+	 * long as others did.
+	 */
+	if (window.cost > fmin(window.cpu, RAN_MAX * calibrated))
+		window.cost = fmin(window.cpu, RAN_USUAL * calibrated);
 	/* Programs are not timed all the time that probes stay in. */
 	if (w->state == STAYING && !w->trial)
 		return fmax(window.cost, each * window.allocs);
@@ -305,9 +374,14 @@ static double learn(struct mw_windows *w, uint32_t i, double all, double idle)
 	}
 	add_weights(s, w->plan.kind);
 	mw_rates__estimate(&s->rates, &s->rate);
-	loss = s->rate.factor * window.cost * (all > 0 ? 1 + idle / all : 1);
+	loss = window.cost;
+	/* All hits return through the kernel then. */
+	if (s->rate.shared)
+		loss += w->ops->cost(w->arg, i, &s->before, &s->after, MW_WINDOW_FULL) - calibrated;
+	loss *= s->rate.factor * (all > 0 ? 1 + idle / all : 1);
 	if (!(all > 0))
 		loss += idle * w->ops->hit(w->arg, w->plan.kind) / w->count;
+	loss = fmin(loss, window.cpu + outside);
 	mw_detail(
 		"%s window: %.1f ms of CPU, %.0f allocations; by all windows %.0f in a second of the "
 		"target's own CPU time (+-%.1f %%), a hit costs %.2f of what was calibrated",
@@ -346,17 +420,20 @@ static double read_and_learn(struct mw_windows *w, double *cpu)
 		*cpu += w->slots[i].cpu_used;
 	}
 	for (uint32_t i = 0; i < w->count; i++) {
+		w->slots[i].took = learn(w, i, all, idle);
+		loss += w->slots[i].took;
+	}
+	for (uint32_t i = 0; i < w->count; i++) {
 		struct slot *s = &w->slots[i];
-		double took = learn(w, i, all, idle);
 
-		loss += took;
 		if (w->state == STAYING) {
 			add_words(s);
 			s->allocs += allocs_between(&s->before, &s->after);
 			s->accounted = cpu_of(w, i);
 			s->known = true;
+			s->told |= !w->trial;
 		} else {
-			s->taken += took;
+			s->taken += s->took;
 			account(w, i);
 		}
 		s->before = s->after;
@@ -395,12 +472,14 @@ static void use_cpu(struct mw_windows *w)
 
 static void take_out(struct mw_windows *w, double now)
 {
+	w->ops->ends(w->arg);
 	w->ops->count(w->arg, false);
 	w->ran = w->ops->ran(w->arg) - w->ran_before;
 	w->closed_at = now;
-	w->ops->time_programs(w->arg, false);
 	use_cpu(w);
 	w->ops->detach(w->arg);
+	w->ops->time_programs(w->arg, false);
+	be_ready(w, false);
 	w->due_at = now + POLL_OUT;
 }
 
@@ -422,18 +501,48 @@ static void leave(struct mw_windows *w, double now)
 		mw_governor__closed(&w->governor, cpu, loss);
 	else
 		mw_governor__spent(&w->governor, cpu, loss);
-	/* The trial, too, of a target that had been idle. */
-	if (w->tripped && (!w->trial || w->governor.busiest < 1))
-		mw_governor__burst(&w->governor);
 	w->burst |= !w->trial;
-	for (uint32_t i = 0; i < w->count; i++)
-		w->slots[i].known = false;
+	for (uint32_t i = 0; i < w->count; i++) {
+		struct slot *s = &w->slots[i];
+
+		s->known = false;
+		/* What came before the trial is for windows to tell. */
+		s->accounted -= s->before_trial;
+		s->before_trial = 0;
+	}
 	w->ops->stays(w->arg, false);
 	for (uint32_t i = 0; i < w->count; i++)
 		w->slots[i].sampled_at = cpu_of(w, i);
+	w->left_at = now;
+	w->left_cpu = w->cpu;
 	w->state = LEAVING;
 	mw_detail("probes don't stay in: they took %.1f ms of %.1f ms of CPU", 1e3 * loss,
 		  1e3 * cpu);
+}
+
+/*
+ * Probes did not fit, by the hits of a moment. Is the target in a burst, or does it call the
+ * allocator often for the little CPU time that it uses? What it used while they went out says it.
+ */
+static void look_for_burst(struct mw_windows *w, double now)
+{
+	pass(w, now);
+	if (w->tripped && w->cpu - w->left_cpu >= BURST * (now - w->left_at))
+		mw_governor__burst(&w->governor);
+}
+
+/* What slot I did before its trial was not seen: it is taken to be what it did in the trial. */
+static void guess_before(struct mw_windows *w, uint32_t i)
+{
+	struct slot *s = &w->slots[i];
+	double seen = s->accounted - s->trial_at;
+	double more = seen > 0 ? s->before_trial / seen : 0;
+
+	for (size_t word = 0; word < WORDS; word++)
+		s->estimate[word] *= 1 + more;
+	s->guessed += more * s->allocs;
+	s->allocs *= 1 + more;
+	s->before_trial = 0;
 }
 
 /* Are probes that stay in still within the budget? */
@@ -456,21 +565,24 @@ static void review(struct mw_windows *w, double now)
 	pass(w, now);
 	mw_governor__spent(&w->governor, cpu, loss);
 	w->took += loss;
+	w->stays_cpu += cpu;
+	if (w->stays_cpu >= PROVEN || now - w->stays_since >= READY_MAX)
+		be_ready(w, false);
 	if (w->trial && now - w->stays_since >= TRIAL) {
 		if (!mw_governor__fits(&w->governor, w->took / (now - w->stays_since))) {
 			leave(w, now);
 			return;
 		}
 		w->trial = false;
+		for (uint32_t i = 0; i < w->count; i++)
+			guess_before(w, i);
 		w->ops->time_programs(w->arg, false);
 		w->quota_at = 0;
 	}
-	/* So many hits in any such span, so that a burst is noticed when it begins. */
-	if (now - w->quota_at >= (w->trial ? REVIEW : QUOTA_SPAN)) {
-		double span = w->trial ? REVIEW : QUOTA_SPAN;
-
+	if (now - w->quota_at >= quota_span(w->trial)) {
 		w->ops->set_quota(
-			w->arg, hits_for(w, span * mw_governor__limit(&w->governor), w->plan.kind));
+			w->arg, hits_for(w, mw_governor__quota(&w->governor, quota_span(w->trial)),
+					 w->plan.kind));
 		w->quota_at = now;
 	}
 }
@@ -494,6 +606,12 @@ static void decide(struct mw_windows *w, double now)
 	bool may;
 
 	pass(w, now);
+	/* All probes are tried first: where they fit, everything is seen from the first call on. */
+	if (w->untried) {
+		w->untried = false;
+		stay_in(w, now, true);
+		return;
+	}
 	account_all(w);
 	for (uint32_t i = 0; i < count; i++)
 		rates[i] = &w->slots[i].rates;
@@ -532,6 +650,8 @@ double mw_windows__step(struct mw_windows *w, double now, double until)
 				tell_sampled(w);
 			pass(w, now);
 			mw_governor__closed(&w->governor, cpu, loss);
+		} else {
+			look_for_burst(w, now);
 		}
 		w->state = OUT;
 		w->due_at = now;
@@ -555,6 +675,33 @@ bool mw_windows__stay(const struct mw_windows *w)
 	return w->state == STAYING;
 }
 
+void mw_windows__set_budget(struct mw_windows *w, double budget)
+{
+	w->governor.budget = budget;
+}
+
+double mw_windows__needs(const struct mw_windows *w, double now)
+{
+	if (w->state != STAYING || w->trial)
+		return 1;
+	return fmin(mw_governor__share(&w->governor, w->took / (now - w->stays_since)), 1);
+}
+
+bool mw_windows__are_open(const struct mw_windows *w)
+{
+	return w->state == COUNTING || (w->state == STAYING && w->trial);
+}
+
+bool mw_windows__may_close(const struct mw_windows *w)
+{
+	return w->state == STAYING && w->ready;
+}
+
+double mw_windows__base(const struct mw_windows *w)
+{
+	return w->governor.base;
+}
+
 bool mw_windows__out(const struct mw_windows *w)
 {
 	return w->state == OUT;
@@ -562,7 +709,10 @@ bool mw_windows__out(const struct mw_windows *w)
 
 double mw_windows__bias(const struct mw_windows *w, uint32_t slot)
 {
-	return slot < w->count ? w->slots[slot].rate.bias : 0;
+	if (slot >= w->count)
+		return 0;
+	return w->state == STAYING || w->slots[slot].rate.enough ? w->slots[slot].rate.bias
+								 : INFINITY;
 }
 
 int mw_windows__begin(struct mw_windows *w, uint32_t slots, double now, double busy)
@@ -578,10 +728,9 @@ int mw_windows__begin(struct mw_windows *w, uint32_t slots, double now, double b
 		s->accounted = s->sampled_at = s->cpu_before = s->window_at = cpu_of(w, i);
 	}
 	pass(w, now);
-	w->began = now;
+	w->began = w->due_at = now;
 	w->state = OUT;
-	/* All probes are tried first: where they fit, everything is seen from the first call on. */
-	stay_in(w, now, true);
+	w->untried = true;
 	return 0;
 }
 
@@ -619,13 +768,14 @@ void mw_windows__estimate(struct mw_windows *w, uint32_t i, double now, struct m
 		account_all(w);
 	}
 	sample->governed = true;
-	sample->rate_known = s->rates.count >= 4 * FIRST_WINDOWS;
+	sample->too_fast = s->rates.count >= 4 * FIRST_WINDOWS;
 	sample->budget = w->governor.budget;
 	sample->always = w->state == STAYING || w->stayed;
 	sample->always_since = w->stays_since;
 	sample->coverage = mw_governor__coverage(&w->governor);
 	sample->cost = mw_governor__cost(&w->governor);
 	sample->windows = w->governor.windows;
+	sample->least = s->rate.least;
 	/* Each allocation with the error that it was known with: errors of one rate don't cancel.
 	 */
 	sample->error = s->allocs > 0 ? s->guessed / s->allocs : s->known ? 0 : 1;
@@ -634,7 +784,7 @@ void mw_windows__estimate(struct mw_windows *w, uint32_t i, double now, struct m
 	sample->enough = s->known && sample->error < ERROR_MAX &&
 			 (sample->always || w->state == ENDED || s->rate.enough);
 	for (size_t word = 0; word < WORDS; word++)
-		words[word] = (uint64_t)s->estimate[word];
+		words[word] = s->told || sample->always ? (uint64_t)s->estimate[word] : 0;
 	/* How many allocations stand behind each class's estimate, for its error. */
 	for (size_t class = 0; class < MW_CLASSES; class ++) {
 		double seen = 0;

@@ -26,6 +26,10 @@ struct mw_windows_ops {
 	int (*attach)(void *arg, enum mw_window_kind kind);
 	void (*detach)(void *arg);
 	bool (*is_detached)(void *arg);
+	/* In the next window a stack is taken every so many bytes; 0: as it is usual. */
+	void (*sample)(void *arg, uint64_t period);
+	/* It is about to end; what is to be seen while probes still count. */
+	void (*ends)(void *arg);
 	/* Begin and end to count. Hits beyond QUOTA make the watch call
 	 * mw_windows__quota_reached(). */
 	void (*count)(void *arg, bool on);
@@ -39,6 +43,8 @@ struct mw_windows_ops {
 	/* Have the kernel time the programs; how long they ran while it did (0: it doesn't say). */
 	void (*time_programs)(void *arg, bool on);
 	double (*ran)(void *arg);
+	/* Have the kernel take probes out at once when they are to go, or no longer. */
+	void (*be_ready)(void *arg, bool on);
 	/* What one hit costs at most, before any was seen. */
 	double (*hit)(void *arg, enum mw_window_kind kind);
 	/*
@@ -71,10 +77,31 @@ void mw_windows__quota_reached(struct mw_windows *windows);
 /* Are all probes in for good? */
 bool mw_windows__stay(const struct mw_windows *windows);
 
+/* From now on BUDGET is what may be spent. */
+void mw_windows__set_budget(struct mw_windows *windows, double budget);
+
+/*
+ * What probes that stay in take at NOW, as a share of what the budget is a share of; 1 while they
+ * don't stay, or that is still being found out: then all that is allowed is used.
+ */
+double mw_windows__needs(const struct mw_windows *windows, double now);
+
+/* Are probes in that must soon go out again? */
+bool mw_windows__are_open(const struct mw_windows *windows);
+
+/* Are probes in for good of which it is not known yet whether they can stay? */
+bool mw_windows__may_close(const struct mw_windows *windows);
+
+/* Of what the budget is a share: seconds since the watch began. */
+double mw_windows__base(const struct mw_windows *windows);
+
 /* Is no probe in, and none on its way out? */
 bool mw_windows__out(const struct mw_windows *windows);
 
-/* Relative error that all windows of SLOT have in common: what a hit costs. */
+/*
+ * Relative error that all windows of SLOT have in common: what a hit costs. INFINITY: for how much
+ * a window stands is not known.
+ */
 double mw_windows__bias(const struct mw_windows *windows, uint32_t slot);
 
 /* The watch is over: no window opens any more. Probes that are in go with the watch's own. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -41,7 +42,8 @@ char *mw_size_row_label(char *buf, size_t size, unsigned int row)
 
 const char *mw_place_label(enum mw_place place)
 {
-	static const char *const labels[] = {"brk heap", "thread arenas", "mmap", "other"};
+	static const char *const labels[] = {"brk heap", "thread arenas", "mmap", "other",
+					     "Python's pools"};
 
 	return place < MW_PLACES ? labels[place] : "?";
 }
@@ -108,5 +110,26 @@ char *mw_event_format(char *buf, size_t size, const struct mw_event *what)
 			 what->text);
 		break;
 	}
+	return buf;
+}
+
+char *mw_outlook_format(char *buf, size_t size, const struct mw_outlook *o, size_t windows,
+			double seconds)
+{
+	char span[MW_UNIT_BUF], seen[64] = "", when[48] = "";
+
+	if (o->state == MW_OUTLOOK_KNOWN)
+		return NULL;
+	if (o->state == MW_OUTLOOK_NOTHING) {
+		snprintf(buf, size, "no suspects yet: no block was seen so far");
+		return buf;
+	}
+	if (windows)
+		snprintf(seen, sizeof(seen), "%zu window%s, %.0f blocks followed for ", windows,
+			 windows > 1 ? "s" : "", o->survivors);
+	if (o->seconds < INFINITY)
+		snprintf(when, sizeof(when), "; an answer in about %.0f s", ceil(o->seconds));
+	mw_format_duration(span, (uint64_t)(seconds * 1e9));
+	snprintf(buf, size, "no suspects yet: %s%s%s", seen, span, when);
 	return buf;
 }

@@ -4,6 +4,7 @@
 #define MW_MODEL_WORDS_H
 
 #include "model/sample.h"
+#include "model/suspects.h"
 
 /* Classes join into rows that double: 0, 1-16, 17-32, 33-64, … */
 enum { MW_SIZE_ROWS = 64 };
@@ -33,5 +34,12 @@ char *mw_threshold_cause_format(char *buf, size_t size, const struct mw_event *m
 
 /* "mmap threshold 128.0 KiB -> 1.0 MiB, by a free of …" into BUF of SIZE bytes; returns BUF. */
 char *mw_event_format(char *buf, size_t size, const struct mw_event *what);
+
+/*
+ * Of suspects that nobody can name yet: what is known after SECONDS, in so many WINDOWS (0: probes
+ * stay in), and when more will be. NULL: what stands out is named.
+ */
+char *mw_outlook_format(char *buf, size_t size, const struct mw_outlook *outlook, size_t windows,
+			double seconds);
 
 #endif

@@ -26,7 +26,12 @@ int mw_allocator_probes__attach(struct mw_allocator_probes *probes,
 
 	if (probes->count >= MW_ALLOCATORS_MAX)
 		return 0;
-	for (size_t i = 0; i < alloc->count; i++) {
+	/*
+	 * The first one of a link goes out first, and then the kernel waits for a grace period with
+	 * all others in: not malloc, which is called most, and whose hits no program would count
+	 * then.
+	 */
+	for (size_t i = alloc->count; i--;) {
 		const struct mw_function *fn = &alloc->functions[i];
 		bool frees = fn->func >= MW_FUNC_FREE;
 

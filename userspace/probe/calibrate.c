@@ -2,13 +2,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "image/maps.h"
+#include "model/sample.h"
 #include "probe/calibrate.h"
 #include "util/clock.h"
 
 enum { CALLS = 64, ROUNDS = 4, RETURN_NS_PUBLISHED = 800, SAMPLES = MW_PROBE_UNPROBEABLE + 1 };
+enum { SYSCALL_RUNS = 16 };
 
 /* The best of a few rounds: in the others something else ran, too. */
 static uint32_t time_calls(void (*function)(void))
@@ -25,6 +28,34 @@ static uint32_t time_calls(void (*function)(void))
 			best = took;
 	}
 	return (uint32_t)(1e9 * best / CALLS);
+}
+
+static uint32_t less(uint32_t a, uint32_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static void call_kernel(void)
+{
+	syscall(SYS_getppid);
+}
+
+uint32_t mw_syscall_ns(void)
+{
+	uint32_t best = UINT32_MAX;
+
+	/* A few short runs: one of them is not interrupted. */
+	for (int i = 0; i < SYSCALL_RUNS; i++) {
+		uint32_t ns = time_calls(call_kernel);
+
+		best = ns < best ? ns : best;
+	}
+	return best;
+}
+
+uint32_t mw_cost__debug_trap_ns(const struct mw_cost *cost)
+{
+	return less(cost->entry_ns[MW_PROBE_STEPPED], cost->entry_ns[MW_PROBE_PUSH]);
 }
 
 static uint64_t file_offset(const struct mw_maps *maps, void (*function)(void))
@@ -54,11 +85,6 @@ static uint32_t run_ns(const struct bpf_program *program)
 
 	mw_program_ran(program, &ns, &runs);
 	return runs ? (uint32_t)(ns / runs) : 0;
-}
-
-static uint32_t less(uint32_t a, uint32_t b)
-{
-	return a > b ? a - b : 0;
 }
 
 static void measure(uint32_t *entry_ns, uint32_t *return_ns)
@@ -127,18 +153,28 @@ uint64_t mw_cost__call_ns(const struct mw_cost *cost, const struct mw_function *
 	return ns;
 }
 
-double mw_cost__hit_seconds(const struct mw_cost *cost, bool returns)
+double mw_cost__hit_seconds(const struct mw_cost *cost, enum mw_layer layer, bool returns)
 {
+	uint32_t ns = layer == MW_LAYER_PYTHON
+			      ? cost->entry_ns[MW_PROBE_BRANCH]
+			      : cost->entry_ns[MW_PROBE_PUSH] + (returns ? cost->return_ns : 0);
+
 	/* Calibrated with programs that do nothing; making and finding a block's record adds a
 	 * half. */
-	return 1.5 * (cost->entry_ns[MW_PROBE_PUSH] + (returns ? cost->return_ns : 0)) / 1e9;
+	return 1.5 * ns / 1e9;
+}
+
+/* Hits at places of Python's pools, each a conditional jump. */
+static double python_hits(const struct mw_counts *counts)
+{
+	return (double)(mw_counts__alloc_at(counts, MW_PLACE_PYTHON).count + counts->python_frees);
 }
 
 uint64_t mw_cost__calls_ns(const struct mw_cost *cost, const struct mw_allocators *found,
 			   const struct mw_counts *counts, bool returns)
 {
 	bool counted[MW_FUNCS] = {false};
-	uint64_t ns = 0;
+	uint64_t ns = (uint64_t)python_hits(counts) * cost->entry_ns[MW_PROBE_BRANCH];
 
 	for (size_t a = 0; a < found->count; a++) {
 		for (size_t f = 0; f < found->list[a].count; f++) {
@@ -158,7 +194,8 @@ double mw_cost__timed_seconds(const struct mw_cost *cost, const struct mw_alloca
 			      bool returns)
 {
 	bool counted[MW_FUNCS] = {false};
-	double ns = 0;
+	double ns =
+		(python_hits(after) - python_hits(before)) * cost->timed_entry_ns[MW_PROBE_BRANCH];
 
 	for (size_t a = 0; a < found->count; a++) {
 		for (size_t f = 0; f < found->list[a].count; f++) {

@@ -25,6 +25,12 @@ struct mw_cost {
 	uint32_t timed_entry_ns[MW_PROBE_UNPROBEABLE], timed_return_ns;
 };
 
+/* Nanoseconds that a short system call takes here, with whatever traces system calls now. */
+uint32_t mw_syscall_ns(void);
+
+/* Nanoseconds of a debug trap: what single-stepping an instruction adds to emulating one. */
+uint32_t mw_cost__debug_trap_ns(const struct mw_cost *cost);
+
 /*
  * How long PROGRAM has run since it was loaded, while the kernel was timing programs, and how
  * often. Both 0 where the kernel doesn't report it (before Linux 5.8).
@@ -45,8 +51,11 @@ void mw_cost__measure(struct mw_cost *cost, struct bpf_program *entry, struct bp
  */
 uint64_t mw_cost__call_ns(const struct mw_cost *cost, const struct mw_function *fn, bool returns);
 
-/* Seconds that a hit takes about, before any was seen; with RETURNS, of calls that also return. */
-double mw_cost__hit_seconds(const struct mw_cost *cost, bool returns);
+/*
+ * Seconds that a hit of LAYER's takes about, before any was seen; with RETURNS, of calls of
+ * malloc's that also return.
+ */
+double mw_cost__hit_seconds(const struct mw_cost *cost, enum mw_layer layer, bool returns);
 
 /* Nanoseconds that the calls that COUNTS has seen of FOUND's functions cost their target. */
 uint64_t mw_cost__calls_ns(const struct mw_cost *cost, const struct mw_allocators *found,

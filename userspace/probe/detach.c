@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "probe/detach.h"
 
@@ -26,6 +28,7 @@ static void *work(void *arg)
 {
 	struct mw_detacher *detacher = arg;
 
+	setpriority(PRIO_PROCESS, (id_t)gettid(), MW_PROMPT_NICE);
 	pthread_mutex_lock(&detacher->lock);
 	for (;;) {
 		struct job *job = detacher->jobs;

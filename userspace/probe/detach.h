@@ -10,6 +10,12 @@
 
 struct mw_detacher;
 
+/*
+ * Of threads that put probes in and out: while they wait for a processor, the target goes on to hit
+ * probes that nobody needs.
+ */
+#define MW_PROMPT_NICE (-15)
+
 struct mw_detacher *mw_detacher__new(void);
 
 /* Hand PROBES over; they are detached soon. Takes them over in any case. */

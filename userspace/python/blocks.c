@@ -9,12 +9,18 @@
 #include <string.h>
 
 #include "python/python_impl.h"
+#include "util/text.h"
 #include "util/array.h"
 
 static const char own_free_block[] = "python/free-block", own_free_pool[] = "python/free-pool",
 		  own_overhead[] = "python/arena-overhead", own_gc[] = "python/gc-head",
 		  own_data[] = "python/data", own_frames[] = "python/frames",
 		  own_state[] = "python/interpreter";
+
+const char mw_python_whole_pool[] = "python/pools";
+
+/* Owners that a type has: for what is held, live, parked and its buffers. */
+enum { OWNERS = 4 };
 
 enum { CHUNKS_MAX = 1 << 16, FRAMES_MAX_BYTES = 1 << 30, HELD = 48 };
 
@@ -26,20 +32,22 @@ struct walker {
 	uint64_t at;		     /* how far the arena is done; 0: it has not begun */
 	struct mw_block held[HELD];  /* emitted before anything else, the last one first */
 	size_t held_count;
+	const struct mw_spans *to_sum; /* pools that are resident by these are one block each */
 };
 
 /* "python/live/app.User", made once for a type. */
 static const char *owner_of(struct mw_python *py, enum mw_py_role role, uint32_t type)
 {
-	static const char *const words[] = {[MW_PY_ROLE_LIVE] = "live",
+	static const char *const words[] = {[MW_PY_ROLE_OTHER] = "held",
+					    [MW_PY_ROLE_LIVE] = "live",
 					    [MW_PY_ROLE_PARKED] = "parked",
 					    [MW_PY_ROLE_BUFFER] = "buffer"};
-	char **slot = &py->owners[(size_t)type * 3 + (role - MW_PY_ROLE_LIVE)];
+	char **slot = &py->owners[(size_t)type * OWNERS + (role - MW_PY_ROLE_OTHER)];
 	char name[200], text[256];
 
 	if (!*slot) {
 		mw_python_type_name(&py->types[type], name, sizeof(name));
-		snprintf(text, sizeof(text), "python/%s/%s", words[role], name);
+		mw_text_print(text, sizeof(text), "python/%s/%s", words[role], name);
 		*slot = strdup(text);
 	}
 	return *slot ? *slot : own_data;
@@ -53,7 +61,9 @@ static const char *owner_of_label(struct mw_python *py, uint32_t label, uint8_t 
 		*kind = MW_BLOCK_FREE;
 		return own_free_block;
 	case MW_PY_ROLE_OTHER:
-		return own_data;
+		return mw_py_label_is_held(label)
+			       ? owner_of(py, MW_PY_ROLE_OTHER, (label & MW_PY_LABEL_TYPE) - 1)
+			       : own_data;
 	case MW_PY_ROLE_SYSTEM:
 		*kind = MW_BLOCK_OVERHEAD;
 		return (label & MW_PY_LABEL_TYPE) == MW_PY_SYSTEM_ARENAS ? own_overhead : own_state;
@@ -64,6 +74,20 @@ static const char *owner_of_label(struct mw_python *py, uint32_t label, uint8_t 
 		break;
 	}
 	return owner_of(py, mw_py_label_role(label), label & MW_PY_LABEL_TYPE);
+}
+
+void mw_py_owner(struct mw_python *py, uint32_t label, struct mw_py_sum *sum)
+{
+	uint8_t kind;
+
+	sum->owner = owner_of_label(py, label, &kind);
+	sum->kind = kind;
+}
+
+void mw_py_overhead_owner(bool gc_heads, struct mw_py_sum *sum)
+{
+	sum->owner = gc_heads ? own_gc : own_overhead;
+	sum->kind = MW_BLOCK_OVERHEAD;
 }
 
 static void set(struct mw_block *b, uint64_t start, uint64_t size, const char *owner,
@@ -126,6 +150,12 @@ static void arena_block(struct walker *w, struct mw_block *b)
 		w->pool++;
 		return;
 	}
+	if (start == pool->addr && w->to_sum && mw_py_pool_is_whole(w->py, pool, w->to_sum)) {
+		set(b, start, pool->size, mw_python_whole_pool, MW_BLOCK_LIVE);
+		w->at = end;
+		w->pool++;
+		return;
+	}
 	if (start == pool->addr && pool->first) {
 		set(b, start, pool->first, own_overhead, MW_BLOCK_OVERHEAD);
 		w->at = start + pool->first;
@@ -155,11 +185,12 @@ static void arena_block(struct walker *w, struct mw_block *b)
 	}
 }
 
-/* Python's next chunk; the others stay their heap's. */
+/* Python's next chunk, or one that its objects hold; the others stay their heap's. */
 static void pass_chunks(struct walker *w)
 {
 	while (w->chunk < w->py->chunk_count &&
-	       mw_py_label_role(w->py->chunk_labels[w->chunk]) <= MW_PY_ROLE_OTHER)
+	       mw_py_label_role(w->py->chunk_labels[w->chunk]) <= MW_PY_ROLE_OTHER &&
+	       !mw_py_label_is_held(w->py->chunk_labels[w->chunk]))
 		w->chunk++;
 }
 
@@ -309,13 +340,13 @@ static int list_frames(struct mw_python *py)
 	return 0;
 }
 
-struct mw_blocks *mw_python__blocks(struct mw_python *py)
+struct mw_blocks *mw_python__blocks_to_sum(struct mw_python *py, const struct mw_spans *spans)
 {
 	struct walker *w = calloc(1, sizeof(*w));
 
 	if (w && !py->owners) {
-		py->owners = calloc(py->type_count + 1, 3 * sizeof(*py->owners));
-		py->owner_count = 3 * py->type_count;
+		py->owners = calloc(py->type_count + 1, OWNERS * sizeof(*py->owners));
+		py->owner_count = OWNERS * py->type_count;
 	}
 	if (!w || !py->owners || (!py->frame_count && list_frames(py))) {
 		free(w);
@@ -323,7 +354,13 @@ struct mw_blocks *mw_python__blocks(struct mw_python *py)
 	}
 	w->base = (struct mw_blocks){fill, close_walker};
 	w->py = py;
+	w->to_sum = spans;
 	return &w->base;
+}
+
+struct mw_blocks *mw_python__blocks(struct mw_python *py)
+{
+	return mw_python__blocks_to_sum(py, NULL);
 }
 
 struct mw_blocks *mw_python__blocks_at(struct mw_python *py, uint64_t addr)

@@ -53,7 +53,7 @@ bool mw_py_again(struct mw_python *py, struct mw_doubts *doubts)
 }
 
 /* "3.11.2 (main, ...) [GCC ...]" as Py_GetVersion() makes it. */
-static bool is_version(const uint8_t *p, size_t left, unsigned int v[3], char *text, size_t size)
+bool mw_py_is_version(const uint8_t *p, size_t left, unsigned int v[3], char *text, size_t size)
 {
 	char copy[256];
 	int n = 0;
@@ -76,10 +76,28 @@ static bool is_version(const uint8_t *p, size_t left, unsigned int v[3], char *t
 	return true;
 }
 
-static uint64_t module_base(const struct mw_regions *regions, size_t i)
+/* Without names: the nearest ELF header before region I whose file reaches over it; 0: none. */
+static uint64_t nameless_base(struct mw_python *py, const struct mw_regions *regions, size_t i)
+{
+	enum { REGIONS_MAX = 64 };
+
+	for (size_t k = i; k-- > 0 && i - k < REGIONS_MAX;) {
+		const struct mw_map *map = &regions->regions[k].map;
+
+		if (map->readable && !map->writable &&
+		    mw_image__elf_end(py->image, map->start) > regions->regions[i].map.start)
+			return map->start;
+	}
+	return 0;
+}
+
+static uint64_t module_base(struct mw_python *py, const struct mw_regions *regions, size_t i)
 {
 	const struct mw_region *r = &regions->regions[i];
 	size_t first = i;
+
+	if (!r->map.inode)
+		return nameless_base(py, regions, i);
 
 	while (first && regions->regions[first - 1].map.inode &&
 	       !strcmp(regions->regions[first - 1].map.path, r->map.path) && i - first < 16 &&
@@ -107,7 +125,7 @@ static int copy_data(struct mw_python *py, size_t i, struct mw_py_data *data)
 	uint64_t end = r->map.end, limit;
 
 	memset(data, 0, sizeof(*data));
-	data->base = module_base(regions, i);
+	data->base = module_base(py, regions, i);
 	limit = mw_image__elf_end(py->image, data->base);
 	for (size_t k = i + 1; k < regions->count; k++) {
 		const struct mw_region *next = &regions->regions[k];
@@ -122,8 +140,11 @@ static int copy_data(struct mw_python *py, size_t i, struct mw_py_data *data)
 	}
 	data->start = r->map.start;
 	data->size = end - data->start < DATA_MAX ? end - data->start : DATA_MAX;
-	mw_text_clean(data->name, sizeof(data->name), slash ? slash + 1 : r->map.path,
-		      strlen(slash ? slash + 1 : r->map.path));
+	if (r->map.path[0])
+		mw_text_clean(data->name, sizeof(data->name), slash ? slash + 1 : r->map.path,
+			      strlen(slash ? slash + 1 : r->map.path));
+	else
+		snprintf(data->name, sizeof(data->name), "a file whose name is lost");
 	data->bytes = calloc(1, data->size);
 	if (!data->bytes)
 		return -ENOMEM;
@@ -177,7 +198,9 @@ static bool is_list(struct mw_python *py, const struct mw_py_layout *l, uint64_t
 {
 	uint64_t at = head;
 
-	if (!is_interpreter(py, l, main))
+	/* Lists of pools are linked alike, but the main interpreter is number 0. */
+	if (!is_interpreter(py, l, main) ||
+	    (l->interp_id >= 0 && mw_py_field(py, main, l->interp_id)))
 		return false;
 	for (int i = 0; at && at % 8 == 0 && i < INTERPRETERS_MAX; i++) {
 		if (at == main)
@@ -347,14 +370,44 @@ static uint64_t choose_layout(struct mw_python *py, uint64_t *runtime)
 	return head;
 }
 
+/* There is no interpreter: _PyRuntime says so, before 3.7 what PyInterpreterState_Head() reads. */
+static bool has_none(struct mw_python *py, const struct mw_py_layout *l)
+{
+	uint64_t at = mw_py_symbol(py, "_PyRuntime"), refs[2], head = 1, main = 0;
+
+	if (l->runtime_interpreters < 0)
+		return mw_py_code_refs(py, "PyInterpreterState_Head", refs, 2) == 1 &&
+		       mw_pages_read(&py->pages, refs[0], &head, 8) && !head;
+	py->runtime = at;
+	return at && mw_pages_read(&py->pages, at + (uint64_t)l->runtime_interpreters, &head, 8) &&
+	       mw_pages_read(&py->pages, at + (uint64_t)l->runtime_main, &main, 8) && !head &&
+	       !main;
+}
+
+/*
+ * After Py_Finalize() there is no interpreter, but sys.version's text stays. What is left of the
+ * heap is read by the row for that version; each type and each object must still validate.
+ */
+static bool is_finalized(struct mw_python *py)
+{
+	const struct mw_py_layout *l = mw_py_layout_find(py->info.hex, py->info.free_threaded);
+
+	if (!l || !has_none(py, l))
+		return false;
+	py->layout = *l;
+	py->info.finalized = true;
+	mw_py_evidence(py, "the interpreter's own state: finalised");
+	return true;
+}
+
 static bool has_version(struct mw_python *py, const struct mw_py_data *d)
 {
 	unsigned int v[3];
 
 	for (uint64_t i = 0; i + 16 < d->size; i++) {
 		if (d->bytes[i + 1] != '.' || (i && isdigit(d->bytes[i - 1])) ||
-		    !is_version(d->bytes + i, d->size - i, v, py->info.version,
-				sizeof(py->info.version)))
+		    !mw_py_is_version(d->bytes + i, d->size - i, v, py->info.version,
+				      sizeof(py->info.version)))
 			continue;
 		py->info.hex = MW_PY_VERSION(v[0], v[1], v[2]);
 		py->info.free_threaded = memmem(d->bytes + i, d->size - i < 64 ? d->size - i : 64,
@@ -365,7 +418,7 @@ static bool has_version(struct mw_python *py, const struct mw_py_data *d)
 }
 
 /* A version that nothing here knows: its pools may still be as they have always been. */
-static void know_nothing(struct mw_python *py)
+void mw_py_know_nothing(struct mw_python *py)
 {
 	for (size_t i = 0; i < mw_py_field_count; i++)
 		*(int32_t *)((char *)&py->layout + mw_py_fields[i].at) = MW_PY_ABSENT;
@@ -373,9 +426,20 @@ static void know_nothing(struct mw_python *py)
 	mw_py_evidence(py, "no layout known fits: of objects nothing can be said");
 }
 
+static int not_here(struct mw_python *py, struct mw_err *err)
+{
+	return mw_err_set(
+		err, -ENOENT, "no-python", mw_image__name(py->image),
+		"no CPython interpreter found (looked in the data of every mapped file for "
+		"its version text and its interpreter state)%s",
+		mw_image__is_cut(py->image) ? "; it may be in the part that the core has lost"
+					    : "");
+}
+
 int mw_py_discover(struct mw_python *py, struct mw_err *err)
 {
 	const struct mw_regions *regions = mw_image__regions(py->image);
+	bool named = mw_regions__have_names(regions);
 	size_t seen = SIZE_MAX;
 	uint64_t head = 0;
 
@@ -383,14 +447,17 @@ int mw_py_discover(struct mw_python *py, struct mw_err *err)
 	for (size_t i = 0; i < regions->count && !head; i++) {
 		const struct mw_map *map = &regions->regions[i].map;
 
-		if (!map->inode || !map->writable || map->shared || regions->regions[i].io ||
-		    (i && regions->regions[i - 1].map.writable &&
-		     !strcmp(regions->regions[i - 1].map.path, map->path)))
+		if (!map->writable || map->shared || regions->regions[i].io ||
+		    (named ? !map->inode || (i && regions->regions[i - 1].map.writable &&
+					     !strcmp(regions->regions[i - 1].map.path, map->path))
+			   : !nameless_base(py, regions, i)))
 			continue;
 		if (copy_data(py, i, &py->data))
 			return mw_err_no_memory(err, mw_image__name(py->image));
 		if (has_version(py, &py->data)) {
 			seen = i;
+			if (is_finalized(py))
+				break;
 			head = choose_layout(py, &py->runtime);
 		}
 		if (!head) {
@@ -399,18 +466,16 @@ int mw_py_discover(struct mw_python *py, struct mw_err *err)
 		}
 	}
 	if (!head && seen == SIZE_MAX)
-		return mw_err_set(err, -ENOENT, "no-python", mw_image__name(py->image),
-				  "no CPython interpreter found (looked in the data of every "
-				  "mapped file for its version text and its interpreter state)");
-	py->known = head != 0;
-	if (!head) {
+		return not_here(py, err);
+	py->known = head || py->info.finalized;
+	if (!py->known) {
 		if (copy_data(py, seen, &py->data) || !has_version(py, &py->data))
 			return mw_err_no_memory(err, mw_image__name(py->image));
-		know_nothing(py);
+		mw_py_know_nothing(py);
 	}
 	snprintf(py->info.module, sizeof(py->info.module), "%s", py->data.name);
 	mw_py_evidence(py, "version text in the interpreter's data");
-	if (!head)
+	if (!py->known)
 		return 0;
 	py->info.free_threaded = py->layout.free_threaded;
 	py->info.layout = &py->layout;

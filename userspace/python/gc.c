@@ -4,7 +4,7 @@
  * in the interpreter (3.9 and later), in _PyRuntime (3.7, 3.8) or static (2.7, 3.6).
  */
 #include "python/python_impl.h"
-#include "util/bytes.h"
+#include "util/array.h"
 
 /*
  * Young generations are small unless the collector is off; then the lists are not worth their time.
@@ -105,6 +105,42 @@ static uint64_t static_generations(struct mw_python *py)
 	return at ? mw_pages_word(&py->pages, at) : 0;
 }
 
+/* Do both ends of the list at HEAD lead back to it? */
+static bool is_closed(struct mw_python *py, uint64_t head)
+{
+	uint64_t first = mw_pages_word(&py->pages, head);
+	uint64_t last = mw_pages_word(&py->pages, head + 8) & ~(uint64_t)PREV_FLAGS;
+
+	return first && last && links_back(py, mw_pages_word(&py->pages, first + 8), head) &&
+	       (mw_pages_word(&py->pages, last) & ~1ULL) == head;
+}
+
+/*
+ * The generations of the collector's STATE. In Debian's builds of 3.13.5 they begin at a multiple
+ * of 4 bytes, where other builds of that version pad to 8: of the places near the layout's the one
+ * where most lists are closed.
+ */
+static uint64_t generations_of(struct mw_python *py, uint64_t state)
+{
+	static const int shifts[] = {0, 4, -4};
+	uint64_t best = 0;
+	int most = -1;
+
+	for (size_t i = 0; i < MW_ARRAY_SIZE(shifts); i++) {
+		uint64_t first = state + (uint64_t)(py->layout.gc_generations + shifts[i]);
+		int closed = 0;
+
+		for (uint64_t k = 0; k < GENERATIONS; k++)
+			closed +=
+				is_closed(py, first + k * (uint64_t)py->layout.gc_generation_size);
+		if (closed > most) {
+			most = closed;
+			best = first;
+		}
+	}
+	return best;
+}
+
 /* Where the list of the youngest generation of interpreter I ends, 0: not known. */
 static uint64_t first_generation(struct mw_python *py, size_t i)
 {
@@ -114,7 +150,7 @@ static uint64_t first_generation(struct mw_python *py, size_t i)
 	if (l->free_threaded || l->gc_generation_size < 0 || l->gc_old >= 0)
 		return 0;
 	if (state)
-		return l->gc_generations >= 0 ? state + (uint64_t)l->gc_generations : 0;
+		return l->gc_generations >= 0 ? generations_of(py, state) : 0;
 	return i ? 0 : static_generations(py);
 }
 
@@ -136,6 +172,25 @@ int mw_py_generation(struct mw_python *py, uint64_t addr)
 	return known ? GENERATIONS - 1 : -1;
 }
 
+/*
+ * Has so much been allocated since the youngest generation, whose list ends at HEAD, was collected
+ * that walking it is not worth the time? (struct gc_generation: head, threshold, count.)
+ */
+static bool is_too_long(struct mw_python *py, uint64_t head)
+{
+	int32_t count = (int32_t)mw_pages_word32(&py->pages, head + py->gc_head + 4);
+
+	return count > YOUNG_MAX;
+}
+
+/* Of the list at ADDR; 0 where there is none, or what is there can't be one. */
+static uint64_t length_of(struct mw_python *py, uint64_t addr)
+{
+	uint64_t length = addr ? mw_py_field(py, addr, py->layout.ob_size) : 0;
+
+	return length <= mw_py_field(py, addr, py->layout.list_allocated) ? length : 0;
+}
+
 void mw_py_gc(struct mw_python *py)
 {
 	const struct mw_py_layout *l = &py->layout;
@@ -147,16 +202,16 @@ void mw_py_gc(struct mw_python *py)
 
 		if (state && l->gc_permanent >= 0 && !l->free_threaded)
 			walk(py, state + (uint64_t)l->gc_permanent, unfreeze, 0, NULL);
-		if (state && l->gc_garbage >= 0) {
-			uint64_t list = mw_pages_word(&py->pages, state + (uint64_t)l->gc_garbage);
-
-			if (list)
-				c->garbage +=
-					mw_pages_word(&py->pages, list + (uint64_t)l->ob_size);
-		}
+		if (state && l->gc_garbage >= 0)
+			c->garbage += length_of(
+				py, mw_pages_word(&py->pages, state + (uint64_t)l->gc_garbage));
 		first = first_generation(py, i);
 		if (!first)
 			continue;
+		if (is_too_long(py, first)) {
+			too_many = true;
+			continue;
+		}
 		/* The oldest has what the younger ones have not: no need to walk it. */
 		for (unsigned int k = 0; k + 1 < GENERATIONS; k++) {
 			uint64_t n = walk(py, first + k * (uint64_t)l->gc_generation_size, NULL, 0,

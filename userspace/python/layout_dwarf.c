@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "python/layout.h"
+#include "symbol/type_dwarf.h"
 #include "util/array.h"
 
 static const char *const units[] = {
@@ -130,7 +131,7 @@ static bool is_wanted(const char *name)
 
 int mw_py_layout_read_dwarf(int fd, struct mw_py_layout *layout)
 {
-	Dwarf *dwarf = dwarf_begin(fd, DWARF_C_READ);
+	Dwarf *dwarf = mw_type_dwarf__open(fd);
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die unit;
 	int found = 0;
@@ -156,12 +157,9 @@ int mw_py_layout_read_dwarf(int fd, struct mw_py_layout *layout)
 				read_type(&child, name, layout);
 		} while (!dwarf_siblingof(&child, &child));
 	}
-	dwarf_end(dwarf);
+	mw_type_dwarf__close(dwarf);
 	for (size_t i = 0; i < mw_py_field_count; i++)
 		found += *(int32_t *)((char *)layout + mw_py_fields[i].at) != MW_PY_ABSENT;
-	/* Debian's 3.13.5 (GCC 14, LTO) says 20, 4 bytes before where its pointers can be. */
-	if (layout->gc_generations != MW_PY_ABSENT)
-		layout->gc_generations = (layout->gc_generations + 7) & ~7;
 	layout->free_threaded = layout->ob_gc_bits != MW_PY_ABSENT;
 	return found ? found : -ENOENT;
 }

@@ -486,7 +486,7 @@
 	.tp_itemsize = 40, .tp_flags = 168, .tp_base = 256, .tp_dict = 264, .tp_dictoffset = 288,
 	.tp_weaklistoffset = 208, .heaptype_size = 928, .ht_name = 856, .ht_qualname = 872,
 	.ht_cached_keys = 880, .gc_head_size = 16, .gc_generation_size = 24,
-	.gc_generation_threshold = 16, .gc_generations = 24, .gc_old = -1, .gc_permanent = 104,
+	.gc_generation_threshold = 16, .gc_generations = 20, .gc_old = -1, .gc_permanent = 104,
 	.gc_collecting = 200, .gc_garbage = 208, .runtime_size = 283376,
 	.runtime_interpreters = 632, .runtime_main = 640, .runtime_gc = -1,
 	.runtime_tstate_current = -1, .runtime_finalizing = 608, .runtime_small_ints = 13840,

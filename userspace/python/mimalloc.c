@@ -190,11 +190,13 @@ int mw_py_mimalloc(struct mw_python *py, struct mw_err *err)
 		return 0;
 	for (size_t i = 0; i < regions->count && !ret; i++) {
 		const struct mw_map *map = &regions->regions[i].map;
-		uint64_t at = (map->start + SEGMENT - 1) & ~(SEGMENT - 1);
+		uint64_t at = map->start < done ? done : map->start;
 
 		if (!map->writable || map->inode || map->shared)
 			continue;
-		for (at = at < done ? done : at; !ret && at < map->end; at += SEGMENT) {
+		for (; !ret &&
+		       (at = mw_image__next_held(py->image, at, SEGMENT, map->end)) < map->end;
+		     at++) {
 			if (!is_segment(py, l, at, &secret))
 				continue;
 			ret = add_segment(py, at);

@@ -19,10 +19,13 @@ static uint8_t byte(struct mw_python *py, uint64_t addr)
 	return mw_pages_read(&py->pages, addr, &value, 1) ? value : 0;
 }
 
-/* COUNT elements of SIZE bytes, 0 when that is not possible. */
-static uint64_t bytes_of(uint64_t count, uint64_t size)
+uint64_t mw_py_bytes_of(uint64_t count, uint64_t size)
 {
-	return count < SIZE_CAP / (size ? size : 1) ? count * size : 0;
+	uint64_t bytes;
+
+	return count < SIZE_CAP && !__builtin_mul_overflow(count, size, &bytes) && bytes < SIZE_CAP
+		       ? bytes
+		       : 0;
 }
 
 /* ---- str ------------------------------------------------------------------------------------ */
@@ -67,27 +70,28 @@ static uint64_t str_size(struct mw_python *py, uint64_t addr)
 
 	switch (shape) {
 	case MW_PY_STR_ASCII:
-		size = (uint64_t)l->ascii_size + bytes_of(length + 1, 1);
+		size = (uint64_t)l->ascii_size + mw_py_bytes_of(length + 1, 1);
 		break;
 	case MW_PY_STR_LEGACY:
 		data = mw_py_field(py, addr, l->unicode_data);
 		size = (uint64_t)l->unicode_size +
-		       (data ? bytes_of(length + 1, mw_py_str_width(py, addr)) : 0);
+		       (data ? mw_py_bytes_of(length + 1, mw_py_str_width(py, addr)) : 0);
 		break;
 	default:
-		size = (uint64_t)l->compact_size + bytes_of(length + 1, shape);
+		size = (uint64_t)l->compact_size + mw_py_bytes_of(length + 1, shape);
 		data = addr + (uint64_t)l->compact_size;
 	}
 	/* The wide characters of 3.11 and before; they may be the data itself. */
 	wstr = mw_py_field(py, addr, l->ascii_wstr);
 	if (wstr && shape == MW_PY_STR_ASCII)
-		size += bytes_of(length + 1, 4);
+		size += mw_py_bytes_of(length + 1, 4);
 	else if (wstr && wstr != data)
-		size += bytes_of(mw_py_field(py, addr, l->compact_wstr_length) + 1, 4);
+		size += mw_py_bytes_of(mw_py_field(py, addr, l->compact_wstr_length) + 1, 4);
 	if (shape != MW_PY_STR_ASCII) {
 		utf8 = mw_py_field(py, addr, l->compact_utf8);
 		if (utf8 && utf8 != data)
-			size += bytes_of(mw_py_field(py, addr, l->compact_utf8_length) + 1, 1);
+			size += mw_py_bytes_of(mw_py_field(py, addr, l->compact_utf8_length) + 1,
+					       1);
 	}
 	return size;
 }
@@ -179,7 +183,7 @@ static uint64_t dict_extra(struct mw_python *py, uint64_t addr)
 
 	if (l->ma_table >= 0) { /* 2.7 */
 		if (mw_py_field(py, addr, l->ma_table) != addr + (uint64_t)l->ma_smalltable)
-			size = bytes_of(mw_py_field(py, addr, l->ma_mask) + 1, 24);
+			size = mw_py_bytes_of(mw_py_field(py, addr, l->ma_mask) + 1, 24);
 		return size;
 	}
 	keys = mw_py_field(py, addr, l->ma_keys);
@@ -220,8 +224,9 @@ static uint64_t odict_extra(struct mw_python *py, uint64_t addr)
 	uint64_t od = addr + (uint64_t)py->layout.dict_size;
 	uint64_t used = mw_py_field(py, addr, py->layout.ma_used);
 
-	return dict_extra(py, addr) + bytes_of(mw_pages_word(&py->pages, od + OD_FAST_SIZE), 8) +
-	       (mw_pages_word(&py->pages, od + OD_FIRST) ? bytes_of(used, OD_NODE) : 0);
+	return dict_extra(py, addr) +
+	       mw_py_bytes_of(mw_pages_word(&py->pages, od + OD_FAST_SIZE), 8) +
+	       (mw_pages_word(&py->pages, od + OD_FIRST) ? mw_py_bytes_of(used, OD_NODE) : 0);
 }
 
 static void odict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
@@ -238,6 +243,12 @@ static void odict_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	}
 }
 
+uint64_t mw_py_odict_node(struct mw_python *py, uint64_t addr, uint64_t node)
+{
+	return mw_pages_word(&py->pages, node ? node + OD_NODE_NEXT
+					      : addr + (uint64_t)py->layout.dict_size + OD_FIRST);
+}
+
 /* ---- other containers ----------------------------------------------------------------------- */
 
 static uint64_t set_extra(struct mw_python *py, uint64_t addr)
@@ -246,13 +257,13 @@ static uint64_t set_extra(struct mw_python *py, uint64_t addr)
 
 	if (mw_py_field(py, addr, l->set_table) == addr + (uint64_t)l->set_smalltable)
 		return 0;
-	return bytes_of(mw_py_field(py, addr, l->set_mask) + 1, 16);
+	return mw_py_bytes_of(mw_py_field(py, addr, l->set_mask) + 1, 16);
 }
 
 /*
  * Modules/_collectionsmodule.c: from 3.x on a length in the head, blocks of 64 objects that are
  * linked at their start and end; in 2.7 a length behind the indices, 62 objects a block, both links
- * at its start.
+ * behind them, the one to the right first.
  */
 struct deque_layout {
 	int32_t left, left_index, length;
@@ -263,16 +274,12 @@ struct deque_layout {
 static const struct deque_layout *deque_layout(const struct mw_python *py)
 {
 	static const struct deque_layout three = {24, 40, 16, 64, 528, 520};
-	static const struct deque_layout two = {16, 32, 48, 62, 512, 8};
+	static const struct deque_layout two = {16, 32, 48, 62, 512, 496};
 
 	return py->info.hex < MW_PY_VERSION(3, 0, 0) ? &two : &three;
 }
 
-/*
- * Free-threaded builds have a head that is longer by 16 bytes before every object: where the fields
- * are counted from here.
- */
-static uint64_t fields_of(const struct mw_python *py, uint64_t addr)
+uint64_t mw_py_fields_of(const struct mw_python *py, uint64_t addr)
 {
 	return addr + (uint64_t)py->layout.object_size - 16;
 }
@@ -280,7 +287,7 @@ static uint64_t fields_of(const struct mw_python *py, uint64_t addr)
 static uint64_t deque_blocks(struct mw_python *py, uint64_t addr)
 {
 	const struct deque_layout *d = deque_layout(py);
-	uint64_t at = fields_of(py, addr);
+	uint64_t at = mw_py_fields_of(py, addr);
 	uint64_t length = mw_py_field(py, at, d->length),
 		 first = mw_py_field(py, at, d->left_index);
 
@@ -292,7 +299,7 @@ static uint64_t deque_blocks(struct mw_python *py, uint64_t addr)
 static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 {
 	const struct deque_layout *d = deque_layout(py);
-	uint64_t block = mw_py_field(py, fields_of(py, addr), d->left),
+	uint64_t block = mw_py_field(py, mw_py_fields_of(py, addr), d->left),
 		 count = deque_blocks(py, addr);
 
 	/* An empty one has a block, too; the last one's link is not set. */
@@ -303,6 +310,22 @@ static void deque_buffers(struct mw_python *py, uint32_t type, uint64_t addr)
 	}
 }
 
+bool mw_py_deque(struct mw_python *py, uint64_t addr, struct mw_py_deque *out)
+{
+	const struct deque_layout *d = deque_layout(py);
+	uint64_t at = mw_py_fields_of(py, addr);
+
+	*out = (struct mw_py_deque){
+		.block = mw_py_field(py, at, d->left),
+		.first = mw_py_field(py, at, d->left_index),
+		.length = mw_py_field(py, at, d->length),
+		.per_block = d->per_block,
+		.items = d->next + 8 == d->block_size ? 8 : 0,
+		.next = d->next,
+	};
+	return out->length <= SIZE_CAP && out->first <= d->per_block;
+}
+
 /*
  * Modules/arraymodule.c: ob_item, allocated, ob_descr; the descriptor's itemsize is its second int.
  */
@@ -310,11 +333,13 @@ enum { ARRAY_ITEM = 24, ARRAY_ALLOCATED = 32, ARRAY_DESCR = 40, ARRAY_DESCR_ITEM
 
 static uint64_t array_extra(struct mw_python *py, uint64_t addr)
 {
-	uint64_t at = fields_of(py, addr), descr = mw_pages_word(&py->pages, at + ARRAY_DESCR);
+	uint64_t at = mw_py_fields_of(py, addr),
+		 descr = mw_pages_word(&py->pages, at + ARRAY_DESCR);
 	uint32_t itemsize = mw_pages_word32(&py->pages, descr + ARRAY_DESCR_ITEMSIZE);
 
-	return itemsize > 16 ? 0
-			     : bytes_of(mw_pages_word(&py->pages, at + ARRAY_ALLOCATED), itemsize);
+	return itemsize > 16
+		       ? 0
+		       : mw_py_bytes_of(mw_pages_word(&py->pages, at + ARRAY_ALLOCATED), itemsize);
 }
 
 /*
@@ -329,26 +354,47 @@ enum {
 	ND_DESCR = 56,
 	ND_FLAGS = 64,
 	ND_OWNDATA = 4,
+	DESCR_TYPE_NUM = 28, /* an int; NPY_OBJECT is 17 */
+	DESCR_OBJECT = 17,
 	DESCR_ELSIZE_1 = 32,
 	DESCR_ELSIZE_2 = 40,
 };
 
-static uint64_t ndarray_extra(struct mw_python *py, uint64_t object)
+/* Bytes of the elements of the array whose fields are at ADDR, when it owns them; 0: impossible. */
+static uint64_t ndarray_bytes(struct mw_python *py, uint64_t addr)
 {
-	uint64_t addr = fields_of(py, object);
 	uint32_t nd = mw_pages_word32(&py->pages, addr + ND_COUNT);
 	uint64_t dims = mw_pages_word(&py->pages, addr + ND_DIMENSIONS);
 	uint64_t descr = mw_pages_word(&py->pages, addr + ND_DESCR);
 	uint64_t elsize = mw_pages_word(&py->pages, descr + DESCR_ELSIZE_2), bytes;
 
-	if (nd > DIMENSIONS_MAX)
+	if (nd > DIMENSIONS_MAX || !(mw_pages_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA))
 		return 0;
 	if (!elsize || elsize > UINT32_MAX)
 		elsize = mw_pages_word32(&py->pages, descr + DESCR_ELSIZE_1);
 	bytes = elsize;
 	for (uint32_t i = 0; i < nd; i++)
-		bytes = bytes_of(bytes, mw_pages_word(&py->pages, dims + 8ULL * i));
-	return 16ULL * nd + (mw_pages_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA ? bytes : 0);
+		bytes = mw_py_bytes_of(bytes, mw_pages_word(&py->pages, dims + 8ULL * i));
+	return bytes;
+}
+
+static uint64_t ndarray_extra(struct mw_python *py, uint64_t object)
+{
+	uint64_t addr = mw_py_fields_of(py, object);
+	uint32_t nd = mw_pages_word32(&py->pages, addr + ND_COUNT);
+
+	return nd > DIMENSIONS_MAX ? 0 : 16ULL * nd + ndarray_bytes(py, addr);
+}
+
+uint64_t mw_py_ndarray_objects(struct mw_python *py, uint64_t object, uint64_t *items)
+{
+	uint64_t addr = mw_py_fields_of(py, object);
+	uint64_t descr = mw_pages_word(&py->pages, addr + ND_DESCR);
+
+	*items = mw_pages_word(&py->pages, addr + ND_DATA);
+	return mw_pages_word32(&py->pages, descr + DESCR_TYPE_NUM) == DESCR_OBJECT
+		       ? ndarray_bytes(py, addr) / 8
+		       : 0;
 }
 
 static uint64_t long_size(struct mw_python *py, uint64_t addr)
@@ -366,7 +412,7 @@ static uint64_t long_size(struct mw_python *py, uint64_t addr)
 		if (py->info.hex >= MW_PY_VERSION(3, 11, 0))
 			digits += !digits;
 	}
-	return (uint64_t)l->long_digits + bytes_of(digits, 4);
+	return (uint64_t)l->long_digits + mw_py_bytes_of(digits, 4);
 }
 
 /* Words of locals, cells and the stack that a frame of CODE has. */
@@ -416,7 +462,8 @@ static uint64_t code_size(struct mw_python *py, const struct mw_py_type *type, u
 	uint64_t size = type->basicsize;
 
 	if (type->itemsize) /* 3.11: rounded up to a word */
-		return (size + bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize) + 7) &
+		return (size + mw_py_bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize) +
+			7) &
 		       ~7ULL;
 	if (mw_py_field(py, addr, l->co_cell2arg))
 		size += 8 * mw_py_field(py, mw_py_field(py, addr, l->co_cellvars), l->ob_size);
@@ -444,17 +491,17 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		/* Python 2's string_sizeof() takes no notice of a subclass's own fields. */
 		if (py->info.hex < MW_PY_VERSION(3, 0, 0))
 			size = (uint64_t)l->bytes_data + 1;
-		size += bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize);
+		size += mw_py_bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize);
 		break;
 	case MW_PY_KIND_UNICODE2:
 		size = (uint64_t)l->unicode2_size +
-		       bytes_of(mw_py_field(py, addr, l->unicode2_length) + 1, 4);
+		       mw_py_bytes_of(mw_py_field(py, addr, l->unicode2_length) + 1, 4);
 		break;
 	case MW_PY_KIND_LONG:
 		size = long_size(py, addr);
 		break;
 	case MW_PY_KIND_LIST:
-		size += bytes_of(mw_py_field(py, addr, l->list_allocated), 8);
+		size += mw_py_bytes_of(mw_py_field(py, addr, l->list_allocated), 8);
 		break;
 	case MW_PY_KIND_DICT:
 		size += dict_extra(py, addr);
@@ -466,7 +513,7 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		size += set_extra(py, addr);
 		break;
 	case MW_PY_KIND_BYTEARRAY:
-		size += bytes_of(mw_py_field(py, addr, l->bytearray_alloc), 1);
+		size += mw_py_bytes_of(mw_py_field(py, addr, l->bytearray_alloc), 1);
 		/* From 3.15 on it owns a bytes object, which has a head. */
 		if (py->info.hex >= MW_PY_VERSION(3, 15, 0) &&
 		    mw_py_field(py, addr, l->bytearray_alloc))
@@ -476,14 +523,14 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		size += array_extra(py, addr);
 		break;
 	case MW_PY_KIND_DEQUE:
-		size += bytes_of(deque_blocks(py, addr), deque_layout(py)->block_size);
+		size += mw_py_bytes_of(deque_blocks(py, addr), deque_layout(py)->block_size);
 		break;
 	case MW_PY_KIND_NDARRAY:
 		size += ndarray_extra(py, addr);
 		break;
 	case MW_PY_KIND_TYPE:
 		if (py->info.hex < MW_PY_VERSION(3, 0, 0)) { /* as any other object */
-			size += bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize);
+			size += mw_py_bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize);
 			break;
 		}
 		if (!mw_py_is_heap_type(py, addr)) /* 3.11 and 3.12 add the head that it has not */
@@ -492,6 +539,10 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 						py->info.hex >> 8 < 0x30d
 					? type->pre
 					: 0);
+		if (type->library == MW_PY_LIBRARY_CTYPE) {
+			size += mw_py_bytes_of(mw_py_field(py, addr, l->ob_size), type->itemsize);
+			break;
+		}
 		size = (uint64_t)l->heaptype_size;
 		if (mw_py_field(py, addr, l->ht_cached_keys))
 			size += keys_size(py, mw_py_field(py, addr, l->ht_cached_keys));
@@ -509,10 +560,47 @@ uint64_t mw_py_object_size(struct mw_python *py, const struct mw_py_type *type, 
 		if (type->itemsize) {
 			int64_t n = (int64_t)mw_py_field(py, addr, l->ob_size);
 
-			size += bytes_of((uint64_t)(n < 0 ? -n : n), type->itemsize);
+			size += mw_py_bytes_of((uint64_t)(n < 0 ? -n : n), type->itemsize);
 		}
 	}
+	if (type->library)
+		size += mw_py_library_extra(py, type, addr);
 	return size + type->pre;
+}
+
+uint64_t mw_py_length_at(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
+{
+	const struct mw_py_layout *l = &py->layout;
+	struct mw_py_deque deque;
+	int32_t offset = -1;
+
+	switch ((enum mw_py_kind)type->kind) {
+	case MW_PY_KIND_LIST:
+		offset = l->ob_size;
+		break;
+	case MW_PY_KIND_DICT:
+	case MW_PY_KIND_ODICT:
+		offset = l->ma_used;
+		break;
+	case MW_PY_KIND_SET:
+		offset = l->set_used;
+		break;
+	case MW_PY_KIND_DEQUE:
+		if (!mw_py_deque(py, addr, &deque))
+			return 0;
+		return mw_py_fields_of(py, addr) + (uint64_t)deque_layout(py)->length;
+	default:
+		break;
+	}
+	return offset >= 0 ? addr + (uint64_t)offset : 0;
+}
+
+uint64_t mw_py_length(struct mw_python *py, const struct mw_py_type *type, uint64_t addr)
+{
+	uint64_t at = mw_py_length_at(py, type, addr);
+	uint64_t length = at ? mw_py_field(py, at, 0) : 0;
+
+	return length < SIZE_CAP / 8 ? length : 0;
 }
 
 /* Values of an instance apart from it, 3.11 and 3.12: pointers among the words before it. */
@@ -536,6 +624,8 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 
 	if (type->managed_dict && py->info.hex < MW_PY_VERSION(3, 13, 0))
 		managed_buffers(py, index, addr);
+	if (type->library)
+		mw_py_library_buffers(py, index, addr);
 	switch ((enum mw_py_kind)type->kind) {
 	case MW_PY_KIND_STR:
 		str_buffers(py, index, addr);
@@ -560,13 +650,14 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
 		mw_py_mark(py, index, mw_py_field(py, addr, l->bytearray_bytes));
 		break;
 	case MW_PY_KIND_ARRAY:
-		mw_py_mark(py, index, mw_pages_word(&py->pages, fields_of(py, addr) + ARRAY_ITEM));
+		mw_py_mark(py, index,
+			   mw_pages_word(&py->pages, mw_py_fields_of(py, addr) + ARRAY_ITEM));
 		break;
 	case MW_PY_KIND_DEQUE:
 		deque_buffers(py, index, addr);
 		break;
 	case MW_PY_KIND_NDARRAY:
-		addr = fields_of(py, addr);
+		addr = mw_py_fields_of(py, addr);
 		mw_py_mark(py, index, mw_pages_word(&py->pages, addr + ND_DIMENSIONS));
 		if (mw_pages_word32(&py->pages, addr + ND_FLAGS) & ND_OWNDATA)
 			mw_py_mark(py, index, mw_pages_word(&py->pages, addr + ND_DATA));
@@ -583,23 +674,29 @@ void mw_py_object_buffers(struct mw_python *py, uint32_t index, uint64_t addr)
  * ---- looking up ---------------------------------------------------------------------------------
  */
 
-bool mw_py_dict_text(struct mw_python *py, uint64_t dict, const char *key, char *buf, size_t size)
+bool mw_py_entries(struct mw_python *py, uint64_t dict, struct mw_py_keys *out)
 {
-	enum { ENTRIES_MAX = 4096 };
 	const struct mw_py_layout *l = &py->layout;
-	struct mw_py_keys k = {0};
-	char text[64];
 
 	if (!dict || dict % 8)
 		return false;
-	if (l->ma_table >= 0) {
-		k = (struct mw_py_keys){.entries = mw_py_field(py, dict, l->ma_table),
-					.entry_size = 24,
-					.entry_key = 8,
-					.entry_count = mw_py_field(py, dict, l->ma_mask) + 1};
-	} else if (!mw_py_keys(py, mw_py_field(py, dict, l->ma_keys), &k)) {
+	if (l->ma_table < 0)
+		return l->ma_keys >= 0 && mw_py_keys(py, mw_py_field(py, dict, l->ma_keys), out);
+	*out = (struct mw_py_keys){.entries = mw_py_field(py, dict, l->ma_table),
+				   .entry_size = 24,
+				   .entry_key = 8,
+				   .entry_count = mw_py_field(py, dict, l->ma_mask) + 1};
+	return true;
+}
+
+bool mw_py_dict_text(struct mw_python *py, uint64_t dict, const char *key, char *buf, size_t size)
+{
+	enum { ENTRIES_MAX = 4096 };
+	struct mw_py_keys k;
+	char text[64];
+
+	if (!mw_py_entries(py, dict, &k))
 		return false;
-	}
 	for (uint64_t i = 0; i < k.entry_count && i < ENTRIES_MAX; i++) {
 		uint64_t at = k.entries + i * k.entry_size + k.entry_key;
 		uint64_t name = mw_pages_word(&py->pages, at);

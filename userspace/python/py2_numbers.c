@@ -127,3 +127,10 @@ uint64_t mw_py_cell_of(uint64_t start, uint64_t addr)
 		return 0;
 	return start + LINK + (offset - LINK) / CELL * CELL;
 }
+
+bool mw_python__is_live_cell(struct mw_python *py, const struct mw_py_node *node, uint64_t addr)
+{
+	uint64_t cell = mw_py_cell_of(node->start, addr);
+
+	return cell && mw_py_cell_is_live(py, cell, (uint32_t)node->type);
+}

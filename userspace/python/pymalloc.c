@@ -14,23 +14,13 @@
 #include "python/python_impl.h"
 #include "util/array.h"
 #include "util/bytes.h"
+#include "util/parallel.h"
 #include "util/search.h"
 
-/* struct pool_header and struct arena_object, alike in 2.7 to 3.15. */
+/* struct arena_object, alike in 2.7 to 3.15; and how many classes 8 bytes of alignment make. */
 enum {
-	POOL_COUNT = 0, /* unsigned int */
-	POOL_FREE = 8,
-	POOL_NEXT = 16,
-	POOL_PREV = 24,
-	POOL_ARENA = 32,      /* unsigned int */
-	POOL_CLASS = 36,      /* unsigned int */
-	POOL_OFFSET = 40,     /* unsigned int, of the next block never handed out */
-	POOL_MAX_OFFSET = 44, /* unsigned int */
-	POOL_HEADER = 48,
-	CLASSES_MAX = 64, /* with an alignment of 8 bytes */
-	ARENA_SIZE = 48,
+	CLASSES_MAX = 64,
 	ARENA_ADDRESS = 0,
-	ARENA_POOL = 8,
 	ARENA_FREE = 16,  /* unsigned int */
 	ARENA_TOTAL = 20, /* unsigned int */
 };
@@ -38,6 +28,15 @@ enum {
 enum { ARENAS_MAX = 1 << 22, POOLS_PER_ARENA_MAX = 1 << 14, POOL_SIZE_MAX = 64 << 10 };
 
 enum { HEADS_MIN = 32, WRONG_MAX = 8, TRIES = 8 };
+
+/* A core that was cut short lacks the pool at ADDR: it says nothing for or against a head. */
+bool mw_py_is_lost(struct mw_python *py, uint64_t addr)
+{
+	uint64_t word;
+
+	return !mw_pages_read(&py->pages, addr, &word, sizeof(word)) &&
+	       mw_image__find(py->image, addr);
+}
 
 /*
  * How many consecutive heads from OFFSET of the data on are as usedpools has them; FILLED is how
@@ -61,9 +60,12 @@ static unsigned int count_heads(struct mw_python *py, uint64_t offset, unsigned 
 		    !prev)
 			break;
 		if (next != head && prev != head &&
-		    mw_pages_word(&py->pages, next + POOL_PREV) == head &&
-		    mw_pages_word(&py->pages, prev + POOL_NEXT) == head)
+		    mw_pages_word(&py->pages, next + MW_PY_HEAD_PREV) == head &&
+		    mw_pages_word(&py->pages, prev + MW_PY_HEAD_NEXT) == head)
 			(*filled)++;
+		else if (next != head && prev != head &&
+			 (mw_py_is_lost(py, next) || mw_py_is_lost(py, prev)))
+			continue;
 		else if (++wrong > WRONG_MAX || wrong > *filled + 1)
 			break;
 	}
@@ -109,10 +111,12 @@ static size_t take_samples(struct mw_python *py, uint64_t usedpools, struct samp
 	for (unsigned int i = 0; i < CLASSES_MAX && n < SAMPLES; i++) {
 		uint64_t pool = mw_pages_word(&py->pages, usedpools + 16 * i);
 
-		if (!pool || pool % 4096 || mw_pages_word32(&py->pages, pool + POOL_CLASS) != i)
+		if (!pool || pool % 4096 ||
+		    mw_pages_word32(&py->pages, pool + MW_PY_HEAD_CLASS) != i)
 			continue;
-		out[n++] = (struct sample){pool, mw_pages_word32(&py->pages, pool + POOL_ARENA), i,
-					   mw_pages_word32(&py->pages, pool + POOL_MAX_OFFSET)};
+		out[n++] = (struct sample){
+			pool, mw_pages_word32(&py->pages, pool + MW_PY_HEAD_ARENA), i,
+			mw_pages_word32(&py->pages, pool + MW_PY_HEAD_MAX_OFFSET)};
 	}
 	return n;
 }
@@ -147,7 +151,7 @@ static bool is_arenas(struct mw_python *py, uint64_t addr, const struct sample *
 	if (!addr || addr % 8 || !count)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t object = addr + (uint64_t)samples[i].arena * ARENA_SIZE;
+		uint64_t object = addr + (uint64_t)samples[i].arena * MW_PY_ARENA_SIZE;
 		uint64_t base = mw_pages_word(&py->pages, object + ARENA_ADDRESS);
 		uint64_t total = mw_pages_word32(&py->pages, object + ARENA_TOTAL);
 
@@ -158,60 +162,58 @@ static bool is_arenas(struct mw_python *py, uint64_t addr, const struct sample *
 	return true;
 }
 
+/* Where the address of the array of arenas is; 0: not found. */
 static uint64_t find_arenas(struct mw_python *py, uint64_t usedpools, const struct sample *samples,
 			    size_t count)
 {
 	const struct mw_py_data *d = &py->data;
-	uint64_t addr = mw_pages_word(&py->pages, usedpools + 512);
+	uint64_t at = usedpools + 512;
 
-	if (py->info.hex >= MW_PY_VERSION(3, 12, 0) && is_arenas(py, addr, samples, count))
-		return addr;
-	addr = mw_py_symbol(py, "arenas");
-	if (addr)
-		addr = mw_pages_word(&py->pages, addr);
-	if (is_arenas(py, addr, samples, count)) {
+	if (py->info.hex >= MW_PY_VERSION(3, 12, 0) &&
+	    is_arenas(py, mw_pages_word(&py->pages, at), samples, count))
+		return at;
+	at = mw_py_symbol(py, "arenas");
+	if (at && is_arenas(py, mw_pages_word(&py->pages, at), samples, count)) {
 		mw_py_evidence(py, "arenas by symbol");
-		return addr;
+		return at;
 	}
 	for (uint64_t off = 0; off + 8 <= d->size; off += 8) {
-		addr = mw_u64_at(d->bytes + off);
+		uint64_t addr = mw_u64_at(d->bytes + off);
+
 		if (addr > 65536 && is_arenas(py, addr, samples, count)) {
 			mw_py_evidence(py, "arenas by their content");
-			return addr;
+			return d->start + off;
 		}
 	}
 	return 0;
 }
 
-/*
- * Entries of the array from 0 on that look like arena_objects; it doubles as it grows from 16, so
- * the end is where a power of two no longer fits.
- */
+bool mw_py_arena_is_there(struct mw_py_arena_end *end, const uint8_t *object, size_t i,
+			  uint32_t pool_size)
+{
+	uint64_t base = mw_u64_at(object), pool = mw_u64_at(object + MW_PY_ARENA_POOL);
+	uint32_t free = mw_u32_at(object + ARENA_FREE), total = mw_u32_at(object + ARENA_TOTAL);
+
+	if (base && (base % 16 || free > total || !total || total > POOLS_PER_ARENA_MAX ||
+		     pool < base || pool > base + (total + 2ULL) * pool_size))
+		return false;
+	if (base)
+		end->good = i + 1;
+	/* No entry up to twice the last one seen: the array ends. */
+	return i < ARENAS_MAX && i <= 2 * end->good + 64;
+}
+
 static size_t count_arenas(struct mw_python *py, uint64_t arenas)
 {
-	size_t good = 0;
+	struct mw_py_arena_end end = {0};
+	uint8_t object[MW_PY_ARENA_SIZE];
 
-	for (size_t i = 0; i < ARENAS_MAX; i++) {
-		uint8_t object[ARENA_SIZE];
-		uint64_t base, pool;
-		uint32_t free, total;
-
-		if (!mw_pages_read(&py->pages, arenas + i * ARENA_SIZE, object, sizeof(object)))
-			break;
-		base = mw_u64_at(object + ARENA_ADDRESS);
-		pool = mw_u64_at(object + ARENA_POOL);
-		free = mw_u32_at(object + ARENA_FREE);
-		total = mw_u32_at(object + ARENA_TOTAL);
-		if (base && (base % 16 || free > total || !total || total > POOLS_PER_ARENA_MAX ||
-			     pool < base || pool > base + (total + 2ULL) * py->info.pool_size))
-			break;
-		if (base)
-			good = i + 1;
-		/* No entry up to twice the last one seen: the array ends. */
-		if (i > 2 * good + 64)
-			break;
-	}
-	return good;
+	for (size_t i = 0;
+	     mw_pages_read(&py->pages, arenas + i * MW_PY_ARENA_SIZE, object, sizeof(object)) &&
+	     mw_py_arena_is_there(&end, object, i, py->info.pool_size);
+	     i++)
+		;
+	return end.good;
 }
 
 int mw_py_add_pool(struct mw_python *py, struct mw_py_arena *arena, struct mw_py_pool pool)
@@ -252,18 +254,15 @@ void mw_py_add_totals(struct mw_python *py, const struct mw_py_arena *a)
 	py->info.pools_unused += a->unused_pools;
 }
 
-static void read_header(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts)
+/* POOL by its HEADER. */
+static void set_pool(struct mw_python *py, struct mw_py_pool *pool, const uint8_t *header,
+		     struct mw_doubts *doubts)
 {
-	uint8_t header[POOL_HEADER];
 	uint32_t count, i, next, size, capacity;
 
-	if (!mw_pages_read(&py->pages, pool->addr, header, sizeof(header))) {
-		mw_doubts__add_unreadable(doubts, pool->addr, "pool can't be read");
-		return;
-	}
-	count = mw_u32_at(header + POOL_COUNT);
-	i = mw_u32_at(header + POOL_CLASS);
-	next = mw_u32_at(header + POOL_OFFSET);
+	count = mw_u32_at(header + MW_PY_HEAD_COUNT);
+	i = mw_u32_at(header + MW_PY_HEAD_CLASS);
+	next = mw_u32_at(header + MW_PY_HEAD_OFFSET);
 	pool->state = MW_PY_POOL_FREE;
 	if (!count)
 		return;
@@ -272,26 +271,36 @@ static void read_header(struct mw_python *py, struct mw_py_pool *pool, struct mw
 		return;
 	}
 	size = (i + 1) * py->info.alignment;
-	capacity = (py->info.pool_size - POOL_HEADER) / size;
-	if (count > capacity || next > py->info.pool_size || next < POOL_HEADER ||
-	    (next - POOL_HEADER) % size) {
+	capacity = (py->info.pool_size - MW_PY_HEAD_SIZE) / size;
+	if (count > capacity || next > py->info.pool_size || next < MW_PY_HEAD_SIZE ||
+	    (next - MW_PY_HEAD_SIZE) % size) {
 		mw_doubts__add(doubts, pool->addr, "pool with impossible counts",
 			       mw_seen(count, next));
-		next = POOL_HEADER + capacity * size;
+		next = MW_PY_HEAD_SIZE + capacity * size;
 		count = count < capacity ? count : capacity;
 	}
 	pool->state = count == capacity ? MW_PY_POOL_FULL : MW_PY_POOL_USED;
 	pool->block_size = size;
 	pool->used = count;
 	pool->capacity = capacity;
-	pool->handed_out = (next - POOL_HEADER) / size;
+	pool->handed_out = (next - MW_PY_HEAD_SIZE) / size;
+}
+
+static void read_header(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts)
+{
+	uint8_t header[MW_PY_HEAD_SIZE];
+
+	if (mw_pages_read(&py->pages, pool->addr, header, sizeof(header)))
+		set_pool(py, pool, header, doubts);
+	else
+		mw_doubts__add_unreadable(doubts, pool->addr, "pool can't be read");
 }
 
 void mw_py_read_pool(struct mw_python *py, struct mw_py_pool *pool, struct mw_doubts *doubts)
 {
 	*pool = (struct mw_py_pool){.addr = pool->addr,
 				    .size = pool->size,
-				    .first = POOL_HEADER,
+				    .first = MW_PY_HEAD_SIZE,
 				    .state = MW_PY_POOL_UNUSED,
 				    .page = pool->page,
 				    .label = pool->label};
@@ -301,12 +310,12 @@ void mw_py_read_pool(struct mw_python *py, struct mw_py_pool *pool, struct mw_do
 		read_header(py, pool, doubts);
 }
 
-static int add_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t addr,
-		    uint64_t never_used)
+int mw_py_add_pool_at(struct mw_python *py, struct mw_py_arena *arena, uint64_t addr,
+		      uint64_t never_used, const uint8_t *header)
 {
 	struct mw_py_pool pool = {.addr = addr,
 				  .size = py->info.pool_size,
-				  .first = POOL_HEADER,
+				  .first = MW_PY_HEAD_SIZE,
 				  .state = MW_PY_POOL_UNUSED};
 	struct mw_doubts doubts;
 
@@ -314,7 +323,10 @@ static int add_pool(struct mw_python *py, struct mw_py_arena *arena, uint64_t ad
 		return mw_py_add_pool(py, arena, pool);
 	mw_py_begin(py, &doubts);
 	do {
-		mw_py_read_pool(py, &pool, &doubts);
+		if (header && !doubts.attempt)
+			set_pool(py, &pool, header, &doubts);
+		else
+			mw_py_read_pool(py, &pool, &doubts);
 	} while (mw_py_again(py, &doubts));
 	if (pool.state <= MW_PY_POOL_FULL) {
 		struct mw_py_class *class =
@@ -348,7 +360,7 @@ static int add_arena(struct mw_python *py, uint64_t object, uint32_t interpreter
 		.interpreter = interpreter,
 		/* Until the arenas are sorted: */
 		.first_pool = total,
-		.used_bytes = mw_pages_word(&py->pages, object + ARENA_POOL),
+		.used_bytes = mw_pages_word(&py->pages, object + MW_PY_ARENA_POOL),
 	};
 	return 0;
 }
@@ -358,20 +370,24 @@ static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpre
 {
 	struct sample samples[SAMPLES];
 	size_t count = take_samples(py, usedpools, samples), arena_count;
-	uint64_t arenas;
+	uint64_t at, arenas;
 
 	if (!count || !learn_sizes(py, samples, count))
 		return 0;
-	arenas = find_arenas(py, usedpools, samples, count);
-	if (!arenas) {
+	at = find_arenas(py, usedpools, samples, count);
+	if (!at) {
+		py->arenas_lost = true;
 		mw_doubts__add(doubts, usedpools, "pools are in use, but the arenas were not found",
 			       mw_seen(samples[0].pool, samples[count - 1].pool));
 		return 0;
 	}
+	if (py->arena_list_count < MW_PY_ARENA_LISTS)
+		py->arena_lists[py->arena_list_count++] = at;
+	arenas = mw_pages_word(&py->pages, at);
 	arena_count = count_arenas(py, arenas);
 	py->arenas_at = arenas;
 	for (size_t i = 0; i < arena_count; i++) {
-		if (add_arena(py, arenas + i * ARENA_SIZE, interpreter))
+		if (add_arena(py, arenas + i * MW_PY_ARENA_SIZE, interpreter))
 			return -ENOMEM;
 	}
 	if (py->layout.obmalloc_raw_blocks >= 0 && arena_count)
@@ -405,24 +421,71 @@ static void sort_arenas(struct mw_python *py, struct mw_doubts *doubts)
 	py->arena_count = out;
 }
 
+/* Headers of pools of some arenas, read by several threads. */
+enum { HEADERS_OF = 256, FEW = 16 };
+
+struct headers {
+	struct mw_python *py;
+	const struct mw_py_arena *arenas;
+	size_t known[HEADERS_OF]; /* pools of each arena, from its first one on */
+	uint8_t of[HEADERS_OF][MW_PARTS_MAX][MW_PY_HEAD_SIZE];
+};
+
+static uint64_t first_pool_of(const struct mw_python *py, const struct mw_py_arena *a)
+{
+	return (a->addr + py->info.pool_size - 1) & ~(uint64_t)(py->info.pool_size - 1);
+}
+
+/* Of an arena that says so far how many pools it has, and where those begin that were never used.
+ */
+static int read_headers(void *arg, size_t i)
+{
+	struct headers *h = arg;
+	const struct mw_py_arena *a = &h->arenas[i];
+	uint64_t size = h->py->info.pool_size, pool = first_pool_of(h->py, a);
+	size_t count = a->first_pool < MW_PARTS_MAX ? a->first_pool : MW_PARTS_MAX;
+
+	while (count && pool + (count - 1) * size >= a->used_bytes)
+		count--;
+	h->known[i] = count ? mw_image__read_parts(h->py->image, pool, size, h->of[i],
+						   MW_PY_HEAD_SIZE, count)
+			    : 0;
+	return 0;
+}
+
+static int add_pools(struct mw_python *py, struct mw_py_arena *a, const struct headers *h, size_t i)
+{
+	uint64_t pool = first_pool_of(py, a), never_used = a->used_bytes;
+	uint32_t total = a->first_pool;
+
+	a->first_pool = (uint32_t)py->pool_count;
+	a->used_bytes = 0;
+	for (uint32_t k = 0; k < total; k++, pool += py->info.pool_size) {
+		if (mw_py_add_pool_at(py, a, pool, never_used,
+				      k < h->known[i] ? h->of[i][k] : NULL))
+			return -ENOMEM;
+	}
+	mw_py_add_totals(py, a);
+	return 0;
+}
+
 static int read_pools(struct mw_python *py)
 {
-	for (size_t i = 0; i < py->arena_count; i++) {
-		struct mw_py_arena *a = &py->arenas[i];
-		uint64_t pool =
-			(a->addr + py->info.pool_size - 1) & ~(uint64_t)(py->info.pool_size - 1);
-		uint64_t never_used = a->used_bytes;
-		uint32_t total = a->first_pool;
+	struct headers *h = malloc(sizeof(*h));
+	int ret = h ? 0 : -ENOMEM;
 
-		a->first_pool = (uint32_t)py->pool_count;
-		a->used_bytes = 0;
-		for (uint32_t k = 0; k < total; k++, pool += py->info.pool_size) {
-			if (add_pool(py, a, pool, never_used))
-				return -ENOMEM;
-		}
-		mw_py_add_totals(py, a);
+	for (size_t i = 0; i < py->arena_count && !ret; i += HEADERS_OF) {
+		size_t n = py->arena_count - i < HEADERS_OF ? py->arena_count - i : HEADERS_OF;
+
+		h->py = py;
+		h->arenas = &py->arenas[i];
+		ret = mw_in_parallel(n < FEW ? 1 : mw_image__readers(py->image), n, read_headers,
+				     h);
+		for (size_t k = 0; k < n && !ret; k++)
+			ret = add_pools(py, &py->arenas[i + k], h, k);
 	}
-	return 0;
+	free(h);
+	return ret;
 }
 
 /*
@@ -458,16 +521,20 @@ uint32_t mw_py_debug_at(struct mw_python *py, uint64_t start)
 	return mw_py_debug_bytes(head, sizeof(head));
 }
 
-static void learn_allocator(struct mw_python *py)
+void mw_py_learn_allocator(struct mw_python *py)
 {
 	unsigned int debug = 0, seen = 0;
 
-	py->info.allocator = py->arena_count ? "pymalloc" : "malloc";
+	/* Arenas that a core has lost are none that there never were. */
+	py->info.allocator = py->arena_count				      ? "pymalloc"
+			     : py->arenas_lost || mw_image__is_cut(py->image) ? "unknown"
+									      : "malloc";
 	for (size_t i = 0; i < py->pool_count && seen < 64; i++) {
 		uint8_t head[16];
 
 		if (py->pools[i].state != MW_PY_POOL_FULL ||
-		    !mw_pages_read(&py->pages, py->pools[i].addr + POOL_HEADER, head, sizeof(head)))
+		    !mw_pages_read(&py->pages, py->pools[i].addr + MW_PY_HEAD_SIZE, head,
+				   sizeof(head)))
 			continue;
 		seen++;
 		debug += mw_py_debug_bytes(head, sizeof(head)) != 0;
@@ -497,7 +564,8 @@ static int64_t count_raw_blocks(struct mw_python *py)
 		at = refs[i];
 		left++;
 	}
-	if (!at || left > 1)
+	/* Without arenas nothing tells their variable from the count. */
+	if (!at || left > 1 || (left && !py->arenas_at))
 		return -1;
 	if (left)
 		mw_py_evidence(py, "count of blocks outside of pools by the code that reads it");
@@ -540,13 +608,24 @@ static int find_states(struct mw_python *py)
 	do {
 		if (doubts.attempt)
 			mw_py_refresh(py);
-		py->arena_count = 0;
+		py->arena_count = py->arena_list_count = 0;
+		py->arenas_lost = false;
 		py->info.raw_blocks = raw_blocks;
 		ret = add_states(py, &doubts);
 		if (!ret)
 			sort_arenas(py, &doubts);
 	} while (!ret && mw_py_again(py, &doubts));
 	return ret;
+}
+
+/* The list of arenas is damaged: their pools say themselves what they are. */
+static int find_lost(struct mw_python *py)
+{
+	int ret = mw_image__is_still(py->image) ? mw_py_lost_pools(py) : -ENOENT;
+
+	if (!ret)
+		mw_py_evidence(py, "the list of arenas is damaged: pools by their headers");
+	return ret == -ENOENT ? 0 : ret;
 }
 
 int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
@@ -569,12 +648,12 @@ int mw_py_pymalloc(struct mw_python *py, struct mw_err *err)
 	if (py->pymalloc)
 		mw_py_evidence(py, "usedpools by its content");
 	if (!ret)
-		ret = read_pools(py);
+		ret = py->arena_count || !py->arenas_lost ? read_pools(py) : find_lost(py);
 	if (!ret && py->layout.obmalloc_raw_blocks < 0)
 		py->info.raw_blocks = count_raw_blocks(py);
 	if (ret)
 		return mw_err_no_memory(err, mw_image__name(py->image));
-	learn_allocator(py);
+	mw_py_learn_allocator(py);
 	return 0;
 }
 
@@ -598,9 +677,23 @@ static bool pool_begins_by(const void *at, const void *key)
 	return ((const struct mw_py_pool *)at)->addr <= *(const uint64_t *)key;
 }
 
-const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t addr)
+/* Arenas have 256 KiB or more; references lead to the same few of them again and again. */
+static const struct mw_py_arena *arena_near(struct mw_python *py, uint64_t addr)
 {
-	const struct mw_py_arena *a = mw_python__arena(py, addr);
+	uint32_t *near = &py->near[(addr >> 18) % MW_ARRAY_SIZE(py->near)];
+	const struct mw_py_arena *a = *near < py->arena_count ? &py->arenas[*near] : NULL;
+
+	if (a && addr - a->addr < a->size)
+		return a;
+	a = mw_python__arena(py, addr);
+	if (a)
+		*near = (uint32_t)(a - py->arenas);
+	return a;
+}
+
+const struct mw_py_pool *mw_py_pool_find(struct mw_python *py, uint64_t addr)
+{
+	const struct mw_py_arena *a = arena_near(py, addr);
 	const struct mw_py_pool *pools;
 	uint64_t i;
 
@@ -608,7 +701,7 @@ const struct mw_py_pool *mw_py_pool_find(const struct mw_python *py, uint64_t ad
 		return NULL;
 	pools = &py->pools[a->first_pool];
 	if (py->info.pool_size) { /* pools of one size lie side by side */
-		i = (addr - pools->addr) / py->info.pool_size;
+		i = (addr - pools->addr) >> __builtin_ctz(py->info.pool_size);
 		return i < a->pool_count ? pools + i : NULL;
 	}
 	i = mw_search(pools, a->pool_count, sizeof(*pools), pool_begins_by, &addr) - 1;
@@ -646,10 +739,11 @@ void mw_py_pool_free(struct mw_python *py, const struct mw_py_pool *pool, uint64
 
 	*problem = NULL;
 	memset(free, 0, ((size_t)pool->handed_out + 63) / 64 * sizeof(*free));
-	whole = pool->page ? mw_py_page_free(py, pool, free, &count)
-			   : mw_py_pool_list(py, pool,
-					     mw_pages_word(&py->pages, pool->addr + POOL_FREE),
-					     free, &count);
+	whole = pool->page
+			? mw_py_page_free(py, pool, free, &count)
+			: mw_py_pool_list(py, pool,
+					  mw_pages_word(&py->pages, pool->addr + MW_PY_HEAD_FREE),
+					  free, &count);
 	if (!whole)
 		*problem = "a pool's list of free blocks is damaged";
 	else if (pool->handed_out - count != pool->used)

@@ -59,11 +59,15 @@ struct mw_py_info {
 	char version[32]; /* "3.11.2", as the interpreter itself says */
 	uint32_t hex;	  /* MW_PY_VERSION */
 	bool free_threaded;
-	char module[80];		   /* the file that holds the interpreter */
+	bool finalized;	 /* by Py_Finalize(), or not initialised yet: no interpreter is left */
+	bool none;	 /* there is no Python: mw_python__none() */
+	char module[80]; /* the file that holds the interpreter */
 	const struct mw_py_layout *layout; /* NULL: none known fits, only pools are known */
 	const struct mw_py_interpreter *interpreters;
 	size_t interpreter_count;
-	const char *allocator; /* "pymalloc", "pymalloc_debug", "malloc", "mimalloc" */
+	/* "pymalloc", "pymalloc_debug", "malloc", "mimalloc"; "unknown": it may have been cut off
+	 */
+	const char *allocator;
 
 	uint32_t pool_size, alignment;	  /* bytes; 0: there are no pools */
 	const struct mw_py_arena *arenas; /* by address */
@@ -84,6 +88,13 @@ struct mw_py_info {
  * ERR set; -ENOENT: no CPython interpreter here, ERR says what was looked for.
  */
 struct mw_python *mw_python__open(struct mw_image *image, struct mw_err *err);
+/*
+ * What stands for the interpreter of an IMAGE that has none: there are no types and no objects, but
+ * the blocks of HEAPS have numbers and words, so that python/referents.h serves for programs
+ * without Python, too. The census, that is, was taken. NULL with ERR set: no memory.
+ */
+struct mw_python *mw_python__none(struct mw_image *image, const struct mw_heaps *heaps,
+				  struct mw_err *err);
 void mw_python__close(struct mw_python *py);
 const struct mw_py_info *mw_python__info(const struct mw_python *py);
 
@@ -94,13 +105,16 @@ struct mw_py_type {
 	uint64_t count;		      /* live objects */
 	uint64_t bytes;		      /* as sys.getsizeof says */
 	uint64_t buffer_bytes;	      /* blocks that they own besides; partly in BYTES, too */
+	uint64_t held_bytes;	      /* chunks of malloc's that they seem to hold; conservative */
 	uint64_t parked;	      /* dead ones kept in a free list */
 	uint64_t tracked;	      /* live ones in a generation of the garbage collector */
 	uint64_t frozen;	      /* live ones that it keeps apart: gc.freeze() */
 	uint64_t basicsize, itemsize; /* bytes */
 	uint64_t flags;
+	uint64_t borrowed; /* words of an object that are no references; bit 0 is the first word */
+	int32_t dictoffset, weaklistoffset; /* bytes, as the type says; 0: none */
 	uint32_t pre; /* bytes before an object: head of the collector, dictionary pointers */
-	uint8_t kind; /* of the room's own enum mw_py_kind */
+	uint8_t kind, library; /* of the room's own enums mw_py_kind and mw_py_library */
 	bool heap_type, gc, managed_dict, named;
 };
 
@@ -110,11 +124,13 @@ void mw_python_type_name(const struct mw_py_type *type, char *buf, size_t size);
 struct mw_py_census {
 	const struct mw_py_type *types; /* most bytes first; of those with any objects */
 	size_t type_count;
-	uint64_t objects, bytes, buffer_bytes, parked, tracked;
+	uint64_t objects, bytes, buffer_bytes, held_bytes, parked, tracked;
 	uint64_t frozen;
 	uint64_t interned, interned_bytes;  /* str objects that are interned */
 	uint64_t immortal;		    /* objects that are never freed, 3.12 and later */
 	uint64_t other_blocks, other_bytes; /* allocated, neither an object nor a known buffer */
+	uint64_t heap_bytes,
+		heap_unknown; /* of the heaps; and where they changed as they were read */
 	bool has_generations;
 	uint64_t generations[3]; /* tracked objects, the youngest first */
 	uint64_t garbage;	 /* in gc.garbage */
@@ -126,6 +142,19 @@ struct mw_py_census {
  */
 int mw_python__census(struct mw_python *py, const struct mw_heaps *heaps,
 		      struct mw_py_census *census, struct mw_err *err);
+
+/*
+ * Where Python's memory is, bytes of blocks with their heads: those of pools and pages, and those
+ * of the heaps that are Python's. After the census.
+ */
+struct mw_py_sums {
+	uint64_t live;	 /* objects and the blocks that they own besides */
+	uint64_t parked; /* dead objects in free lists */
+	uint64_t data;	 /* of a pool: allocated, neither of the above */
+	uint64_t free_blocks, free_pools;
+	uint64_t in_heaps; /* of LIVE and PARKED and the interpreter's own, what lies in heaps */
+};
+void mw_python__sums(const struct mw_python *py, struct mw_py_sums *sums);
 
 enum mw_py_what {
 	MW_PY_WHAT_OBJECT,
@@ -152,6 +181,7 @@ struct mw_py_object {
 	const struct mw_py_type *type;	 /* of the object, or of a buffer's owner; may be NULL */
 	uint64_t addr;			 /* of the object; the rest is set where there is one */
 	uint64_t refcount, size;	 /* size: as sys.getsizeof says */
+	uint64_t owner;			 /* of a buffer: the object's address, 0: not found */
 	bool tracked;
 	int generation;	       /* 0 the youngest; -1: not tracked, or not known */
 	char repr[400];	       /* safe to print; cut short with "..." */
@@ -163,6 +193,24 @@ struct mw_py_object {
  * What lies at ADDR of Python's memory, after the census. -ENOENT: nothing of Python's.
  */
 int mw_python__object(struct mw_python *py, uint64_t addr, struct mw_py_object *out);
+
+/*
+ * After the census: which objects own the COUNT (at most MW_PY_PROBES) blocks that begin at BLOCKS,
+ * as addresses into OWNERS; 0: none was found. An object's own block is owned by that object. Takes
+ * one pass over the objects of the types concerned.
+ */
+enum { MW_PY_PROBES = 16 };
+void mw_python__owners(struct mw_python *py, const uint64_t *blocks, size_t count,
+		       uint64_t *owners);
+
+/*
+ * After the census: the type that has the heap's live block that begins at START, as an object or
+ * as a buffer; NULL: it is not Python's. CURSOR, 0 at first, makes a pass in address order fast.
+ * OWNED (may be NULL) gets whether it is Python's, which the interpreter's own blocks are without a
+ * type.
+ */
+const struct mw_py_type *mw_python__chunk_type(const struct mw_python *py, uint64_t start,
+					       size_t *cursor, bool *owned);
 
 /* A block of a pool, or a chunk of a heap that is Python's. */
 struct mw_py_block {
@@ -183,7 +231,7 @@ int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, m
 			  void *arg);
 
 /* The pool and the arena that hold ADDR, NULL: none. */
-const struct mw_py_pool *mw_python__pool(const struct mw_python *py, uint64_t addr);
+const struct mw_py_pool *mw_python__pool(struct mw_python *py, uint64_t addr);
 const struct mw_py_arena *mw_python__arena(const struct mw_python *py, uint64_t addr);
 /* The type of the object at ADDR, named; -ENOENT: there is none. Needs no census. */
 int mw_python__type_of(struct mw_python *py, uint64_t addr, struct mw_py_type *type);
@@ -193,7 +241,22 @@ void mw_python__repr(struct mw_python *py, uint64_t addr, char *buf, size_t size
 /* Python's memory as blocks in address order, for the ledger; after the census. */
 struct mw_blocks *mw_python__blocks(struct mw_python *py);
 
-/* The same, without all that lies before the arena or the chunk that holds ADDR. */
+/*
+ * The same for who wants sums: a pool that is resident as a whole, by SPANS, comes as one block,
+ * whose owner is mw_python_whole_pool. What all those have in them says mw_python__whole_pools().
+ */
+struct mw_blocks *mw_python__blocks_to_sum(struct mw_python *py, const struct mw_spans *spans);
+extern const char mw_python_whole_pool[];
+struct mw_py_sum {
+	const char *owner; /* as a block's */
+	enum mw_block_kind kind;
+	uint64_t bytes, count; /* of blocks; all are resident */
+};
+typedef int (*mw_py_sum_fn)(void *arg, const struct mw_py_sum *sum);
+int mw_python__whole_pools(struct mw_python *py, const struct mw_spans *spans, mw_py_sum_fn fn,
+			   void *arg);
+
+/* mw_python__blocks() without all that lies before the arena or the chunk that holds ADDR. */
 struct mw_blocks *mw_python__blocks_at(struct mw_python *py, uint64_t addr);
 
 #endif

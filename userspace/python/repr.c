@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The text of one object for people, and what it refers to. */
+/* The text of one object for people. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -192,13 +192,15 @@ static void add_set(struct mw_python *py, struct text *t, uint64_t addr, int dep
 	uint64_t table = mw_py_field(py, addr, l->set_table),
 		 slots = mw_py_field(py, addr, l->set_mask) + 1;
 	uint64_t shown = 0;
+	/* Python 2 has the hash before the key. */
+	unsigned int at = py->info.hex < MW_PY_VERSION(3, 0, 0) ? 8 : 0;
 
 	add(t, "{");
 	for (uint64_t i = 0; i < slots && i < SET_SLOTS; i++) {
-		uint64_t key = mw_pages_word(&py->pages, table + 16 * i);
+		uint64_t key = mw_pages_word(&py->pages, table + 16 * i + at);
 
 		/* A deleted entry holds `dummy`, an object without a name. */
-		if (!key || mw_pages_word(&py->pages, table + 16 * i + 8) == UINT64_MAX)
+		if (!key || mw_pages_word(&py->pages, table + 16 * i + 8 - at) == UINT64_MAX)
 			continue;
 		if (!next_item(t, &shown))
 			break;
@@ -321,74 +323,4 @@ void mw_py_repr(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 
 	buf[0] = '\0';
 	add_object(py, &t, addr, 0);
-}
-
-/*
- * ---- referents ----------------------------------------------------------------------------------
- */
-
-struct referents {
-	uint64_t *out;
-	size_t max, count;
-};
-
-static void refer(struct mw_python *py, struct referents *r, uint64_t addr)
-{
-	if (!addr || r->count >= r->max || !type_of(py, addr))
-		return;
-	for (size_t i = 0; i < r->count; i++) {
-		if (r->out[i] == addr)
-			return;
-	}
-	r->out[r->count++] = addr;
-}
-
-size_t mw_py_referents(struct mw_python *py, uint64_t addr, uint64_t *out, size_t max)
-{
-	const struct mw_py_layout *l = &py->layout;
-	const struct mw_py_type *type = type_of(py, addr);
-	struct referents r = {out, max, 0};
-	uint64_t items = 0, count = 0, key, value;
-
-	if (!type)
-		return 0;
-	switch ((enum mw_py_kind)type->kind) {
-	case MW_PY_KIND_STR:
-	case MW_PY_KIND_BYTES:
-	case MW_PY_KIND_LONG:
-	case MW_PY_KIND_INT:
-	case MW_PY_KIND_FLOAT:
-		return 0;
-	case MW_PY_KIND_TUPLE:
-		items = addr + (uint64_t)l->tuple_items;
-		count = mw_py_field(py, addr, l->ob_size);
-		break;
-	case MW_PY_KIND_LIST:
-		items = mw_py_field(py, addr, l->list_items);
-		count = mw_py_field(py, addr, l->ob_size);
-		break;
-	case MW_PY_KIND_DICT:
-	case MW_PY_KIND_ODICT:
-		for (uint64_t i = 0; r.count < max && dict_entry(py, addr, i, &key, &value); i++) {
-			refer(py, &r, key);
-			refer(py, &r, value);
-		}
-		break;
-	case MW_PY_KIND_SET:
-		items = mw_py_field(py, addr, l->set_table);
-		count = 2 * (mw_py_field(py, addr, l->set_mask) + 1);
-		break;
-	default:
-		/* Fields that are objects, and the values or the dictionary of an instance. */
-		items = addr + (uint64_t)l->object_size;
-		count = (type->basicsize - (uint64_t)l->object_size) / 8;
-		if (type->managed_dict) {
-			refer(py, &r, mw_pages_word(&py->pages, addr - 24));
-			if (l->dictvalues_embedded >= 0)
-				count += 32;
-		}
-	}
-	for (uint64_t i = 0; i < count && r.count < max && i < SET_SLOTS; i++)
-		refer(py, &r, mw_pages_word(&py->pages, items + 8 * i));
-	return r.count;
 }

@@ -38,8 +38,7 @@ enum {
 	ITEM_MAX = 1 << 16
 };
 
-/* The C string at ADDR, cleaned; false when there is none or it is not text. */
-static bool c_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
+bool mw_py_c_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 {
 	char raw[128];
 	size_t len = 0;
@@ -56,6 +55,54 @@ static bool c_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
 	}
 	mw_text_clean(buf, size, raw, len);
 	return len > 0;
+}
+
+/* Is there memory at ADDR that the image lacks, as a core does that was cut short? */
+static bool is_lost(struct mw_python *py, uint64_t addr)
+{
+	char c;
+
+	return addr && !mw_pages_read(&py->pages, addr, &c, 1);
+}
+
+/* The built-in types that a flag of theirs gives away: their base has it not. */
+static const char *name_by_flag(struct mw_python *py, uint64_t addr)
+{
+	static const struct {
+		uint64_t flag;
+		const char *name;
+	} known[] = {
+		{FLAG_LONG, "int"},    {FLAG_LIST, "list"},   {FLAG_TUPLE, "tuple"},
+		{FLAG_BYTES, "bytes"}, {FLAG_UNICODE, "str"}, {FLAG_DICT, "dict"},
+		{FLAG_TYPE, "type"},
+	};
+	uint64_t flags = mw_py_field(py, addr, py->layout.tp_flags);
+	uint64_t base = mw_py_field(py, addr, py->layout.tp_base);
+	uint64_t of_base = base ? mw_py_field(py, base, py->layout.tp_flags) : 0;
+
+	for (size_t i = 0; !(flags & FLAG_HEAPTYPE) && i < MW_ARRAY_SIZE(known); i++) {
+		if (flags & ~of_base & known[i].flag)
+			return known[i].name;
+	}
+	return NULL;
+}
+
+/* tp_name of the type at ADDR; where that is lost, what else tells it, or its address. */
+static bool type_text(struct mw_python *py, uint64_t addr, char *buf, size_t size)
+{
+	uint64_t name = mw_py_field(py, addr, py->layout.tp_name);
+
+	if (mw_py_lost_name(py, addr, buf, size))
+		return true;
+	if (mw_py_c_text(py, name, buf, size))
+		return true;
+	if (!is_lost(py, name))
+		return false;
+	if (name_by_flag(py, addr))
+		snprintf(buf, size, "%s", name_by_flag(py, addr));
+	else if (!mw_py_name_by_modules(py, addr, buf, size))
+		snprintf(buf, size, "type at 0x%llx", (unsigned long long)addr);
+	return true;
 }
 
 /* LENGTH characters of WIDTH bytes each at DATA. */
@@ -101,6 +148,8 @@ static uint64_t metatype(struct mw_python *py, uint64_t addr)
 	uint64_t t = mw_py_field(py, addr, l->ob_type);
 	char name[16];
 
+	if (mw_py_lost_type(py, addr))
+		return addr;
 	for (int depth = 0; depth < META_DEPTH; depth++) {
 		uint64_t next;
 
@@ -112,9 +161,13 @@ static uint64_t metatype(struct mw_python *py, uint64_t addr)
 			return 0;
 		next = mw_py_field(py, t, l->ob_type);
 		if (next == t) {
+			uint64_t text = mw_py_field(py, t, l->tp_name);
+
 			if (py->type_type ||
-			    !c_text(py, mw_py_field(py, t, l->tp_name), name, sizeof(name)) ||
-			    strcmp(name, "type"))
+			    (mw_py_c_text(py, text, name, sizeof(name))
+				     ? strcmp(name, "type") != 0
+				     : !is_lost(py, text) || mw_py_field(py, t, l->tp_basicsize) !=
+								     (uint64_t)l->heaptype_size))
 				return 0;
 			py->type_type = t;
 			return t;
@@ -124,68 +177,89 @@ static uint64_t metatype(struct mw_python *py, uint64_t addr)
 	return 0;
 }
 
-/* What a type's direct and further bases are called decides what its objects own. */
-static enum mw_py_kind kind_by_bases(struct mw_python *py, uint64_t addr)
+bool mw_py_is_type(struct mw_python *py, uint64_t addr)
 {
-	static const struct {
-		const char *name;
-		enum mw_py_kind kind;
-	} known[] = {
-		{"set", MW_PY_KIND_SET},
-		{"frozenset", MW_PY_KIND_SET},
-		{"bytearray", MW_PY_KIND_BYTEARRAY},
-		{"array.array", MW_PY_KIND_ARRAY},
-		{"collections.deque", MW_PY_KIND_DEQUE},
-		{"numpy.ndarray", MW_PY_KIND_NDARRAY},
-		{"code", MW_PY_KIND_CODE},
-		{"frame", MW_PY_KIND_FRAME},
-		{"generator", MW_PY_KIND_GENERATOR},
-		{"coroutine", MW_PY_KIND_GENERATOR},
-		{"async_generator", MW_PY_KIND_GENERATOR},
-		{"float", MW_PY_KIND_FLOAT},
+	return metatype(py, addr) != 0;
+}
+
+/* What a type or a base of it is called decides what its objects own. */
+struct known {
+	const char *name;
+	enum mw_py_kind kind;
+	enum mw_py_library library;
+};
+
+static const struct known *known_base(struct mw_python *py, uint64_t addr)
+{
+	static const struct known known[] = {
+		{"set", MW_PY_KIND_SET, 0},
+		{"frozenset", MW_PY_KIND_SET, 0},
+		{"bytearray", MW_PY_KIND_BYTEARRAY, 0},
+		{"array.array", MW_PY_KIND_ARRAY, 0},
+		{"collections.deque", MW_PY_KIND_DEQUE, 0},
+		{"collections.OrderedDict", MW_PY_KIND_ODICT, 0},
+		{"numpy.ndarray", MW_PY_KIND_NDARRAY, 0},
+		{"code", MW_PY_KIND_CODE, 0},
+		{"frame", MW_PY_KIND_FRAME, 0},
+		{"generator", MW_PY_KIND_GENERATOR, 0},
+		{"coroutine", MW_PY_KIND_GENERATOR, 0},
+		{"async_generator", MW_PY_KIND_GENERATOR, 0},
+		{"float", MW_PY_KIND_FLOAT, 0},
+		{"weakref", MW_PY_KIND_WEAKREF, 0},
+		{"weakproxy", MW_PY_KIND_WEAKREF, 0},
+		{"weakcallableproxy", MW_PY_KIND_WEAKREF, 0},
+		{"weakref.ReferenceType", MW_PY_KIND_WEAKREF, 0},
+		{"weakref.ProxyType", MW_PY_KIND_WEAKREF, 0},
+		{"weakref.CallableProxyType", MW_PY_KIND_WEAKREF, 0},
+		{"datetime.datetime", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_DATE},
+		{"datetime.time", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_DATE},
+		{"decimal.Decimal", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_DECIMAL},
+		{"Struct", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_STRUCT},
+		{"_struct.Struct", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_STRUCT},
+		{"_io.BufferedReader", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_BUFFERED},
+		{"_io.BufferedWriter", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_BUFFERED},
+		{"_io.BufferedRandom", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_BUFFERED},
+		{"xml.etree.ElementTree.Element", MW_PY_KIND_OBJECT, MW_PY_LIBRARY_ELEMENT},
+		{"_ctypes.CType_Type", MW_PY_KIND_TYPE, MW_PY_LIBRARY_CTYPE},
+		{"StgDict", MW_PY_KIND_DICT, MW_PY_LIBRARY_STGDICT},
 	};
 	char name[48];
 
 	for (int depth = 0; addr && depth < BASES_MAX; depth++) {
-		if (c_text(py, mw_py_field(py, addr, py->layout.tp_name), name, sizeof(name)) &&
+		/* A class of Python code has no module in that name, and is a heap type. */
+		if (type_text(py, addr, name, sizeof(name)) &&
 		    (!(mw_py_field(py, addr, py->layout.tp_flags) & FLAG_HEAPTYPE) ||
 		     strchr(name, '.'))) {
 			for (size_t i = 0; i < MW_ARRAY_SIZE(known); i++) {
 				if (!strcmp(name, known[i].name))
-					return known[i].kind;
+					return &known[i];
 			}
 		}
 		addr = mw_py_field(py, addr, py->layout.tp_base);
 	}
-	return MW_PY_KIND_OBJECT;
+	return NULL;
 }
 
-static enum mw_py_kind kind_of(struct mw_python *py, const struct mw_py_type *type)
+static void set_kind(struct mw_python *py, struct mw_py_type *type)
 {
+	const struct known *known = known_base(py, type->addr);
+	enum mw_py_kind kind = known ? known->kind : MW_PY_KIND_OBJECT;
 	bool two = py->info.hex < MW_PY_VERSION(3, 0, 0);
 	uint64_t f = type->flags;
-	char name[48];
 
-	if (f & FLAG_TYPE)
-		return MW_PY_KIND_TYPE;
-	if (f & FLAG_DICT) {
-		for (uint64_t t = type->addr, depth = 0; t && depth < BASES_MAX; depth++) {
-			if (c_text(py, mw_py_field(py, t, py->layout.tp_name), name,
-				   sizeof(name)) &&
-			    !strcmp(name, "collections.OrderedDict") &&
-			    !(mw_py_field(py, t, py->layout.tp_flags) & FLAG_HEAPTYPE))
-				return MW_PY_KIND_ODICT;
-			t = mw_py_field(py, t, py->layout.tp_base);
-		}
-		return MW_PY_KIND_DICT;
-	}
-	return f & FLAG_UNICODE	     ? (two ? MW_PY_KIND_UNICODE2 : MW_PY_KIND_STR)
-	       : f & FLAG_TUPLE	     ? MW_PY_KIND_TUPLE
-	       : f & FLAG_LIST	     ? MW_PY_KIND_LIST
-	       : f & FLAG_BYTES	     ? MW_PY_KIND_BYTES
-	       : f & FLAG_LONG	     ? MW_PY_KIND_LONG
-	       : two && f & FLAG_INT ? MW_PY_KIND_INT
-				     : kind_by_bases(py, type->addr);
+	if (f & FLAG_DICT)
+		kind = kind == MW_PY_KIND_ODICT ? MW_PY_KIND_ODICT : MW_PY_KIND_DICT;
+	else
+		kind = f & FLAG_TYPE	     ? MW_PY_KIND_TYPE
+		       : f & FLAG_UNICODE    ? (two ? MW_PY_KIND_UNICODE2 : MW_PY_KIND_STR)
+		       : f & FLAG_TUPLE	     ? MW_PY_KIND_TUPLE
+		       : f & FLAG_LIST	     ? MW_PY_KIND_LIST
+		       : f & FLAG_BYTES	     ? MW_PY_KIND_BYTES
+		       : f & FLAG_LONG	     ? MW_PY_KIND_LONG
+		       : two && f & FLAG_INT ? MW_PY_KIND_INT
+					     : kind;
+	type->kind = (uint8_t)kind;
+	type->library = known ? (uint8_t)known->library : MW_PY_LIBRARY_NONE;
 }
 
 /* Bytes between a block's start and the object in it: preheader, head of the collector. */
@@ -200,11 +274,36 @@ static uint32_t bytes_before(struct mw_python *py, uint64_t flags)
 	return (flags & FLAG_HAVE_GC ? py->gc_head : 0) + (flags & managed ? 16 : 0);
 }
 
+/* What its flags and its name say of TYPE. */
+static void interpret(struct mw_python *py, struct mw_py_type *type)
+{
+	type->borrowed = mw_py_borrowed(type->name);
+	set_kind(py, type);
+	type->managed_dict =
+		py->info.hex >= MW_PY_VERSION(3, 11, 0) && type->flags & FLAG_MANAGED_DICT;
+	type->gc = type->flags & FLAG_HAVE_GC;
+}
+
+/* The type at ADDR, whose memory is lost. */
+static bool read_lost(struct mw_python *py, uint64_t addr, struct mw_py_type *type)
+{
+	if (!mw_py_lost_read(py, addr, type))
+		return false;
+	if (py->gc_head && type->pre >= py->gc_head)
+		type->flags |= FLAG_HAVE_GC;
+	if (type->pre > py->gc_head)
+		type->flags |= FLAG_MANAGED_DICT;
+	interpret(py, type);
+	return true;
+}
+
 static bool read_type(struct mw_python *py, uint64_t addr, struct mw_py_type *type)
 {
 	const struct mw_py_layout *l = &py->layout;
 	char name[sizeof(type->name)];
 
+	if (read_lost(py, addr, type))
+		return true;
 	if (!metatype(py, addr))
 		return false;
 	*type = (struct mw_py_type){
@@ -215,15 +314,17 @@ static bool read_type(struct mw_python *py, uint64_t addr, struct mw_py_type *ty
 	};
 	if (type->basicsize > BASIC_MAX || type->itemsize > ITEM_MAX ||
 	    (type->basicsize && type->basicsize < (uint64_t)l->object_size) ||
-	    !c_text(py, mw_py_field(py, addr, l->tp_name), name, sizeof(name)))
+	    !type_text(py, addr, name, sizeof(name)))
 		return false;
 	memcpy(type->name, name, sizeof(name));
 	type->heap_type = type->flags & FLAG_HEAPTYPE;
 	type->pre = bytes_before(py, type->flags);
-	type->kind = (uint8_t)kind_of(py, type);
-	type->managed_dict =
-		py->info.hex >= MW_PY_VERSION(3, 11, 0) && type->flags & FLAG_MANAGED_DICT;
-	type->gc = type->flags & FLAG_HAVE_GC;
+	type->dictoffset = (int32_t)mw_py_field(py, addr, l->tp_dictoffset);
+	/* Include/classobj.h of 2.7: the dictionary of old classes and of their instances. */
+	if (!type->heap_type && (!strcmp(name, "instance") || !strcmp(name, "classobj")))
+		type->dictoffset = 24;
+	type->weaklistoffset = (int32_t)mw_py_field(py, addr, l->tp_weaklistoffset);
+	interpret(py, type);
 	return true;
 }
 
@@ -267,6 +368,45 @@ static bool was_refused(struct mw_python *py, uint64_t addr)
 	return false;
 }
 
+/* Add TYPE, which is not in the table yet; its index, -1: no memory. */
+static int32_t add_type(struct mw_python *py, const struct mw_py_type *type)
+{
+	if ((!py->slots || 2 * py->slot_count > py->slot_mask) && grow_slots(py))
+		return -1;
+	if (mw_array_reserve(&py->types, &py->type_capacity, py->type_count + 1,
+			     sizeof(*py->types)))
+		return -1;
+	py->types[py->type_count] = *type;
+	py->slots[slot_of(py, type->addr)] =
+		(struct mw_py_slot){type->addr, (int32_t)py->type_count};
+	py->slot_count++;
+	return (int32_t)py->type_count++;
+}
+
+void mw_py_type_uncount(struct mw_py_type *t)
+{
+	t->count = t->bytes = t->buffer_bytes = t->held_bytes = 0;
+	t->parked = t->tracked = t->frozen = 0;
+}
+
+int32_t mw_py_take_type(struct mw_python *py, const struct mw_py_type *type)
+{
+	const struct mw_py_slot *slot = py->slots ? &py->slots[slot_of(py, type->addr)] : NULL;
+	struct mw_py_type *t;
+
+	if (!slot || !slot->addr)
+		return add_type(py, type);
+	t = &py->types[slot->type];
+	t->count += type->count;
+	t->bytes += type->bytes;
+	t->buffer_bytes += type->buffer_bytes;
+	t->held_bytes += type->held_bytes;
+	t->parked += type->parked;
+	t->tracked += type->tracked;
+	t->frozen += type->frozen;
+	return slot->type;
+}
+
 int32_t mw_py_type_at(struct mw_python *py, uint64_t addr)
 {
 	struct mw_py_type type;
@@ -286,15 +426,7 @@ int32_t mw_py_type_at(struct mw_python *py, uint64_t addr)
 	}
 	if (was_refused(py, addr) || py->type_count >= TYPES_MAX || !read_type(py, addr, &type))
 		return -1;
-	if ((!py->slots || 2 * py->slot_count > py->slot_mask) && grow_slots(py))
-		return -1;
-	if (mw_array_reserve(&py->types, &py->type_capacity, py->type_count + 1,
-			     sizeof(*py->types)))
-		return -1;
-	py->types[py->type_count] = type;
-	py->slots[slot_of(py, addr)] = (struct mw_py_slot){addr, (int32_t)py->type_count};
-	py->slot_count++;
-	return (int32_t)py->type_count++;
+	return add_type(py, &type);
 }
 
 int32_t mw_py_type_of(struct mw_python *py, uint64_t addr)
@@ -317,8 +449,8 @@ void mw_py_type_name(struct mw_python *py, struct mw_py_type *type)
 		return;
 	type->named = true;
 	if (dot) {
-		snprintf(type->module, sizeof(type->module), "%.*s",
-			 (int)(dot - type->name) < 47 ? (int)(dot - type->name) : 47, type->name);
+		mw_text_clean(type->module, sizeof(type->module), type->name,
+			      (size_t)(dot - type->name));
 		memmove(type->name, dot + 1, strlen(dot + 1) + 1);
 	} else if (!type->heap_type) {
 		snprintf(type->module, sizeof(type->module),
@@ -326,9 +458,13 @@ void mw_py_type_name(struct mw_python *py, struct mw_py_type *type)
 	}
 	if (!type->heap_type)
 		return;
-	if (!mw_py_text(py, mw_py_field(py, type->addr, l->ht_name), type->name,
-			sizeof(type->name)))
-		snprintf(type->name, sizeof(type->name), "?");
+	/* The str that its name is may be lost, too. */
+	if ((!mw_py_text(py, mw_py_field(py, type->addr, l->ht_name), type->name,
+			 sizeof(type->name)) ||
+	     !type->name[0]) &&
+	    !mw_py_name_by_modules(py, type->addr, type->name, sizeof(type->name)))
+		snprintf(type->name, sizeof(type->name), "type at 0x%llx",
+			 (unsigned long long)type->addr);
 	if (l->ht_qualname >= 0)
 		mw_py_text(py, mw_py_field(py, type->addr, l->ht_qualname), type->qualname,
 			   sizeof(type->qualname));
@@ -342,7 +478,7 @@ void mw_python_type_name(const struct mw_py_type *type, char *buf, size_t size)
 
 	if (!type->module[0] || !strcmp(type->module, "builtins") ||
 	    !strcmp(type->module, "__builtin__"))
-		snprintf(buf, size, "%s", name);
+		mw_text_print(buf, size, "%s", name);
 	else
-		snprintf(buf, size, "%s.%s", type->module, name);
+		mw_text_print(buf, size, "%s.%s", type->module, name);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "python/python_impl.h"
+#include "python/referents.h"
 
 const char *mw_python_what_name(enum mw_py_what what)
 {
@@ -18,14 +19,37 @@ const char *mw_python_what_name(enum mw_py_what what)
 	return words[what];
 }
 
+/* Keep the first few of an object's referents that are objects, each once. */
+struct keep {
+	struct mw_python *py;
+	struct mw_py_object *out;
+};
+
+static int keep_referent(void *arg, const struct mw_py_referent *r)
+{
+	const struct keep *keep = arg;
+	struct mw_py_object *out = keep->out;
+
+	if (r->via == MW_PY_VIA_BUFFER || r->via == MW_PY_VIA_TYPE ||
+	    mw_py_type_of(keep->py, r->addr) < 0)
+		return 0;
+	for (size_t i = 0; i < out->referent_count; i++) {
+		if (out->referents[i] == r->addr)
+			return 0;
+	}
+	out->referents[out->referent_count++] = r->addr;
+	return out->referent_count == MW_PY_REFERENTS;
+}
+
 static void describe_object(struct mw_python *py, struct mw_py_object *out)
 {
 	uint64_t refs = mw_pages_word(&py->pages, out->addr + (uint64_t)py->layout.ob_refcnt);
+	struct keep keep = {py, out};
 
 	out->refcount = py->info.hex >= MW_PY_VERSION(3, 12, 0) ? (uint32_t)refs : refs;
 	out->size = mw_py_object_size(py, out->type, out->addr);
 	mw_py_repr(py, out->addr, out->repr, sizeof(out->repr));
-	out->referent_count = mw_py_referents(py, out->addr, out->referents, MW_PY_REFERENTS);
+	mw_python__referents(py, out->addr, keep_referent, &keep);
 }
 
 /* Outside the heap the only objects are static ones and the interpreter's own. */
@@ -75,8 +99,10 @@ static void look_at_block(struct mw_python *py, uint32_t label, struct mw_py_obj
 	if (role != MW_PY_ROLE_LIVE && role != MW_PY_ROLE_PARKED && role != MW_PY_ROLE_BUFFER)
 		return;
 	out->type = &py->types[label & MW_PY_LABEL_TYPE];
-	if (role == MW_PY_ROLE_BUFFER)
+	if (role == MW_PY_ROLE_BUFFER) {
+		mw_python__owners(py, &out->block, 1, &out->owner);
 		return;
+	}
 	out->addr = out->block + mw_py_debug_at(py, out->block) + out->type->pre;
 	if (role == MW_PY_ROLE_PARKED)
 		return;
@@ -203,7 +229,7 @@ int mw_python__each_block(struct mw_python *py, const struct mw_py_pool *pool, m
 	return ret;
 }
 
-const struct mw_py_pool *mw_python__pool(const struct mw_python *py, uint64_t addr)
+const struct mw_py_pool *mw_python__pool(struct mw_python *py, uint64_t addr)
 {
 	return mw_py_pool_find(py, addr);
 }

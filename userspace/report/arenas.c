@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <string.h>
+
 #include "report/arenas.h"
 #include "report/json.h"
 #include "report/problems.h"
@@ -100,19 +102,20 @@ json_t *mw_arenas_json(const struct mw_py_info *info, const char *target)
 {
 	bool raw = info->raw_blocks >= 0;
 	json_t *doc = json_pack(
-		"{s:s,s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
-		"s:o,s:o,s:o,s:o}",
+		"{s:s,s:s,s:s,s:b,s:b,s:s,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:o,s:o,s:o,s:o,s:o,s:o,"
+		"s:o,s:o,s:o,s:o,s:o}",
 		"target", target, "python", info->version, "module", info->module, "free_threaded",
-		info->free_threaded, "allocator", info->allocator, "interpreters",
-		interpreters_json(info), "arenas", mw_json_u64(info->arena_count), "arena_bytes",
-		mw_json_u64(info->arena_bytes), "pools", "used", mw_json_u64(info->pools_used),
-		"full", mw_json_u64(info->pools_full), "free", mw_json_u64(info->pools_free),
-		"unused", mw_json_u64(info->pools_unused), "pool_bytes",
-		mw_json_u64(info->pool_size), "alignment", mw_json_u64(info->alignment),
-		"used_blocks", mw_json_u64(info->used_blocks), "used_bytes",
-		mw_json_u64(info->used_bytes), "free_blocks", mw_json_u64(info->free_blocks),
-		"free_bytes", mw_json_u64(info->free_bytes), "raw_blocks",
-		raw ? mw_json_u64((uint64_t)info->raw_blocks) : json_null(), "allocated_blocks",
+		info->free_threaded, "finalized", info->finalized, "allocator", info->allocator,
+		"interpreters", interpreters_json(info), "arenas", mw_json_u64(info->arena_count),
+		"arena_bytes", mw_json_u64(info->arena_bytes), "pools", "used",
+		mw_json_u64(info->pools_used), "full", mw_json_u64(info->pools_full), "free",
+		mw_json_u64(info->pools_free), "unused", mw_json_u64(info->pools_unused),
+		"pool_bytes", mw_json_u64(info->pool_size), "alignment",
+		mw_json_u64(info->alignment), "used_blocks", mw_json_u64(info->used_blocks),
+		"used_bytes", mw_json_u64(info->used_bytes), "free_blocks",
+		mw_json_u64(info->free_blocks), "free_bytes", mw_json_u64(info->free_bytes),
+		"raw_blocks", raw ? mw_json_u64((uint64_t)info->raw_blocks) : json_null(),
+		"allocated_blocks",
 		raw ? mw_json_u64(info->used_blocks + (uint64_t)info->raw_blocks) : json_null(),
 		"classes", classes_json(info), "arena_list", arena_list_json(info), "evidence",
 		mw_python_evidence_json(info));
@@ -131,9 +134,12 @@ void mw_python_problems_text(const struct mw_out *out, const struct mw_py_info *
 void mw_python_title_text(const struct mw_out *out, const struct mw_py_info *info,
 			  const char *target)
 {
-	fprintf(out->file, "%s: CPython %s%s in %s, %s, %zu interpreter%s\n\n", target,
+	fprintf(out->file, "%s: CPython %s%s in %s, %s, %zu interpreter%s%s\n\n", target,
 		info->version, info->free_threaded ? " free-threaded" : "", info->module,
-		info->allocator, info->interpreter_count, info->interpreter_count == 1 ? "" : "s");
+		info->allocator, info->interpreter_count, info->interpreter_count == 1 ? "" : "s",
+		info->finalized		   ? ": it was finalised, this is what it left"
+		: !info->interpreter_count ? ": its state is lost, this is what its heap tells"
+					   : "");
 }
 
 static void classes_text(const struct mw_out *out, const struct mw_py_info *info)
@@ -188,7 +194,11 @@ void mw_arenas_text(const struct mw_out *out, const struct mw_py_info *info, con
 
 	mw_python_title_text(out, info, target);
 	if (!info->arena_count) {
-		fprintf(out->file, "no arenas: the objects are in %s's heap\n", info->allocator);
+		if (strcmp(info->allocator, "unknown"))
+			fprintf(out->file, "no arenas: the objects are in %s's heap\n",
+				info->allocator);
+		else
+			fprintf(out->file, "no arenas: the core lacks them, or there were none\n");
 		mw_python_problems_text(out, info);
 		return;
 	}

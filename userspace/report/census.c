@@ -10,12 +10,12 @@ enum { BAR = 16, SHOWN = 40 };
 
 static json_t *type_json(const struct mw_py_type *t)
 {
-	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", t->name, "module",
+	return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", t->name, "module",
 			 t->module, "qualname", t->qualname[0] ? t->qualname : t->name, "count",
 			 mw_json_u64(t->count), "bytes", mw_json_u64(t->bytes), "buffer_bytes",
-			 mw_json_u64(t->buffer_bytes), "parked", mw_json_u64(t->parked), "tracked",
-			 mw_json_u64(t->tracked), "frozen", mw_json_u64(t->frozen), "address",
-			 mw_json_addr(t->addr));
+			 mw_json_u64(t->buffer_bytes), "held_bytes", mw_json_u64(t->held_bytes),
+			 "parked", mw_json_u64(t->parked), "tracked", mw_json_u64(t->tracked),
+			 "frozen", mw_json_u64(t->frozen), "address", mw_json_addr(t->addr));
 }
 
 static json_t *generations_json(const struct mw_py_census *census)
@@ -35,17 +35,19 @@ json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census 
 	for (size_t i = 0; i < census->type_count; i++)
 		json_array_append_new(types, type_json(&census->types[i]));
 	doc = json_pack(
-		"{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:{s:o,s:o},s:o,s:{s:o,s:o},s:o}",
-		"target", target, "python", info->version, "allocator", info->allocator, "types",
-		types, "objects", mw_json_u64(census->objects), "bytes", mw_json_u64(census->bytes),
-		"buffer_bytes", mw_json_u64(census->buffer_bytes), "parked",
-		mw_json_u64(census->parked), "gc", "tracked", mw_json_u64(census->tracked),
-		"frozen", mw_json_u64(census->frozen), "generations", generations_json(census),
-		"garbage", mw_json_u64(census->garbage), "interned", "count",
-		mw_json_u64(census->interned), "bytes", mw_json_u64(census->interned_bytes),
-		"immortal", mw_json_u64(census->immortal), "other", "blocks",
-		mw_json_u64(census->other_blocks), "bytes", mw_json_u64(census->other_bytes),
-		"evidence", mw_python_evidence_json(info));
+		"{s:s,s:s,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:o,s:o,s:o,s:o},s:{s:o,s:o},s:o,s:{s:o,s:o},"
+		"s:o}",
+		"target", target, "python", info->version, "finalized", info->finalized,
+		"allocator", info->allocator, "types", types, "objects",
+		mw_json_u64(census->objects), "bytes", mw_json_u64(census->bytes), "buffer_bytes",
+		mw_json_u64(census->buffer_bytes), "held_bytes", mw_json_u64(census->held_bytes),
+		"parked", mw_json_u64(census->parked), "gc", "tracked",
+		mw_json_u64(census->tracked), "frozen", mw_json_u64(census->frozen), "generations",
+		generations_json(census), "garbage", mw_json_u64(census->garbage), "interned",
+		"count", mw_json_u64(census->interned), "bytes",
+		mw_json_u64(census->interned_bytes), "immortal", mw_json_u64(census->immortal),
+		"other", "blocks", mw_json_u64(census->other_blocks), "bytes",
+		mw_json_u64(census->other_bytes), "evidence", mw_python_evidence_json(info));
 	mw_problems_add_json(doc, info->problems);
 	return doc;
 }
@@ -58,6 +60,34 @@ static void row(const struct mw_out *out, const char *name, uint64_t count, uint
 	fprintf(out->file, "%11s %9s %8s  %-36s %s\n", mw_format_size(a, bytes),
 		mw_format_count(b, count), parked ? mw_format_count(c, parked) : "", name,
 		mw_bar(bar, share, BAR, out->utf8));
+}
+
+/* The types that hold most of malloc's chunks. */
+static void held_text(const struct mw_out *out, const struct mw_py_census *census)
+{
+	enum { HOLDERS = 3 };
+	uint64_t below = UINT64_MAX;
+	char a[MW_UNIT_BUF], name[160];
+
+	fprintf(out->file, "held in malloc's chunks besides, by what pointers tell: %s",
+		mw_format_size(a, census->held_bytes));
+	for (int i = 0; i < HOLDERS; i++) {
+		const struct mw_py_type *best = NULL;
+
+		for (size_t k = 0; k < census->type_count; k++) {
+			const struct mw_py_type *t = &census->types[k];
+
+			if (t->held_bytes < below && (!best || t->held_bytes > best->held_bytes))
+				best = t;
+		}
+		if (!best || !best->held_bytes)
+			break;
+		below = best->held_bytes;
+		mw_python_type_name(best, name, sizeof(name));
+		fprintf(out->file, "%s %s %s", i ? "," : ":", name,
+			mw_format_size(a, best->held_bytes));
+	}
+	fprintf(out->file, "\n");
 }
 
 void mw_census_text(const struct mw_out *out, const struct mw_py_info *info,
@@ -106,6 +136,8 @@ void mw_census_text(const struct mw_out *out, const struct mw_py_info *info,
 			mw_format_size(b, census->interned_bytes));
 	if (census->parked)
 		fprintf(out->file, "parked: dead objects that free lists keep for reuse\n");
+	if (census->held_bytes)
+		held_text(out, census);
 	if (census->other_blocks)
 		fprintf(out->file,
 			"%s more blocks of the pools, %s, are in use for something else\n",

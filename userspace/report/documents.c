@@ -4,13 +4,16 @@
 
 #include "report/arenas.h"
 #include "report/census.h"
+#include "report/diff.h"
 #include "report/documents.h"
 #include "report/json.h"
 #include "report/ledger.h"
 #include "report/malloc.h"
+#include "report/pins.h"
 #include "report/problems.h"
 #include "report/python_documents.h"
 #include "report/whatis.h"
+#include "report/why.h"
 #include "util/array.h"
 
 enum { CLASS_MAX = 512, CLASS_STEP = 8 };
@@ -29,10 +32,11 @@ static int write_malloc(const struct mw_out *out, const struct mw_findings *foun
 		if (mw_heap__info(survey->heaps.list[i], MW_HEAP_LISTS, &info))
 			return mw_err_no_memory(err, name);
 		if (out->json)
-			ret = mw_out__image_json(out, survey->image, mw_malloc_json(&info, name),
+			ret = mw_out__image_json(out, survey->image,
+						 mw_malloc_json(&info, &found->sizes[i], name),
 						 err);
 		else
-			mw_malloc_text(out->file, &info, name, out->color, out->verbose);
+			mw_malloc_text(out, &info, &found->sizes[i], name);
 		if (ret)
 			return ret;
 	}
@@ -44,14 +48,22 @@ static int write_malloc(const struct mw_out *out, const struct mw_findings *foun
 static const char estimated[] = "the target does not say which pages are resident: of a region "
 				"the first ones are taken to be";
 
+/* Is Python's memory known, but not its objects? Or is it missing because a file is? */
+static bool is_incomplete(const struct mw_survey *survey)
+{
+	return survey->py_err.code == -ENODATA;
+}
+
 static json_t *evidence(const struct mw_survey *survey)
 {
 	json_t *list = json_array();
 
 	if (!mw_image__spans_are_exact(survey->image))
 		json_array_append_new(list, json_string(estimated));
-	if (!survey->heaps.count)
+	if (survey->heaps.none.code)
 		json_array_append_new(list, json_string(survey->heaps.none.message));
+	if (is_incomplete(survey))
+		json_array_append_new(list, json_string(survey->py_err.message));
 	for (size_t i = 0; i < survey->heaps.count; i++) {
 		struct mw_heap_info info;
 
@@ -106,9 +118,10 @@ static int write_ledger(const struct mw_out *out, const struct mw_findings *foun
 		return mw_err_no_memory(err, name);
 	if (!mw_image__spans_are_exact(survey->image))
 		fprintf(out->file, "shares within a region are estimates: %s\n", estimated);
-	if (!survey->heaps.count)
-		fprintf(out->file, "the heap is in " MW_OWNER_UNKNOWN ": %s\n",
-			survey->heaps.none.message);
+	if (survey->heaps.none.code)
+		fprintf(out->file, "heap: %s\n", survey->heaps.none.message);
+	if (is_incomplete(survey))
+		fprintf(out->file, "Python's objects are not known: %s\n", survey->py_err.message);
 	count_problems(survey, &problems, &changed);
 	if (problems)
 		fprintf(out->file, "the heap has problems: `memwhere malloc` lists them\n");
@@ -169,14 +182,26 @@ static int write_whatis(const struct mw_out *out, const struct mw_findings *foun
 
 static const struct mw_document documents[] = {
 	{"ledger", MW_NEEDS_LEDGER, MW_SUBJECT_IMAGE, write_ledger},
-	{"malloc", MW_NEEDS_HEAP, MW_SUBJECT_IMAGE, write_malloc},
+	{"why", MW_NEEDS_LEDGER | MW_USES_INDEX | MW_NEEDS_MEMORY, MW_SUBJECT_IMAGE, mw_write_why},
+	{"malloc", MW_NEEDS_HEAP | MW_NEEDS_LIVE_SIZES, MW_SUBJECT_IMAGE, write_malloc},
 	{"arenas", MW_NEEDS_PYTHON, MW_SUBJECT_IMAGE, write_arenas},
 	{"census", MW_NEEDS_CENSUS, MW_SUBJECT_IMAGE, write_census},
 	{"whatis", MW_NEEDS_MEMORY, MW_SUBJECT_ADDRESS, write_whatis},
+	{"refs", MW_NEEDS_GRAPH | MW_USES_INDEX | MW_NEEDS_NO_HEAP | MW_NEEDS_MEMORY,
+	 MW_SUBJECT_ADDRESS, mw_write_refs},
+	{"retained", MW_NEEDS_GRAPH | MW_USES_INDEX | MW_NEEDS_NO_HEAP | MW_NEEDS_MEMORY,
+	 MW_SUBJECT_OBJECT, mw_write_retained},
+	{"leaks", MW_NEEDS_GRAPH | MW_USES_INDEX | MW_NEEDS_MEMORY, MW_SUBJECT_IMAGE,
+	 mw_write_leaks},
+	{"diff", MW_NEEDS_MEMORY, MW_SUBJECT_BEFORE, mw_write_diff},
+	{"pins", MW_NEEDS_GRAPH_IF_ANY | MW_USES_INDEX | MW_NEEDS_MEMORY, MW_SUBJECT_IMAGE,
+	 mw_write_pins},
 	{"pools", MW_NEEDS_PYTHON, MW_SUBJECT_CLASS, mw_write_pools},
 	{"objects", MW_NEEDS_CENSUS | MW_NEEDS_MEMORY, MW_SUBJECT_TYPE, mw_write_objects},
 	{"freelists", MW_NEEDS_CENSUS, MW_SUBJECT_IMAGE, mw_write_freelists},
-	/* For a debugger: one pool, everything, and one word for an expression. */
+	/* For a debugger: the way alone, one pool, everything, and one word for an expression. */
+	{"path", MW_NEEDS_GRAPH | MW_USES_INDEX | MW_NEEDS_NO_HEAP | MW_NEEDS_MEMORY,
+	 MW_SUBJECT_ADDRESS, mw_write_path},
 	{"blocks", MW_NEEDS_CENSUS | MW_NEEDS_MEMORY, MW_SUBJECT_ADDRESS, mw_write_blocks},
 	{"dump", MW_NEEDS_CENSUS | MW_NEEDS_MEMORY, MW_SUBJECT_IMAGE, mw_write_dump},
 	{"pool", MW_NEEDS_PYTHON, MW_SUBJECT_ADDRESS, mw_write_pool_of},
@@ -207,6 +232,8 @@ int mw_document__check(const struct mw_document *document, const struct mw_reque
 				    CLASS_STEP, CLASS_MAX);
 	if (document->subject == MW_SUBJECT_TYPE && (!request->type || !request->type[0]))
 		return mw_err_usage(err, document->name, "which type?");
+	if (document->subject == MW_SUBJECT_BEFORE && (!request->before || !request->before[0]))
+		return mw_err_usage(err, document->name, "which core?");
 	return 0;
 }
 
@@ -226,6 +253,46 @@ static int measure_heap(const struct mw_survey *survey, struct mw_err *err)
 	return 0;
 }
 
+static int measure_graph(struct mw_findings *found, struct mw_err *err)
+{
+	found->py = mw_survey__blocks(found->survey, &found->census, err);
+	if (!found->py)
+		return err->code;
+	found->graph = mw_graph__build(found->survey->image, found->py, err);
+	return found->graph ? 0 : -errno;
+}
+
+/* What is known where there is no such Python is shown without it. */
+static int measure_graph_if_any(struct mw_findings *found, struct mw_err *err)
+{
+	struct mw_python *py = mw_survey__python(found->survey, NULL);
+	int ret;
+
+	if (!py || !mw_python__info(py)->layout)
+		return 0;
+	ret = measure_graph(found, err);
+	if (ret == -ENODATA)
+		found->py = NULL;
+	return ret == -ENODATA ? 0 : ret;
+}
+
+static int measure_sizes(struct mw_findings *found, struct mw_survey *survey, struct mw_err *err)
+{
+	struct mw_py_census census;
+	int ret = 0;
+
+	if (mw_survey__python(survey, NULL))
+		ret = mw_survey__census(survey, &census, err);
+	/* Whose the blocks are is not known then; how large they are is. */
+	if (ret == -ENODATA)
+		ret = 0;
+	for (size_t i = 0; i < survey->heaps.count && !ret; i++) {
+		if (mw_live_sizes__measure(&found->sizes[i], survey->heaps.list[i], survey->py))
+			ret = mw_err_no_memory(err, mw_image__name(survey->image));
+	}
+	return ret;
+}
+
 int mw_findings__measure(struct mw_findings *found, const struct mw_document *document,
 			 struct mw_survey *survey, struct mw_err *err)
 {
@@ -241,6 +308,12 @@ int mw_findings__measure(struct mw_findings *found, const struct mw_document *do
 	}
 	if (!ret && (document->needs & MW_NEEDS_CENSUS))
 		ret = mw_survey__census(survey, &found->census, err);
+	if (!ret && (document->needs & MW_NEEDS_GRAPH))
+		ret = measure_graph(found, err);
+	if (!ret && (document->needs & MW_NEEDS_GRAPH_IF_ANY))
+		ret = measure_graph_if_any(found, err);
+	if (!ret && (document->needs & MW_NEEDS_LIVE_SIZES))
+		ret = measure_sizes(found, survey, err);
 	if (!ret && (document->needs & MW_NEEDS_LEDGER))
 		ret = mw_survey__ledger(survey, &found->ledger, err);
 	return ret;
@@ -249,4 +322,6 @@ int mw_findings__measure(struct mw_findings *found, const struct mw_document *do
 void mw_findings__free(struct mw_findings *found)
 {
 	mw_ledger__free(&found->ledger);
+	mw_graph__free(found->graph);
+	found->graph = NULL;
 }

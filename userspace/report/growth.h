@@ -16,4 +16,7 @@ void mw_growth_report__text(FILE *out, const struct mw_sites_view *view, bool co
  */
 int mw_growth_report__json(json_t *sites, const struct mw_sites_view *view);
 
+/* The one that asks for ever more, of them the fastest; NULL: none. */
+const struct mw_suspect *mw_growth_report__first(const struct mw_sites_view *view);
+
 #endif

@@ -22,7 +22,7 @@ const char *mw_residency_name(enum mw_residency residency)
 json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 		       enum mw_residency residency, json_t *evidence)
 {
-	json_t *entries = json_array();
+	json_t *entries = json_array(), *unknown = json_array();
 
 	for (size_t i = 0; i < ledger->count; i++) {
 		const struct mw_ledger_entry *e = &ledger->entries[i];
@@ -32,12 +32,21 @@ json_t *mw_ledger_json(const struct mw_ledger *ledger, const char *target,
 							 "resident_bytes", mw_json_u64(e->resident),
 							 "count", mw_json_u64(e->count)));
 	}
+	for (size_t i = 0; i < ledger->unknown_count; i++) {
+		const struct mw_ledger_unknown *u = &ledger->unknowns[i];
+
+		json_array_append_new(unknown, json_pack("{s:s,s:o,s:o,s:o}", "mapping", u->mapping,
+							 "bytes", mw_json_u64(u->bytes),
+							 "resident_bytes", mw_json_u64(u->resident),
+							 "count", mw_json_u64(u->count)));
+	}
 	return json_pack(
-		"{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "residency",
+		"{s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "target", target, "residency",
 		mw_residency_name(residency), "resident_bytes", mw_json_u64(ledger->resident),
-		"entries", entries, "unknown_bytes", mw_json_u64(ledger->unknown), "swapped_bytes",
-		mw_json_u64(ledger->swapped), "hugetlb_bytes", mw_json_u64(ledger->hugetlb),
-		"huge_page_bytes", mw_json_u64(ledger->thp), "adjusted_bytes",
+		"entries", entries, "unknown_bytes", mw_json_u64(ledger->unknown), "unknown",
+		unknown, "swapped_bytes", mw_json_u64(ledger->swapped), "hugetlb_bytes",
+		mw_json_u64(ledger->hugetlb), "huge_page_bytes", mw_json_u64(ledger->thp),
+		"zero_bytes", mw_json_u64(ledger->zeros), "adjusted_bytes",
 		mw_json_u64(ledger->adjusted), "evidence", evidence ? evidence : json_array());
 }
 
@@ -152,6 +161,20 @@ static void show_nodes(struct tree *t, size_t first, size_t count, size_t length
 	}
 }
 
+static void list_unknown(FILE *out, const struct mw_ledger *ledger)
+{
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF];
+
+	if (ledger->unknown_count)
+		fprintf(out, "\nunknown, by mapping\n%11s %11s %7s\n", "resident", "size", "count");
+	for (size_t i = 0; i < ledger->unknown_count; i++) {
+		const struct mw_ledger_unknown *u = &ledger->unknowns[i];
+
+		fprintf(out, "%11s %11s %7s  %s\n", mw_format_size(a, u->resident),
+			mw_format_size(b, u->bytes), mw_format_count(c, u->count), u->mapping);
+	}
+}
+
 int mw_ledger_text(const struct mw_out *out, const struct mw_ledger *ledger, const char *target,
 		   enum mw_residency residency, unsigned int depth)
 {
@@ -191,8 +214,14 @@ int mw_ledger_text(const struct mw_out *out, const struct mw_ledger *ledger, con
 	if (ledger->hugetlb)
 		fprintf(out->file, "besides, in hugetlbfs pages: %s\n",
 			mw_format_size(a, ledger->hugetlb));
+	if (ledger->zeros)
+		fprintf(out->file,
+			"besides, pages of zeros, which the core can't tell from untouched memory: %s\n",
+			mw_format_size(a, ledger->zeros));
 	if (ledger->adjusted)
 		fprintf(out->file, "changed while it was read: %s\n",
 			mw_format_size(a, ledger->adjusted));
+	if (out->verbose)
+		list_unknown(out->file, ledger);
 	return tree.failed ? -ENOMEM : 0;
 }

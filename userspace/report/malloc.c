@@ -6,7 +6,10 @@
 #include "report/malloc.h"
 #include "report/problems.h"
 #include "util/array.h"
+#include "util/bar.h"
 #include "util/units.h"
+
+enum { BAR = 16, BIGGEST_SHOWN = 8 };
 
 static json_t *sum_json(struct mw_heap_sum sum)
 {
@@ -23,8 +26,13 @@ static const struct {
 	{MW_BLOCK_LIVE, "live", "live"},
 	{MW_BLOCK_TCACHE, "tcache", "tcache"},
 	{MW_BLOCK_FASTBIN, "fastbins", "fastbins"},
+	{MW_BLOCK_CACHE, "caches", "caches"},
 	{MW_BLOCK_BIN, "bins", "bins"},
+	{MW_BLOCK_PAGES, "pages", "pages"},
+	{MW_BLOCK_DIRTY, "dirty", "dirty"},
+	{MW_BLOCK_MUZZY, "muzzy", "muzzy"},
 	{MW_BLOCK_TOP, NULL, "top"},
+	{MW_BLOCK_RETAINED, "retained", "retained"},
 	{MW_BLOCK_OVERHEAD, NULL, "overhead"},
 };
 
@@ -85,7 +93,45 @@ static json_t *settings_json(const struct mw_heap_info *info)
 	return doc;
 }
 
-json_t *mw_malloc_json(const struct mw_heap_info *info, const char *target)
+static json_t *sizes_json(const struct mw_live_sizes *sizes)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < MW_LIVE_SIZES; i++) {
+		const struct mw_live_size *s = &sizes->sizes[i];
+
+		if (s->count)
+			json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:o,s:o}", "low",
+							      mw_json_u64(1ULL << i), "high",
+							      mw_json_u64((2ULL << i) - 1), "count",
+							      mw_json_u64(s->count), "bytes",
+							      mw_json_u64(s->bytes), "python",
+							      mw_json_u64(s->python)));
+	}
+	return list;
+}
+
+static json_t *biggest_json(const struct mw_live_sizes *sizes)
+{
+	json_t *list = json_array();
+	char name[160];
+
+	for (size_t i = 0; i < sizes->biggest_count; i++) {
+		const struct mw_live_block *b = &sizes->biggest[i];
+
+		if (b->type)
+			mw_python_type_name(b->type, name, sizeof(name));
+		json_array_append_new(
+			list, json_pack("{s:o,s:o,s:o,s:o}", "address", mw_json_addr(b->addr),
+					"bytes", mw_json_u64(b->bytes), "type",
+					b->type ? json_string(name) : json_null(), "object",
+					b->object ? mw_json_addr(b->object) : json_null()));
+	}
+	return list;
+}
+
+json_t *mw_malloc_json(const struct mw_heap_info *info, const struct mw_live_sizes *sizes,
+		       const char *target)
 {
 	json_t *arenas = json_array(), *evidence = json_array(), *doc;
 
@@ -97,6 +143,8 @@ json_t *mw_malloc_json(const struct mw_heap_info *info, const char *target)
 			info->allocator, "version", info->version, "arenas", arenas, "mmapped",
 			sum_json(info->mmapped), "settings", settings_json(info), "tcaches",
 			mw_json_u64(info->caches), "evidence", evidence, "bins", bins_json(info));
+	json_object_set_new(doc, "live_sizes", sizes_json(sizes));
+	json_object_set_new(doc, "biggest", biggest_json(sizes));
 	mw_problems_add_json(doc, info->problems);
 	return doc;
 }
@@ -192,17 +240,63 @@ static void settings_text(FILE *out, const struct mw_heap_info *info)
 	fputc('\n', out);
 }
 
-void mw_malloc_text(FILE *out, const struct mw_heap_info *info, const char *target, bool color,
-		    bool verbose)
+static void sizes_text(const struct mw_out *out, const struct mw_live_sizes *sizes)
 {
-	fprintf(out, "%s: %s %s malloc, %zu arena%s, %" PRIu64 " thread cache%s\n\n", target,
+	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], c[MW_UNIT_BUF], d[MW_UNIT_BUF], bar[MW_BAR_BUF];
+	uint64_t most = 1;
+
+	for (unsigned int i = 0; i < MW_LIVE_SIZES; i++)
+		most = sizes->sizes[i].bytes > most ? sizes->sizes[i].bytes : most;
+	fprintf(out->file, "\n%s%10s %10s %10s %10s%s\n", out->color ? "\033[1m" : "", "live from",
+		"blocks", "Python's", "bytes", out->color ? "\033[0m" : "");
+	for (unsigned int i = 0; i < MW_LIVE_SIZES; i++) {
+		const struct mw_live_size *s = &sizes->sizes[i];
+
+		if (s->count)
+			fprintf(out->file, "%10s %10s %10s %10s  %s\n",
+				mw_format_size(a, 1ULL << i), mw_format_count(b, s->count),
+				s->python ? mw_format_count(c, s->python) : "",
+				mw_format_size(d, s->bytes),
+				mw_bar(bar, (double)s->bytes / (double)most, BAR, out->utf8));
+	}
+}
+
+/* The largest live blocks: whose they are, and where. */
+static void biggest_text(const struct mw_out *out, const struct mw_live_sizes *sizes)
+{
+	char size[MW_UNIT_BUF], name[160];
+
+	for (size_t i = 0; i < sizes->biggest_count && (i < BIGGEST_SHOWN || out->verbose); i++) {
+		const struct mw_live_block *b = &sizes->biggest[i];
+
+		if (!i)
+			fprintf(out->file, "\nlargest live blocks\n");
+		fprintf(out->file, "%10s at 0x%" PRIx64, mw_format_size(size, b->bytes), b->addr);
+		if (b->type) {
+			mw_python_type_name(b->type, name, sizeof(name));
+			fprintf(out->file, ", %s", name);
+		}
+		if (b->object && b->object != b->addr)
+			fprintf(out->file, " at 0x%" PRIx64, b->object);
+		fputc('\n', out->file);
+	}
+}
+
+void mw_malloc_text(const struct mw_out *out, const struct mw_heap_info *info,
+		    const struct mw_live_sizes *sizes, const char *target)
+{
+	FILE *file = out->file;
+
+	fprintf(file, "%s: %s %s malloc, %zu arena%s, %" PRIu64 " thread cache%s\n\n", target,
 		info->allocator, info->version, info->arena_count,
 		info->arena_count == 1 ? "" : "s", info->caches, info->caches == 1 ? "" : "s");
-	arenas_text(out, info, color);
-	if (verbose)
-		bins_text(out, info);
-	settings_text(out, info);
-	mw_problems_text(out, info->problems, color);
-	for (size_t i = 0; verbose && info->evidence[i]; i++)
-		fprintf(out, "evidence: %s\n", info->evidence[i]);
+	arenas_text(file, info, out->color);
+	sizes_text(out, sizes);
+	biggest_text(out, sizes);
+	if (out->verbose)
+		bins_text(file, info);
+	settings_text(file, info);
+	mw_problems_text(file, info->problems, out->color);
+	for (size_t i = 0; out->verbose && info->evidence[i]; i++)
+		fprintf(file, "evidence: %s\n", info->evidence[i]);
 }

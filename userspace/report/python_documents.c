@@ -6,6 +6,8 @@
 #include "report/python_documents.h"
 #include "util/units.h"
 
+enum { OBJECTS_SHOWN = 100 };
+
 static const char *const pool_states[] = {
 	[MW_PY_POOL_USED] = "used",
 	[MW_PY_POOL_FULL] = "full",
@@ -64,6 +66,7 @@ struct visit {
 	const char *wanted; /* a type's name, or NULL */
 	json_t *list;
 	uint64_t count, bytes;
+	uint64_t shown; /* of the objects, at most; in text */
 };
 
 static json_t *block_json(const struct mw_py_block *b)
@@ -175,6 +178,8 @@ static int see_object(void *arg, const struct mw_py_block *b)
 						"block_bytes", mw_json_u64(b->size)));
 		return 0;
 	}
+	if (v->count > v->shown)
+		return 0;
 	mw_python__repr(v->py, b->object, repr, sizeof(repr));
 	fprintf(v->out, "0x%-16" PRIx64 " %s\n", b->object, repr);
 	return ferror(v->out);
@@ -183,7 +188,10 @@ static int see_object(void *arg, const struct mw_py_block *b)
 MW_DOCUMENT_WRITER(mw_write_objects)
 {
 	struct mw_image *image = found->survey->image;
-	struct visit v = {.out = out->file, .py = found->py, .wanted = request->type};
+	struct visit v = {.out = out->file,
+			  .py = found->py,
+			  .wanted = request->type,
+			  .shown = request->all ? UINT64_MAX : OBJECTS_SHOWN};
 	char size[MW_UNIT_BUF];
 
 	v.list = out->json ? json_array() : NULL;
@@ -195,17 +203,42 @@ MW_DOCUMENT_WRITER(mw_write_objects)
 	}
 	if (out->json)
 		return mw_out__json(out, v.list, err);
+	if (v.count > v.shown)
+		fprintf(v.out, "(%" PRIu64 " more, --all lists them)\n", v.count - v.shown);
 	fprintf(v.out, "%" PRIu64 " object%s in blocks of %s\n", v.count, v.count == 1 ? "" : "s",
 		mw_format_size(size, v.bytes));
 	mw_out__image_text(out, image);
 	return 0;
 }
 
+/* TEXT, which is UTF-8 without control characters, as a string of JSON. */
+static void put_string(FILE *out, const char *text)
+{
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+/* The same line as of block_json(), of which there may be a hundred million. */
 static int dump_block(void *arg, const struct mw_py_block *b)
 {
 	struct visit *v = arg;
+	char name[160];
 
-	return mw_json_line(v->out, block_json(b));
+	fprintf(v->out, "{\"block\":\"0x%" PRIx64 "\",\"size\":%" PRIu64 ",\"what\":\"%s\"",
+		b->start, b->size, mw_python_what_name(b->what));
+	if (b->type) {
+		mw_python_type_name(b->type, name, sizeof(name));
+		fputs(",\"type\":", v->out);
+		put_string(v->out, name);
+	}
+	if (b->object)
+		fprintf(v->out, ",\"object\":\"0x%" PRIx64 "\"", b->object);
+	return fputs("}\n", v->out) == EOF;
 }
 
 static json_t *arena_json(const struct mw_py_arena *arena)

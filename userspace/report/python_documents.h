@@ -6,11 +6,7 @@
 #ifndef MW_REPORT_PYTHON_DOCUMENTS_H
 #define MW_REPORT_PYTHON_DOCUMENTS_H
 
-#include "report/documents.h"
-
-#define MW_DOCUMENT_WRITER(name)                                                                   \
-	int name(const struct mw_out *out, const struct mw_findings *found,                        \
-		 const struct mw_request *request, struct mw_err *err)
+#include "report/document.h"
 
 /* The pools, those of a size class or all. */
 MW_DOCUMENT_WRITER(mw_write_pools);
@@ -20,6 +16,14 @@ MW_DOCUMENT_WRITER(mw_write_blocks);
 MW_DOCUMENT_WRITER(mw_write_freelists);
 /* The live objects of a type. */
 MW_DOCUMENT_WRITER(mw_write_objects);
+/* Who refers to an address, what it refers to, and the way to it from a root (graph.c). */
+MW_DOCUMENT_WRITER(mw_write_refs);
+/* That way alone. */
+MW_DOCUMENT_WRITER(mw_write_path);
+/* What would be freed with an object; without an address, where most memory accumulates. */
+MW_DOCUMENT_WRITER(mw_write_retained);
+/* Cycles and C's blocks that nothing reaches (leaks.c). */
+MW_DOCUMENT_WRITER(mw_write_leaks);
 /* Every arena, pool and block, each a line of JSON. */
 MW_DOCUMENT_WRITER(mw_write_dump);
 

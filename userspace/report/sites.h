@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "model/label_groups.h"
+#include "model/looks.h"
 #include "model/sites.h"
 #include "model/suspects.h"
 
@@ -20,7 +21,15 @@ struct mw_sites_view {
 	uint32_t target;
 	const struct mw_suspect *suspects; /* of TARGET, fastest first */
 	const struct mw_suspect *growing;  /* by what the kernel gave; no suspects */
+	const struct mw_look_growth
+		*looked; /* containers that grow, with the lines that add to them */
 	size_t suspect_count, growing_count;
+	bool too_little;		/* was seen: amounts of blocks say nothing */
+	bool python_too_little;		/* the same of sites of Python's own allocator */
+	bool too_fast, python_too_fast; /* for either: the allocator is called too often */
+	const struct mw_outlook *outlook;
+	size_t windows;		  /* that probes were in for; 0: they stay in */
+	double watched;		  /* seconds */
 	enum mw_site_order order; /* what ranks the sites */
 	size_t top;		  /* how many */
 	bool own_heap;		  /* TARGET has one that no probe reaches */
@@ -31,6 +40,15 @@ struct mw_sites_view {
 
 /* Lines of a report, each beginning with two spaces. COLOR: with escape sequences. */
 void mw_sites_report__text(FILE *out, const struct mw_sites_view *view, bool color);
+
+/* The same in a few lines: sites in one, who grows or is under suspicion in another. */
+void mw_sites_report__brief(FILE *out, const struct mw_sites_view *view, bool color);
+
+/*
+ * Why too little was seen of malloc's layer, or of PYTHON's: it is called TOO_FAST, or windows were
+ * few yet.
+ */
+const char *mw_sites_report__why_too_little(bool python, bool too_fast);
 
 /* The frames of SITE, an array, or NULL. */
 json_t *mw_site_json_frames(const struct mw_site_stats *site);

@@ -6,6 +6,7 @@
 #include "model/words.h"
 #include "probe/allocator.h"
 #include "report/json.h"
+#include "report/looks.h"
 #include "report/stat_report.h"
 #include "util/array.h"
 
@@ -131,18 +132,18 @@ static int put_counts(json_t *object, const struct mw_sample *sample)
 	const struct mw_vm_counts *vm = &c->vm;
 	struct mw_cell alloc = mw_counts__alloc(c), freed = mw_counts__freed(c);
 	json_t *part = json_pack(
-		"{s:{s:o,s:o,s:o}, s:{s:o,s:o,s:o,s:o,s:o,s:o}, s:o, s:o, s:o, s:o, s:o,"
+		"{s:{s:o,s:o,s:o}, s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o}, s:o, s:o, s:o, s:o, s:o,"
 		" s:{s:o,s:o,s:o}, s:o, s:o, s:{s:o,s:o,s:o}, s:{s:o,s:o}, s:{s:o,s:o}}",
 		"alloc", "calls", mw_json_u64(alloc.count), "bytes", mw_json_u64(alloc.bytes),
 		"failed", mw_json_u64(c->failed), "free", "calls",
 		mw_json_u64(mw_counts__free_calls(c)), "bytes", mw_json_u64(freed.bytes), "null",
 		mw_json_u64(c->free_null), "unknown", mw_json_u64(c->free_unknown), "internal",
 		mw_json_u64(c->free_internal), "by_realloc", mw_json_u64(c->freed_by_realloc),
-		"sizes", sizes(c), "placement", placement(c), "functions", functions(c),
-		"lifetimes", lifetimes(c), "lost", lost(c), "brk", "calls",
-		mw_json_u64(vm->brk_calls), "grown_bytes", mw_json_u64(vm->brk_grown),
-		"shrunk_bytes", mw_json_u64(vm->brk_shrunk), "mmap", cell("calls", vm->mmap),
-		"munmap", cell("calls", vm->munmap), "mremap", "calls",
+		"python", mw_json_u64(c->python_frees), "sizes", sizes(c), "placement",
+		placement(c), "functions", functions(c), "lifetimes", lifetimes(c), "lost", lost(c),
+		"brk", "calls", mw_json_u64(vm->brk_calls), "grown_bytes",
+		mw_json_u64(vm->brk_grown), "shrunk_bytes", mw_json_u64(vm->brk_shrunk), "mmap",
+		cell("calls", vm->mmap), "munmap", cell("calls", vm->munmap), "mremap", "calls",
 		mw_json_u64(vm->mremap_calls), "grown_bytes", mw_json_u64(vm->mremap_grown),
 		"shrunk_bytes", mw_json_u64(vm->mremap_shrunk), "madvise", "calls",
 		mw_json_u64(vm->madvise_calls), "freed_bytes", mw_json_u64(vm->madvise_freed),
@@ -205,13 +206,42 @@ static json_t *events(const struct mw_event *list, size_t count)
 	return whole(array, failed);
 }
 
+/* How much of what pools hand out is seen; null: not measured yet, or it can't be. */
+static json_t *python_coverage(const struct mw_coverage *c)
+{
+	double error, share = mw_coverage__share(c, &error);
+
+	if (!c->windows)
+		return json_null();
+	return json_pack("{s:i,s:f,s:f,s:f,s:o,s:o}", "windows", (int)c->windows, "allocated",
+			 c->allocated, "seen", c->seen, "moved", c->moved, "share",
+			 share < 0 ? json_null() : json_real(share), "error",
+			 share < 0 ? json_null() : json_real(error));
+}
+
+/* What it costs memwhere to find out which sampled blocks are still allocated. */
+static json_t *looks(const struct mw_sample *now)
+{
+	const struct mw_heap_looks *l = &now->looks;
+
+	return json_pack("{s:o,s:f,s:f,s:o,s:o,s:o}", "count", mw_json_u64(l->count), "cpu_seconds",
+			 l->cpu_seconds, "cpu_percent",
+			 now->elapsed > 0 ? 100 * l->cpu_seconds / now->elapsed : 0.0, "bytes",
+			 mw_json_u64(l->bytes), "whole_seconds",
+			 l->whole_seconds >= 0 ? json_real(l->whole_seconds) : json_null(), "note",
+			 *l->note ? json_string(l->note) : json_null());
+}
+
 /* What --max-overhead allowed, and what came of it. */
 static json_t *governor(const struct mw_sample *now)
 {
+	static const char *const layers[] = {[MW_PYTHON_NONE] = "none",
+					     [MW_PYTHON_SEEN] = "seen",
+					     [MW_PYTHON_SAMPLED] = "sampled"};
 	json_t *errors = json_array();
 	int failed = 0;
 
-	for (unsigned int c = 0; c < MW_CLASSES && !now->always; c++) {
+	for (unsigned int c = 0; c < MW_CLASSES && now->enough && !now->always; c++) {
 		uint64_t low, high;
 
 		if (!(now->seen[c] > 0))
@@ -222,11 +252,16 @@ static json_t *governor(const struct mw_sample *now)
 							  "high", mw_json_u64(high), "error",
 							  mw_sample__class_error(now, c)));
 	}
-	return json_pack("{s:b,s:f,s:f,s:f,s:f,s:i,s:b,s:f,s:o}", "enough", now->enough, "coverage",
-			 now->coverage, "budget_percent", 100 * now->budget, "cost_percent",
-			 100 * now->cost, "duty_percent", 100 * now->coverage, "windows",
-			 (int)now->windows, "always", now->always, "error",
-			 now->always ? 0.0 : now->error, "sizes", whole(errors, failed));
+	return json_pack(
+		"{s:b,s:o,s:f,s:f,s:f,s:f,s:f,s:i,s:b,s:o,s:o,s:o,s:s,s:o}", "enough", now->enough,
+		"at_least_per_cpu_second",
+		now->enough || !(now->least > 0) ? json_null() : json_real(now->least), "coverage",
+		now->coverage, "budget_percent", 100 * now->budget, "cost_percent", 100 * now->cost,
+		"standing_percent", 100 * now->standing, "duty_percent", 100 * now->coverage,
+		"windows", (int)now->windows, "always", now->always, "error",
+		now->enough ? json_real(now->always ? 0 : now->error) : json_null(), "sizes",
+		whole(errors, failed), "looks", looks(now), "python", layers[now->python],
+		"python_coverage", python_coverage(&now->python_coverage));
 }
 
 /* With a budget: what it allowed; what is outstanding is known only when probes are always in. */
@@ -286,7 +321,8 @@ static json_t *document(const struct mw_stat_report *report, const struct mw_wat
 		 json_object_set_new(doc, "events", events(target->events, shown)) |
 		 json_object_set_new(doc, "events_dropped", mw_json_u64(more)) |
 		 put_counts(total, now) | json_object_set_new(doc, "total", total) |
-		 put_governed(doc, now);
+		 put_governed(doc, now) |
+		 json_object_set_new(doc, "growth", mw_looks_report__json(&target->looked));
 	if (sites.sites)
 		failed |= json_object_set_new(doc, "sites", mw_sites_report__json(&sites)) |
 			  json_object_set_new(total, "sites", mw_sites_report__json(&all));

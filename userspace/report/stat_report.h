@@ -17,7 +17,10 @@ struct mw_stat_report {
 	enum mw_site_order order; /* what sites are ranked by */
 	size_t top;		  /* sites shown */
 	bool stacks;		  /* all frames of each */
-	/* Text only: */
+	/* Text only. Without any of the first three an interval is five lines at most: */
+	bool sizes; /* requests by size, where they were placed, what the kernel gave */
+	bool sites; /* as a list, one a line */
+	bool all;   /* both, events, and what Python's looks show */
 	bool color;
 	bool utf8;    /* block characters for bars, else '#' */
 	bool verbose; /* functions, lifetimes */
@@ -31,7 +34,10 @@ enum { MW_STAT_EVENTS = 64 };
  * -ENOMEM when there is no memory.
  */
 
-/* Blocks of lines; after more than one interval, a last block for each target's whole time. */
+/*
+ * Blocks of lines: memory, what grows, sites, suspects, cost, each where there is something to say;
+ * after more than one interval, a last block for each target's whole time.
+ */
 struct mw_watch_sink mw_stat_report__text(struct mw_stat_report *report);
 
 /* One JSON object on one line (docs/json.md). */
@@ -50,7 +56,19 @@ static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_re
 		.target = target->index,
 		.suspects = target->suspects,
 		.growing = target->growing,
+		.looked = &target->looked.growth,
 		.suspect_count = target->suspect_count,
+		.outlook = target->groups && report->mode == MW_MODE_EXACT && !now->out_of_reach
+				   ? &target->outlook
+				   : NULL,
+		.windows = target->now.governed && !target->now.always ? target->now.windows : 0,
+		.watched = now->elapsed,
+		.too_little = now->governed && !now->always &&
+			      !(now->python == MW_PYTHON_SEEN ? now->malloc_enough : now->enough),
+		.python_too_little = now->governed && !now->always &&
+				     (!now->enough || now->python == MW_PYTHON_SAMPLED),
+		.too_fast = now->too_fast,
+		.python_too_fast = now->python_too_fast,
 		.growing_count = target->growing_count,
 		.order = target->now.out_of_reach && report->order != MW_SITES_BY_FAULTS
 				 ? MW_SITES_BY_GROWTH

@@ -6,12 +6,13 @@
 #include <time.h>
 
 #include "model/words.h"
+#include "report/looks.h"
 #include "report/stat_report.h"
 #include "probe/allocator.h"
 #include "util/bar.h"
 #include "util/units.h"
 
-enum { BAR_WIDTH = 32 };
+enum { BAR_WIDTH = 32, GROWTH_POINTS = 3 };
 
 static const char *paint(const struct mw_stat_report *r, const char *code)
 {
@@ -32,32 +33,47 @@ struct block {
 	bool total;
 };
 
-static void print_head(const struct block *b)
+static bool is_brief(const struct mw_stat_report *r)
 {
-	char reach[160], clock[16] = "", rss[MW_UNIT_BUF], change[MW_UNIT_BUF], span[MW_UNIT_BUF];
-	const struct mw_sample *s = b->counts, *total = b->now;
-	const struct mw_stat_report *r = b->report;
-	time_t now = (time_t)total->time;
-	struct tm tm;
+	return !r->all && !r->sizes && !r->sites;
+}
 
-	if (localtime_r(&now, &tm))
-		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	mw_format_duration(span, (uint64_t)(s->elapsed * 1e9));
-	fprintf(r->out, "%s%s  %s (PID %d)  %s%s, %s%s\n", BOLD(r), clock, b->target->name,
-		b->target->pid, mw_mode_name(r->mode, b->counts), b->total ? ", all" : "", span,
-		PLAIN(r));
-	fprintf(r->out, "  memory     RSS %s", mw_format_size(rss, total->rss));
+static void print_memory(const struct block *b)
+{
+	const struct mw_sample *s = b->counts, *total = b->now;
+	char rss[MW_UNIT_BUF], change[MW_UNIT_BUF];
+	const struct mw_stat_report *r = b->report;
+
+	fprintf(r->out, "RSS %s", mw_format_size(rss, total->rss));
 	if (!b->total)
 		fprintf(r->out, " (%s)",
 			mw_format_signed_size(change, (int64_t)(total->rss - b->target->last.rss)));
-	fprintf(r->out, ", page faults %" PRIu64 " minor, %" PRIu64 " major", s->min_flt,
-		s->maj_flt);
+	if (s->min_flt || s->maj_flt)
+		fprintf(r->out, ", page faults %" PRIu64 " minor", s->min_flt);
+	if (s->maj_flt)
+		fprintf(r->out, ", %" PRIu64 " major", s->maj_flt);
 	if (total->processes > 1)
 		fprintf(r->out, ", %zu processes", total->processes);
 	if (total->ended)
 		fprintf(r->out, ", %sended%s", RED(r), PLAIN(r));
 	fputc('\n', r->out);
-	if (mw_reach_format(reach, sizeof(reach), total))
+}
+
+static void print_head(const struct block *b)
+{
+	char reach[160], clock[16] = "", span[MW_UNIT_BUF];
+	const struct mw_stat_report *r = b->report;
+	time_t now = (time_t)b->now->time;
+	struct tm tm;
+
+	if (localtime_r(&now, &tm))
+		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
+	mw_format_duration(span, (uint64_t)(b->counts->elapsed * 1e9));
+	fprintf(r->out, "%s%s  %s (PID %d)  %s%s, %s%s%s", BOLD(r), clock, b->target->name,
+		b->target->pid, mw_mode_name(r->mode, b->counts), b->total ? ", all" : "", span,
+		PLAIN(r), is_brief(r) ? ": " : "\n  memory     ");
+	print_memory(b);
+	if (mw_reach_format(reach, sizeof(reach), b->now))
 		fprintf(r->out, "  reach      %s\n", reach);
 }
 
@@ -71,13 +87,6 @@ static bool is_unknown(const struct block *b)
 	return b->now->governed && !b->now->enough && !is_exact(b->counts);
 }
 
-static const char *why_unknown(const struct mw_sample *now)
-{
-	return now->rate_known
-		       ? "it calls the allocator too often to tell its rate within the budget"
-		       : "probes were in for too few moments of its CPU time";
-}
-
 static void print_calls(const struct block *b)
 {
 	const struct mw_sample *s = b->counts, *total = b->now;
@@ -88,7 +97,8 @@ static void print_calls(const struct block *b)
 	FILE *out = r->out;
 
 	if (is_unknown(b)) {
-		fprintf(out, "  requests   too little seen yet: %s\n", why_unknown(total));
+		fprintf(out, "  requests   too little seen yet: %s\n",
+			mw_sites_report__why_too_little(false, total->too_fast));
 		return;
 	}
 	fprintf(out, "  requests   %" PRIu64 " (%s/s), %s", alloc.count,
@@ -174,6 +184,9 @@ static void print_kernel(FILE *out, const struct mw_vm_counts *vm)
 {
 	char a[MW_UNIT_BUF], b[MW_UNIT_BUF];
 
+	if (!vm->brk_calls && !vm->mmap.count && !vm->munmap.count && !vm->mremap_calls &&
+	    !vm->madvise_calls)
+		return;
 	fprintf(out, "  kernel     brk %" PRIu64 " (+%s -%s), mmap %" PRIu64 " (%s), ",
 		vm->brk_calls, mw_format_size(a, vm->brk_grown), mw_format_size(b, vm->brk_shrunk),
 		vm->mmap.count, mw_format_size((char[MW_UNIT_BUF]){0}, vm->mmap.bytes));
@@ -270,9 +283,25 @@ static void print_events(FILE *out, const struct mw_watch_target *target)
 		fprintf(out, "  event      and %zu more\n", more);
 }
 
+/* What it costs to find out which sampled blocks are still allocated, and what it could not. */
+static void print_looks(FILE *out, const struct mw_sample *now)
+{
+	const struct mw_heap_looks *l = &now->looks;
+
+	if (!l->count)
+		return;
+	fprintf(out,
+		"  looks      %llu at the heap: %.2f s of memwhere's own CPU time, %.1f %% of one processor\n",
+		(unsigned long long)l->count, l->cpu_seconds,
+		now->elapsed > 0 ? 100 * l->cpu_seconds / now->elapsed : 0);
+	if (*l->note)
+		fprintf(out, "  looks      the last one: %s\n", l->note);
+}
+
 static void print_cost(const struct block *b)
 {
 	const struct mw_sample *now = b->now, *s = b->counts;
+	char least[MW_UNIT_BUF];
 	FILE *out = b->report->out;
 
 	if (now->out_of_reach)
@@ -281,6 +310,12 @@ static void print_cost(const struct block *b)
 		fprintf(out,
 			"  cost       %.1f %% of the target's CPU time so far, of %.1f %% allowed; probes were in for %.1f %% of it\n",
 			100 * now->cost, 100 * now->budget, 100 * now->coverage);
+		if (is_unknown(b) && now->least > 0)
+			fprintf(out,
+				"             too little to tell how often it allocates: at least %s times a second of its CPU time\n",
+				mw_format_count(least, (uint64_t)now->least));
+		if (b->report->all)
+			print_looks(out, now);
 	} else if (b->report->mode != MW_MODE_GROWTH && s->cpu_ns) {
 		double percent = 100 * (double)s->probe_ns / (double)s->cpu_ns;
 
@@ -290,13 +325,29 @@ static void print_cost(const struct block *b)
 	}
 }
 
-static int print_block(const struct block *b)
+/* What the memory does over the watch, and what of Python's grows. */
+static void print_growth(const struct block *b)
 {
-	const struct mw_sites_view sites = mw_stat_report__sites(b->report, b->target, !b->total);
+	const struct mw_stat_report *r = b->report;
+	const struct mw_sample *now = b->now;
+	double rate = mw_resident__rate(&b->target->resident, 0);
+	char change[MW_UNIT_BUF];
+
+	fputs("  growth     ", r->out);
+	if (b->target->resident.count < GROWTH_POINTS)
+		fputs("too little seen yet", r->out);
+	else
+		fprintf(r->out, "%s a minute over %.0f s",
+			mw_format_signed_size(change, (int64_t)(60 * rate)), now->elapsed);
+	mw_looks_report__brief(r->out, &b->target->looked);
+	fputc('\n', r->out);
+}
+
+static void print_allocations(const struct block *b)
+{
 	const struct mw_counts *c = &b->counts->counts;
 	const struct mw_stat_report *r = b->report;
 
-	print_head(b);
 	if (mw_sample__mode(b->now, r->mode) != MW_MODE_GROWTH) {
 		print_calls(b);
 		if (!is_unknown(b))
@@ -307,15 +358,58 @@ static int print_block(const struct block *b)
 	print_kernel(r->out, &c->vm);
 	print_sdt(r->out, c);
 	print_thresholds(r->out, b->now);
-	if (sites.sites)
+}
+
+/* What the pools themselves say of how much of it is seen. */
+static void print_coverage(FILE *out, const struct mw_coverage *c)
+{
+	double error, share = mw_coverage__share(c, &error);
+
+	if (share >= 0)
+		fprintf(out,
+			"  small      Python's pools count %+.0f blocks in %zu windows, probes "
+			"%+.0f: they see %.1f %% (±%.1f) of %.0f\n",
+			c->moved, c->windows, c->seen, 100 * share, 100 * error, c->allocated);
+}
+
+static void print_lines(const struct block *b)
+{
+	const struct mw_sites_view sites = mw_stat_report__sites(b->report, b->target, !b->total);
+	const struct mw_stat_report *r = b->report;
+
+	if (b->now->python == MW_PYTHON_SAMPLED && r->all)
+		fputs("  small      objects of Python are sampled by line; how many there are is not "
+		      "known, and not counted above\n",
+		      r->out);
+	if (r->all)
+		print_coverage(r->out, &b->now->python_coverage);
+	if (sites.sites && (r->all || r->sites))
 		mw_sites_report__text(r->out, &sites, r->color);
-	if (!b->total)
+	else if (sites.sites)
+		mw_sites_report__brief(r->out, &sites, r->color);
+}
+
+static int print_block(const struct block *b)
+{
+	const struct mw_counts *c = &b->counts->counts;
+	const struct mw_stat_report *r = b->report;
+
+	print_head(b);
+	if (r->all || r->sizes)
+		print_allocations(b);
+	if (r->all)
+		mw_looks_report__text(r->out, &b->target->looked, r->color);
+	else
+		print_growth(b);
+	print_lines(b);
+	if (r->all && !b->total)
 		print_events(r->out, b->target);
 	if (r->verbose)
 		print_details(r->out, c);
 	print_lost(r, c);
 	print_cost(b);
-	fputc('\n', r->out);
+	if (!is_brief(r))
+		fputc('\n', r->out);
 	return fflush(r->out) || ferror(r->out) ? -EIO : 0;
 }
 

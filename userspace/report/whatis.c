@@ -31,6 +31,8 @@ static json_t *python_json(const struct mw_py_object *o)
 		json_object_set_new(doc, "pool", mw_json_addr(o->pool->addr));
 	if (o->arena)
 		json_object_set_new(doc, "arena", mw_json_addr(o->arena->addr));
+	if (o->owner)
+		json_object_set_new(doc, "owner", mw_json_addr(o->owner));
 	if (!o->addr)
 		return doc;
 	json_object_set_new(doc, "object", mw_json_addr(o->addr));
@@ -113,10 +115,15 @@ static void python_text(FILE *out, const struct mw_py_object *o, uint64_t addr)
 				i + 1 == o->referent_count ? "\n"
 				: i % 4 == 3		   ? "\n          "
 							   : "");
+		if (o->referent_count == MW_PY_REFERENTS)
+			fprintf(out, "           and more: `memwhere refs` lists them\n");
 	} else if (o->what == MW_PY_WHAT_PARKED) {
 		fprintf(out, "  parked   a dead %s, kept for the next one\n", name);
 	} else if (o->what == MW_PY_WHAT_BUFFER) {
-		fprintf(out, "  buffer   of a %s\n", name);
+		fprintf(out, "  buffer   of a %s", name);
+		if (o->owner)
+			fprintf(out, " at 0x%" PRIx64, o->owner);
+		fputc('\n', out);
 	}
 	if (o->pool && o->block)
 		fprintf(out, "  block    0x%" PRIx64 ", %" PRIu64 " bytes, %s\n", o->block,

@@ -258,8 +258,8 @@ static bool has_safe_names(Elf *elf)
 	return found;
 }
 
-/* The same check of the strings of debug information, which libdw has unpacked. */
-static bool has_safe_text(Elf *elf)
+/* The same check of the sections of debug information called KIND, which libdw has unpacked. */
+static bool is_debug_ended(Elf *elf, const char *kind)
 {
 	Elf_Scn *section = NULL;
 	size_t names;
@@ -272,29 +272,8 @@ static bool has_safe_text(Elf *elf)
 					   ? elf_strptr(elf, names, header.sh_name)
 					   : NULL;
 
-		if (name && (strstr(name, "debug_str") || strstr(name, "debug_line_str")) &&
-		    !strstr(name, "offsets") && header.sh_type != SHT_NOBITS && !is_ended(section))
-			return false;
-	}
-	return true;
-}
-
-/* Names may also be in the entries of debug information themselves. */
-static bool has_safe_entries(Elf *elf)
-{
-	Elf_Scn *section = NULL;
-	size_t names;
-
-	if (elf_getshdrstrndx(elf, &names))
-		return false;
-	while ((section = elf_nextscn(elf, section))) {
-		GElf_Shdr header;
-		const char *name = gelf_getshdr(section, &header)
-					   ? elf_strptr(elf, names, header.sh_name)
-					   : NULL;
-
-		if (name && strstr(name, "debug_info") && header.sh_type != SHT_NOBITS &&
-		    !is_ended(section))
+		if (name && strstr(name, kind) && !strstr(name, "offsets") &&
+		    header.sh_type != SHT_NOBITS && !is_ended(section))
 			return false;
 	}
 	return true;
@@ -324,6 +303,7 @@ static bool has_lines(struct mw_elf_symbols *elf_symbols, uint64_t *budget)
 {
 	GElf_Addr bias;
 	Dwarf *dwarf;
+	Elf *elf;
 	uint64_t bytes;
 
 	if (elf_symbols->lines != LINES_UNKNOWN)
@@ -338,10 +318,14 @@ static bool has_lines(struct mw_elf_symbols *elf_symbols, uint64_t *budget)
 		return false;
 	*budget -= bytes;
 	dwarf = dwfl_module_getdwarf(elf_symbols->module, &bias);
-	if (!dwarf || !has_safe_text(dwarf_getelf(dwarf)))
+	if (!dwarf)
+		return false;
+	elf = dwarf_getelf(dwarf);
+	if (!is_debug_ended(elf, "debug_str") || !is_debug_ended(elf, "debug_line_str"))
 		return false;
 	elf_symbols->lines = LINES_THERE;
-	if (has_safe_entries(dwarf_getelf(dwarf)))
+	/* Names may also be in the entries themselves. */
+	if (is_debug_ended(elf, "debug_info"))
 		elf_symbols->inlines = mw_inlines__new();
 	return true;
 }

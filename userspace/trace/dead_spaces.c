@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <bpf/bpf.h>
 #include <stdlib.h>
 
-#include "trace/bpf_map.h"
 #include "trace/dead_spaces.h"
 #include "util/array.h"
 
@@ -22,33 +20,33 @@ void mw_dead_spaces__free(struct mw_dead_spaces *dead)
 
 struct purge {
 	const struct mw_dead_spaces *dead;
-	int fd;
+	const struct mw_blocks *blocks;
 	mw_dead_block_fn fn;
 	void *arg;
 };
 
-static void on_block(uint64_t key, const void *value, void *arg)
+static void on_block(uint64_t key, const struct mw_alloc_record *block, void *arg)
 {
 	const struct purge *purge = arg;
-	const struct mw_alloc_record *block = value;
 
 	for (size_t i = 0; i < purge->dead->count; i++) {
 		const struct mw_dead_space *d = &purge->dead->list[i];
 
 		if (key >> MW_SPACE_SHIFT != d->space || block->time >= d->before)
 			continue;
-		if (!bpf_map_delete_elem(purge->fd, &key))
+		if (mw_blocks__remove(purge->blocks, key))
 			purge->fn(d->slot, block, purge->arg);
 		return;
 	}
 }
 
-void mw_dead_spaces__purge(struct mw_dead_spaces *dead, int fd, mw_dead_block_fn fn, void *arg)
+void mw_dead_spaces__purge(struct mw_dead_spaces *dead, const struct mw_blocks *blocks,
+			   mw_dead_block_fn fn, void *arg)
 {
-	struct purge purge = {dead, fd, fn, arg};
+	struct purge purge = {dead, blocks, fn, arg};
 
 	if (!dead->count)
 		return;
-	mw_bpf_map__each(fd, sizeof(struct mw_alloc_record), on_block, &purge);
+	mw_blocks__each(blocks, on_block, &purge);
 	dead->count = 0;
 }

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bpf/memwhere.h"
+#include "trace/blocks.h"
 
 /* All zero: none. */
 struct mw_dead_spaces {
@@ -22,10 +22,11 @@ void mw_dead_spaces__add(struct mw_dead_spaces *dead, uint32_t space, uint32_t s
 void mw_dead_spaces__free(struct mw_dead_spaces *dead);
 
 /*
- * Take their blocks out of the map of blocks at FD; FN gets each that was there. Then there are no
+ * Take their blocks out of BLOCKS; FN gets each that was there. Then there are no
  * dead spaces any more.
  */
 typedef void (*mw_dead_block_fn)(uint32_t slot, const struct mw_alloc_record *block, void *arg);
-void mw_dead_spaces__purge(struct mw_dead_spaces *dead, int fd, mw_dead_block_fn fn, void *arg);
+void mw_dead_spaces__purge(struct mw_dead_spaces *dead, const struct mw_blocks *blocks,
+			   mw_dead_block_fn fn, void *arg);
 
 #endif

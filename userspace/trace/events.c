@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,6 +65,12 @@ static void on_fork(struct mw_events *e, const struct mw_bpf_event *event)
 	report(e, slot, &what, seconds(event->time));
 }
 
+static void before_end(const struct mw_events *e)
+{
+	if (e->before_end)
+		e->before_end(e->before_end_arg);
+}
+
 static void on_exec(struct mw_events *e, const struct mw_bpf_event *event)
 {
 	struct mw_process *process = mw_processes__find(e->processes, event->tgid);
@@ -71,6 +78,7 @@ static void on_exec(struct mw_events *e, const struct mw_bpf_event *event)
 
 	if (!process)
 		return;
+	before_end(e);
 	what.pid = (uint32_t)process->pid;
 	/*
 	 * The probes stay with the process and reach into the new program where that uses the
@@ -84,6 +92,7 @@ static void on_exec(struct mw_events *e, const struct mw_bpf_event *event)
 
 void mw_events__drop(struct mw_events *e, struct mw_process *process)
 {
+	before_end(e);
 	if (e->probing)
 		mw_probing__detach(e->probing, process);
 	if (e->stacks)
@@ -177,6 +186,9 @@ int mw_events__handle(void *arg, void *data, size_t len)
 		break;
 	case MW_BPF_EVENT_EXIT:
 		process = mw_processes__find(e->processes, event->tgid);
+		/* One that lived for a moment was never asked for what it used. */
+		if (process)
+			process->cpu = fmax(process->cpu, seconds(event->exit.cpu_ns));
 		if (process)
 			mw_events__process_ended(e, process, event->exit.min_flt,
 						 event->exit.maj_flt, event->exit.status);
@@ -184,9 +196,13 @@ int mw_events__handle(void *arg, void *data, size_t len)
 	case MW_BPF_EVENT_THRESHOLD:
 		on_threshold(e, event);
 		break;
+	case MW_BPF_EVENT_LENGTH:
+		if (e->lengths)
+			mw_lengths__round_is_over(e->lengths, event->length);
+		break;
 	case MW_BPF_EVENT_QUOTA:
-		if (e->windows)
-			mw_windows__quota_reached(e->windows);
+		if (e->layers)
+			mw_layers__quota_reached(e->layers, event->layer);
 		break;
 	case MW_BPF_EVENT_MODULE:
 		process = mw_processes__find(e->processes, event->tgid);

@@ -9,8 +9,9 @@
 #include <stddef.h>
 
 #include "model/sample.h"
-#include "model/windows.h"
 #include "trace/dead_spaces.h"
+#include "trace/layers.h"
+#include "trace/lengths.h"
 #include "trace/probing.h"
 #include "trace/processes.h"
 #include "trace/stacks.h"
@@ -18,12 +19,15 @@
 /* What events change; its owner's. */
 struct mw_events {
 	struct mw_processes *processes;
-	struct mw_probing *probing;  /* NULL: no allocator probes */
-	struct mw_stacks *stacks;    /* NULL: no sites */
-	struct mw_windows *windows;  /* NULL: no budget */
-	struct mw_dead_spaces *dead; /* NULL: no blocks are tracked */
-	double started_at;	     /* seconds of CLOCK_MONOTONIC */
-	mw_event_fn fn;		     /* NULL before the watch begins */
+	struct mw_probing *probing;    /* NULL: no allocator probes */
+	struct mw_stacks *stacks;      /* NULL: no sites */
+	struct mw_layers *layers;      /* NULL: no budget */
+	struct mw_lengths *lengths;    /* NULL: none are watched */
+	struct mw_dead_spaces *dead;   /* NULL: no blocks are tracked */
+	void (*before_end)(void *arg); /* a process ends, or its program does; NULL: nobody asks */
+	void *before_end_arg;
+	double started_at; /* seconds of CLOCK_MONOTONIC */
+	mw_event_fn fn;	   /* NULL before the watch begins */
 	void *arg;
 };
 

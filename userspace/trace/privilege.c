@@ -45,9 +45,11 @@ int mw_privilege_check(bool uprobes, struct mw_err *err)
 						 used ? ", " : "", needed[i].name);
 	}
 	if (used)
-		return mw_err_set(err, -EPERM, "no-privilege", NULL,
-				  "tracing needs root or these capabilities, which are missing: %s",
-				  missing);
+		return mw_err_set(
+			err, -EPERM, "no-privilege", NULL,
+			"tracing needs root or these capabilities, which are missing: %s; "
+			"`memwhere why PID --for 0` needs none for your own process",
+			missing);
 	if (syscall(SYS_bpf, BPF_PROG_LOAD, NULL, 0) < 0 && errno == ENOSYS)
 		return mw_err_set(err, -ENOSYS, "no-bpf", NULL,
 				  "this kernel has no bpf system call (CONFIG_BPF_SYSCALL)");

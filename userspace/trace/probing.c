@@ -8,20 +8,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/memwhere.h"
 #include "bpf/memwhere.skel.h"
+#include "probe/ready.h"
 #include "trace/probing.h"
+#include "util/array.h"
 #include "util/log.h"
 
 struct mw_probing {
 	struct memwhere_bpf *bpf;
 	struct mw_processes *processes;
-	struct mw_detacher *detacher;
+	struct mw_detacher *detachers[MW_LAYERS];
+	struct mw_ready *ready; /* NULL without a budget */
 	struct mw_cost cost;
 	struct mw_allocator_probes shared; /* with --follow: in the files, for all processes */
 	bool exact, follow, multi;
-	bool frees, returns; /* of probes that are in, or go in next */
+	bool frees, returns; /* of malloc's probes that are in, or go in next */
 	bool for_all;	     /* they go into every process that comes */
-	int stats_fd;	     /* while it is open the kernel times the programs */
+	bool timed[MW_LAYERS], hasty[MW_LAYERS];
+	int stats_fd; /* while it is open the kernel times the programs */
 };
 
 struct mw_probing *mw_probing__new(const struct mw_tracer_options *options,
@@ -41,23 +46,34 @@ struct mw_probing *mw_probing__new(const struct mw_tracer_options *options,
 	p->returns = p->exact;
 	p->for_all = options->max_overhead <= 0;
 	p->stats_fd = -1;
-	p->detacher = mw_detacher__new();
-	if (!p->detacher) {
-		free(p);
-		errno = ENOMEM;
-		return NULL;
+	for (int layer = 0; layer < MW_LAYERS; layer++) {
+		p->detachers[layer] = mw_detacher__new();
+		if (!p->detachers[layer]) {
+			mw_probing__free(p);
+			errno = ENOMEM;
+			return NULL;
+		}
 	}
+	if (options->max_overhead > 0)
+		p->ready = mw_ready__new(bpf->progs.alloc_entry, multi);
 	mw_cost__measure(&p->cost, bpf->progs.alloc_entry,
-			 p->exact ? bpf->progs.alloc_return : NULL, multi, p->detacher);
+			 p->exact ? bpf->progs.alloc_return : NULL, multi,
+			 p->detachers[MW_LAYER_MALLOC]);
 	return p;
 }
 
 void mw_probing__stop(struct mw_probing *p)
 {
-	mw_probing__time_programs(p, false);
-	mw_probing__detach_all(p);
-	mw_detacher__free(p->detacher);
-	p->detacher = NULL;
+	for (int layer = 0; layer < MW_LAYERS; layer++) {
+		mw_probing__time_programs(p, layer, false);
+		mw_probing__detach_all(p, layer);
+	}
+	mw_ready__free(p->ready, p->detachers[MW_LAYER_MALLOC]);
+	p->ready = NULL;
+	for (int layer = 0; layer < MW_LAYERS; layer++) {
+		mw_detacher__free(p->detachers[layer]);
+		p->detachers[layer] = NULL;
+	}
 }
 
 void mw_probing__free(struct mw_probing *p)
@@ -103,6 +119,24 @@ static void describe_allocator(const struct mw_probing *p, const struct mw_alloc
 	}
 }
 
+/* Of a process's Python, whose places are in its file for its children, too. */
+static int attach_pymalloc(struct mw_probing *p, struct mw_process *process, bool frees)
+{
+	const struct mw_pymalloc_probing how = {
+		.hit = p->bpf->progs.pymalloc_hit,
+		.new_pool = p->bpf->progs.pymalloc_new_pool,
+		.multi = p->multi,
+		.frees = frees,
+		.pid = p->follow ? 0 : process->pid,
+		.slot = process->slot,
+		.space = process->space,
+	};
+
+	if (!process->pymalloc || process->pymalloc_probes.in)
+		return 0;
+	return mw_pymalloc__attach(process->pymalloc, &how, &process->pymalloc_probes);
+}
+
 int mw_probing__attach(struct mw_probing *p, struct mw_process *process, struct mw_err *err)
 {
 	struct mw_allocator_probes *probes = probes_of(p, process);
@@ -139,23 +173,28 @@ int mw_probing__attach(struct mw_probing *p, struct mw_process *process, struct 
 	return 0;
 }
 
-int mw_probing__attach_kind(struct mw_probing *p, enum mw_window_kind kind, bool stay)
+int mw_probing__attach_kind(struct mw_probing *p, enum mw_layer layer, enum mw_window_kind kind,
+			    bool stay)
 {
+	struct mw_layer_state *state = &p->bpf->data->mw_layers[layer];
 	bool full = kind == MW_WINDOW_FULL, any = false;
 	struct mw_err err = {0};
 	int ret = 0;
 
-	p->frees = p->returns = full;
-	p->for_all = stay;
-	p->bpf->bss->mw_mode = full ? MW_MODE_EXACT : MW_MODE_SIZES;
+	if (layer == MW_LAYER_MALLOC) {
+		p->frees = p->returns = full;
+		p->for_all = stay;
+	}
+	state->mode = full ? MW_MODE_EXACT : MW_MODE_SIZES;
 	/* What threads remember of calls is of the last window. */
-	__atomic_add_fetch(&p->bpf->bss->mw_window_id, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&state->window, 1, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < p->processes->count; i++) {
 		struct mw_process *process = &p->processes->list[i];
 
 		if (process->ended)
 			continue;
-		ret = mw_probing__attach(p, process, &err);
+		ret = layer == MW_LAYER_PYTHON ? attach_pymalloc(p, process, full)
+					       : mw_probing__attach(p, process, &err);
 		any |= !ret;
 	}
 	return any ? 0 : ret;
@@ -168,20 +207,41 @@ bool mw_probing__is_for_all(const struct mw_probing *p)
 
 void mw_probing__detach(struct mw_probing *p, struct mw_process *process)
 {
-	mw_allocator_probes__detach(&process->probes, p->detacher);
+	mw_allocator_probes__detach(&process->probes, p->detachers[MW_LAYER_MALLOC]);
+	mw_pymalloc__detach(&process->pymalloc_probes, p->detachers[MW_LAYER_PYTHON]);
 }
 
-void mw_probing__detach_all(struct mw_probing *p)
+void mw_probing__detach_all(struct mw_probing *p, enum mw_layer layer)
 {
+	struct mw_detacher *detacher = p->detachers[layer];
+
+	for (size_t i = 0; i < p->processes->count; i++) {
+		struct mw_process *process = &p->processes->list[i];
+
+		if (layer == MW_LAYER_PYTHON)
+			mw_pymalloc__detach(&process->pymalloc_probes, detacher);
+		else
+			mw_allocator_probes__detach(&process->probes, detacher);
+	}
+	if (layer == MW_LAYER_PYTHON)
+		return;
 	p->for_all = false;
-	for (size_t i = 0; i < p->processes->count; i++)
-		mw_probing__detach(p, &p->processes->list[i]);
-	mw_allocator_probes__detach(&p->shared, p->detacher);
+	mw_allocator_probes__detach(&p->shared, detacher);
 }
 
-bool mw_probing__is_detaching(const struct mw_probing *p)
+bool mw_probing__is_detaching(const struct mw_probing *p, enum mw_layer layer)
 {
-	return mw_detacher__is_busy(p->detacher);
+	return mw_detacher__is_busy(p->detachers[layer]);
+}
+
+void mw_probing__be_ready(struct mw_probing *p, enum mw_layer layer, bool on)
+{
+	bool any = false;
+
+	p->hasty[layer] = on;
+	for (int i = 0; i < MW_LAYERS; i++)
+		any |= p->hasty[i];
+	mw_ready__set(p->ready, any);
 }
 
 const struct mw_cost *mw_probing__cost(const struct mw_probing *p)
@@ -189,19 +249,34 @@ const struct mw_cost *mw_probing__cost(const struct mw_probing *p)
 	return &p->cost;
 }
 
-void mw_probing__time_programs(struct mw_probing *p, bool on)
+void mw_probing__time_programs(struct mw_probing *p, enum mw_layer layer, bool on)
 {
+	bool any = false;
+
+	p->timed[layer] = on;
+	for (int i = 0; i < MW_LAYERS; i++)
+		any |= p->timed[i];
+	if (any == (p->stats_fd >= 0))
+		return;
 	if (p->stats_fd >= 0)
 		close(p->stats_fd);
-	p->stats_fd = on ? bpf_enable_stats(BPF_STATS_RUN_TIME) : -1;
+	p->stats_fd = any ? bpf_enable_stats(BPF_STATS_RUN_TIME) : -1;
 }
 
 /* What the programs do depends on the target's memory and can't be calibrated: 0 before 5.8. */
-double mw_probing__program_seconds(const struct mw_probing *p)
+double mw_probing__program_seconds(const struct mw_probing *p, enum mw_layer layer)
 {
-	uint64_t entry_ns, return_ns, runs;
+	const struct bpf_program *const programs[MW_LAYERS][2] = {
+		[MW_LAYER_MALLOC] = {p->bpf->progs.alloc_entry, p->bpf->progs.alloc_return},
+		[MW_LAYER_PYTHON] = {p->bpf->progs.pymalloc_hit, p->bpf->progs.pymalloc_new_pool},
+	};
+	uint64_t sum = 0;
 
-	mw_program_ran(p->bpf->progs.alloc_entry, &entry_ns, &runs);
-	mw_program_ran(p->bpf->progs.alloc_return, &return_ns, &runs);
-	return (double)(entry_ns + return_ns) / 1e9;
+	for (size_t i = 0; i < MW_ARRAY_SIZE(programs[layer]); i++) {
+		uint64_t ns, runs;
+
+		mw_program_ran(programs[layer][i], &ns, &runs);
+		sum += ns;
+	}
+	return (double)sum / 1e9;
 }

@@ -66,6 +66,8 @@ static void free_process(struct mw_process *process)
 	process->pidfd = -1;
 	mw_sdt__detach(process->sdt);
 	process->sdt = NULL;
+	mw_pymalloc__close(process->pymalloc);
+	process->pymalloc = NULL;
 	mw_image__close(process->image);
 	process->image = NULL;
 	mw_allocators__free(&process->allocators);
@@ -128,6 +130,12 @@ const struct mw_allocators *mw_processes__allocators(const struct mw_processes *
 	return &none;
 }
 
+/* Can heaps of that allocator be walked? */
+static bool has_walker(enum mw_allocator_kind kind)
+{
+	return kind != MW_ALLOC_UNKNOWN && kind != MW_ALLOC_MUSL;
+}
+
 pid_t mw_processes__pid_of_space(const struct mw_processes *p, uint32_t space)
 {
 	for (size_t i = 0; i < p->count; i++) {
@@ -136,12 +144,26 @@ pid_t mw_processes__pid_of_space(const struct mw_processes *p, uint32_t space)
 		if (process->space != space || process->ended)
 			continue;
 		for (size_t a = 0; a < process->allocators.count; a++) {
-			if (process->allocators.list[a].kind != MW_ALLOC_GLIBC)
+			if (!has_walker(process->allocators.list[a].kind))
 				return 0;
 		}
 		return process->allocators.count ? process->pid : 0;
 	}
 	return -1;
+}
+
+const struct mw_pymalloc *mw_processes__pools_of_space(const struct mw_processes *p, uint32_t space,
+						       pid_t *pid)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct mw_process *process = &p->list[i];
+
+		if (process->space != space || process->ended)
+			continue;
+		*pid = process->pid;
+		return process->pymalloc;
+	}
+	return NULL;
 }
 
 static void find_settings(struct mw_process *process)

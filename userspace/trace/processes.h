@@ -15,6 +15,7 @@
 #include "probe/allocator.h"
 #include "probe/allocator_probes.h"
 #include "probe/sdt.h"
+#include "trace/pymalloc.h"
 
 struct mw_process {
 	pid_t pid;
@@ -24,7 +25,9 @@ struct mw_process {
 	bool child, ended;
 	struct mw_allocators allocators;
 	struct mw_allocator_probes probes; /* none with --follow */
-	struct mw_sdt *sdt;		   /* NULL: none */
+	struct mw_pymalloc *pymalloc;	   /* NULL: none, or not asked for */
+	struct mw_pymalloc_probes pymalloc_probes;
+	struct mw_sdt *sdt; /* NULL: none */
 	struct mw_glibc_settings settings;
 	struct mw_image *image;		/* to read SETTINGS again; NULL: there are none */
 	struct mw_procstat stat, first; /* as last read, and when the watch began */
@@ -85,10 +88,14 @@ const struct mw_allocators *mw_processes__allocators(const struct mw_processes *
 						     uint32_t slot);
 
 /*
- * Whose address space SPACE is, for walking its heap: 0 where it has another allocator than
- * glibc's, -1 where the space is gone.
+ * Whose address space SPACE is, for walking its heap: 0 where it has an allocator whose heap can't
+ * be walked, -1 where the space is gone.
  */
 pid_t mw_processes__pid_of_space(const struct mw_processes *processes, uint32_t space);
+
+/* Of the same, Python's pools: NULL where there are none, or the space is gone. */
+const struct mw_pymalloc *mw_processes__pools_of_space(const struct mw_processes *processes,
+						       uint32_t space, pid_t *pid);
 
 /* Search PROCESS's allocators and settings. 0, or -errno with ERR set. */
 int mw_processes__find_allocators(const struct mw_processes *processes, struct mw_process *process,

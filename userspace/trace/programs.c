@@ -7,8 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/memwhere.h"
 #include "bpf/memwhere.skel.h"
 #include "probe/attach.h"
+#include "probe/calibrate.h"
+#include "trace/blocks.h"
+#include "trace/lengths.h"
 #include "trace/pids.h"
 #include "trace/privilege.h"
 #include "trace/programs.h"
@@ -51,13 +55,13 @@ static void configure(struct memwhere_bpf *bpf, const struct mw_tracer_options *
 	bool uprobes = options->mode != MW_MODE_GROWTH, has_btf = mw_programs_have_btf();
 	uint64_t ring = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	bpf->bss->mw_mode = options->mode;
+	for (int layer = 0; layer < MW_LAYERS; layer++)
+		bpf->data->mw_layers[layer].mode = options->mode;
 	bpf->rodata->mw_min_size = options->min_size;
 	bpf->rodata->mw_max_size = options->max_size;
 	bpf->rodata->mw_with_children = options->follow;
 	if (options->sites != MW_SITES_NONE)
-		mw_stacks__configure(bpf, options->sites, mw_tracer_options__period(options),
-				     FAULT_PERIOD);
+		mw_stacks__configure(bpf, options, FAULT_PERIOD);
 	else
 		shrink_site_maps(bpf);
 	bpf_program__set_autoload(bpf->progs.vm_fault, options->sites != MW_SITES_NONE);
@@ -65,18 +69,28 @@ static void configure(struct memwhere_bpf *bpf, const struct mw_tracer_options *
 	while (ring < options->ring_size)
 		ring *= 2;
 	bpf_map__set_max_entries(bpf->maps.events, (uint32_t)ring);
-	bpf_map__set_max_entries(bpf->maps.outstanding, options->mode == MW_MODE_EXACT
-								? (uint32_t)options->max_outstanding
-								: 1);
+	mw_blocks__configure(bpf, options);
 
 	bpf_program__set_autoload(bpf->progs.alloc_entry, uprobes);
 	bpf_program__set_autoload(bpf->progs.alloc_return, options->mode == MW_MODE_EXACT);
+	/* Not without a budget: every one of millions a second would be stopped. */
+	bpf_program__set_autoload(bpf->progs.pymalloc_hit, uprobes && options->max_overhead > 0);
+	bpf_program__set_autoload(bpf->progs.pymalloc_new_pool,
+				  uprobes && options->max_overhead > 0);
+	bpf_program__set_autoload(bpf->progs.length_changed,
+				  options->sites != MW_SITES_NONE && mw_lengths_can_be_watched());
+	bpf_program__set_autoload(bpf->progs.vm_syscall, has_btf);
+	bpf_program__set_autoload(bpf->progs.vm_syscall_raw, !has_btf);
 	bpf_program__set_autoload(bpf->progs.proc_fork, options->follow && has_btf);
 	bpf_program__set_autoload(bpf->progs.proc_exec, has_btf);
 	bpf_program__set_autoload(bpf->progs.proc_exit, has_btf);
 	bpf_program__set_expected_attach_type(bpf->progs.alloc_entry,
 					      (enum bpf_attach_type)mw_probes_attach_type(multi));
 	bpf_program__set_expected_attach_type(bpf->progs.alloc_return,
+					      (enum bpf_attach_type)mw_probes_attach_type(multi));
+	bpf_program__set_expected_attach_type(bpf->progs.pymalloc_hit,
+					      (enum bpf_attach_type)mw_probes_attach_type(multi));
+	bpf_program__set_expected_attach_type(bpf->progs.pymalloc_new_pool,
 					      (enum bpf_attach_type)mw_probes_attach_type(multi));
 }
 
@@ -118,13 +132,15 @@ static int load(struct memwhere_bpf *bpf, const struct mw_tracer_options *option
 	return mw_pids__begin(pids, bpf, err);
 }
 
-static int attach_system(struct memwhere_bpf *bpf, struct mw_err *err)
+static int attach_system(struct memwhere_bpf *bpf, uint32_t *syscall_ns, struct mw_err *err)
 {
+	uint32_t before = mw_syscall_ns(), after;
 	struct {
 		struct bpf_program *prog;
 		struct bpf_link **link;
 	} rows[] = {
 		{bpf->progs.vm_syscall, &bpf->links.vm_syscall},
+		{bpf->progs.vm_syscall_raw, &bpf->links.vm_syscall_raw},
 		{bpf->progs.proc_exec, &bpf->links.proc_exec},
 		{bpf->progs.proc_exit, &bpf->links.proc_exit},
 		{bpf->progs.proc_fork, &bpf->links.proc_fork},
@@ -140,11 +156,15 @@ static int attach_system(struct memwhere_bpf *bpf, struct mw_err *err)
 					  bpf_program__section_name(rows[i].prog),
 					  "can't attach to this tracepoint: %s", strerror(errno));
 	}
+	after = mw_syscall_ns();
+	*syscall_ns = after > before ? after - before : 0;
+	mw_detail("a system call takes %u ns longer", *syscall_ns);
 	return 0;
 }
 
 struct memwhere_bpf *mw_programs__load(const struct mw_tracer_options *options, bool multi,
-				       struct mw_pids *pids, struct mw_err *err)
+				       struct mw_pids *pids, uint32_t *syscall_ns,
+				       struct mw_err *err)
 {
 	struct memwhere_bpf *bpf;
 	int ret;
@@ -159,7 +179,7 @@ struct memwhere_bpf *mw_programs__load(const struct mw_tracer_options *options, 
 	configure(bpf, options, multi);
 	ret = load(bpf, options, pids, err);
 	if (!ret)
-		ret = attach_system(bpf, err);
+		ret = attach_system(bpf, syscall_ns, err);
 	if (!ret)
 		return bpf;
 
@@ -171,8 +191,9 @@ cleanup:
 
 uint64_t mw_programs__recursion_misses(const struct memwhere_bpf *bpf)
 {
-	struct bpf_program *const progs[] = {bpf->progs.alloc_entry, bpf->progs.alloc_return,
-					     bpf->progs.vm_syscall};
+	struct bpf_program *const progs[] = {bpf->progs.alloc_entry,  bpf->progs.alloc_return,
+					     bpf->progs.pymalloc_hit, bpf->progs.pymalloc_new_pool,
+					     bpf->progs.vm_syscall,   bpf->progs.vm_syscall_raw};
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < MW_ARRAY_SIZE(progs); i++) {

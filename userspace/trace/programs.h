@@ -17,11 +17,13 @@ bool mw_programs_have_btf(void);
 
 /*
  * Load the programs for OPTIONS; MULTI as in probe/attach.h. PIDS can be asked afterwards. Those
- * at system calls, forks and faults run from here on, but count nothing yet. NULL with errno and
- * ERR set; the caller frees it with memwhere_bpf__destroy().
+ * at system calls, forks and faults run from here on, but count nothing yet; each system call of
+ * the machine takes SYSCALL_NS longer. NULL with errno and ERR set; the caller frees it with
+ * memwhere_bpf__destroy().
  */
 struct memwhere_bpf *mw_programs__load(const struct mw_tracer_options *options, bool multi,
-				       struct mw_pids *pids, struct mw_err *err);
+				       struct mw_pids *pids, uint32_t *syscall_ns,
+				       struct mw_err *err);
 
 /* Runs that the kernel refused because the program was already running on that CPU. */
 uint64_t mw_programs__recursion_misses(const struct memwhere_bpf *bpf);

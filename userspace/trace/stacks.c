@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "bpf/memwhere.h"
 #include "bpf/memwhere.skel.h"
 #include "model/cohorts.h"
 #include "model/totals.h"
 #include "model/weight.h"
+#include "trace/blocks.h"
 #include "trace/bpf_map.h"
 #include "trace/frames.h"
 #include "trace/stacks.h"
@@ -30,6 +32,8 @@ struct raw {
 	struct mw_purged_blocks purged;
 	struct mw_site_counts base;	  /* left out */
 	struct mw_site_counts last, mark; /* as last read, and when the interval began */
+	struct mw_type_counts types;	  /* of what is kept */
+	uint32_t kind;
 	bool direct; /* mapped by its own code, and not by the C library's allocator */
 };
 
@@ -42,16 +46,20 @@ struct prepared {
 
 struct mw_stacks {
 	struct memwhere_bpf *bpf;
+	const struct mw_blocks *seen; /* by the programs, by layer */
 	struct mw_unwind_maps *unwinding;
 	struct mw_sites *sites;
+	struct mw_sites *changers; /* stacks at which containers change their length */
 	struct mw_u64map raws;
 	struct prepared *list;
 	size_t count, capacity;
 	uint32_t python_count;
-	uint64_t period;
-	bool frees_known, stays;
-	double stays_since;
-	uint64_t growth_only;	       /* a bit for each target */
+	const struct mw_tracer_options *options;
+	bool frees_known, stays[MW_LAYERS];
+	double stays_since[MW_LAYERS];
+	uint64_t growth_only;					       /* a bit for each target */
+	bool (*takes_arenas)(void *arg, uint32_t tgid, uint64_t addr); /* NULL: none does */
+	void *arenas_arg;
 	void (*on_unknown)(void *arg); /* NULL: none */
 	void *unknown_arg;
 	double next_scan;
@@ -90,29 +98,34 @@ static uint32_t fsbase_offset(void)
 	return one && other ? thread + fsbase : 0;
 }
 
-void mw_stacks__configure(struct memwhere_bpf *bpf, uint32_t sites_mode, uint64_t period,
+void mw_stacks__configure(struct memwhere_bpf *bpf, const struct mw_tracer_options *options,
 			  uint32_t fault_period)
 {
-	bpf->rodata->mw_sites_mode = sites_mode;
-	bpf->rodata->mw_sample_period = period;
+	bpf->rodata->mw_sites_mode = options->sites;
+	for (int layer = 0; layer < MW_LAYERS; layer++)
+		bpf->data->mw_layers[layer].sample_period =
+			mw_tracer_options__period(options, layer);
 	bpf->rodata->mw_fault_period = fault_period;
 	bpf->rodata->mw_fsbase_offset = fsbase_offset();
 	mw_weight_tables(bpf->rodata->mw_weights, bpf->rodata->mw_log2_table);
 }
 
-struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, uint64_t period, bool frees_known)
+struct mw_stacks *mw_stacks__new(struct memwhere_bpf *bpf, const struct mw_tracer_options *options,
+				 const struct mw_blocks *seen)
 {
 	struct mw_stacks *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->bpf = bpf;
-	s->period = period;
-	s->frees_known = frees_known;
+	s->options = options;
+	s->frees_known = options->mode == MW_MODE_EXACT;
+	s->seen = seen;
 	s->sites = mw_sites__new();
+	s->changers = mw_sites__new();
 	s->unwinding = mw_unwind_maps__new(bpf_map__fd(bpf->maps.unwind_rows),
 					   bpf_map__fd(bpf->maps.unwind_maps));
-	if (!s->sites || !s->unwinding) {
+	if (!s->sites || !s->changers || !s->unwinding) {
 		mw_stacks__free(s);
 		errno = ENOMEM;
 		return NULL;
@@ -131,6 +144,7 @@ void mw_stacks__free(struct mw_stacks *s)
 	mw_u64map__free(&s->raws);
 	mw_unwind_maps__free(s->unwinding);
 	mw_sites__free(s->sites);
+	mw_sites__free(s->changers);
 	free(s->list);
 	free(s);
 }
@@ -244,6 +258,27 @@ void mw_stacks__on_unknown(struct mw_stacks *s, void (*fn)(void *arg), void *arg
 	s->unknown_arg = arg;
 }
 
+void mw_stacks__on_mapping(struct mw_stacks *s, bool (*fn)(void *arg, uint32_t tgid, uint64_t addr),
+			   void *arg)
+{
+	s->takes_arenas = fn;
+	s->arenas_arg = arg;
+}
+
+/* Functions from mmap() up to the one that takes a new pool. */
+enum { ARENA_FRAMES = 6 };
+
+static bool is_of_arena(const struct mw_stacks *s, const struct mw_stack *stack)
+{
+	if (!s->takes_arenas || stack->kind != MW_KIND_MMAP)
+		return false;
+	for (uint32_t i = 0; i < stack->native_count && i < ARENA_FRAMES; i++) {
+		if (s->takes_arenas(s->arenas_arg, stack->tgid, stack->native[i]))
+			return true;
+	}
+	return false;
+}
+
 int mw_stacks__handle(void *arg, void *data, size_t len)
 {
 	const struct mw_stack *stack = data;
@@ -274,9 +309,25 @@ int mw_stacks__handle(void *arg, void *data, size_t len)
 		p = find(s, stack->tgid);
 	}
 	count = mw_frames__make(p ? p->frames : NULL, stack, out, &flags);
+	if (is_of_arena(s, stack)) {
+		out[0] = (struct mw_frame){.kind = MW_FRAME_NOTE,
+					   .function = "Python's arenas for small objects",
+					   .file = ""};
+		count = 1;
+		flags = MW_SITE_PYTHON;
+	}
+	raw->kind = stack->kind;
+	flags |= stack->kind == MW_KIND_PYTHON ? MW_SITE_PYTHON : 0;
 	raw->direct = mw_frames__is_direct(p ? p->frames : NULL, stack);
-	raw->site = mw_sites__intern(s->sites, stack->slot, out, count, flags);
+	raw->site = mw_sites__intern(stack->kind == MW_KIND_LENGTH ? s->changers : s->sites,
+				     stack->slot, out, count, flags);
 	return 0;
+}
+
+/* Bytes between two samples of allocations of KIND. */
+static uint64_t period_of(const struct mw_stacks *s, uint32_t kind)
+{
+	return mw_tracer_options__period(s->options, mw_layer_of(kind));
 }
 
 void mw_stacks__purged(struct mw_stacks *s, uint64_t site, uint64_t size)
@@ -284,14 +335,16 @@ void mw_stacks__purged(struct mw_stacks *s, uint64_t site, uint64_t size)
 	struct raw *raw = mw_u64map__find(&s->raws, site);
 
 	if (raw)
-		mw_purged__add(&raw->purged, size, s->period);
+		mw_purged__add(&raw->purged, size, period_of(s, raw->kind));
 }
 
 /* A stack's allocations into its site's totals. */
 static void add_allocs(const struct mw_stacks *s, struct raw *raw, const struct mw_site_counts *now,
 		       const struct mw_tracked *tracked)
 {
-	const uint32_t known = MW_SITE_TRACKED | MW_SITE_RATES_ONLY | MW_SITE_WINDOWS;
+	bool stays = s->stays[mw_layer_of(raw->kind)];
+	const uint32_t known = MW_SITE_TRACKED | MW_SITE_RATES_ONLY | MW_SITE_WINDOWS |
+			       MW_SITE_STAY | MW_SITE_LIVE_KNOWN | MW_SITE_UNSCALED;
 	struct mw_site_stats *site = raw->site;
 	const struct mw_tracked_site *seen;
 
@@ -301,9 +354,10 @@ static void add_allocs(const struct mw_stacks *s, struct raw *raw, const struct 
 		return;
 	}
 	site->flags |= s->frees_known ? MW_SITE_TRACKED : MW_SITE_RATES_ONLY;
-	if (!tracked || s->stays) {
-		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged, s->period,
-				      s->frees_known);
+	site->flags |= stays ? MW_SITE_STAY : 0;
+	if (!tracked || stays) {
+		mw_totals__add_counts(&site->totals, now, &raw->base, &raw->purged,
+				      period_of(s, raw->kind), s->frees_known);
 		mw_interval__add_counts(&site->interval, now, &raw->mark, s->frees_known);
 	}
 	raw->last = *now;
@@ -311,6 +365,10 @@ static void add_allocs(const struct mw_stacks *s, struct raw *raw, const struct 
 	if (!seen || !(seen->allocated.calls > 0))
 		return;
 	site->flags |= s->frees_known ? MW_SITE_WINDOWS : 0;
+	if (!stays)
+		mw_generations__add(&site->generations, &seen->generations);
+	site->flags |= seen->grows >= 0 ? MW_SITE_LIVE_KNOWN : 0;
+	site->flags |= seen->scaled ? 0 : MW_SITE_UNSCALED;
 	mw_totals__add_tracked(&site->totals, seen);
 	mw_interval__add_tracked(&site->interval, seen);
 }
@@ -318,8 +376,9 @@ static void add_allocs(const struct mw_stacks *s, struct raw *raw, const struct 
 /* One reading of the maps. */
 struct reading {
 	struct mw_stacks *stacks;
-	const struct mw_tracked *tracked;
-	double started; /* seconds of CLOCK_MONOTONIC */
+	const struct mw_tracked *const *tracked; /* by layer */
+	double started;				 /* seconds of CLOCK_MONOTONIC */
+	enum mw_layer layer;			 /* whose blocks are being read */
 };
 
 static void on_site(uint64_t id, const void *value, void *arg)
@@ -327,10 +386,11 @@ static void on_site(uint64_t id, const void *value, void *arg)
 	const struct reading *now = arg;
 	struct raw *raw = mw_u64map__find(&now->stacks->raws, id);
 
-	if (!raw || !raw->site)
+	if (!raw || !raw->site || raw->kind == MW_KIND_LENGTH)
 		return;
-	add_allocs(now->stacks, raw, value, now->tracked);
+	add_allocs(now->stacks, raw, value, now->tracked[mw_layer_of(raw->kind)]);
 	mw_totals__add_growth(&raw->site->totals, value, raw->direct);
+	mw_type_counts__add_all(&raw->site->types, &raw->types);
 }
 
 void mw_stacks__set_frees_known(struct mw_stacks *s)
@@ -345,20 +405,28 @@ void mw_stacks__set_growth_only(struct mw_stacks *s, uint32_t target, bool growt
 	s->growth_only = growth_only ? s->growth_only | bit : s->growth_only & ~bit;
 }
 
+struct rebasing {
+	struct mw_stacks *stacks;
+	enum mw_layer layer;
+};
+
 static void rebase(uint64_t id, const void *value, void *arg)
 {
-	struct mw_stacks *s = arg;
-	struct raw *raw = mw_u64map__find(&s->raws, id);
+	const struct rebasing *now = arg;
+	struct raw *raw = mw_u64map__find(&now->stacks->raws, id);
 
-	if (raw)
+	if (raw && mw_layer_of(raw->kind) == now->layer)
 		raw->base = raw->mark = *(const struct mw_site_counts *)value;
 }
 
-void mw_stacks__stay(struct mw_stacks *s, bool stays)
+void mw_stacks__stay(struct mw_stacks *s, enum mw_layer layer, bool stays)
 {
-	s->stays = stays;
-	s->stays_since = mw_monotonic();
-	mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), rebase, s);
+	struct rebasing now = {s, layer};
+
+	s->stays[layer] = stays;
+	s->stays_since[layer] = mw_monotonic();
+	mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts), rebase,
+			 &now);
 }
 
 static void add_survivor(const struct reading *now, uint64_t site, uint64_t time, uint64_t size,
@@ -371,16 +439,17 @@ static void add_survivor(const struct reading *now, uint64_t site, uint64_t time
 					 weight);
 }
 
-static void on_block(uint64_t key, const void *value, void *arg)
+static void on_block(uint64_t key, const struct mw_alloc_record *block, void *arg)
 {
-	const struct mw_alloc_record *block = value;
 	const struct reading *now = arg;
+	const struct mw_stacks *s = now->stacks;
 
 	(void)key;
 	/* Older ones are tracked, and stand for others. */
-	if (!now->tracked || (double)block->time / 1e9 >= now->stacks->stays_since)
+	if (!now->tracked[now->layer] || (double)block->time / 1e9 >= s->stays_since[now->layer])
 		add_survivor(now, block->site, block->time, block->size,
-			     mw_sample_weight(block->size, now->stacks->period));
+			     mw_sample_weight(block->size,
+					      mw_tracer_options__period(s->options, now->layer)));
 }
 
 static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
@@ -388,41 +457,53 @@ static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
 	return (struct mw_site_stats *)(uintptr_t)mw_sites__at(s->sites, i);
 }
 
-/* Which blocks are still allocated, by when they were born. */
-static void find_survivors(struct reading *now, double elapsed)
+static void find_survivors_of(struct reading *now, enum mw_layer layer)
 {
-	struct mw_stacks *s = now->stacks;
+	const struct mw_tracked *tracked = now->tracked[layer];
 	const struct mw_tracked_block *blocks;
-	double began = mw_monotonic();
 	size_t count;
 
-	if (elapsed < s->next_scan)
-		return;
-	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
-		mw_cohorts__begin(site_at(s, i), elapsed);
-	blocks = now->tracked ? mw_tracked__blocks(now->tracked, &count) : NULL;
+	blocks = tracked ? mw_tracked__blocks(tracked, &count) : NULL;
 	for (size_t i = 0; blocks && i < count; i++) {
 		const struct mw_tracked_block *b = &blocks[i];
 
 		if (b->seen_at > 0)
 			add_survivor(now, b->site, b->time, b->size,
-				     b->weight * mw_tracked__is_same(now->tracked, b, began));
+				     b->weight * b->scale * b->kept);
 	}
-	if (!now->tracked || s->stays) {
-		mw_bpf_map__each(bpf_map__fd(s->bpf->maps.outstanding),
-				 sizeof(struct mw_alloc_record), on_block, now);
-	}
+	now->layer = layer;
+	if (!tracked || now->stacks->stays[layer])
+		mw_blocks__each(&now->stacks->seen[layer], on_block, now);
+}
+
+/* Which blocks are still allocated, by when they were born. */
+static void find_survivors(struct reading *now, double elapsed)
+{
+	struct mw_stacks *s = now->stacks;
+	double began = mw_monotonic();
+
+	if (elapsed < s->next_scan)
+		return;
+	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
+		mw_cohorts__begin(site_at(s, i), elapsed);
+	for (int layer = 0; layer < MW_LAYERS; layer++)
+		find_survivors_of(now, layer);
 	s->next_scan = elapsed + (mw_monotonic() - began) * SCAN_SHARE;
 }
 
 int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
-		    const struct mw_tracked *tracked)
+		    const struct mw_tracked *const tracked[MW_LAYERS])
 {
-	struct reading now = {s, tracked, started};
+	struct reading now = {.stacks = s, .tracked = tracked, .started = started};
 	int ret;
 
-	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
-		site_at(s, i)->totals = site_at(s, i)->interval = (struct mw_site_totals){0};
+	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
+		struct mw_site_stats *site = site_at(s, i);
+
+		site->totals = site->interval = (struct mw_site_totals){0};
+		site->generations.width = 0;
+		site->types.count = 0;
+	}
 	ret = mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts),
 			       on_site, &now);
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
@@ -430,7 +511,10 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 
 		if (!site->totals.samples)
 			continue;
-		mw_totals__widen(&site->totals, s->period);
+		mw_totals__widen(&site->totals,
+				 period_of(s, site->flags & MW_SITE_PYTHON ? MW_KIND_PYTHON
+									   : MW_KIND_ALLOC));
+		mw_type_counts__sort(&site->types);
 		mw_interval__begin(&site->interval, &site->totals, &site->mark);
 		if (site->first_seen <= 0)
 			site->first_seen = elapsed;
@@ -456,4 +540,30 @@ void mw_stacks__mark(struct mw_stacks *s)
 struct mw_sites *mw_stacks__sites(struct mw_stacks *s)
 {
 	return s->sites;
+}
+
+void mw_stacks__forget_types(struct mw_stacks *s)
+{
+	for (size_t i = 0; s->raws.slots && i <= s->raws.mask; i++) {
+		struct raw *raw = s->raws.slots[i].value;
+
+		if (raw)
+			raw->types.count = 0;
+	}
+}
+
+void mw_stacks__add_type(struct mw_stacks *s, uint64_t id, const struct mw_type_name *type,
+			 double count, double bytes)
+{
+	struct raw *raw = mw_u64map__find(&s->raws, id);
+
+	if (raw)
+		mw_type_counts__add(&raw->types, type, count, bytes, 1);
+}
+
+const struct mw_site_stats *mw_stacks__changer(const struct mw_stacks *s, uint64_t id)
+{
+	const struct raw *raw = mw_u64map__find(&s->raws, id);
+
+	return raw && raw->kind == MW_KIND_LENGTH ? raw->site : NULL;
 }

@@ -2,9 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,188 +10,49 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf/memwhere.h"
 #include "bpf/memwhere.skel.h"
-#include "model/windows.h"
-#include "trace/block_tracker.h"
-#include "trace/bpf_map.h"
+#include "trace/blocks.h"
 #include "trace/counters.h"
 #include "trace/events.h"
+#include "trace/layers.h"
+#include "trace/lengths.h"
 #include "trace/pids.h"
 #include "trace/probing.h"
 #include "trace/programs.h"
 #include "trace/tracer.h"
+#include "trace/windowed.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 enum { PROMPT_NICE = -15 };
+/* Seconds. */
+static const double NAMING_GAP = 0.5;
+/* What watchpoints on lengths may take of the budget; of the targets' CPU time where there is none.
+ */
+static const double LENGTHS = 0.15, LENGTHS_USUAL = 0.003;
 
 struct mw_tracer {
 	struct mw_tracer_options options;
 	struct memwhere_bpf *bpf;
+	uint32_t syscall_ns; /* that a system call takes longer */
 	struct mw_pids pids;
 	struct ring_buffer *event_ring, *stack_ring; /* the latter NULL: no sites */
+	bool in_event;				     /* one is being handled */
 	struct mw_counters *counters;
 	struct mw_processes processes;
-	struct mw_probing *probing;	 /* NULL: no allocator probes */
-	struct mw_stacks *stacks;	 /* NULL: no sites */
-	struct mw_windows *windows;	 /* NULL: no budget */
-	struct mw_block_tracker *blocks; /* NULL: no sites, or no budget */
+	struct mw_probing *probing;	  /* NULL: no allocator probes */
+	struct mw_stacks *stacks;	  /* NULL: no sites */
+	struct mw_blocks seen[MW_LAYERS]; /* by the programs */
+	struct mw_layers *layers;	  /* NULL: no budget, or not started */
+	struct mw_lengths *lengths;	  /* NULL: no sites, or the kernel can't watch them */
 	struct mw_dead_spaces dead;
 	struct mw_events events;
-	bool started, stopped, stays;
-	atomic_bool look_now;	       /* set by any thread */
+	bool started, stopped;
 	double started_at, stopped_at; /* seconds of CLOCK_MONOTONIC */
+	double named_at;	       /* stacks, the last time */
 	double attach_seconds, detach_seconds;
-};
-
-/* ---- what windows ask for -------------------------------------------------------------------- */
-
-static double on_cpu(void *arg, uint32_t slot)
-{
-	struct mw_tracer *tracer = arg;
-
-	return mw_processes__cpu_seconds(&tracer->processes, slot);
-}
-
-static int on_attach(void *arg, enum mw_window_kind kind)
-{
-	struct mw_tracer *tracer = arg;
-	bool exact = tracer->options.mode == MW_MODE_EXACT;
-
-	/* Stacks only where it is seen what the target does with the blocks, if that is asked for.
-	 */
-	tracer->bpf->data->mw_sampling = kind == MW_WINDOW_FULL || !exact;
-	tracer->bpf->bss->mw_tracking_since = (uint64_t)(mw_monotonic() * 1e9);
-	return mw_probing__attach_kind(tracer->probing, kind, tracer->stays);
-}
-
-static void on_count(void *arg, bool on)
-{
-	const struct mw_tracer *tracer = arg;
-
-	__atomic_store_n(&tracer->bpf->bss->mw_counting, on, __ATOMIC_SEQ_CST);
-}
-
-static void on_set_quota(void *arg, uint64_t hits)
-{
-	const struct mw_tracer *tracer = arg;
-
-	__atomic_store_n(&tracer->bpf->bss->mw_hits, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&tracer->bpf->bss->mw_quota, hits, __ATOMIC_SEQ_CST);
-}
-
-static void on_detach(void *arg)
-{
-	const struct mw_tracer *tracer = arg;
-
-	mw_probing__detach_all(tracer->probing);
-}
-
-static bool on_is_detached(void *arg)
-{
-	const struct mw_tracer *tracer = arg;
-
-	return !mw_probing__is_detaching(tracer->probing);
-}
-
-static void on_read(void *arg, uint32_t slot, struct mw_counts *counts)
-{
-	const struct mw_tracer *tracer = arg;
-
-	mw_counters__read(tracer->counters, slot, counts);
-}
-
-static uint64_t on_idle_hits(void *arg)
-{
-	const struct mw_tracer *tracer = arg;
-
-	return tracer->bpf->bss->mw_idle_hits;
-}
-
-static double on_cost(void *arg, uint32_t slot, const struct mw_counts *before,
-		      const struct mw_counts *after, enum mw_window_kind kind)
-{
-	const struct mw_tracer *tracer = arg;
-
-	return mw_cost__timed_seconds(mw_probing__cost(tracer->probing),
-				      mw_processes__allocators(&tracer->processes, slot), before,
-				      after, kind == MW_WINDOW_FULL);
-}
-
-static void on_time_programs(void *arg, bool on)
-{
-	const struct mw_tracer *tracer = arg;
-
-	mw_probing__time_programs(tracer->probing, on);
-}
-
-static double on_ran(void *arg)
-{
-	const struct mw_tracer *tracer = arg;
-
-	return mw_probing__program_seconds(tracer->probing);
-}
-
-static double on_hit(void *arg, enum mw_window_kind kind)
-{
-	const struct mw_tracer *tracer = arg;
-
-	return mw_cost__hit_seconds(mw_probing__cost(tracer->probing), kind == MW_WINDOW_FULL);
-}
-
-static void on_sampled(void *arg, double seconds, const double *scales, const double *cpu)
-{
-	const struct mw_tracer *tracer = arg;
-
-	if (tracer->blocks)
-		mw_block_tracker__window(tracer->blocks, seconds, scales, cpu);
-	else
-		mw_bpf_map__take_all(bpf_map__fd(tracer->bpf->maps.outstanding),
-				     sizeof(struct mw_alloc_record), NULL, NULL);
-}
-
-static void read_cpu(struct mw_tracer *tracer, double cpu[MW_SLOTS])
-{
-	for (uint32_t slot = 0; slot < MW_SLOTS; slot++)
-		cpu[slot] = slot < tracer->processes.target_count ? on_cpu(tracer, slot) : 0;
-}
-
-static void on_stays(void *arg, bool stays)
-{
-	struct mw_tracer *tracer = arg;
-	double cpu[MW_SLOTS];
-
-	tracer->stays = stays;
-	read_cpu(tracer, cpu);
-	if (tracer->blocks)
-		mw_block_tracker__stay(tracer->blocks, stays, cpu);
-	if (tracer->stacks)
-		mw_stacks__stay(tracer->stacks, stays);
-}
-
-static pid_t pid_of_space(void *arg, uint32_t space)
-{
-	const struct mw_tracer *tracer = arg;
-
-	return mw_processes__pid_of_space(&tracer->processes, space);
-}
-
-static const struct mw_windows_ops window_ops = {
-	.cpu = on_cpu,
-	.attach = on_attach,
-	.detach = on_detach,
-	.is_detached = on_is_detached,
-	.count = on_count,
-	.set_quota = on_set_quota,
-	.read = on_read,
-	.idle_hits = on_idle_hits,
-	.cost = on_cost,
-	.time_programs = on_time_programs,
-	.ran = on_ran,
-	.hit = on_hit,
-	.sampled = on_sampled,
-	.stays = on_stays,
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -215,13 +74,23 @@ static int open_probing(struct mw_tracer *tracer, bool multi, struct mw_err *err
 	if (options->mode == MW_MODE_GROWTH)
 		return 0;
 	tracer->probing = mw_probing__new(options, tracer->bpf, &tracer->processes, multi);
-	if (!tracer->probing)
-		return no_memory(err);
-	if (!is_governed(options))
-		return 0;
-	tracer->windows =
-		mw_windows__new(&window_ops, tracer, options->mode, options->max_overhead);
-	return tracer->windows ? 0 : no_memory(err);
+	return tracer->probing ? 0 : no_memory(err);
+}
+
+/*
+ * To find names may take a tenth of a second, a debug file's, or more: not as long as probes are in
+ * that must soon go out again. Where it is not known yet whether those that are in can stay, not at
+ * once either: new stacks come when the target becomes busy, which is when probes may have to go.
+ */
+static bool may_name(const struct mw_tracer *tracer)
+{
+	if (!tracer->stack_ring)
+		return false;
+	if (!tracer->layers)
+		return true;
+	return !mw_layers__are_open(tracer->layers) &&
+	       (!mw_layers__may_close(tracer->layers) ||
+		mw_monotonic() >= tracer->named_at + NAMING_GAP);
 }
 
 /* The stack of a process that is not known: its fork's event is in the ring. */
@@ -229,7 +98,28 @@ static void consume_events(void *arg)
 {
 	const struct mw_tracer *tracer = arg;
 
-	ring_buffer__consume(tracer->event_ring);
+	if (!tracer->in_event)
+		ring_buffer__consume(tracer->event_ring);
+}
+
+/* A process ends or runs another program: what names the stacks that it had so far goes away. */
+static void consume_stacks(void *arg)
+{
+	struct mw_tracer *tracer = arg;
+
+	if (!tracer->stack_ring)
+		return;
+	tracer->in_event = true;
+	ring_buffer__consume(tracer->stack_ring);
+	tracer->in_event = false;
+}
+
+static bool takes_arenas(void *arg, uint32_t tgid, uint64_t addr)
+{
+	struct mw_tracer *tracer = arg;
+	const struct mw_process *process = mw_processes__find(&tracer->processes, tgid);
+
+	return process && process->pymalloc && mw_pymalloc__takes_arenas(process->pymalloc, addr);
 }
 
 static int open_rings(struct mw_tracer *tracer, struct mw_err *err)
@@ -247,6 +137,7 @@ static int open_rings(struct mw_tracer *tracer, struct mw_err *err)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
 	mw_stacks__on_unknown(tracer->stacks, consume_events, tracer);
+	mw_stacks__on_mapping(tracer->stacks, takes_arenas, tracer);
 	return 0;
 }
 
@@ -256,8 +147,10 @@ static int open_rings(struct mw_tracer *tracer, struct mw_err *err)
  */
 static void consume_rings(struct mw_tracer *tracer)
 {
-	if (tracer->stack_ring)
+	if (may_name(tracer)) {
 		ring_buffer__consume(tracer->stack_ring);
+		tracer->named_at = mw_monotonic();
+	}
 	ring_buffer__consume(tracer->event_ring);
 }
 
@@ -269,7 +162,7 @@ static int poll_rings(struct mw_tracer *tracer, int ms)
 		{.fd = -1, .events = POLLIN},
 	};
 
-	if (tracer->stack_ring)
+	if (may_name(tracer))
 		fds[1].fd = ring_buffer__epoll_fd(tracer->stack_ring);
 	if (poll(fds, 2, ms) < 0)
 		return -errno;
@@ -277,30 +170,39 @@ static int poll_rings(struct mw_tracer *tracer, int ms)
 	return 0;
 }
 
+/* Seconds that a debug trap takes a target. */
+static double trap_seconds(const struct mw_tracer *tracer)
+{
+	uint32_t ns = tracer->probing ? mw_cost__debug_trap_ns(mw_probing__cost(tracer->probing))
+				      : mw_probe_class_cost(MW_PROBE_STEPPED);
+
+	return ns / 1e9;
+}
+
 static int open_stacks(struct mw_tracer *tracer, struct mw_err *err)
 {
-	const struct mw_tracer_options *options = &tracer->options;
-	uint64_t period = mw_tracer_options__period(options);
-
-	if (options->sites == MW_SITES_NONE)
+	if (tracer->options.sites == MW_SITES_NONE)
 		return 0;
-	tracer->stacks = mw_stacks__new(tracer->bpf, period, options->mode == MW_MODE_EXACT);
+	tracer->stacks = mw_stacks__new(tracer->bpf, &tracer->options, tracer->seen);
 	if (!tracer->stacks)
 		return mw_err_set(err, -ENOMEM, "no-memory", NULL, "no memory for stacks: %s",
 				  strerror(errno));
-	if (!tracer->windows)
+	if (bpf_program__fd(tracer->bpf->progs.length_changed) < 0)
 		return 0;
-	tracer->blocks = mw_block_tracker__new(bpf_map__fd(tracer->bpf->maps.sites),
-					       bpf_map__fd(tracer->bpf->maps.outstanding), period,
-					       pid_of_space, tracer);
-	return tracer->blocks ? 0 : no_memory(err);
+	tracer->lengths = mw_lengths__new(tracer->bpf, &tracer->processes,
+					  tracer->options.max_overhead > 0
+						  ? LENGTHS * tracer->options.max_overhead
+						  : LENGTHS_USUAL,
+					  trap_seconds(tracer));
+	return tracer->lengths ? 0 : no_memory(err);
 }
 
 static int open_parts(struct mw_tracer *tracer, bool multi, struct mw_err *err)
 {
-	int ret;
+	int ret = 0;
 
-	tracer->bpf = mw_programs__load(&tracer->options, multi, &tracer->pids, err);
+	tracer->bpf =
+		mw_programs__load(&tracer->options, multi, &tracer->pids, &tracer->syscall_ns, err);
 	if (!tracer->bpf)
 		return -errno;
 	tracer->processes.map = bpf_map__fd(tracer->bpf->maps.procs);
@@ -308,6 +210,11 @@ static int open_parts(struct mw_tracer *tracer, bool multi, struct mw_err *err)
 	tracer->counters = mw_counters__new(bpf_map__fd(tracer->bpf->maps.counts), err);
 	if (!tracer->counters)
 		return -errno;
+	for (int layer = 0; layer < MW_LAYERS && !ret; layer++)
+		ret = mw_blocks__open(&tracer->seen[layer], tracer->bpf, layer);
+	if (ret)
+		return mw_err_set(err, ret, "bpf", NULL, "can't map the table of blocks: %s",
+				  strerror(-ret));
 	ret = open_probing(tracer, multi, err);
 	if (!ret)
 		ret = open_stacks(tracer, err);
@@ -317,8 +224,10 @@ static int open_parts(struct mw_tracer *tracer, bool multi, struct mw_err *err)
 		.processes = &tracer->processes,
 		.probing = tracer->probing,
 		.stacks = tracer->stacks,
-		.windows = tracer->windows,
+		.lengths = tracer->lengths,
 		.dead = tracer->options.mode == MW_MODE_EXACT ? &tracer->dead : NULL,
+		.before_end = tracer->stacks ? consume_stacks : NULL,
+		.before_end_arg = tracer,
 	};
 	return ret;
 }
@@ -396,7 +305,10 @@ static int watch(struct mw_tracer *tracer, struct mw_process *process, struct mw
 		if (mw_sdt__has_samples(process->sdt))
 			mw_stacks__set_frees_known(tracer->stacks);
 	}
-	if (tracer->probing && !tracer->windows)
+	if (is_governed(&tracer->options) && !process->child &&
+	    tracer->options.min_size <= MW_PYMALLOC_MAX)
+		process->pymalloc = mw_pymalloc__open(pid);
+	if (tracer->probing && !is_governed(&tracer->options))
 		return mw_probing__attach(tracer->probing, process, err);
 	return 0;
 }
@@ -472,21 +384,6 @@ int mw_tracer__add(struct mw_tracer *tracer, pid_t pid, struct mw_err *err)
 	return (int)slot;
 }
 
-/* CPUs that the targets have used on average since they began. */
-static double busy_before(struct mw_tracer *tracer)
-{
-	double busy = 0;
-
-	for (size_t i = 0; i < tracer->processes.count; i++) {
-		struct mw_process *process = &tracer->processes.list[i];
-		double age = mw_procstat__age(&process->stat);
-
-		if (!process->ended && age > 0)
-			busy += (double)mw_procstat__cpu_ns(&process->stat) / 1e9 / age;
-	}
-	return busy;
-}
-
 /* Seconds in which a busy machine does not run this thread are seconds with probes in. */
 static void run_promptly(void)
 {
@@ -496,16 +393,22 @@ static void run_promptly(void)
 			strerror(errno));
 }
 
-static int begin_windows(struct mw_tracer *tracer)
+static int begin_layers(struct mw_tracer *tracer)
 {
-	double cpu[MW_SLOTS];
+	const struct mw_windowed with = {
+		.options = &tracer->options,
+		.bpf = tracer->bpf,
+		.processes = &tracer->processes,
+		.probing = tracer->probing,
+		.counters = tracer->counters,
+		.stacks = tracer->stacks,
+		.seen = tracer->seen,
+	};
 
 	run_promptly();
-	read_cpu(tracer, cpu);
-	if (tracer->blocks)
-		mw_block_tracker__begin(tracer->blocks, cpu, MW_SLOTS);
-	return mw_windows__begin(tracer->windows, tracer->processes.target_count, mw_monotonic(),
-				 busy_before(tracer));
+	tracer->layers = tracer->events.layers =
+		mw_layers__begin(&with, tracer->lengths, tracer->syscall_ns);
+	return tracer->layers ? 0 : -ENOMEM;
 }
 
 int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, struct mw_err *err)
@@ -535,9 +438,9 @@ int mw_tracer__start(struct mw_tracer *tracer, mw_event_fn event, void *arg, str
 	}
 	tracer->started_at = tracer->events.started_at = mw_monotonic();
 	tracer->started = true;
-	if (!tracer->windows)
-		on_count(tracer, true);
-	else if (begin_windows(tracer))
+	if (!is_governed(&tracer->options))
+		mw_windowed__count(tracer->bpf, MW_LAYER_MALLOC, true);
+	else if (begin_layers(tracer))
 		return no_memory(err);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 1, __ATOMIC_SEQ_CST);
 	/* Born since the targets were added. */
@@ -576,22 +479,17 @@ bool mw_tracer__all_ended(const struct mw_tracer *tracer)
 	return mw_processes__all_ended(&tracer->processes);
 }
 
-/* Walks of the heap change the map of blocks: not while a window fills it. */
-static void check_blocks(struct mw_tracer *tracer)
-{
-	bool now = atomic_load(&tracer->look_now);
-
-	if (!tracer->blocks ||
-	    !(mw_windows__out(tracer->windows) || mw_windows__stay(tracer->windows)))
-		return;
-	if (now)
-		atomic_store(&tracer->look_now, false);
-	mw_block_tracker__check(tracer->blocks, now);
-}
-
 void mw_tracer__look(struct mw_tracer *tracer)
 {
-	atomic_store(&tracer->look_now, true);
+	if (tracer->layers)
+		mw_layers__look(tracer->layers);
+}
+
+void mw_tracer__set_live_bytes(struct mw_tracer *tracer, unsigned int target,
+			       const struct mw_live_growth live[MW_LAYERS])
+{
+	if (tracer->layers)
+		mw_layers__set_live_bytes(tracer->layers, target, live);
 }
 
 int mw_tracer__wait(struct mw_tracer *tracer, double until)
@@ -600,10 +498,10 @@ int mw_tracer__wait(struct mw_tracer *tracer, double until)
 		double next = mw_events__rescan(&tracer->events, until), left;
 		int ms, ret;
 
-		if (tracer->windows) {
-			next = mw_windows__step(tracer->windows, mw_monotonic(), next);
-			check_blocks(tracer);
-		}
+		if (tracer->layers)
+			next = mw_layers__step(tracer->layers, next);
+		if (tracer->lengths)
+			next = mw_lengths__step(tracer->lengths, mw_monotonic(), next);
 		left = next - mw_monotonic();
 		ms = left <= 0 ? 0 : left > 0.25 ? 250 : (int)(left * 1000) + 1;
 		ret = poll_rings(tracer, ms);
@@ -688,10 +586,12 @@ static void set_outstanding(const struct mw_tracer *tracer, unsigned int slot,
 			    struct mw_sample *sample)
 {
 	const struct mw_target *target = &tracer->processes.targets[slot];
+	const struct mw_cell *unkept = &sample->counts.unkept;
+	struct mw_cell made = mw_counts__alloc(&sample->counts);
 	struct mw_cell freed = mw_counts__freed(&sample->counts);
 
-	sample->outstanding_count = sample->counts.kept.count - freed.count - target->purged_count;
-	sample->outstanding_bytes = sample->counts.kept.bytes - freed.bytes - target->purged_bytes;
+	sample->outstanding_count = made.count - unkept->count - freed.count - target->purged_count;
+	sample->outstanding_bytes = made.bytes - unkept->bytes - freed.bytes - target->purged_bytes;
 }
 
 int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sample *sample)
@@ -703,8 +603,7 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 	if (slot >= tracer->processes.target_count)
 		return -EINVAL;
 	consume_rings(tracer);
-	mw_dead_spaces__purge(&tracer->dead, bpf_map__fd(tracer->bpf->maps.outstanding),
-			      on_dead_block, tracer);
+	mw_dead_spaces__purge(&tracer->dead, &tracer->seen[MW_LAYER_MALLOC], on_dead_block, tracer);
 	ret = mw_counters__read(tracer->counters, slot, &sample->counts);
 	if (ret)
 		return ret;
@@ -720,31 +619,21 @@ int mw_tracer__read(struct mw_tracer *tracer, unsigned int slot, struct mw_sampl
 			mw_cost__calls_ns(mw_probing__cost(tracer->probing),
 					  mw_processes__allocators(&tracer->processes, slot),
 					  &sample->counts, tracer->options.mode == MW_MODE_EXACT);
-	if (tracer->windows) {
-		mw_windows__estimate(tracer->windows, slot, mw_monotonic(), sample);
-		sample->always_since = fmax(sample->always_since - tracer->started_at, 0);
-	}
-	if (tracer->blocks)
-		sample->walked_at =
-			mw_block_tracker__walked_at(tracer->blocks) - tracer->started_at;
+	if (tracer->layers)
+		mw_layers__estimate(tracer->layers, slot, tracer->started_at, sample);
 	return 0;
 }
 
 int mw_tracer__read_sites(struct mw_tracer *tracer)
 {
-	const struct mw_tracked *tracked = NULL;
-	double cpu[MW_SLOTS];
+	const struct mw_tracked *tracked[MW_LAYERS] = {NULL};
 
 	if (!tracer->stacks)
 		return 0;
 	/* Finding names takes a while: the counters are read, and the clock, after it. */
 	consume_rings(tracer);
-	if (tracer->blocks) {
-		read_cpu(tracer, cpu);
-		tracked = mw_block_tracker__settle(tracer->blocks, cpu,
-						   tracer->processes.target_count,
-						   mw_windows__bias(tracer->windows, 0));
-	}
+	if (tracer->layers)
+		mw_layers__settle(tracer->layers, tracked);
 	return mw_stacks__read(tracer->stacks, elapsed(tracer), tracer->started_at, tracked);
 }
 
@@ -754,13 +643,58 @@ void mw_tracer__mark(struct mw_tracer *tracer)
 		return;
 	tracer->bpf->bss->mw_interval_began = (uint64_t)(mw_monotonic() * 1e9);
 	mw_stacks__mark(tracer->stacks);
-	if (tracer->blocks)
-		mw_block_tracker__mark(tracer->blocks);
+	if (tracer->layers)
+		mw_layers__mark(tracer->layers);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)
 {
 	return tracer->stacks ? mw_stacks__sites(tracer->stacks) : NULL;
+}
+
+void mw_tracer__watch_lengths(struct mw_tracer *tracer, const struct mw_watched_length *list,
+			      size_t count)
+{
+	if (tracer->lengths && !tracer->stopped)
+		mw_lengths__watch(tracer->lengths, list, count);
+}
+
+size_t mw_tracer__changers(struct mw_tracer *tracer, pid_t pid, uint64_t container,
+			   struct mw_changer *out, size_t max)
+{
+	struct mw_length_seen seen[MW_CHANGERS_MAX];
+	size_t count = 0, n;
+
+	if (!tracer->lengths)
+		return 0;
+	consume_rings(tracer);
+	n = mw_lengths__seen(tracer->lengths, pid, container, seen,
+			     max < MW_CHANGERS_MAX ? max : MW_CHANGERS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		out[count].site = mw_stacks__changer(tracer->stacks, seen[i].site);
+		out[count].samples = seen[i].samples;
+		out[count].added = seen[i].added;
+		out[count].removed = seen[i].removed;
+		count += out[count].site != NULL;
+	}
+	return count;
+}
+
+int mw_tracer__survivors(struct mw_tracer *tracer, struct mw_survivors *out)
+{
+	out->count = 0;
+	return tracer->layers ? mw_layers__survivors(tracer->layers, out) : 0;
+}
+
+void mw_tracer__take_types(struct mw_tracer *tracer, const struct mw_survivors *survivors)
+{
+	mw_stacks__forget_types(tracer->stacks);
+	for (size_t i = 0; i < survivors->count; i++) {
+		const struct mw_survivor *s = &survivors->list[i];
+
+		if (s->type)
+			mw_stacks__add_type(tracer->stacks, s->site, s->type, s->count, s->bytes);
+	}
 }
 
 uint64_t mw_tracer__map_bytes(const struct mw_tracer *tracer)
@@ -788,14 +722,17 @@ void mw_tracer__stop(struct mw_tracer *tracer)
 		return;
 	tracer->stopped = true;
 	tracer->stopped_at = began;
-	if (tracer->windows && tracer->started)
-		mw_windows__end(tracer->windows, mw_monotonic());
-	on_count(tracer, false);
+	if (tracer->layers)
+		mw_layers__end(tracer->layers);
+	for (int layer = 0; layer < MW_LAYERS; layer++)
+		mw_windowed__count(tracer->bpf, layer, false);
 	__atomic_store_n(&tracer->bpf->bss->mw_active, 0, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < tracer->processes.count; i++) {
 		mw_sdt__detach(tracer->processes.list[i].sdt);
 		tracer->processes.list[i].sdt = NULL;
 	}
+	if (tracer->lengths)
+		mw_lengths__stop(tracer->lengths);
 	if (tracer->probing)
 		mw_probing__stop(tracer->probing);
 	memwhere_bpf__detach(tracer->bpf);
@@ -812,10 +749,12 @@ void mw_tracer__close(struct mw_tracer *tracer)
 	mw_dead_spaces__free(&tracer->dead);
 	ring_buffer__free(tracer->stack_ring);
 	ring_buffer__free(tracer->event_ring);
-	mw_windows__free(tracer->windows);
-	mw_block_tracker__free(tracer->blocks);
+	mw_layers__free(tracer->layers);
+	mw_lengths__free(tracer->lengths);
 	mw_stacks__free(tracer->stacks);
 	mw_counters__free(tracer->counters);
+	for (int layer = 0; layer < MW_LAYERS; layer++)
+		mw_blocks__close(&tracer->seen[layer]);
 	memwhere_bpf__destroy(tracer->bpf);
 	free(tracer);
 }

@@ -13,7 +13,10 @@
 
 #include "model/sample.h"
 #include "model/sites.h"
+#include "model/live_bytes.h"
+#include "trace/lengths.h"
 #include "trace/options.h"
+#include "trace/survivors.h"
 #include "util/err.h"
 
 struct mw_tracer; /* opaque */
@@ -52,6 +55,13 @@ int mw_tracer__read_sites(struct mw_tracer *tracer);
 void mw_tracer__look(struct mw_tracer *tracer);
 
 /*
+ * What looks have shown of TARGET's blocks by size, times by CLOCK_MONOTONIC: of no site more is
+ * kept than there is.
+ */
+void mw_tracer__set_live_bytes(struct mw_tracer *tracer, unsigned int target,
+			       const struct mw_live_growth live[MW_LAYERS]);
+
+/*
  * A new interval begins: what sites say of their interval is from here on. Call it after
  * mw_tracer__read_sites().
  */
@@ -65,6 +75,32 @@ bool mw_tracer__all_ended(const struct mw_tracer *tracer);
 /* Stop counting and take the probes out. The counters can still be read. */
 void mw_tracer__stop(struct mw_tracer *tracer);
 void mw_tracer__close(struct mw_tracer *tracer);
+
+/*
+ * Watch the lengths of these containers from now on, of LIST as many as there is room for, and of
+ * no others (trace/lengths.h). Nothing happens where the kernel can't.
+ */
+void mw_tracer__watch_lengths(struct mw_tracer *tracer, const struct mw_watched_length *list,
+			      size_t count);
+
+/*
+ * Sampled small objects of Python that are known to be there, into OUT (which keeps its list), and
+ * of which types they are, as somebody else has found out: sites have that when they are read next.
+ */
+int mw_tracer__survivors(struct mw_tracer *tracer, struct mw_survivors *out);
+void mw_tracer__take_types(struct mw_tracer *tracer, const struct mw_survivors *survivors);
+
+/*
+ * At which stacks CONTAINER of PID got longer or shorter while it was watched, into OUT, the one
+ * that adds most first. Returns how many, at most MAX. SITE has frames, but no numbers.
+ */
+enum { MW_CHANGERS_MAX = 16 };
+struct mw_changer {
+	const struct mw_site_stats *site;
+	uint64_t samples, added, removed; /* hits; elements */
+};
+size_t mw_tracer__changers(struct mw_tracer *tracer, pid_t pid, uint64_t container,
+			   struct mw_changer *out, size_t max);
 
 /* Bytes of kernel memory that the maps take now, as the kernel accounts for them; 0: unknown. */
 uint64_t mw_tracer__map_bytes(const struct mw_tracer *tracer);

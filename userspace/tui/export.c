@@ -19,7 +19,8 @@ enum { ROWS = 2000, COLUMNS = 160, BODY_MIN = 40 };
 
 static const char *word_of(const struct mw_tui *tui)
 {
-	static const char *const words[] = {"sizes", "split", "sites", "ledger", "timeline"};
+	static const char *const words[MW_VIEWS] = {"why",   "sizes",  "split",
+						    "sites", "ledger", "timeline"};
 
 	return tui->help ? "help" : tui->list ? "targets" : words[tui->view];
 }

@@ -8,6 +8,8 @@
 #include "tui/view.h"
 #include "util/units.h"
 
+enum { WIDE = 100 }; /* columns that have room for every word */
+
 /* Bytes a second over the last seconds of the timeline; 0 when there is too little of it. */
 static double trend_of(const struct mw_tui_target *t, double seconds)
 {
@@ -80,6 +82,15 @@ static void draw_spark(const struct mw_canvas *c, int y, int x, int width,
 	mw_draw_graph(c, y, x, 1, width, values, n - first, low, high, MW_INK_BAR);
 }
 
+/* Allocations a second; "?": too little was seen, "-": nobody looks. */
+static const char *allocation_rate(const struct mw_tui *tui, const struct mw_tui_point *p,
+				   char buf[MW_UNIT_BUF])
+{
+	if (tui->state->mode == MW_MODE_GROWTH)
+		return "-";
+	return mw_tui_format_rate(buf, p ? p->allocs : 0);
+}
+
 static void draw_rates(struct mw_tui *tui, const struct mw_canvas *c)
 {
 	const struct mw_tui_target *t = mw_tui_shown(tui);
@@ -98,12 +109,11 @@ static void draw_rates(struct mw_tui *tui, const struct mw_canvas *c)
 	if (x < 30)
 		x = 30;
 	x += 1 + mw_draw(c, 1, x + 1, c->cols, MW_INK_PLAIN,
-			 "faults %s/s minor, %s/s major   allocations %s/s",
+			 c->cols < WIDE ? "faults %s/s, %s/s major  allocs %s/s"
+					: "faults %s/s minor, %s/s major   allocations %s/s",
 			 mw_format_count(minor, (uint64_t)(p ? p->minor : 0)),
 			 mw_format_count(major, (uint64_t)(p ? p->major : 0)),
-			 tui->state->mode == MW_MODE_GROWTH
-				 ? "-"
-				 : mw_format_count(allocs, (uint64_t)(p ? p->allocs : 0)));
+			 allocation_rate(tui, p, allocs));
 	draw_spark(c, 1, x + 2, c->cols - x - 3, t);
 }
 
@@ -131,8 +141,13 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 		x += mw_draw(c, 2, x, 30, MW_INK_BAD, "lost %s", mw_format_count(a, lost));
 	else
 		x += mw_draw(c, 2, x, 30, MW_INK_PLAIN, "lost 0");
-	if (t->now.governed && !t->now.enough && !t->now.always)
-		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN, "too little seen yet") + 2;
+	if (mw_tui_is_too_little(&t->now))
+		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN,
+			     t->now.least > 0 && c->cols >= WIDE
+				     ? "too little seen yet, at least %s/s of its CPU time"
+				     : "too little seen yet",
+			     mw_format_count(a, (uint64_t)t->now.least)) +
+		     2;
 	else if (mw_tui_is_estimate(&t->now))
 		x += mw_draw(c, 2, x + 2, c->cols, MW_INK_PLAIN,
 			     "estimated from %zu windows, %s%.1f %%", t->now.windows,
@@ -162,7 +177,7 @@ static void draw_tabs(struct mw_tui *tui, const struct mw_canvas *c)
 		tui->tab_x[i] = x;
 		x += mw_draw(c, 3, x, c->cols,
 			     i == (int)tui->view && !tui->help ? MW_INK_TAB : MW_INK_DIM, " %d %s ",
-			     i + 1, mw_views[i]->name) +
+			     i, mw_views[i]->name) +
 		     1;
 	}
 	tui->tab_x[MW_VIEWS] = x;

@@ -60,11 +60,19 @@ static unsigned int act_next_view(struct mw_tui *tui, int by)
 	return act_view(tui, ((int)tui->view + by + MW_VIEWS) % MW_VIEWS);
 }
 
+static unsigned int take_wanted(struct mw_tui *tui)
+{
+	bool wanted = tui->holders_wanted;
+
+	tui->holders_wanted = false;
+	return wanted ? MW_TUI_HOLDERS : 0;
+}
+
 static unsigned int toggle(struct mw_tui *tui, int how)
 {
 	if (!tui->help && !tui->list && mw_views[tui->view]->toggle)
 		mw_views[tui->view]->toggle(tui, how);
-	return MW_TUI_RECALC | MW_TUI_REDRAW;
+	return MW_TUI_RECALC | MW_TUI_REDRAW | take_wanted(tui);
 }
 
 static unsigned int act_enter(struct mw_tui *tui, int how)
@@ -135,6 +143,14 @@ static unsigned int act_baseline(struct mw_tui *tui, int arg)
 	tui->since_baseline = true;
 	mw_tui__say(tui, "the baseline is now; d shows all since attach");
 	return MW_TUI_RECALC | MW_TUI_REDRAW;
+}
+
+static unsigned int act_look(struct mw_tui *tui, int arg)
+{
+	(void)arg;
+	mw_tui__say(tui, "looking at the heap, and at who owns what is resident");
+	tui->holders_wanted = tui->view == MW_VIEW_LEDGER && mw_tui_shown(tui)->holders.owner[0];
+	return MW_TUI_LOOK | MW_TUI_REDRAW | take_wanted(tui);
 }
 
 static unsigned int act_since(struct mw_tui *tui, int arg)
@@ -290,7 +306,7 @@ static const struct binding bindings[] = {
 	 act_enter,
 	 0,
 	 "Enter Space",
-	 "open or close; in the list: show the target"},
+	 "open or close; Ledger: who holds it; Why: more; list: show the target"},
 	{{27, KEY_BACKSPACE, 127, 8},
 	 act_back,
 	 0,
@@ -298,6 +314,7 @@ static const struct binding bindings[] = {
 	 "back: out of help, filter, target"},
 	{{'\t'}, act_next_view, 1, "Tab, Shift-Tab", "next, previous view"},
 	{{KEY_BTAB}, act_next_view, -1, NULL, NULL},
+	{{'0'}, act_view, MW_VIEW_WHY, "0", "Why: what it is, what grows, and what to do"},
 	{{'1'}, act_view, MW_VIEW_SIZES, "1", "Sizes: requests by size"},
 	{{'2'}, act_view, MW_VIEW_SPLIT, "2", "Split: heap, arenas, mappings"},
 	{{'3'}, act_view, MW_VIEW_SITES, "3", "Sites: where memory was asked for"},
@@ -307,7 +324,8 @@ static const struct binding bindings[] = {
 	{{'s'}, act_sort, 1, "s S", "sort by the next, the previous column"},
 	{{'S'}, act_sort, -1, NULL, NULL},
 	{{'c'}, act_fine, 0, "c", "Sizes: a row for each size class, or rows that double"},
-	{{'r'}, act_baseline, 0, "r", "make this moment the baseline"},
+	{{'r'}, act_look, 0, "r", "look now: walk the heap, measure the ledger"},
+	{{'b'}, act_baseline, 0, "b", "make this moment the baseline"},
 	{{'d'}, act_since, 0, "d", "count since the baseline, or since attach"},
 	{{'p'}, act_pause, 0, "p", "pause the picture; counting goes on"},
 	{{'+', '='}, act_interval, 1, "+ -", "a longer, a shorter interval"},

@@ -129,6 +129,37 @@ static size_t make_nodes(const struct mw_tui *tui, const struct pair *pairs, siz
 	return n;
 }
 
+static struct mw_owner_line *add_line(struct mw_tui *tui)
+{
+	if (mw_array_reserve(&tui->owners, &tui->owner_capacity, tui->owner_count + 1,
+			     sizeof(*tui->owners)))
+		return NULL;
+	return &tui->owners[tui->owner_count++];
+}
+
+/* Who holds what the owner at OWNER, which was opened, has. */
+static void add_holders(struct mw_tui *tui, const struct mw_owner_line *owner)
+{
+	const struct mw_tui_holders *h = &mw_tui_shown(tui)->holders;
+	size_t count = h->known ? h->found.count : 1;
+	unsigned int level = owner->level + 1;
+
+	for (size_t i = 0; i < count; i++) {
+		struct mw_owner_line *line = add_line(tui);
+
+		if (!line)
+			return;
+		*line = (struct mw_owner_line){
+			.level = level, .whole = true, .holder = MW_NO_HOLDER};
+		snprintf(line->path, sizeof(line->path), "holder %zu", i);
+		if (!h->known)
+			continue;
+		line->holder = (int)i + 1;
+		line->resident = h->found.list[i].bytes;
+		line->count = h->found.list[i].count;
+	}
+}
+
 static void add_nodes(struct mw_tui *tui, const struct pair *pairs, size_t first, size_t count,
 		      size_t length, unsigned int level)
 {
@@ -142,10 +173,15 @@ static void add_nodes(struct mw_tui *tui, const struct pair *pairs, size_t first
 	for (size_t i = 0; i < n; i++) {
 		size_t end = strlen(nodes[i].line.path);
 
-		if (mw_array_reserve(&tui->owners, &tui->owner_capacity, tui->owner_count + 1,
-				     sizeof(*tui->owners)))
+		struct mw_owner_line *line = add_line(tui);
+
+		if (!line)
 			return;
-		tui->owners[tui->owner_count++] = nodes[i].line;
+		*line = nodes[i].line;
+		if (line->whole && !strcmp(line->path, mw_tui_shown(tui)->holders.owner)) {
+			line->open = true;
+			add_holders(tui, &nodes[i].line);
+		}
 		if (!nodes[i].line.open)
 			continue;
 		/* "a" may be an owner itself besides "a/b". */
@@ -188,6 +224,46 @@ static const char *name_of(const struct mw_owner_line *line, const struct mw_tui
 	return line->path;
 }
 
+/* "`app.cache`, dict of 30.0k, retains 412 MiB" */
+static void holder_text(const struct mw_tui_holders *holders, int holder, char *text, size_t size)
+{
+	const struct mw_owner_holder *h;
+	char length[MW_UNIT_BUF], retained[MW_UNIT_BUF];
+	int n;
+
+	if (holder == MW_NO_HOLDER) {
+		snprintf(text, size, "%s",
+			 holders->problem[0] ? holders->problem : "finding who holds it ...");
+		return;
+	}
+	h = &holders->found.list[holder - 1];
+	n = snprintf(text, size, h->type[0] ? "`%s`, %s" : "%s", h->text, h->type);
+	if (h->length && n > 0 && (size_t)n < size)
+		n += snprintf(text + n, size - (size_t)n, " of %s",
+			      mw_format_count(length, h->length));
+	if (h->retained && n > 0 && (size_t)n < size)
+		snprintf(text + n, size - (size_t)n, ", retains %s",
+			 mw_format_size(retained, h->retained));
+}
+
+static void draw_holder(struct mw_tui *tui, const struct mw_canvas *c, int y,
+			const struct mw_owner_line *line, enum mw_ink ink)
+{
+	const struct mw_tui_holders *h = &mw_tui_shown(tui)->holders;
+	int x = 43 + 2 * (int)line->level;
+	char text[400], size[MW_UNIT_BUF], number[MW_UNIT_BUF];
+
+	mw_draw_fill(c, y, ink);
+	if (line->holder > 0)
+		mw_draw(c, y, 1, 42, ink, "%11s %5.1f %% %12s %8s",
+			mw_format_size(size, line->resident),
+			h->found.bytes ? 100.0 * (double)line->resident / (double)h->found.bytes
+				       : 0,
+			"", mw_format_count(number, line->count));
+	holder_text(h, line->holder, text, sizeof(text));
+	mw_draw(c, y, x + 2, c->cols - x - 3, ink == MW_INK_PLAIN ? MW_INK_DIM : ink, "%s", text);
+}
+
 static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size_t i)
 {
 	const struct mw_tui_target *t = mw_tui_shown(tui);
@@ -203,14 +279,18 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 	char size[MW_UNIT_BUF], number[MW_UNIT_BUF], delta[MW_UNIT_BUF];
 	int x = 43 + 2 * (int)line->level, end = c->cols > 110 ? c->cols - 26 : c->cols;
 
+	if (line->holder) {
+		draw_holder(tui, c, y, line, ink);
+		return;
+	}
 	mw_draw_fill(c, y, ink);
 	mw_draw(c, y, 1, 42, ink, "%11s %5.1f %% %12s %8s", mw_format_size(size, line->resident),
 		100 * share, known && change ? mw_format_signed_size(delta, change) : "",
 		mw_format_count(number, line->count));
 	mw_draw(c, y, x, 1, ink, "%s",
-		line->whole  ? glyphs->leaf
-		: line->open ? glyphs->open
-			     : glyphs->closed);
+		line->open    ? glyphs->open
+		: line->whole ? glyphs->leaf
+			      : glyphs->closed);
 	mw_draw(c, y, x + 2, end - x - 3, ink, "%s", name_of(line, tui, i));
 	if (ink == MW_INK_PLAIN)
 		mw_draw_bar(c, y, end, c->cols - end - 1, share, MW_INK_BAR);
@@ -237,10 +317,31 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	mw_draw(c,
 		c->rows - 1 < (int)tui->owner_count + 1 ? c->rows - 1 : (int)tui->owner_count + 1,
 		1, c->cols, MW_INK_DIM,
-		"%11s resident at +%.1f s, %s in swap; measuring took %.2f s%s%s",
-		mw_format_size(size, ledger->resident), t->survey.elapsed,
-		mw_format_size(swapped, ledger->swapped), t->survey.took,
-		t->survey.note[0] ? "; " : "", t->survey.note);
+		"%11s resident, %s in swap; looked %.0f s ago in %.2f s (r: now)%s%s",
+		mw_format_size(size, ledger->resident), mw_format_size(swapped, ledger->swapped),
+		mw_tui_age(t, t->survey.elapsed), t->survey.took, t->survey.note[0] ? "; " : "",
+		t->survey.note);
+}
+
+/* An owner with nothing below it is opened into who holds what it has, one at a time. */
+static void toggle_holders(struct mw_tui *tui, const struct mw_owner_line *line, int how)
+{
+	struct mw_tui_holders *h = &mw_tui_shown(tui)->holders;
+
+	if (line->holder || (how > 0 && line->open))
+		return;
+	if (line->open) {
+		h->owner[0] = '\0';
+		return;
+	}
+	if (!mw_owner_holders__answers(line->path)) {
+		mw_tui__say(tui, "only Python's objects, their buffers and C's live blocks have "
+				 "holders");
+		return;
+	}
+	*h = (struct mw_tui_holders){0};
+	snprintf(h->owner, sizeof(h->owner), "%s", line->path);
+	tui->holders_wanted = true;
 }
 
 static void toggle(struct mw_tui *tui, int how)
@@ -260,6 +361,8 @@ static void toggle(struct mw_tui *tui, int how)
 			cursor->selected--;
 		return;
 	}
+	if (line->whole && (how >= 0 || line->open))
+		toggle_holders(tui, line, how);
 	if (line->whole || (how > 0 && line->open) || (how < 0 && !line->open))
 		return;
 	i = toggled_at(tui, line->path);
@@ -269,6 +372,22 @@ static void toggle(struct mw_tui *tui, int how)
 				   sizeof(*tui->toggled)))
 		snprintf(tui->toggled[tui->toggled_count++].text, sizeof(tui->toggled[i].text),
 			 "%s", line->path);
+}
+
+static json_t *holders_json(const struct mw_tui_holders *h)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; h->known && i < h->found.count; i++) {
+		const struct mw_owner_holder *one = &h->found.list[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "path_text", one->text, "type",
+					one->type, "count", (json_int_t)one->count, "bytes",
+					(json_int_t)one->bytes, "length", (json_int_t)one->length,
+					"retained_bytes", (json_int_t)one->retained));
+	}
+	return json_pack("{s:s,s:o}", "owner", h->owner, "holders", list);
 }
 
 static json_t *json(struct mw_tui *tui)
@@ -285,9 +404,10 @@ static json_t *json(struct mw_tui *tui)
 						"resident_bytes", (json_int_t)pairs[i].resident,
 						"before_bytes", (json_int_t)pairs[i].before,
 						"count", (json_int_t)pairs[i].count));
-	return json_pack("{s:o,s:I,s:f}", "entries", list, "resident_bytes",
-			 (json_int_t)t->survey.ledger.resident, "looked_at_seconds",
-			 t->survey.elapsed);
+	return json_pack("{s:o,s:o,s:I,s:f}", "entries", list, "opened",
+			 t->holders.owner[0] ? holders_json(&t->holders) : json_null(),
+			 "resident_bytes", (json_int_t)t->survey.ledger.resident,
+			 "looked_at_seconds", t->survey.elapsed);
 }
 
 const struct mw_view mw_view_ledger = {

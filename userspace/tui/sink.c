@@ -64,7 +64,7 @@ static int on_sites(void *arg, const struct mw_watch_target *target)
 	fresh->is_whole = false;
 	pthread_mutex_unlock(&sink->lock);
 	ret = mw_tui_sites__copy(&fresh->sites, target->groups);
-	mw_tui_sites__copy_suspects(&fresh->sites, target->suspects, target->suspect_count);
+	mw_tui_sites__copy_suspects(&fresh->sites, target);
 	pthread_mutex_lock(&sink->lock);
 	fresh->is_whole = !ret;
 	pthread_mutex_unlock(&sink->lock);

@@ -8,26 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/words.h"
 #include "tui/view.h"
 #include "util/array.h"
+#include "util/text.h"
 #include "util/units.h"
 
-enum { BY_OUTSTANDING, BY_GROWTH, BY_RATE, BY_BYTES, BY_FAULTS };
-static const char *const sorts[] = {"outstanding", "growth", "rate", "bytes", "faults", NULL};
+enum { BY_KEPT, BY_FREED, BY_UNKNOWN, BY_RATE, BY_GROWTH, BY_FAULTS, COLUMNS };
+static const char *const sorts[] = {"kept", "freed", "unknown", "rate", "growth", "faults", NULL};
 
 /* What a line shows: since attach, or the change since the baseline. */
 struct shown {
-	double outstanding, growth, rate, bytes, faults;
+	double kept, freed, unknown, rate, growth, faults;
 };
 
 static struct shown shown_of(const struct mw_tui *tui, const struct mw_tui_amounts *amounts,
 			     const struct mw_tui_stack *stacks, size_t count)
 {
 	struct shown v = {
-		.outstanding = amounts->outstanding,
-		.growth = amounts->growth,
+		.kept = amounts->kept,
+		.freed = amounts->freed,
+		.unknown = amounts->unknown,
 		.rate = amounts->rate,
-		.bytes = amounts->bytes,
+		.growth = amounts->growth,
 		.faults = amounts->faults,
 	};
 
@@ -37,9 +40,10 @@ static struct shown shown_of(const struct mw_tui *tui, const struct mw_tui_amoun
 		if (stacks[i].id >= tui->base_count)
 			continue;
 		base = &tui->site_bases[stacks[i].id];
-		v.outstanding -= base->outstanding;
+		v.kept -= base->kept;
+		v.freed -= base->freed;
+		v.unknown -= base->unknown;
 		v.growth -= base->growth;
-		v.bytes -= base->bytes;
 		v.faults -= base->faults;
 	}
 	return v;
@@ -74,9 +78,10 @@ void mw_sites__set_baseline(struct mw_tui *tui)
 		const struct mw_tui_amounts *amounts = &sites->stacks[i].amounts;
 
 		tui->site_bases[sites->stacks[i].id] = (struct mw_site_base){
-			.outstanding = amounts->outstanding,
+			.kept = amounts->kept,
+			.freed = amounts->freed,
+			.unknown = amounts->unknown,
 			.growth = amounts->growth,
-			.bytes = amounts->bytes,
 			.faults = amounts->faults,
 		};
 	}
@@ -85,16 +90,18 @@ void mw_sites__set_baseline(struct mw_tui *tui)
 static double key_of(const struct mw_tui *tui, struct shown v)
 {
 	switch (tui->sort[MW_VIEW_SITES]) {
-	case BY_GROWTH:
-		return v.growth;
+	case BY_FREED:
+		return v.freed;
+	case BY_UNKNOWN:
+		return v.unknown;
 	case BY_RATE:
 		return v.rate;
-	case BY_BYTES:
-		return v.bytes;
+	case BY_GROWTH:
+		return v.growth;
 	case BY_FAULTS:
 		return v.faults;
 	default:
-		return v.outstanding;
+		return v.kept;
 	}
 }
 
@@ -102,7 +109,7 @@ static double key_of(const struct mw_tui *tui, struct shown v)
 static int compare(double kx, double ky, const struct mw_tui_amounts *x,
 		   const struct mw_tui_amounts *y, uint32_t id_x, uint32_t id_y)
 {
-	/* Where it is not known what is outstanding, growth and then bytes are the next best. */
+	/* Where it is not known what is kept, growth and then bytes are the next best. */
 	if (kx == ky) {
 		kx = x->growth;
 		ky = y->growth;
@@ -187,30 +194,37 @@ static void add_line(struct mw_tui *tui, const struct mw_tui_site *site,
 
 enum { INDENT = 4, SENTENCE_LINES = 8 };
 
-/*
- * Break TEXT at a space for WIDTH columns: LEN bytes make the first line; returns where the next
- * begins. Sentences are ASCII except for names, so bytes are counted as columns.
- */
-static const char *next_line(const char *text, int width, int *len)
-{
-	int n = (int)strlen(text), cut = width > 20 ? width : 20;
+enum { NOTE_SIZE = MW_SENTENCE_SIZE + MW_TYPE_WORDS + MW_GROWN_PATH + 128, TYPES_SHOWN = 4 };
 
-	*len = n;
-	if (n <= cut)
-		return text + n;
-	while (cut > 1 && text[cut] != ' ')
-		cut--;
-	*len = cut > 1 ? cut : width;
-	return text + *len + (text[*len] == ' ');
+/* What is known of SITE besides its numbers, into BUF of NOTE_SIZE bytes. */
+static const char *note_of(const struct mw_tui *tui, const struct mw_tui_site *site, char *buf)
+{
+	const struct mw_tui_suspect *suspect = suspect_of(tui, site->id);
+	const struct mw_grown_holder *h =
+		mw_look_growth__added_at(&mw_tui_shown(tui)->growth, site->label);
+	char types[MW_TYPE_WORDS], length[MW_UNIT_BUF];
+	int n = snprintf(buf, NOTE_SIZE, "%s", suspect ? suspect->sentence : "");
+
+	if (site->types.count)
+		n += snprintf(
+			buf + n, NOTE_SIZE - (size_t)n, "%sKept objects: %s.", n ? ". " : "",
+			mw_type_counts__format(&site->types, TYPES_SHOWN, types, sizeof(types)));
+	if (h)
+		snprintf(buf + n, NOTE_SIZE - (size_t)n, "%sThis line adds to %s (%s of %s).",
+			 n ? " " : "", h->path[0] ? h->path : "a container", h->type,
+			 mw_format_count(length, h->length));
+	return buf;
 }
 
-static void add_sentence(struct mw_tui *tui, const struct mw_tui_site *site, const char *text)
+static void add_note(struct mw_tui *tui, const struct mw_tui_site *site)
 {
+	char note[NOTE_SIZE];
+	const char *text = note_of(tui, site, note);
 	int len;
 
 	for (int i = 0; *text && i < SENTENCE_LINES; i++) {
 		add_line(tui, site, NULL, MW_LINE_SENTENCE - i);
-		text = next_line(text, tui->cols - INDENT - 1, &len);
+		text = mw_text_break(text, tui->cols - INDENT - 1, &len);
 	}
 }
 
@@ -234,8 +248,6 @@ static void add_stacks(struct mw_tui *tui, const struct mw_tui_site *site)
 
 static void make_lines(struct mw_tui *tui)
 {
-	const struct mw_tui_suspect *suspect;
-
 	tui->site_line_count = 0;
 	for (size_t i = 0; i < tui->site_count; i++) {
 		const struct mw_tui_site *site = tui->site_list[i];
@@ -243,9 +255,7 @@ static void make_lines(struct mw_tui *tui)
 		add_line(tui, site, NULL, MW_LINE_SITE);
 		if (!is_open(tui, site->id))
 			continue;
-		suspect = suspect_of(tui, site->id);
-		if (suspect)
-			add_sentence(tui, site, suspect->sentence);
+		add_note(tui, site);
 		add_stacks(tui, site);
 	}
 }
@@ -293,50 +303,74 @@ static void format_bytes(char *buf, double bytes, bool change)
 		mw_format_size(buf, bytes > 0 ? (uint64_t)bytes : 0);
 }
 
-enum { WIDE = 116, NARROW_SITE = 32, WIDE_SITE = 64 };
+enum { WIDE = 116, NARROW_SITE = 41, WIDE_SITE = 71 };
 
-/* When there is no room for all columns: outstanding and the column it is sorted by. */
-static unsigned int second_column(const struct mw_tui *tui)
+/* When there is no room for all columns: the third one is what the list is sorted by. */
+static unsigned int third_column(const struct mw_tui *tui)
 {
 	unsigned int by = tui->sort[MW_VIEW_SITES];
 
-	return by == BY_OUTSTANDING ? BY_BYTES : by;
+	return by == BY_KEPT || by == BY_FREED ? BY_UNKNOWN : by;
 }
 
 static void draw_head(const struct mw_tui *tui, const struct mw_canvas *c)
 {
+	const struct mw_sample *now = &mw_tui_shown(tui)->now;
+
 	if (c->cols >= WIDE)
-		mw_draw(c, 0, 3, c->cols, MW_INK_DIM, "%11s %4s %11s %7s %11s %11s   site",
-			"outstanding", "+-", "growth", "rate/s", "bytes", "faults");
+		mw_draw(c, 0, 3, c->cols, MW_INK_DIM, "%10s %4s %10s %10s %7s %10s %10s   site",
+			"kept", "+-", "freed", "unknown", "rate/s", "growth", "faults");
 	else
-		mw_draw(c, 0, 3, c->cols, MW_INK_DIM, "%11s %4s %11s   site", "outstanding", "+-",
-			sorts[second_column(tui)]);
+		mw_draw(c, 0, 3, c->cols, MW_INK_DIM, "%10s %4s %10s %10s   site", "kept", "+-",
+			"freed", sorts[third_column(tui)]);
+	/* Without a budget every free is seen, and nobody needs to look. */
+	if (mw_tui_is_estimate(now) && now->walked_at >= 0)
+		mw_draw_right(c, 0, c->cols - 22, 21, MW_INK_DIM, "looked %.0f s ago",
+			      mw_tui_age(mw_tui_shown(tui), now->walked_at));
+	else if (mw_tui_is_estimate(now))
+		mw_draw_right(c, 0, c->cols - 22, 21, MW_INK_DIM, "not looked yet");
+}
+
+/* Windows that were too few say that there is something, but not how much. */
+static bool is_too_little(const struct mw_sample *now)
+{
+	return mw_tui_is_estimate(now) && (!now->enough || now->python == MW_PYTHON_SAMPLED);
+}
+
+/* Is nothing known of COLUMN, one of those that probes tell? */
+static bool is_hidden(const struct mw_tui_amounts *amounts, unsigned int column)
+{
+	if (amounts->unscaled)
+		return column != BY_KEPT || amounts->error >= amounts->kept;
+	return amounts->rates_only && column < BY_UNKNOWN;
 }
 
 static void draw_numbers(const struct mw_tui *tui, const struct mw_canvas *c, int y,
 			 const struct mw_tui_amounts *amounts, struct shown v, enum mw_ink ink)
 {
-	char a[MW_UNIT_BUF], b[MW_UNIT_BUF], d[MW_UNIT_BUF], f[MW_UNIT_BUF], g[MW_UNIT_BUF];
-	const char *const columns[] = {a, b, g, d, f}; /* as SORTS has them */
-	bool change = tui->since_baseline;
-	char off[16] = "";
+	char columns[COLUMNS][MW_UNIT_BUF], off[16] = "";
+	bool change = tui->since_baseline, guess = is_too_little(&mw_tui_shown(tui)->now);
 
-	if (amounts->outstanding > 0 && amounts->error > 0)
+	if (amounts->kept > 0 && amounts->error > 0 && !guess)
 		snprintf(off, sizeof(off), "%.0f%%",
-			 fmin(999, 100 * amounts->error / amounts->outstanding));
-	if (amounts->rates_only)
-		snprintf(a, sizeof(a), "-");
-	else
-		format_bytes(a, v.outstanding, change);
-	format_bytes(b, v.growth, change);
-	format_bytes(d, v.bytes, change);
-	format_bytes(f, v.faults, change);
-	mw_format_count(g, (uint64_t)(v.rate > 0 ? v.rate + 0.5 : 0));
+			 fmin(999, 100 * amounts->error / amounts->kept));
+	format_bytes(columns[BY_KEPT], v.kept, change);
+	format_bytes(columns[BY_FREED], v.freed, change);
+	format_bytes(columns[BY_UNKNOWN], v.unknown, change);
+	format_bytes(columns[BY_GROWTH], v.growth, change);
+	format_bytes(columns[BY_FAULTS], v.faults, change);
+	mw_format_count(columns[BY_RATE], (uint64_t)(v.rate > 0 ? v.rate + 0.5 : 0));
+	for (unsigned int i = BY_KEPT; i <= BY_RATE; i++) {
+		if (guess || is_hidden(amounts, i))
+			snprintf(columns[i], sizeof(columns[i]), "-");
+	}
 	if (c->cols >= WIDE)
-		mw_draw(c, y, 3, WIDE_SITE, ink, "%11s %4s %11s %7s %11s %11s", a, off, b, g, d, f);
+		mw_draw(c, y, 3, WIDE_SITE, ink, "%10s %4s %10s %10s %7s %10s %10s",
+			columns[BY_KEPT], off, columns[BY_FREED], columns[BY_UNKNOWN],
+			columns[BY_RATE], columns[BY_GROWTH], columns[BY_FAULTS]);
 	else
-		mw_draw(c, y, 3, NARROW_SITE, ink, "%11s %4s %11s", a, off,
-			columns[second_column(tui)]);
+		mw_draw(c, y, 3, NARROW_SITE, ink, "%10s %4s %10s %10s", columns[BY_KEPT], off,
+			columns[BY_FREED], columns[third_column(tui)]);
 }
 
 static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y,
@@ -344,6 +378,7 @@ static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y
 {
 	bool suspect = suspect_of(tui, site->id);
 	int x = c->cols >= WIDE ? WIDE_SITE : NARROW_SITE;
+	char label[MW_LABEL_SIZE];
 
 	mw_draw_fill(c, y, ink);
 	mw_draw(c, y, 1, 1, suspect && ink == MW_INK_PLAIN ? MW_INK_BAD : ink, "%s",
@@ -351,7 +386,8 @@ static void draw_site(const struct mw_tui *tui, const struct mw_canvas *c, int y
 	draw_numbers(tui, c, y, &site->amounts, shown_of_site(tui, site), ink);
 	mw_draw(c, y, x, 1, ink, "%s",
 		is_open(tui, site->id) ? c->theme->glyphs->open : c->theme->glyphs->closed);
-	mw_draw(c, y, x + 2, c->cols, ink, "%s", site->label);
+	mw_draw(c, y, x + 2, c->cols, ink, "%s",
+		mw_text_fit_label(label, sizeof(label), site->label, c->cols - x - 2));
 }
 
 static void draw_stack(const struct mw_tui *tui, const struct mw_canvas *c, int y,
@@ -381,17 +417,17 @@ static void draw_frame(const struct mw_canvas *c, int y, const struct mw_tui_sta
 	mw_draw(c, y, 8, c->cols, ink, "%s  %s", kind, mw_frame_format(f, name, sizeof(name)));
 }
 
-static void draw_sentence(const struct mw_tui *tui, const struct mw_canvas *c, int y,
-			  const struct mw_site_line *line, enum mw_ink ink)
+static void draw_note(const struct mw_tui *tui, const struct mw_canvas *c, int y,
+		      const struct mw_site_line *line, enum mw_ink ink)
 {
-	const struct mw_tui_suspect *suspect = suspect_of(tui, line->id);
-	const char *text = suspect ? suspect->sentence : "", *next;
+	char note[NOTE_SIZE];
+	const char *text = note_of(tui, line->site, note), *next;
 	int len = 0;
 
-	next = next_line(text, tui->cols - INDENT - 1, &len);
+	next = mw_text_break(text, tui->cols - INDENT - 1, &len);
 	for (int i = MW_LINE_SENTENCE; i > line->frame; i--) {
 		text = next;
-		next = next_line(text, tui->cols - INDENT - 1, &len);
+		next = mw_text_break(text, tui->cols - INDENT - 1, &len);
 	}
 	mw_draw_fill(c, y, ink);
 	mw_draw(c, y, INDENT, c->cols, ink == MW_INK_PLAIN ? MW_INK_WARN : ink, "%.*s", len, text);
@@ -407,9 +443,35 @@ static void draw_line(struct mw_tui *tui, const struct mw_canvas *c, int y, size
 	else if (line->frame == MW_LINE_STACK)
 		draw_stack(tui, c, y, line->stack, ink);
 	else if (line->frame <= MW_LINE_SENTENCE)
-		draw_sentence(tui, c, y, line, ink);
+		draw_note(tui, c, y, line, ink);
 	else
 		draw_frame(c, y, line->stack, line->frame, ink);
+}
+
+/* How many lines TEXT takes below the list; it may have a third of the rows. */
+static int count_lines(const struct mw_canvas *c, const char *text)
+{
+	int lines = 0, len;
+
+	while (*text && lines < c->rows / 3) {
+		text = mw_text_break(text, c->cols - 4, &len);
+		lines++;
+	}
+	return lines;
+}
+
+static void draw_last(const struct mw_canvas *c, int y, const char *text, bool suspect)
+{
+	enum mw_ink ink = suspect ? MW_INK_WARN : MW_INK_PLAIN;
+	int len;
+
+	mw_draw(c, y, 1, 1, ink, "%s", suspect ? c->theme->glyphs->suspect : " ");
+	for (; *text && y < c->rows; y++) {
+		const char *next = mw_text_break(text, c->cols - 4, &len);
+
+		mw_draw(c, y, 3, c->cols - 3, ink, "%.*s", len, text);
+		text = next;
+	}
 }
 
 static void draw(struct mw_tui *tui, const struct mw_canvas *c)
@@ -417,16 +479,25 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	struct mw_tui_target *t = mw_tui_shown(tui);
 	struct mw_cursor *cursor = &tui->cursor[MW_VIEW_SITES];
 	struct mw_canvas list = mw_canvas_part(c, 1, 0, c->rows - 1, c->cols);
-	const struct mw_tui_suspect *first = t->sites.suspect_count ? &t->sites.suspects[0] : NULL;
+	const char *suspect = t->sites.suspect_count ? t->sites.suspects[0].sentence : NULL;
+	char reach[160];
+	const char *last = suspect ? suspect : t->sites.growing[0] ? t->sites.growing : NULL;
+	char outlook[160];
+	int lines;
 
 	if (!t->has_sites) {
 		mw_draw(c, 1, 1, c->cols, MW_INK_PLAIN,
 			"No stacks are taken (--sites none), so there are no sites.");
 		return;
 	}
+	if (!last && t->sites.count)
+		last = mw_outlook_format(outlook, sizeof(outlook), &t->sites.outlook,
+					 t->now.always ? 0 : t->now.windows, t->now.elapsed);
 	/* The worst suspect's sentence is always shown, below the list. */
-	if (first)
-		list.rows--;
+	lines = last ? count_lines(c, last) : 0;
+	list.rows -= lines;
+	if (mw_reach_format(reach, sizeof(reach), &t->now))
+		mw_draw(c, list.rows--, 1, c->cols - 1, MW_INK_PLAIN, "  %s", reach);
 	draw_head(tui, c);
 	mw_cursor__fit(cursor, tui->site_line_count, list.rows);
 	for (int y = 0; y < list.rows && cursor->top + (size_t)y < tui->site_line_count; y++)
@@ -434,9 +505,8 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	if (!tui->site_line_count)
 		mw_draw(&list, 0, 3, c->cols, MW_INK_DIM, "%s",
 			tui->filter[0] ? "no site matches the filter" : "no site yet");
-	if (first)
-		mw_draw(c, c->rows - 1, 1, c->cols - 1, MW_INK_WARN, "%s %s",
-			c->theme->glyphs->suspect, first->sentence);
+	if (last)
+		draw_last(c, c->rows - lines, last, suspect);
 }
 
 static void toggle(struct mw_tui *tui, int how)
@@ -467,9 +537,10 @@ enum { JSON_SITES = 500 };
 
 static json_t *json_of_amounts(uint32_t id, const struct mw_tui_amounts *a)
 {
-	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f}", "id", (json_int_t)id, "outstanding_bytes",
-			 a->outstanding, "outstanding_error", a->error, "growth_bytes", a->growth,
-			 "allocs", a->allocs, "alloc_bytes", a->bytes, "fault_bytes", a->faults);
+	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "id", (json_int_t)id,
+			 "kept_bytes", a->kept, "kept_error", a->error, "freed_bytes", a->freed,
+			 "unknown_bytes", a->unknown, "growth_bytes", a->growth, "allocs",
+			 a->allocs, "alloc_bytes", a->bytes, "fault_bytes", a->faults);
 }
 
 static json_t *json_of_frames(const struct mw_tui_stack *stack)

@@ -181,7 +181,9 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	if (n)
 		draw_rows(tui, c, rows, n);
 	else if (!tui->state->attaching)
-		mw_draw(c, 1, 1, c->cols, MW_INK_DIM, "%19s", "no request yet");
+		mw_draw(c, 1, 1, c->cols, MW_INK_DIM, "%19s",
+			mw_tui_is_too_little(&mw_tui_shown(tui)->now) ? "too little seen yet"
+								      : "no request yet");
 }
 
 static json_t *json(struct mw_tui *tui)

@@ -43,6 +43,10 @@ static void draw_placement(struct mw_tui *tui, const struct mw_canvas *c, int y)
 	mw_tui_window(tui, &window);
 	all = mw_counts__alloc(&window.counts);
 	mw_draw_rule(c, y++, MW_INK_DIM, "where requests were placed");
+	if (mw_tui_is_too_little(&mw_tui_shown(tui)->now)) {
+		mw_draw(c, y, 1, c->cols, MW_INK_DIM, "  too little seen yet");
+		return;
+	}
 	mw_draw(c, y++, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %10s", "", "bytes", "",
 		"requests");
 	for (unsigned int p = 0; p < MW_PLACES; p++) {
@@ -77,9 +81,9 @@ static void draw(struct mw_tui *tui, const struct mw_canvas *c)
 	}
 	for (int i = 0; i < MW_SPLIT_PARTS; i++)
 		values[i] = (double)survey->parts[i];
-	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, measured at +%.1f s%s%s",
-		mw_format_size(size, sum), survey->elapsed, survey->note[0] ? "; " : "",
-		survey->note);
+	mw_draw(c, 0, 1, c->cols, MW_INK_DIM, "resident %s, looked %.0f s ago (r: now)%s%s",
+		mw_format_size(size, sum), mw_tui_age(t, survey->elapsed),
+		survey->note[0] ? "; " : "", survey->note);
 	mw_draw_stack(c, 1, 1, c->cols - 2, values, letters, MW_SPLIT_PARTS);
 	mw_draw(c, 3, 1, c->cols, MW_INK_DIM, "  %-16s %11s %7s %12s  %s", "", "resident", "",
 		"change", "history");

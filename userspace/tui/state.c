@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ void mw_tui_target__add_point(struct mw_tui_target *t)
 	struct mw_tui_point *p = next_of(t->points, &t->point_count, MW_TUI_POINTS, sizeof(*p));
 	const struct mw_vm_counts *vm = &t->now.counts.vm;
 	double span = t->now.elapsed - t->last.elapsed;
+	bool known = !mw_tui_is_too_little(&t->now) && !mw_tui_is_too_little(&t->last);
 	struct mw_cell now = mw_counts__alloc(&t->now.counts);
 	struct mw_cell last = mw_counts__alloc(&t->last.counts);
 
@@ -38,7 +40,7 @@ void mw_tui_target__add_point(struct mw_tui_target *t)
 			   (double)(vm->munmap.bytes + vm->mremap_shrunk),
 		.minor = (double)(t->now.min_flt - t->last.min_flt) / span,
 		.major = (double)(t->now.maj_flt - t->last.maj_flt) / span,
-		.allocs = (double)(now.count - last.count) / span,
+		.allocs = known ? (double)(now.count - last.count) / span : NAN,
 	};
 }
 
@@ -75,13 +77,17 @@ void mw_tui_target__add_sample(struct mw_tui_target *t, const struct mw_watch_ta
 	t->cost = cost_of(t, mode);
 	mw_tui_target__add_point(t);
 	snprintf(t->name, sizeof(t->name), "%s", from->name);
+	t->growth = from->looked.growth;
 	for (size_t i = 0; i < from->event_count; i++)
 		mw_tui_target__add_event(t, &from->events[i]);
 }
 
+/* The entries; which mappings are unknown is not shown. */
 static int copy_ledger(struct mw_ledger *to, const struct mw_ledger *from)
 {
 	*to = *from;
+	to->unknowns = NULL;
+	to->unknown_count = to->unknown_capacity = 0;
 	to->entries = calloc(from->count + 1, sizeof(*to->entries));
 	to->capacity = from->count + 1;
 	if (!to->entries) {
@@ -115,11 +121,61 @@ void mw_tui_target__add_survey(struct mw_tui_target *t, struct mw_tui_survey *su
 	memcpy(p->parts, t->survey.parts, sizeof(p->parts));
 }
 
+/* Growth is what happened in so many seconds, if the watch lasts that long. */
+#define LOOK_BACK 120
+
+/* How resident memory went in the second half of the last SECONDS. */
+static void add_later(struct mw_tui_target *t, double seconds)
+{
+	struct mw_series rss = {0};
+	double end, last = -INFINITY;
+
+	if (!t->point_count)
+		return;
+	end = t->points[t->point_count - 1].elapsed;
+	for (size_t i = 0; i < t->point_count; i++) {
+		const struct mw_tui_point *p = &t->points[i];
+
+		if (p->elapsed < end - seconds / 2 || p->elapsed - last < seconds / MW_SERIES_MAX)
+			continue;
+		last = p->elapsed;
+		mw_series__add(&rss, p->elapsed, p->rss);
+	}
+	if (rss.n > 1 && rss.t[rss.n - 1] - rss.t[0] >= 2)
+		mw_facts__set_later(&t->facts, &rss);
+}
+
+void mw_tui_target__add_facts(struct mw_tui_target *t, const struct mw_facts *facts, double elapsed)
+{
+	size_t last = t->moment_count - 1, before = 0;
+	struct mw_tui_moment *p;
+
+	p = t->moment_count && t->moments[last].elapsed == elapsed
+		    ? &t->moments[last]
+		    : next_of(t->moments, &t->moment_count, MW_TUI_MOMENTS, sizeof(*p));
+	p->elapsed = elapsed;
+	p->facts = *facts;
+	while (t->moments[before].elapsed < elapsed - LOOK_BACK)
+		before++;
+	t->facts = *facts;
+	t->facts.live = t->facts.watched = true;
+	t->facts.sites = t->sites.facts;
+	t->facts.threshold_was = t->threshold_was;
+	if (elapsed > t->moments[before].elapsed)
+		mw_facts__since(&t->facts, &t->moments[before].facts,
+				elapsed - t->moments[before].elapsed);
+	mw_facts__add_looks(&t->facts, &t->growth);
+	add_later(t, t->facts.seconds);
+	mw_diagnose(&t->facts, &t->diagnosis);
+}
+
 void mw_tui_target__add_event(struct mw_tui_target *t, const struct mw_event *what)
 {
 	struct mw_event *p = next_of(t->events, &t->event_count, MW_TUI_EVENTS, sizeof(*p));
 
 	*p = *what;
+	if (what->kind == MW_EVENT_THRESHOLD && !t->threshold_was)
+		t->threshold_was = what->old_value;
 }
 
 /* Allocations per second between the last two points of a site's history. */
@@ -142,7 +198,10 @@ static struct mw_tui_amounts amounts_of(const struct mw_site_stats *site)
 
 	return (struct mw_tui_amounts){
 		.rates_only = rates_only,
-		.outstanding = rates_only ? 0 : mw_site_outstanding(site),
+		.unscaled = site->flags & MW_SITE_UNSCALED,
+		.kept = rates_only ? 0 : mw_site_outstanding(site),
+		.freed = rates_only ? 0 : site->totals.freed_bytes,
+		.unknown = rates_only ? site->totals.alloc_bytes : site->totals.unknown_bytes,
 		.error = rates_only ? 0 : mw_site_error(site),
 		.growth = mw_site_growth(site),
 		.bytes = site->totals.alloc_bytes,
@@ -162,6 +221,7 @@ static int copy_group(struct mw_tui_sites *out, const struct mw_label_group *gro
 		.id = group->total.id,
 		.label = group->label,
 		.amounts = amounts_of(&group->total),
+		.types = group->total.types,
 		.first = out->stack_count,
 		.stack_count = group->site_count,
 	};
@@ -199,10 +259,17 @@ void mw_tui_sites__clear(struct mw_tui_sites *sites)
 	memset(sites, 0, sizeof(*sites));
 }
 
-void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_suspect *suspects,
-				 size_t count)
+void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_watch_target *from)
 {
-	out->suspect_count = count < MW_WATCH_SUSPECTS ? count : MW_WATCH_SUSPECTS;
+	const struct mw_suspect *suspects = from->suspects;
+
+	snprintf(out->growing, sizeof(out->growing), "%s",
+		 from->growing_count ? from->growing[0].sentence : "");
+	mw_site_facts__of(&out->facts, suspects, from->suspect_count, from->growing,
+			  from->growing_count, from->groups, &from->now);
+	mw_site_facts__add_sizes(&out->facts, &from->looked.live[MW_LAYER_MALLOC].looks);
+	out->suspect_count = from->suspect_count;
+	out->outlook = from->outlook;
 	for (size_t i = 0; i < out->suspect_count; i++) {
 		out->suspects[i].site = suspects[i].site->id;
 		out->suspects[i].first_seen = suspects[i].site->first_seen;

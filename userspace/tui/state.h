@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "diagnosis/diagnosis.h"
+#include "graph/owner_holders.h"
 #include "ledger/ledger.h"
 #include "ledger/split.h"
 #include "model/sample.h"
@@ -25,7 +27,7 @@ struct mw_tui_point {
 	double rss;	     /* bytes */
 	double brk, mmapped; /* bytes that the kernel gave and did not get back since then */
 	double minor, major; /* faults a second */
-	double allocs;	     /* a second */
+	double allocs;	     /* a second; NaN: too little was seen */
 };
 
 struct mw_tui_split_point {
@@ -46,14 +48,16 @@ struct mw_tui_survey {
 enum {
 	MW_TUI_POINTS = 2400,
 	MW_TUI_SPLITS = 600,
+	MW_TUI_MOMENTS = 64,
 	MW_TUI_EVENTS = 200,
 	MW_TUI_LOG_LINES = 100,
 };
 
 struct mw_tui_amounts {
-	bool rates_only; /* frees were not seen: what is outstanding is not known */
-	double outstanding, error, growth, bytes, faults; /* bytes */
-	double allocs, rate;				  /* since attach; a second, lately */
+	bool rates_only; /* frees were not seen: all of it is unknown */
+	bool unscaled;	 /* only what is kept is known, by looks */
+	double kept, error, freed, unknown, growth, bytes, faults; /* bytes; ERROR: of KEPT */
+	double allocs, rate; /* since attach; a second, lately */
 };
 
 /* Copies: the watch goes on to change its own, but for frames and labels, which stay. */
@@ -68,7 +72,14 @@ struct mw_tui_site {
 	uint32_t id; /* of its oldest stack */
 	const char *label;
 	struct mw_tui_amounts amounts; /* of all stacks together */
+	struct mw_type_counts types;   /* Python's, of what is kept */
 	size_t first, stack_count;     /* in the list of stacks */
+};
+
+/* What was found at one time. */
+struct mw_tui_moment {
+	double elapsed; /* seconds since the watch began */
+	struct mw_facts facts;
 };
 
 struct mw_tui_suspect {
@@ -84,6 +95,17 @@ struct mw_tui_sites {
 	size_t stack_count, stack_capacity;
 	struct mw_tui_suspect suspects[MW_WATCH_SUSPECTS];
 	size_t suspect_count;
+	struct mw_site_facts facts;
+	struct mw_outlook outlook;	/* when there is none */
+	char growing[MW_SENTENCE_SIZE]; /* where no suspect is known: who asks the kernel; "" */
+};
+
+/* Who holds what an owner of the ledger has. */
+struct mw_tui_holders {
+	char owner[80]; /* "": none was asked for */
+	bool known;
+	char problem[200]; /* why it is not, though it was looked for; clean; "" */
+	struct mw_owner_holders found;
 };
 
 struct mw_tui_target {
@@ -96,11 +118,18 @@ struct mw_tui_target {
 	struct mw_sample baseline;  /* what `d` compares with; zeros: the watch's begin */
 	uint64_t rss_first, rss_baseline; /* bytes */
 	struct mw_tui_survey survey, first_survey, baseline_survey;
-	char survey_problem[200];		   /* why SURVEY is not known; clean; "" */
+	char survey_problem[200]; /* why SURVEY is not known; clean; "" */
+	struct mw_tui_holders holders;
 	struct mw_tui_point points[MW_TUI_POINTS]; /* oldest first */
 	size_t point_count;
 	struct mw_tui_split_point splits[MW_TUI_SPLITS];
 	size_t split_count;
+	struct mw_tui_moment moments[MW_TUI_MOMENTS]; /* oldest first */
+	size_t moment_count;
+	struct mw_look_growth growth; /* of Python's objects */
+	struct mw_facts facts;	      /* as looked last, compared with a moment before */
+	struct mw_diagnosis diagnosis;
+	uint64_t threshold_was;		       /* see struct mw_facts */
 	struct mw_event events[MW_TUI_EVENTS]; /* oldest first */
 	size_t event_count;
 	bool has_sites; /* false: stacks are not taken */
@@ -111,6 +140,12 @@ struct mw_tui_target {
 static inline bool mw_tui_is_estimate(const struct mw_sample *now)
 {
 	return now->governed && !now->always;
+}
+
+/* What the probes counted says nothing yet. */
+static inline bool mw_tui_is_too_little(const struct mw_sample *now)
+{
+	return mw_tui_is_estimate(now) && !now->enough;
 }
 
 struct mw_tui_log_line {
@@ -139,14 +174,19 @@ void mw_tui_target__add_sample(struct mw_tui_target *target, const struct mw_wat
 void mw_tui_target__add_point(struct mw_tui_target *target); /* of last and now */
 void mw_tui_target__add_survey(struct mw_tui_target *target,
 			       struct mw_tui_survey *survey); /* takes it over */
+/*
+ * What was found at ELAPSED seconds since the watch began; diagnoses it. Of the same time more may
+ * be found later.
+ */
+void mw_tui_target__add_facts(struct mw_tui_target *target, const struct mw_facts *facts,
+			      double elapsed);
 void mw_tui_target__add_event(struct mw_tui_target *target, const struct mw_event *what);
 void mw_tui_state__add_log(struct mw_tui_state *state, enum mw_log_level level, const char *line);
 
 /* Copy a target's sites; the lists that OUT has are reused. 0 or -ENOMEM. */
 int mw_tui_sites__copy(struct mw_tui_sites *out, const struct mw_label_groups *groups);
 void mw_tui_sites__clear(struct mw_tui_sites *sites);
-void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_suspect *suspects,
-				 size_t count);
+void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_watch_target *from);
 
 /* Show changes since this moment from now on. */
 void mw_tui_target__set_baseline(struct mw_tui_target *target);

@@ -29,7 +29,7 @@ void mw_targets__draw(struct mw_tui *tui, const struct mw_canvas *c)
 		mw_draw(c, y, 12 + width, c->cols, ink, "%10s %12s %8s %11s  %s",
 			mw_format_size(rss, t->now.rss),
 			mw_format_signed_size(grown, (int64_t)(t->now.rss - t->rss_first)),
-			mw_format_count(rate, (uint64_t)(p ? p->allocs : 0)),
+			mw_tui_format_rate(rate, p ? p->allocs : 0),
 			mw_tui_is_estimate(&t->now)
 				? "-"
 				: mw_format_size(live, t->now.outstanding_bytes),

@@ -45,12 +45,14 @@ enum { TRACKS = sizeof(tracks) / sizeof(tracks[0]) };
 
 static void format_value(const struct track *track, char *buf, double value)
 {
+	char rate[MW_UNIT_BUF];
+
 	if (track->change)
 		mw_format_signed_size(buf, (int64_t)value);
 	else if (track->bytes)
 		mw_format_size(buf, value > 0 ? (uint64_t)value : 0);
 	else
-		mw_format_count(buf, value > 0 ? (uint64_t)(value + 0.5) : 0);
+		snprintf(buf, MW_UNIT_BUF, "%s", mw_tui_format_rate(rate, value));
 }
 
 /*
@@ -186,11 +188,12 @@ static json_t *json(struct mw_tui *tui)
 		const struct mw_tui_point *p = &t->points[i];
 
 		json_array_append_new(
-			points, json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "elapsed_seconds",
-					  p->elapsed, "rss_bytes", p->rss, "brk_bytes", p->brk,
-					  "mmapped_bytes", p->mmapped, "minor_faults_per_second",
-					  p->minor, "major_faults_per_second", p->major,
-					  "allocs_per_second", p->allocs));
+			points,
+			json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:o}", "elapsed_seconds", p->elapsed,
+				  "rss_bytes", p->rss, "brk_bytes", p->brk, "mmapped_bytes",
+				  p->mmapped, "minor_faults_per_second", p->minor,
+				  "major_faults_per_second", p->major, "allocs_per_second",
+				  isnan(p->allocs) ? json_null() : json_real(p->allocs)));
 	}
 	for (size_t i = 0; i < t->event_count; i++)
 		json_array_append_new(

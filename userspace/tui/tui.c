@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <curses.h>
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,9 @@
 #include "tui/view.h"
 
 const struct mw_view *const mw_views[MW_VIEWS] = {
-	[MW_VIEW_SIZES] = &mw_view_sizes,	[MW_VIEW_SPLIT] = &mw_view_split,
-	[MW_VIEW_SITES] = &mw_view_sites,	[MW_VIEW_LEDGER] = &mw_view_ledger,
-	[MW_VIEW_TIMELINE] = &mw_view_timeline,
+	[MW_VIEW_WHY] = &mw_view_why,	    [MW_VIEW_SIZES] = &mw_view_sizes,
+	[MW_VIEW_SPLIT] = &mw_view_split,   [MW_VIEW_SITES] = &mw_view_sites,
+	[MW_VIEW_LEDGER] = &mw_view_ledger, [MW_VIEW_TIMELINE] = &mw_view_timeline,
 };
 
 struct mw_tui *mw_tui__open(struct mw_tui_state *state, const struct mw_tui_options *options,
@@ -84,6 +85,11 @@ void mw_tui_window(const struct mw_tui *tui, struct mw_sample *out)
 	mw_sample__difference(out, &t->now, tui->since_baseline ? &t->baseline : &zero);
 }
 
+const char *mw_tui_format_rate(char buf[MW_UNIT_BUF], double per_second)
+{
+	return isnan(per_second) ? "?" : mw_format_count(buf, (uint64_t)(per_second + 0.5));
+}
+
 const char *mw_tui_window_words(const struct mw_tui *tui)
 {
 	return tui->since_baseline ? "since the baseline" : "since attach";
@@ -135,7 +141,7 @@ static void draw_bottom(struct mw_tui *tui, const struct mw_canvas *screen)
 		return;
 	}
 	x = mw_draw(screen, y, 0, screen->cols, MW_INK_DIM,
-		    " q quit  ? help  p pause  r baseline  d %s",
+		    " q quit  ? help  p pause  r look  b baseline  d %s",
 		    tui->since_baseline ? "since attach" : "since baseline");
 	if (tui->list)
 		x += mw_draw(screen, y, x, screen->cols, MW_INK_DIM, "  Enter show");

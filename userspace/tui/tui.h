@@ -23,6 +23,8 @@ enum {
 	MW_TUI_RECALC = 2, /* lists must be sorted again */
 	MW_TUI_QUIT = 4,
 	MW_TUI_SNAPSHOT = 8, /* of mw_tui__target() */
+	MW_TUI_HOLDERS = 32, /* find mw_tui_target.holders of mw_tui__target() */
+	MW_TUI_LOOK = 16,    /* walk the heaps, measure the ledger of mw_tui__target() */
 };
 
 struct mw_tui_options {

@@ -8,8 +8,10 @@
 
 #include "tui/draw.h"
 #include "tui/tui.h"
+#include "util/units.h"
 
 enum mw_view_id {
+	MW_VIEW_WHY,
 	MW_VIEW_SIZES,
 	MW_VIEW_SPLIT,
 	MW_VIEW_SITES,
@@ -34,14 +36,17 @@ struct mw_site_line {
 /* A stack's numbers; a suspect's sentence, whose further lines are MW_LINE_SENTENCE - 1, - 2, … */
 enum { MW_LINE_SITE = -1, MW_LINE_STACK = -2, MW_LINE_SENTENCE = -3 };
 
-/* A line of the ledger's tree. */
+/* A line of the ledger's tree, or one who holds what the owner above has. */
 struct mw_owner_line {
 	char path[80]; /* "glibc/free/bin" */
 	unsigned int level;
 	bool whole; /* nothing below it */
 	bool open;
+	int holder; /* index of it + 1; MW_NO_HOLDER: words instead; 0: the line is an owner's */
 	uint64_t resident, count, before; /* BEFORE: resident then */
 };
+
+enum { MW_NO_HOLDER = -1 };
 
 struct mw_path {
 	char text[80];
@@ -82,10 +87,11 @@ struct mw_tui {
 	size_t owner_count, owner_capacity;
 	struct mw_path *toggled; /* opened or closed by hand */
 	size_t toggled_count, toggled_capacity;
+	bool holders_wanted; /* an owner was opened: its holders must be found */
 };
 
 struct mw_site_base {
-	double outstanding, growth, bytes, faults;
+	double kept, freed, unknown, growth, faults;
 };
 
 struct mw_view {
@@ -98,8 +104,8 @@ struct mw_view {
 };
 
 extern const struct mw_view *const mw_views[MW_VIEWS];
-extern const struct mw_view mw_view_sizes, mw_view_split, mw_view_sites, mw_view_ledger,
-	mw_view_timeline;
+extern const struct mw_view mw_view_why, mw_view_sizes, mw_view_split, mw_view_sites,
+	mw_view_ledger, mw_view_timeline;
 
 static inline struct mw_tui_target *mw_tui_shown(const struct mw_tui *tui)
 {
@@ -110,6 +116,8 @@ static inline struct mw_tui_target *mw_tui_shown(const struct mw_tui *tui)
 void mw_tui_window(const struct mw_tui *tui, struct mw_sample *out);
 /* The words for it: "since attach", "since the baseline". */
 const char *mw_tui_window_words(const struct mw_tui *tui);
+/* A rate of a point's: "?" if it is not known; into BUF. */
+const char *mw_tui_format_rate(char buf[MW_UNIT_BUF], double per_second);
 
 /* Keep the selected line in sight of ROWS rows. */
 void mw_cursor__fit(struct mw_cursor *cursor, size_t lines, int rows);
@@ -141,5 +149,11 @@ void mw_keys__at(size_t nth, const char **shown, const char **help);
 
 /* Remember the sites' present numbers, to show changes since. */
 void mw_sites__set_baseline(struct mw_tui *tui);
+
+/* Seconds since the memory of target T was looked at for what ELAPSED, of that look, dates. */
+static inline double mw_tui_age(const struct mw_tui_target *t, double elapsed)
+{
+	return t->now.elapsed > elapsed ? t->now.elapsed - elapsed : 0;
+}
 
 #endif

@@ -22,4 +22,12 @@ static inline uint32_t mw_u32_at(const uint8_t *p)
 	return v;
 }
 
+static inline uint16_t mw_u16_at(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 #endif

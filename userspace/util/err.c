@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "util/err.h"
 
@@ -44,4 +45,11 @@ int mw_err_usage(struct mw_err *err, const char *where, const char *fmt, ...)
 	va_end(ap);
 	err->usage = true;
 	return -EINVAL;
+}
+
+const char *mw_err_access_hint(void)
+{
+	return geteuid() ? "run as root, or with CAP_SYS_PTRACE"
+			 : "root may not, either: a security module, a user namespace or a missing "
+			   "CAP_SYS_PTRACE forbids it";
 }

@@ -13,11 +13,11 @@
 
 /* gdb-scripts/memwhere/library.py has the same layout. */
 struct mw_err {
-	int code;	   /* -errno, 0 when nothing failed */
-	char name[32];	   /* stable word for scripts: "no-such-process"; in JSON the "code" */
-	char where[192];   /* file, offset, address or PID; may be empty */
-	char message[512]; /* what failed and what to do about it, one line */
-	bool usage;	   /* the command line is wrong: exit status 2 */
+	int code;	    /* -errno, 0 when nothing failed */
+	char name[32];	    /* stable word for scripts: "no-such-process"; in JSON the "code" */
+	char where[192];    /* file, offset, address or PID; may be empty */
+	char message[1024]; /* what failed and what to do about it; a line, or a table below it */
+	bool usage;	    /* the command line is wrong: exit status 2 */
 };
 
 /*
@@ -33,5 +33,8 @@ int mw_err_no_memory(struct mw_err *err, const char *where);
 /* The same for a wrong command line: named "usage"; returns -EINVAL. */
 int mw_err_usage(struct mw_err *err, const char *where, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* What to do where the kernel refused access to a process: the end of a message. */
+const char *mw_err_access_hint(void);
 
 #endif

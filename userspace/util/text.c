@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/text.h"
@@ -65,4 +67,85 @@ char *mw_text_clean(char *dst, size_t size, const char *src, size_t len)
 	}
 	dst[out] = '\0';
 	return dst;
+}
+
+char *mw_text_print(char *buf, size_t size, const char *fmt, ...)
+{
+	char text[MW_TEXT_MAX] = "";
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return mw_text_clean(buf, size, text, strlen(text));
+}
+
+const char *mw_text_break(const char *text, int width, int *len)
+{
+	int n = (int)strlen(text), most = width > 20 ? width : 20, cut = most;
+
+	*len = n;
+	if (n <= most)
+		return text + n;
+	while (cut > 1 && text[cut] != ' ')
+		cut--;
+	if (cut <= 1) {
+		/* A word that is too long is cut, but not within a character. */
+		cut = most;
+		while (cut > 1 && ((unsigned char)text[cut] & 0xc0) == 0x80)
+			cut--;
+	}
+	*len = cut;
+	return text + cut + (text[cut] == ' ');
+}
+
+/* N bytes of TEXT, or fewer, since no character is cut. */
+static int whole_characters(const char *text, int n)
+{
+	while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n--;
+	return n;
+}
+
+/* Where the caller or what was called begins in LABEL; its length: there is none. */
+static int first_part(const char *label)
+{
+	const char *by = strstr(label, " <- "), *to = strstr(label, " -> ");
+	const char *end = by && (!to || by < to) ? by : to;
+
+	return (int)(end ? (size_t)(end - label) : strlen(label));
+}
+
+/* How long the line is with which the N bytes of TEXT end: ":13"; 0: with none. */
+static int line_length(const char *text, int n)
+{
+	int digits = 0;
+
+	while (digits < n && text[n - digits - 1] >= '0' && text[n - digits - 1] <= '9')
+		digits++;
+	return digits && digits < n && text[n - digits - 1] == ':' ? digits + 1 : 0;
+}
+
+char *mw_text_fit_label(char *buf, size_t size, const char *label, int width)
+{
+	enum { LEAST = 20, CALLER_LEAST = 10 };
+	int most = width > LEAST ? width : LEAST, first = first_part(label), line;
+	const char *space = memchr(label, ' ', (size_t)first);
+
+	line = line_length(label, first);
+	if ((int)strlen(label) > most && space && !memchr(label, ':', (size_t)(space - label)) &&
+	    (!line || first > most)) {
+		first -= (int)(space + 1 - label);
+		label = space + 1;
+	}
+	if ((int)strlen(label) <= most)
+		snprintf(buf, size, "%s", label);
+	else if (first <= most && most - first < CALLER_LEAST)
+		snprintf(buf, size, "%.*s", first, label);
+	else if (first <= most)
+		snprintf(buf, size, "%.*s..", whole_characters(label, most - 2), label);
+	else
+		snprintf(buf, size, "%.*s..%.*s", whole_characters(label, most - 2 - line), label,
+			 line, label + first - line);
+	return buf;
 }

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "image/procstat.h"
+#include "model/reuse.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -22,6 +24,8 @@
 
 /* Seconds after which the loop notices that it should stop or that its interval has changed. */
 #define STEP 0.1
+/* Seconds between two readings of sites, at most, unless that costs too much. */
+#define BETWEEN 2.5
 
 struct mw_watch {
 	struct mw_watch_options options;
@@ -32,8 +36,12 @@ struct mw_watch {
 	const struct mw_watch_sink *sinks;
 	size_t sink_count;
 	struct mw_pace reading, judging; /* of sites */
+	double read_at;			 /* when they were read last, seconds of CLOCK_MONOTONIC */
+	struct mw_type_names *names;	 /* of types of Python's */
+	struct mw_survivors survivors;	 /* a list that is being used or is left over */
+	struct mw_looker *looker;	 /* NULL: it was not asked for, or has not begun */
 	_Atomic double interval;
-	atomic_bool stop, paused;
+	atomic_bool stop, paused, look;
 	pthread_t thread;
 	int ret; /* of the thread, with its error */
 	struct mw_err err;
@@ -86,9 +94,11 @@ struct mw_watch *mw_watch__open(const struct mw_watch_options *options, struct m
 	const double share = options->sites_share;
 	struct mw_watch *watch = calloc(1, sizeof(*watch));
 
-	if (watch)
+	if (watch) {
 		watch->targets = calloc(options->count, sizeof(*watch->targets));
-	if (!watch || !watch->targets) {
+		watch->names = mw_type_names__new();
+	}
+	if (!watch || !watch->targets || !watch->names) {
 		mw_watch__close(watch);
 		mw_err_no_memory(err, NULL);
 		return NULL;
@@ -113,7 +123,10 @@ void mw_watch__close(struct mw_watch *watch)
 		return;
 	for (size_t i = 0; i < watch->count; i++)
 		mw_label_groups__free(watch->targets[i].groups);
+	mw_looker__stop(watch->looker);
 	mw_tracer__close(watch->tracer);
+	mw_type_names__free(watch->names);
+	free(watch->survivors.list);
 	free(watch->targets);
 	free(watch);
 }
@@ -141,6 +154,11 @@ bool mw_watch__all_ended(const struct mw_watch *watch)
 void mw_watch__stop(struct mw_watch *watch)
 {
 	watch->stop = true;
+}
+
+void mw_watch__look(struct mw_watch *watch)
+{
+	watch->look = true;
 }
 
 void mw_watch__set_interval(struct mw_watch *watch, double seconds)
@@ -173,6 +191,104 @@ static int cannot_read(struct mw_err *err, int ret)
 	return mw_err_set(err, ret, "bpf", NULL, "can't read the counters: %s", strerror(-ret));
 }
 
+/* The containers that grow most, of all targets: at which lines? */
+static void watch_lengths(struct mw_watch *watch)
+{
+	struct mw_watched_length list[4 * MW_LENGTHS];
+	size_t count = 0;
+
+	for (size_t k = 0; k < MW_GROWN_HOLDERS; k++) {
+		for (size_t i = 0; i < watch->count && count < MW_ARRAY_SIZE(list); i++) {
+			const struct mw_watch_target *target = &watch->targets[i];
+			const struct mw_look_growth *growth = &target->looked.growth;
+			const struct mw_grown_holder *h = &growth->holders[k];
+
+			if (k < growth->holder_count && h->length_at)
+				list[count++] = (struct mw_watched_length){
+					.pid = h->pid,
+					.slot = target->index,
+					.container = h->addr,
+					.length_at = h->length_at,
+				};
+		}
+	}
+	mw_tracer__watch_lengths(watch->tracer, list, count);
+}
+
+/* The row of H with LABEL, a new one where there is none; NULL: no more room. */
+static struct mw_grown_changer *row_of(struct mw_grown_holder *h, const char *label)
+{
+	for (size_t i = 0; i < h->changer_count; i++) {
+		if (!strcmp(h->changers[i].label, label))
+			return &h->changers[i];
+	}
+	if (h->changer_count == MW_GROWN_CHANGERS)
+		return NULL;
+	h->changers[h->changer_count] = (struct mw_grown_changer){0};
+	snprintf(h->changers[h->changer_count].label, MW_LABEL_SIZE, "%s", label);
+	return &h->changers[h->changer_count++];
+}
+
+/* Stacks that people call by one name are one row. */
+static void name_changers(struct mw_watch *watch, struct mw_grown_holder *h)
+{
+	struct mw_changer changers[MW_CHANGERS_MAX];
+	size_t count =
+		mw_tracer__changers(watch->tracer, h->pid, h->addr, changers, MW_CHANGERS_MAX);
+	char label[MW_LABEL_SIZE];
+
+	h->changer_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct mw_grown_changer *row =
+			row_of(h, mw_label_format(changers[i].site, NULL, label, sizeof(label)));
+
+		if (!row)
+			continue;
+		row->added += changers[i].added;
+		row->removed += changers[i].removed;
+		row->samples += changers[i].samples;
+	}
+}
+
+/* Of which types are the sampled small objects that are still there? Looks know. */
+static void type_survivors(struct mw_watch *watch)
+{
+	struct mw_survivors *s = &watch->survivors;
+
+	if (!watch->looker || !mw_tracer__sites(watch->tracer))
+		return;
+	if (mw_looker__answer(watch->looker, s))
+		mw_tracer__take_types(watch->tracer, s);
+	if (!mw_tracer__survivors(watch->tracer, s) && s->count)
+		mw_looker__ask(watch->looker, s);
+}
+
+/* What looks have shown, and the lines that were seen to make what they show longer. */
+static void take_looks(struct mw_watch *watch)
+{
+	bool fresh = false;
+
+	for (size_t i = 0; watch->looker && i < watch->count; i++) {
+		struct mw_watch_target *target = &watch->targets[i];
+
+		if (!mw_looker__take(watch->looker, i, &target->looked))
+			continue;
+		fresh = true;
+		mw_tracer__set_live_bytes(watch->tracer, target->index, target->looked.live);
+	}
+	if (fresh)
+		watch_lengths(watch);
+	for (size_t i = 0; i < watch->count; i++) {
+		struct mw_look_growth *growth = &watch->targets[i].looked.growth;
+
+		for (size_t k = 0; k < growth->holder_count; k++)
+			name_changers(watch, &growth->holders[k]);
+		if (watch->targets[i].groups)
+			mw_reuse__judge(growth, watch->targets[i].groups,
+					watch->targets[i].now.elapsed);
+	}
+}
+
 static int read_samples(struct mw_watch *watch, struct mw_err *err)
 {
 	for (size_t i = 0; i < watch->count; i++) {
@@ -181,8 +297,11 @@ static int read_samples(struct mw_watch *watch, struct mw_err *err)
 
 		if (ret)
 			return cannot_read(err, ret);
+		mw_resident__add(&target->resident, target->now.elapsed, (double)target->now.rss);
 		update_uptime(target);
 	}
+	take_looks(watch);
+	type_survivors(watch);
 	return 0;
 }
 
@@ -198,8 +317,11 @@ static void judge_sites(struct mw_watch *watch)
 		/* The verdict on a process that has ended is that of when it lived. */
 		if (target->last.ended)
 			continue;
-		target->suspect_count = mw_suspects__find(target->groups, target->now.elapsed,
-							  target->suspects, MW_WATCH_SUSPECTS);
+		target->suspect_count =
+			mw_suspects__find(target->groups, &target->resident, target->now.elapsed,
+					  &target->named, target->suspects, MW_WATCH_SUSPECTS);
+		target->suspect_count = mw_reuse__acquit(target->suspects, target->suspect_count,
+							 &target->looked.growth);
 		target->growing_count = mw_suspects__find_growing(
 			target->groups, target->now.elapsed, target->growing, MW_WATCH_SUSPECTS);
 	}
@@ -212,7 +334,10 @@ static int group_sites(struct mw_watch_target *target, const struct mw_sites *si
 	if (!target->groups)
 		target->groups = mw_label_groups__new(target->index);
 	target->sites = sites;
-	return target->groups ? mw_label_groups__update(target->groups, sites) : -ENOMEM;
+	if (!target->groups || mw_label_groups__update(target->groups, sites))
+		return -ENOMEM;
+	mw_suspects__outlook(target->groups, target->now.elapsed, &target->outlook);
+	return 0;
 }
 
 /*
@@ -277,6 +402,28 @@ static int give_samples(struct mw_watch *watch)
 	return ret;
 }
 
+/*
+ * Within a long interval, what sites keep is looked at and judged as often as in short ones: when a
+ * leak is named does not depend on how often the user wants to hear. 0 or -errno with ERR set.
+ */
+static int read_between(struct mw_watch *watch, struct mw_err *err)
+{
+	double begin;
+	int ret;
+
+	if (watch->paused || mw_monotonic() < watch->read_at + BETWEEN)
+		return 0;
+	begin = watch->read_at = mw_monotonic();
+	ret = read_samples(watch, err);
+	if (!ret)
+		ret = read_sites(watch, err);
+	if (ret <= 0)
+		return ret;
+	judge_sites(watch);
+	mw_pace__ran(&watch->reading, mw_monotonic(), mw_monotonic() - begin);
+	return 0;
+}
+
 /* Samples and sites of the same time, to the sinks. Sites go right after the samples. */
 static int take_samples(struct mw_watch *watch, struct mw_err *err)
 {
@@ -286,7 +433,7 @@ static int take_samples(struct mw_watch *watch, struct mw_err *err)
 	ret = read_samples(watch, err);
 	if (ret)
 		return ret;
-	begin = mw_monotonic();
+	begin = watch->read_at = mw_monotonic();
 	fresh = read_sites(watch, err);
 	took = mw_monotonic() - begin;
 	if (fresh < 0)
@@ -333,6 +480,23 @@ static int attach(struct mw_watch *watch, struct mw_err *err)
 	return ret;
 }
 
+static int begin_looking(struct mw_watch *watch, struct mw_err *err)
+{
+	_cleanup_free_ pid_t *pids = calloc(watch->count, sizeof(*pids));
+
+	if (!pids)
+		return mw_err_no_memory(err, NULL);
+	for (size_t i = 0; i < watch->count; i++)
+		pids[i] = watch->targets[i].pid;
+	watch->looker = mw_looker__start(
+		&(struct mw_looker_options){.pids = pids,
+					    .count = watch->count,
+					    .names = watch->names,
+					    .follow = watch->options.tracer.follow},
+		err);
+	return watch->looker ? 0 : err->code;
+}
+
 static bool is_asked_to_stop(const struct mw_watch *watch)
 {
 	return watch->stop || mw_signals_caught() || mw_tracer__all_ended(watch->tracer);
@@ -341,9 +505,10 @@ static bool is_asked_to_stop(const struct mw_watch *watch)
 /*
  * Wait until the interval since LAST is over, at END (0: never) at the latest, or until there is a
  * reason to stop. Returns when the sample was due, so that samples keep an even pace; or the
- * present, when a whole interval has passed since then.
+ * present, when a whole interval has passed since then, or when *RET is not 0: an error.
  */
-static double wait_for_next(struct mw_watch *watch, double last, double end)
+static double wait_for_next(struct mw_watch *watch, double last, double end, int *ret,
+			    struct mw_err *err)
 {
 	for (;;) {
 		double now = mw_monotonic(), interval = watch->interval, next = last + interval;
@@ -354,7 +519,10 @@ static double wait_for_next(struct mw_watch *watch, double last, double end)
 			return now - next < interval ? next : now;
 		if (is_asked_to_stop(watch))
 			return now;
-		if (mw_signals_look())
+		*ret = read_between(watch, err);
+		if (*ret)
+			return now;
+		if (mw_signals_look() || atomic_exchange(&watch->look, false))
 			mw_tracer__look(watch->tracer);
 		mw_tracer__wait(watch->tracer, next < now + STEP ? next : now + STEP);
 	}
@@ -368,7 +536,9 @@ static int sample_until_over(struct mw_watch *watch, struct mw_err *err)
 	int ret = 0;
 
 	for (uint64_t n = 1; !ret && !over; n++) {
-		last = wait_for_next(watch, last, end);
+		last = wait_for_next(watch, last, end, &ret, err);
+		if (ret)
+			break;
 		over = is_asked_to_stop(watch) || (end > 0 && last >= end) ||
 		       (options->samples && n >= options->samples);
 		/* The last sample is to have everything that the probes counted. */
@@ -408,10 +578,14 @@ int mw_watch__run(struct mw_watch *watch, const struct mw_watch_sink *sinks, siz
 	watch->sink_count = count;
 	ret = attach(watch, err);
 	attached = !ret;
-	if (attached)
+	if (attached && watch->options.looks)
+		ret = begin_looking(watch, err);
+	if (!ret)
 		ret = sample_until_over(watch, err);
 	if (watch->tracer)
 		mw_tracer__stop(watch->tracer);
+	mw_looker__stop(watch->looker);
+	watch->looker = NULL;
 	for (size_t s = 0; s < count; s++) {
 		int failed = sinks[s].end ? sinks[s].end(sinks[s].arg, watch, ret) : 0;
 

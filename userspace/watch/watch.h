@@ -26,6 +26,7 @@
 #include "model/suspects.h"
 #include "trace/tracer.h"
 #include "util/err.h"
+#include "watch/looks.h"
 
 struct mw_watch; /* opaque */
 
@@ -44,6 +45,7 @@ struct mw_watch_options {
 	 */
 	double sites_share;
 	bool site_intervals; /* sites say what their interval was, too (struct mw_site_stats) */
+	bool looks;	     /* at Python processes: what grew (watch/looks.h) */
 };
 
 /* A process that the user named; with --follow, together with its children. */
@@ -62,10 +64,14 @@ struct mw_watch_target {
 	struct mw_event events[MW_WATCH_EVENTS]; /* of the interval, oldest first */
 	size_t event_count, events_dropped;	 /* those that came after EVENTS was full */
 	const struct mw_sites *sites; /* of all targets, as read last; NULL: stacks are not taken */
-	struct mw_label_groups *groups;		       /* its sites by their labels, with SITES */
+	struct mw_label_groups *groups; /* its sites by their labels, with SITES */
+	struct mw_resident resident;
 	struct mw_suspect suspects[MW_WATCH_SUSPECTS]; /* as judged last, fastest first */
 	struct mw_suspect growing[MW_WATCH_SUSPECTS];  /* by what the kernel gave; fastest first */
 	size_t suspect_count, growing_count;
+	struct mw_suspicions named;
+	struct mw_looked looked;   /* what looks at its Python memory have shown so far */
+	struct mw_outlook outlook; /* of suspects, as of the last time that sites were read */
 };
 
 /*
@@ -111,6 +117,7 @@ int mw_watch__finish(struct mw_watch *watch, struct mw_err *err);
 
 /* From any thread. */
 void mw_watch__stop(struct mw_watch *watch);
+void mw_watch__look(struct mw_watch *watch); /* as SIGUSR2: walk the heaps now */
 void mw_watch__set_interval(struct mw_watch *watch, double seconds);
 /* While PAUSED, probes still count but no sample is taken; events wait for the next sample. */
 void mw_watch__pause(struct mw_watch *watch, bool paused);

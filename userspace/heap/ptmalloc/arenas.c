@@ -299,7 +299,11 @@ static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *d
 		return 0;
 	if (!now.readable) {
 		mw_doubts__add_unreadable(doubts, addr, "arena's top can't be read");
-		return 0;
+		/* That of a process that grows lies in pages that came since: all before it is
+		 * there. */
+		if (arena->kind != MW_ARENA_MAIN || mw_image__is_still(pt->base.image))
+			return 0;
+		now.top_bytes = 0;
 	}
 	arena->sums[MW_BLOCK_TOP] = (struct mw_heap_sum){1, now.top_bytes};
 	if (now.top_bytes > arena->system_bytes) {
@@ -311,7 +315,7 @@ static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *d
 	return thread_runs(pt, arena, (uint32_t)(pt->arena_count - 1), doubts);
 }
 
-static int add_arena(struct mw_ptmalloc *pt, uint64_t addr)
+int mw_ptmalloc__add_arena(struct mw_ptmalloc *pt, uint64_t addr)
 {
 	size_t arenas = pt->arena_count, runs = pt->run_count;
 	struct mw_doubts doubts;
@@ -389,7 +393,7 @@ int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
 	uint64_t addr = pt->main_arena;
 
 	for (int i = 0; i < ARENAS_MAX; i++) {
-		int ret = add_arena(pt, addr);
+		int ret = mw_ptmalloc__add_arena(pt, addr);
 
 		if (ret)
 			return ret;

@@ -9,6 +9,7 @@
 
 enum {
 	TCACHE_TRIES = 4,
+	CACHES_MAX = 4096, /* candidates of a look */
 	TCACHE_LIST_MAX = 65535,
 	TCACHE_BINS_MAX = 76,
 	TCACHE_STEPS_MAX = 1 << 25
@@ -119,6 +120,49 @@ bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, ui
 	return looks_right(&pt->layout, &t);
 }
 
+void mw_ptmalloc__note_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t chunk,
+			      uint64_t size, bool again)
+{
+	const struct mw_ptmalloc_layout *l = &pt->layout;
+
+	if (!l->tcache_size || size != ((l->tcache_size + 8u + 15) & ~15u) ||
+	    (again && pt->tcache_count >= CACHES_MAX) || !mw_ptmalloc__is_tcache(pt, w, chunk))
+		return;
+	for (size_t i = 0; again && i < pt->tcache_count; i++) {
+		if (pt->tcache_chunks[i] == chunk)
+			return;
+	}
+	if (!mw_array_reserve(&pt->tcache_chunks, &pt->tcache_capacity, pt->tcache_count + 1,
+			      sizeof(*pt->tcache_chunks)))
+		pt->tcache_chunks[pt->tcache_count++] = chunk;
+}
+
+/* An entry of a tcache has KEY. The key that most have leads in the end (Boyer and Moore). */
+static void vote(struct mw_ptmalloc *pt, uint64_t key)
+{
+	pt->votes.count++;
+	if (key == pt->votes.key)
+		pt->votes.lead++;
+	else if (pt->votes.lead)
+		pt->votes.lead--;
+	else
+		pt->votes.key = key, pt->votes.lead = 1;
+}
+
+/*
+ * One key for all tcaches since 2.34; before, each has its own address as key, and up to 2.28
+ * there is none.
+ */
+static void learn_key(struct mw_ptmalloc *pt)
+{
+	bool is_address = false;
+
+	for (size_t i = 0; i < pt->tcache_count; i++)
+		is_address |= pt->votes.key == pt->tcache_chunks[i] + CHUNK_HEADER;
+	if (pt->layout.safe_linking && !is_address && pt->votes.lead > pt->votes.count / 2)
+		pt->tcache_key = pt->votes.key;
+}
+
 /*
  * Walk one bin's list. Returns the number of entries, or -1 when one of them is no chunk of the
  * bin. With ADD they are put among the cached ones.
@@ -140,6 +184,8 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 			return -1;
 		if (add && mw_ptmalloc__add_cached(pt, entry - CHUNK_HEADER, MW_BLOCK_TCACHE))
 			return -1;
+		if (add)
+			vote(pt, words[3]);
 		entry = mw_reveal(pt, entry, words[2]);
 	}
 	return n;
@@ -261,14 +307,17 @@ static int read_caches(struct mw_ptmalloc *pt, struct mw_doubts *doubts)
 	pt->cached_count = 0;
 	pt->tcaches = 0;
 	pt->tcache_steps = 0;
+	memset(&pt->votes, 0, sizeof(pt->votes));
 	for (size_t i = 0; i < pt->arena_count && !ret; i++) {
 		memset(&pt->arenas[i].sums[MW_BLOCK_FASTBIN], 0, sizeof(struct mw_heap_sum));
 		ret = read_fastbins(pt, i, doubts);
 	}
 	for (size_t c = 0; c < pt->tcache_count && !ret; c++)
 		ret = read_tcache(pt, pt->tcache_chunks[c], doubts);
-	if (!ret)
+	if (!ret) {
+		learn_key(pt);
 		sort_cached(pt, doubts);
+	}
 	return ret;
 }
 

@@ -10,6 +10,7 @@
 #include "heap/ptmalloc/impl.h"
 #include "image/elffile.h"
 #include "symbol/debugfile.h"
+#include "symbol/type_dwarf.h"
 #include "util/cleanup.h"
 #include "util/array.h"
 
@@ -100,7 +101,7 @@ static bool read_unit(Dwarf_Die *unit, struct mw_ptmalloc_layout *l)
 
 static bool read_dwarf(int fd, struct mw_ptmalloc_layout *layout)
 {
-	Dwarf *dwarf = fd >= 0 ? dwarf_begin(fd, DWARF_C_READ) : NULL;
+	Dwarf *dwarf = fd >= 0 ? mw_type_dwarf__open(fd) : NULL;
 	Dwarf_CU *cu = NULL;
 	bool found = false;
 	Dwarf_Die unit;
@@ -116,8 +117,7 @@ static bool read_dwarf(int fd, struct mw_ptmalloc_layout *layout)
 		if (found)
 			*layout = read;
 	}
-	if (dwarf)
-		dwarf_end(dwarf);
+	mw_type_dwarf__close(dwarf);
 	return found;
 }
 

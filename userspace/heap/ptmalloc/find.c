@@ -15,6 +15,9 @@
 #include "util/bytes.h"
 #include "util/cleanup.h"
 
+/* Bytes: struct heap_info with its padding, 32 of them or 48 (malloc/arena.c). */
+enum { HEAP_HEADER_MAX = 256 };
+
 /* Does the ring of arenas through BASE, with next at OFFSET, close? By Brent's algorithm. */
 static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
 {
@@ -56,6 +59,22 @@ static bool arena_validates(struct mw_image *image, uint64_t base,
 	return ring_closes(image, base, l->next);
 }
 
+/*
+ * May main_arena begin OFF bytes into DATA, which is at ADDR, by the next one in its ring? That is
+ * itself or at the beginning of a heap, behind a header. Lists of another allocator look like bins,
+ * and reading on from each of thousands would take a second.
+ */
+static bool may_be_arena(const uint8_t *data, size_t len, uint64_t addr, size_t off,
+			 const struct mw_ptmalloc_layout *l)
+{
+	uint64_t next;
+
+	if (off + l->next + sizeof(next) > len)
+		return true;
+	memcpy(&next, data + off + l->next, sizeof(next));
+	return next == addr + off || (next && next % PAGE_BYTES < HEAP_HEADER_MAX);
+}
+
 /* The first arena in DATA, which is at ADDR, that validates with any family of layouts; 0: none. */
 static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t len, uint64_t addr,
 			    const struct mw_ptmalloc_layout **family)
@@ -73,7 +92,8 @@ static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t 
 			for (size_t i = 0; i < mw_ptmalloc_layout_count; i++) {
 				const struct mw_ptmalloc_layout *l = &mw_ptmalloc_layouts[i];
 
-				if (i && l->bins == l[-1].bins)
+				if ((i && l->bins == l[-1].bins) || bins - l->bins < addr ||
+				    !may_be_arena(data, len, addr, bins - l->bins - addr, l))
 					continue;
 				if (arena_validates(image, bins - l->bins, l)) {
 					*family = l;
@@ -109,10 +129,8 @@ static bool is_data(const struct mw_regions *regions, size_t i)
 static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout **family)
 {
 	const struct mw_regions *regions = mw_image__regions(pt->base.image);
-	bool named = false;
+	bool named = mw_regions__have_names(regions);
 
-	for (size_t i = 0; i < regions->count; i++)
-		named |= regions->regions[i].map.inode != 0;
 	for (size_t i = 0; i < regions->count && !pt->main_arena; i++) {
 		const struct mw_region *r = &regions->regions[i];
 		uint64_t len = r->map.end - r->map.start;
@@ -152,11 +170,29 @@ const struct mw_region *mw_ptmalloc_file_of(struct mw_image *image, uint64_t add
 	return NULL;
 }
 
+/* The library of MALLOC_CHECK_ and mtrace(3), from 2.34 on, is a part of the C library beside it.
+ */
+static const struct mw_region *main_library(struct mw_image *image, const char *base)
+{
+	const struct mw_regions *regions = mw_image__regions(image);
+
+	for (size_t i = 0; i < regions->count && !strncmp(base, "/libc_malloc_debug.so", 21); i++) {
+		const struct mw_region *r = &regions->regions[i];
+		const char *other = r->map.inode ? strrchr(r->map.path, '/') : NULL;
+
+		if (other && !strcmp(other, "/libc.so.6"))
+			return r;
+	}
+	return NULL;
+}
+
 unsigned int mw_ptmalloc_find_version(struct mw_image *image, const struct mw_region *region,
 				      const char **evidence)
 {
-	struct mw_elffile *file = mw_image__elffile(image, region->map.start);
 	const char *base = strrchr(region->map.path, '/');
+	const struct mw_region *library = base ? main_library(image, base) : NULL;
+	struct mw_elffile *file =
+		mw_image__elffile(image, library ? library->map.start : region->map.start);
 	unsigned int minor = 0;
 
 	*evidence = "version: text in the C library's file";
@@ -204,8 +240,20 @@ static const struct mw_ptmalloc_layout *best_row(struct mw_ptmalloc *pt,
 	return best;
 }
 
-static int not_here(struct mw_err *err)
+bool mw_ptmalloc__is_there(const struct mw_ptmalloc *pt)
 {
+	const struct mw_region *file = mw_ptmalloc_file_of(pt->base.image, pt->main_arena);
+
+	return (file ? file->map.start : 0) == pt->home &&
+	       (file ? file->map.inode : 0) == pt->home_inode;
+}
+
+static int not_here(struct mw_image *image, struct mw_err *err)
+{
+	if (mw_image__is_cut(image))
+		return mw_err_set(err, -ENOENT, "no-heap", NULL,
+				  "the core was cut short: what tells whose heap this is is not "
+				  "in what is left");
 	return mw_err_set(
 		err, -ENOENT, "no-glibc-malloc", NULL,
 		"no glibc malloc arena in any file's data: another allocator or C library, "
@@ -225,9 +273,15 @@ int mw_ptmalloc__find(struct mw_ptmalloc *pt, struct mw_err *err)
 	if (ret == -ENOMEM)
 		return mw_err_no_memory(err, NULL);
 	if (ret || !family)
-		return not_here(err);
+		return not_here(pt->base.image, err);
+	if (!mw_ptmalloc_file_of(pt->base.image,
+				 pt->main_arena)) /* any writable memory was searched */
+		pt->main_arena =
+			mw_ptmalloc__main_of_ring(pt->base.image, pt->main_arena, family->next);
 	file = mw_ptmalloc_file_of(pt->base.image, pt->main_arena);
 	if (file) {
+		pt->home = file->map.start;
+		pt->home_inode = file->map.inode;
 		minor = mw_ptmalloc_find_version(pt->base.image, file, &evidence);
 		if (minor)
 			mw_heap__add_evidence(&pt->base, evidence);

@@ -67,9 +67,18 @@ struct mw_ptmalloc {
 	size_t tcache_count, tcache_capacity;
 	uint64_t tcaches;      /* those that are */
 	uint64_t tcache_steps; /* list entries read so far: lying lists must not take for ever */
+	uint64_t tcache_key;   /* that every chunk in a tcache carries; 0: unknown, or none does */
+	struct {
+		uint64_t key, lead, count;
+	} votes;	 /* for the key, by the entries of lists */
+	uint64_t *marks; /* look.c: chunks in address order, at some distance from each other */
+	size_t mark_count;
+	uint64_t home, home_inode; /* where main_arena's file begins, and which it is */
+	bool seeking;		   /* each walk collects candidates for tcaches */
 	struct mw_heap_bin *bins;
 	size_t bin_count, bin_capacity;
 	bool measured, bins_read;
+	bool lost; /* main_arena is not in the core: arenas[0] has no address, see lost.c */
 };
 
 static inline uint64_t mw_reveal(const struct mw_ptmalloc *pt, uint64_t place, uint64_t link)
@@ -94,6 +103,9 @@ const struct mw_region *mw_ptmalloc_file_of(struct mw_image *image, uint64_t add
 /* The minor version of the C library in FILE, by its text or its name; 0: unknown. */
 unsigned int mw_ptmalloc_find_version(struct mw_image *image, const struct mw_region *file,
 				      const char **evidence);
+
+/* Is that file still where it was? */
+bool mw_ptmalloc__is_there(const struct mw_ptmalloc *pt);
 
 /* settings.c: the rows that may be those of an image's glibc. */
 struct mw_ptmalloc_rows {
@@ -120,6 +132,17 @@ void mw_ptmalloc_read_debug(struct mw_image *image, uint64_t base,
 /* arenas.c: the ring of arenas and their runs. */
 int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt);
 
+/* The arena at ADDR with its runs. 0 or -ENOMEM. */
+int mw_ptmalloc__add_arena(struct mw_ptmalloc *pt, uint64_t addr);
+
+/*
+ * lost.c: the arenas and runs of a core that was cut short, without main_arena; chooses the layout.
+ * 0, -ENOENT: nothing like a heap is there, -ENOMEM.
+ */
+int mw_ptmalloc__read_lost(struct mw_ptmalloc *pt);
+/* Of the ring that ARENA is in, by links at offset NEXT, the arena that is no thread's. */
+uint64_t mw_ptmalloc__main_of_ring(struct mw_image *image, uint64_t arena, uint64_t next);
+
 /* Arena I as it is now, in an image that is not still. */
 void mw_ptmalloc__refresh_arena(struct mw_ptmalloc *pt, uint32_t i);
 /*
@@ -127,6 +150,13 @@ void mw_ptmalloc__refresh_arena(struct mw_ptmalloc *pt, uint32_t i);
  * the image's regions do not: a chunk that reaches over it is cut off there.
  */
 void mw_ptmalloc__refresh_run(struct mw_ptmalloc *pt, struct mw_run *run);
+
+/* ptmalloc.c: the arenas and all their runs, in order; also the MMAPPED chunks. 0 or -errno. */
+int mw_ptmalloc__find_runs(struct mw_ptmalloc *pt, bool mmapped);
+
+/* look.c: heap_impl.h's look. */
+ssize_t mw_ptmalloc__look(struct mw_heap *heap, const uint64_t *addrs, struct mw_block *blocks,
+			  size_t count);
 
 /* walk.c: may a chunk with the size field HEAD be at P in run S? */
 bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s, uint64_t p,
@@ -137,9 +167,17 @@ bool mw_ptmalloc__plausible(const struct mw_ptmalloc *pt, const struct mw_run *s
  */
 struct mw_blocks *mw_ptmalloc__walk(struct mw_ptmalloc *pt, size_t first, size_t count,
 				    bool measuring);
+/* The blocks of one run from the chunk at P on, or from its start. */
+struct mw_blocks *mw_ptmalloc__walk_from(struct mw_ptmalloc *pt, size_t run, uint64_t p);
 
 /* cache.c: chunks that a linear walk takes for live: in fastbins and in tcaches, in order. */
 int mw_ptmalloc__read_caches(struct mw_ptmalloc *pt);
+/*
+ * CHUNK, which has SIZE, becomes a candidate if it looks like a tcache; reads through W. AGAIN: it
+ * may be one already.
+ */
+void mw_ptmalloc__note_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t chunk,
+			      uint64_t size, bool again);
 /* Does the chunk at CHUNK hold a tcache struct? Reads through W. */
 bool mw_ptmalloc__is_tcache(struct mw_ptmalloc *pt, struct mw_read_buffer *w, uint64_t chunk);
 /* 1 plus the number of chunks that the tcache in CHUNK holds; 0: one of its lists is not valid. */
@@ -150,6 +188,8 @@ int mw_ptmalloc__read_bins(struct mw_ptmalloc *pt);
 
 /* mmapped.c: chunks with a mapping of their own. */
 int mw_ptmalloc__find_mmapped(struct mw_ptmalloc *pt);
+/* Bytes of the mapping that the chunk at CHUNK has of its own, and its START; 0: it has none. */
+uint64_t mw_ptmalloc__mmapped_at(const struct mw_ptmalloc *pt, uint64_t chunk, uint64_t *start);
 /* Do the chunks found agree with mp_'s sums? */
 bool mw_ptmalloc__mmapped_agrees(const struct mw_ptmalloc *pt);
 

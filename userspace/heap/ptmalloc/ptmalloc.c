@@ -256,11 +256,11 @@ static void ptmalloc_close(struct mw_heap *heap)
 	free(pt->runs);
 	free(pt->cached);
 	free(pt->tcache_chunks);
+	free(pt->marks);
 	free(pt);
 }
 
-/* The arenas and all their runs, in order. */
-static int find_runs(struct mw_ptmalloc *pt)
+int mw_ptmalloc__find_runs(struct mw_ptmalloc *pt, bool mmapped)
 {
 	struct mw_doubts doubts;
 	int ret;
@@ -268,11 +268,11 @@ static int find_runs(struct mw_ptmalloc *pt)
 	mw_doubts__begin(&doubts, pt->base.image, &pt->base.problems);
 	do {
 		pt->arena_count = pt->run_count = 0;
-		ret = mw_ptmalloc__read_arenas(pt);
+		ret = pt->lost ? mw_ptmalloc__read_lost(pt) : mw_ptmalloc__read_arenas(pt);
 		if (!ret)
 			sort_runs(pt, &doubts);
 	} while (!ret && mw_doubts__again(&doubts));
-	if (ret)
+	if (ret || !mmapped)
 		return ret;
 	ret = mw_ptmalloc__find_mmapped(pt);
 	/* They were looked for between the others, so that none can overlap. */
@@ -294,9 +294,12 @@ static struct mw_heap *ptmalloc_open(struct mw_image *image, struct mw_err *err)
 	}
 	mw_heap__init(&pt->base, &mw_ptmalloc_ops, image);
 	ret = mw_ptmalloc__find(pt, err);
-	if (ret)
+	pt->lost = ret == -ENOENT && mw_image__is_cut(image);
+	if (ret && !pt->lost)
 		goto cleanup;
-	ret = find_runs(pt);
+	ret = mw_ptmalloc__find_runs(pt, true);
+	if (ret == -ENOENT) /* ERR says it */
+		goto cleanup;
 	if (ret) {
 		mw_err_set(err, ret, "no-memory", NULL, "heap can't be walked: %s", strerror(-ret));
 		goto cleanup;
@@ -411,6 +414,28 @@ static int ptmalloc_find(struct mw_heap *heap, const uint64_t *addrs, struct mw_
 	return 0;
 }
 
+/*
+ * mtrim() and systrim() of malloc/malloc.c: of a chunk in a bin the whole pages behind its links,
+ * of the main arena's top all but the smallest chunk. Tops of thread arenas stay.
+ */
+static bool ptmalloc_trims(const struct mw_heap *heap, const struct mw_block *block,
+			   uint64_t *start, uint64_t *end)
+{
+	enum { LINKS = 48 };
+	const struct mw_ptmalloc *pt = (const struct mw_ptmalloc *)heap;
+	bool top = block->kind == MW_BLOCK_TOP;
+
+	if (!top && block->kind != MW_BLOCK_BIN)
+		return false;
+	if (top &&
+	    (block->arena >= pt->arena_count || pt->arenas[block->arena].kind != MW_ARENA_MAIN))
+		return false;
+	*start = block->start + (top ? CHUNK_MIN + 1 : LINKS);
+	*start = (*start + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+	*end = (block->start + block->size) & ~(uint64_t)(PAGE_BYTES - 1);
+	return *start < *end;
+}
+
 const struct mw_heap_ops mw_ptmalloc_ops = {
 	.name = "glibc",
 	.kinds = 1 << MW_BLOCK_LIVE | 1 << MW_BLOCK_MMAPPED | 1 << MW_BLOCK_TCACHE |
@@ -421,4 +446,6 @@ const struct mw_heap_ops mw_ptmalloc_ops = {
 	.info = ptmalloc_info,
 	.blocks = ptmalloc_blocks,
 	.find = ptmalloc_find,
+	.trims = ptmalloc_trims,
+	.look = mw_ptmalloc__look,
 };

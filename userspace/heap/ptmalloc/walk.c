@@ -74,7 +74,9 @@ static bool is_chain(struct walker *w, const struct mw_run *s, uint64_t p)
 /* The next address from P on where the walk can continue, or the run's end. */
 static uint64_t resync(struct walker *w, const struct mw_run *s, uint64_t p)
 {
-	while (p < s->end) {
+	const struct mw_image *image = w->pt->base.image;
+
+	while ((p = mw_image__next_held(image, p, 16, s->end)) < s->end) {
 		uint64_t head;
 
 		if (!read_head(w, p, &head)) {
@@ -114,27 +116,18 @@ static enum mw_block_kind kind_of(struct walker *w, uint64_t p)
 	return MW_BLOCK_LIVE;
 }
 
-static bool may_be_tcache(struct walker *w, uint64_t p, uint64_t size)
-{
-	const struct mw_ptmalloc_layout *l = &w->pt->layout;
-
-	return l->tcache_size && size == ((l->tcache_size + 8u + 15) & ~15u) &&
-	       mw_ptmalloc__is_tcache(w->pt, &w->window, p);
-}
-
 static enum mw_block_kind classify(struct walker *w, uint64_t p, uint64_t size, bool in_use)
 {
 	struct mw_ptmalloc *pt = w->pt;
+	bool seeking = w->measuring || pt->seeking;
 
 	if (!in_use)
 		return MW_BLOCK_BIN;
-	if (!w->measuring || w->rejoining)
-		return kind_of(w, p);
-	if (may_be_tcache(w, p, size) &&
-	    !mw_array_reserve(&pt->tcache_chunks, &pt->tcache_capacity, pt->tcache_count + 1,
-			      sizeof(*pt->tcache_chunks)))
-		pt->tcache_chunks[pt->tcache_count++] = p;
-	return MW_BLOCK_LIVE;
+	if (w->rejoining)
+		return MW_BLOCK_LIVE;
+	if (seeking)
+		mw_ptmalloc__note_tcache(pt, &w->window, p, size, !w->measuring);
+	return w->measuring ? MW_BLOCK_LIVE : kind_of(w, p);
 }
 
 /* There is no chunk at w->at.p: skip to where chunks continue. */
@@ -364,5 +357,16 @@ struct mw_blocks *mw_ptmalloc__walk(struct mw_ptmalloc *pt, size_t first, size_t
 	w->rejoins = REJOINS;
 	if (!measuring && first < pt->run_count)
 		w->at.cached = mw_ptmalloc__cached_from(pt, pt->runs[first].start);
+	return &w->base;
+}
+
+struct mw_blocks *mw_ptmalloc__walk_from(struct mw_ptmalloc *pt, size_t run, uint64_t p)
+{
+	struct walker *w = (struct walker *)mw_ptmalloc__walk(pt, run, 1, false);
+
+	if (!w)
+		return NULL;
+	w->at.p = p;
+	w->at.cached = mw_ptmalloc__cached_from(pt, p);
 	return &w->base;
 }

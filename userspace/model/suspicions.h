@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sites that were named as suspects. What is known of a site comes by chance, from windows that are
+ * few, so that a leak may lack evidence for a moment. It stays named until something speaks against
+ * it, or until it has lacked evidence for long. Pure logic.
+ */
+#ifndef MW_MODEL_SUSPICIONS_H
+#define MW_MODEL_SUSPICIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { MW_SUSPICIONS = 16 };
+
+/* All zero: none was named. */
+struct mw_suspicions {
+	struct mw_suspicion {
+		const void *who;
+		double named, confirmed; /* seconds since the watch began */
+		unsigned int against;	 /* judgements in a row */
+	} list[MW_SUSPICIONS];
+	size_t count;
+};
+
+enum mw_evidence {
+	MW_EVIDENCE_FOR,
+	MW_EVIDENCE_LACKS,
+	MW_EVIDENCE_AGAINST, /* it is known not to leak */
+};
+
+/* WHO was judged at NOW. Is it to be named? Until the next judgement. */
+bool mw_suspicions__judged(struct mw_suspicions *suspicions, const void *who,
+			   enum mw_evidence evidence, double now);
+
+#endif
