@@ -4,7 +4,6 @@
 
 load lib
 
-LIBDIR=/usr/lib/x86_64-linux-gnu
 
 setup() { setup_common; }
 teardown() {

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What watching costs, as ratios from one run. Each mode is measured between two bare runs of
 # the same process, so that a machine whose speed drifts drifts for both. Peers are measured where
-# they are installed: bpftrace, and memleak of bcc's libbpf-tools (or MEMLEAK=path).
+# they are installed: bpftrace, and memleak of bcc's libbpf-tools (Debian 13 and later: memleak-libbpf) or
+# of bcc's tools in Python (memleak-bpfcc), or MEMLEAK=path.
 set -eu
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-$PWD/build}
 MW=$BUILD/memwhere
-MEMLEAK=${MEMLEAK:-$(command -v memleak || true)}
+MEMLEAK=${MEMLEAK:-$(command -v memleak || command -v memleak-libbpf || command -v memleak-bpfcc || true)}
+export MEMLEAK
 dir=$(mktemp -d)
 target=
 trap '[ -z "$target" ] || kill "$target" 2>/dev/null; rm -rf "$dir"' EXIT
@@ -74,10 +76,10 @@ ratio() { # NAME TARGET: what memleak adds, over what NAME adds
 
 case ${SECTION:-all} in
 all | trace) ;;
-sites) exec env BUILD="$BUILD" python3 tests/bench_sites.py ;;
-heap | python) exec env BUILD="$BUILD" python3 tests/bench_heap.py "$SECTION" ;;
+sites | live) exec env BUILD="$BUILD" python3 tests/bench_sites.py "$SECTION" ;;
+heap | allocators | python | graph | why) exec env BUILD="$BUILD" python3 tests/bench_heap.py "$SECTION" ;;
 tui) exec python3 tests/bench_tui.py "$MW" "$BUILD/tests/tui_replay" "$BUILD/tests/workloads/pairs" ;;
-*) echo "SECTION is one of: all trace sites heap python tui" >&2; exit 2 ;;
+*) echo "SECTION is one of: all trace sites live heap allocators python graph why tui" >&2; exit 2 ;;
 esac
 
 echo "malloc(100)/free loop, ns a pair"
@@ -104,7 +106,7 @@ target=
 
 [ "${SECTION:-all}" = all ] || exit 0
 BUILD=$BUILD python3 tests/bench_sites.py
-for section in heap python; do
+for section in heap allocators python graph why; do
 	BUILD=$BUILD python3 tests/bench_heap.py $section
 done
 echo "the screen"

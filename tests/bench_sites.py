@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What sites and the budget cost, as ratios from one run: bench_sites.py. Pairs of runs, without and
-with the watch, so that a machine whose speed drifts drifts for both."""
+"""What sites and the budget cost, as ratios from one run: bench_sites.py [sites|live]. Pairs of runs, without and
+with the watch, so that a machine whose speed drifts drifts for both. PAIRS: how many (4)."""
 import http.client
 import json
 import os
@@ -16,7 +16,7 @@ import time
 here = os.path.dirname(os.path.abspath(__file__))
 build = os.environ.get("BUILD", os.path.join(here, "..", "build"))
 memwhere = os.path.join(build, "memwhere")
-pairs = int(os.environ.get("PAIRS", "8"))
+pairs = int(os.environ.get("PAIRS", "4"))
 scratch = tempfile.mkdtemp()
 
 DEPTH20 = """
@@ -100,16 +100,30 @@ def leaves():
           (statistics.median(leaf) / statistics.median(none)))
 
 
+def used(pid):
+    """Seconds of CPU, of all threads."""
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Counter:
-    """A target whose progress is a number that can be read at any time."""
+    """A target whose progress is a number that can be read at any time. Its rate is by its own CPU time, which what probes cost is
+    part of: other work on the machine changes it far less than a rate by the clock."""
 
     def __init__(self, progress, pid):
         self.progress, self.pid = progress, pid
 
+    def begin(self):
+        self.began = used(self.pid), self.progress()
+
+    def end(self):
+        return (self.progress() - self.began[1]) / (used(self.pid) - self.began[0])
+
     def rate(self, seconds):
-        began, before = time.time(), self.progress()
+        self.begin()
         time.sleep(seconds)
-        return (self.progress() - before) / (time.time() - began)
+        return self.end()
 
 
 def cpu_seconds(pid):
@@ -117,17 +131,20 @@ def cpu_seconds(pid):
         return int(f.read().split()[0]) / 1e9
 
 
-def paired(target, seconds=6):
-    """What the target loses, while memwhere starts and goes on; CPU of memwhere: to start, and a second from then on."""
+def paired(target, seconds=30):
+    """What the target loses, from the moment at which memwhere starts; CPU of memwhere: to start, and a second from then on."""
     losses, starts, cpu = [], [], []
     for _ in range(pairs):
         before = target.rate(seconds / 2)
+        target.begin()
         w = watch(target.pid)
+        began = time.time()
         time.sleep(0.8)
-        start, began = cpu_seconds(w.pid), time.time()
-        during = target.rate(seconds)
+        start = cpu_seconds(w.pid)
+        time.sleep(seconds - 0.8)
+        during = target.end()
         starts.append(start)
-        cpu.append((cpu_seconds(w.pid) - start) / (time.time() - began))
+        cpu.append((cpu_seconds(w.pid) - start) / (time.time() - began - 0.8))
         stop(w)
         after = target.rate(seconds / 2)
         losses.append(1 - during / ((before + after) / 2))
@@ -150,38 +167,86 @@ def rated():
     for line in w.stdout:
         now = truth()
         j = json.loads(line)
+        if not j["governor"]["enough"] and j["total"]["interval"] < 90:
+            continue
+        if not j["governor"]["enough"] or first and j["total"]["interval"] > 30:
+            break
         last = (now, [s["count"] for s in j["total"]["sizes"]], j)
         first = first or last
-        if j["total"]["interval"] > 30:
-            break
     stop(w)
+    process.kill()
+    process.wait()
+    if first is last:
+        print("  its size histogram: too little was seen to compare")
+        return
     ratio = [(b - a) / (d - c) for a, b, c, d in zip(first[1], last[1], first[0], last[0])]
     shares = [(b / sum(last[1])) / (d / sum(last[0])) for b, d in zip(last[1], last[0])]
     print("  its size histogram over 30 s, estimated over true: " + ", ".join("%.3f" % r for r in ratio) +
           "; shares " + ", ".join("%.3f" % s for s in shares) + "; stated error %.1f %% (95 of 100)" %
           (196 * last[2]["governor"]["error"]))
+
+
+COUNTING = """
+import mmap, struct, sys
+f = open(sys.argv[1], "w+b"); f.truncate(4096); m = mmap.mmap(f.fileno(), 4096)
+def count(n): m[0:8] = struct.pack("Q", n)
+n = 0
+"""
+JSON_LOOP = COUNTING + """
+import json, random
+doc = {"users": [{"id": i, "name": "x" * random.randrange(5000)} for i in range(20)]}
+while True:
+    json.loads(json.dumps(doc)); n += 1
+    count(n)
+"""
+SMALL_LOOP = COUNTING + """
+SEEN = []
+def churn(i): return [(j, str(j), {"at": j}) for j in range(i, i + 1000)]
+def remember(i): SEEN.append((i, "visitor-%d" % i))
+while True:
+    churn(n); remember(n); n += 1
+    count(n)
+"""
+
+
+def counting(script):
+    """A Python program that counts its rounds."""
+    path, source = os.path.join(scratch, "count"), os.path.join(scratch, "loop.py")
+    with open(source, "w") as f:
+        f.write(script)
+    process = subprocess.Popen(["python3", source, path])
+    time.sleep(1)
+
+    def rounds():
+        with open(path, "rb") as f:
+            return struct.unpack("Q", f.read(8))[0]
+    return process, Counter(rounds, process.pid)
+
+
+def json_loop():
+    process, counter = counting(JSON_LOOP)
+    loss, cpu = paired(counter)
+    print("  JSON round trips: loses %.1f %%; %s" % (100 * loss, cpu))
     process.kill()
     process.wait()
 
 
-def json_loop():
-    path = os.path.join(scratch, "trips")
-    process = subprocess.Popen(["python3", "-c", """
-import json, mmap, random, struct, sys
-f = open(sys.argv[1], "w+b"); f.truncate(4096); m = mmap.mmap(f.fileno(), 4096)
-doc = {"users": [{"id": i, "name": "x" * random.randrange(5000)} for i in range(20)]}
-n = 0
-while True:
-    json.loads(json.dumps(doc)); n += 1
-    m[0:8] = struct.pack("Q", n)
-""", path])
-    time.sleep(1)
-
-    def trips():
-        with open(path, "rb") as f:
-            return struct.unpack("Q", f.read(8))[0]
-    loss, cpu = paired(Counter(trips, process.pid))
-    print("  JSON round trips: loses %.1f %%; %s" % (100 * loss, cpu))
+def small_loop():
+    """Millions of small objects a second, one in 3,000 of which stays."""
+    process, counter = counting(SMALL_LOOP)
+    rate = counter.rate(2)
+    loss, cpu = paired(counter)
+    print("  %.0f million small objects a second: loses %.1f %%; %s" % (3e3 * rate / 1e6, 100 * loss, cpu))
+    began, named = time.time(), None
+    w = watch(process.pid)
+    for line in w.stdout:
+        holders = (json.loads(line)["growth"] or {}).get("holders", [])
+        if any(h["path"] == "loop.SEEN" and h["lines"] for h in holders):
+            named = time.time() - began
+        if named or time.time() - began > 90:
+            break
+    stop(w)
+    print("  a leak of one in 3,000 of them: holder and line after %s" % ("%.0f s" % named if named else "never"))
     process.kill()
     process.wait()
 
@@ -225,9 +290,9 @@ def web():
         if time.time() - began > 20:
             break
     stop(w)
-    print("  radicale under load, %d requests/s: Python lines after %s" %
-          (Counter(lambda: done[0], 0).rate(2), "%.1f s" % lines if lines else "never"))
-    loss, cpu = paired(Counter(lambda: done[0], process.pid), 8)
+    print("  radicale under load, %d requests a second of its CPU: Python lines after %s" %
+          (Counter(lambda: done[0], process.pid).rate(2), "%.1f s" % lines if lines else "never"))
+    loss, cpu = paired(Counter(lambda: done[0], process.pid))
     print("  radicale under load: loses %.1f %% of its requests; %s" % (100 * loss, cpu))
     stopping.append(1)
     process.kill()
@@ -235,10 +300,74 @@ def web():
     thread.join()
 
 
-print("Python and native stacks")
-stacks()
-leaves()
-print("the default budget (2 %%), medians of %d pairs" % pairs)
+EMPTY = """
+__attribute__((section("kprobe/empty"), used)) int empty(void *context) { (void)context; return 0; }
+__attribute__((section("license"), used)) char licence[] = "GPL";
+"""
+
+
+def traps():
+    """Exact mode, without stacks and with samples of them, and memleak where there is one, over programs that do nothing
+    at the same places; CPU time."""
+    empty = os.path.join(scratch, "empty.o")
+    subprocess.run(["clang", "-O2", "-target", "bpf", "-x", "c", "-", "-c", "-o", empty], input=EMPTY, text=True, check=True)
+    target = Printer(os.path.join(build, "tests/workloads/pairs"), "100", "print")
+    memleak = os.environ.get("MEMLEAK")
+    watchers = {
+        "traps": [os.path.join(build, "tests/traps"), str(target.pid), empty],
+        "exact": [memwhere, "stat", str(target.pid), "--mode", "exact", "--sites", "none"],
+        "+ sites": [memwhere, "stat", str(target.pid), "--mode", "exact"],
+    }
+    if memleak:
+        watchers["memleak"] = [memleak, "-p", str(target.pid), "600"]
+    took = {name: [] for name in watchers}
+    for _ in range(pairs):
+        for name, command in watchers.items():
+            w = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(8 if name == "memleak" else 1.5)
+            if w.poll() is None:
+                took[name].append(target.run(3))
+            w.stdin.close()
+            w.send_signal(2)
+            w.wait()
+    target.end()
+    for name in list(watchers)[1:]:
+        if len(took[name]) < pairs:
+            print("  %s does not run here" % name)
+            continue
+        print("  a pair of malloc and free: %-8s %7.0f ns, over its traps alone (%.0f ns) %5.2f x" % (
+            name, statistics.median(took[name]), statistics.median(took["traps"]),
+            statistics.median(a / b for a, b in zip(took[name], took["traps"]))))
+    if not memleak:
+        print("  memleak: not installed (or MEMLEAK=path)")
+
+
+def look():
+    """Looks at a heap of a gigabyte, all of whose blocks are small."""
+    process = subprocess.Popen([os.path.join(build, "tests/workloads/fates"), os.path.join(scratch, "fates"), "1024"],
+                               stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    w = watch(process.pid)
+    for line in w.stdout:
+        looks = json.loads(line)["governor"]["looks"]
+        if looks["count"] >= 4:
+            break
+    stop(w)
+    process.kill()
+    process.wait()
+    print("  a look at a heap of 1 GB: %.2f s of CPU, the mean of %d; all blocks met within %.1f s" % (
+        looks["cpu_seconds"] / looks["count"], looks["count"], looks["whole_seconds"]))
+
+
+if sys.argv[1:] != ["live"]:
+    print("Python and native stacks")
+    stacks()
+    leaves()
+print("exact mode, and looks")
+traps()
+look()
+print("the default budget (2 %%), from second 0 to 30, medians of %d pairs" % pairs)
 rated()
 json_loop()
+small_loop()
 web()

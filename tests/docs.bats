@@ -32,15 +32,22 @@ DOCS=$BATS_TEST_DIRNAME/../docs
 kept = [{i: str(i)} for i in range(1000)]
 print("ready", flush=True)
 time.sleep(600)'
-	for command in ledger malloc arenas census pools freelists; do
+	for command in ledger malloc arenas census pools freelists retained leaks; do
 		"$MW" "$command" --json "$PID" >>"$BATS_TEST_TMPDIR/documents"
 	done
 	"$MW" objects --json "$PID" dict >>"$BATS_TEST_TMPDIR/documents"
+	address=$("$MW" objects --json "$PID" dict | jq -r '.[0].object')
+	"$MW" refs --json "$PID" "$address" >>"$BATS_TEST_TMPDIR/documents"
+	"$MW" retained --json "$PID" "$address" >>"$BATS_TEST_TMPDIR/documents"
 	address=$("$MW" arenas --json "$PID" | jq -r '.arena_list[0].address')
 	for offset in 0 16432 16448 16512 32816; do
 		"$MW" whatis --json "$PID" "$(printf '0x%x' $((address + offset)))" >>"$BATS_TEST_TMPDIR/documents"
 	done
 	"$MW" snapshot --json "$PID" -o "$BATS_TEST_TMPDIR/core" >>"$BATS_TEST_TMPDIR/documents"
+	"$MW" pins --json "$PID" >>"$BATS_TEST_TMPDIR/documents"
+	"$MW" diff --json "$BATS_TEST_TMPDIR/core" $$ >>"$BATS_TEST_TMPDIR/documents"
+	"$MW" diff --json "$BATS_TEST_TMPDIR/core" "$PID" >>"$BATS_TEST_TMPDIR/documents"
+	"$MW" why --json "$BATS_TEST_TMPDIR/core" "$PID" >>"$BATS_TEST_TMPDIR/documents"
 	jq -r 'paths | map(select(type == "string")) | last // empty' "$BATS_TEST_TMPDIR/documents" | sort -u >"$BATS_TEST_TMPDIR/keys"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/keys")" -gt 70 ]
 	while read -r key; do
@@ -84,6 +91,39 @@ time.sleep(600)'
 	for target in demo check bench; do
 		grep -q "^$target:" "$DOCS/../Makefile"
 	done
+}
+
+@test "docs/read-the-answer.md has a section for each cause that the rules know" {
+	sed -n 's/.*\[MW_CAUSE_[A-Z_]*\] = {"\([a-z-]*\)".*/\1/p' "$DOCS"/../userspace/diagnosis/rules*.c >"$BATS_TEST_TMPDIR/causes"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/causes")" -ge 15 ]
+	tr -d '\\' <"$DOCS/man/memwhere-why.1" >"$BATS_TEST_TMPDIR/page"
+	while read -r cause; do
+		sed -n "/^## $cause\$/,/^## /p" "$DOCS/read-the-answer.md" >"$BATS_TEST_TMPDIR/section"
+		for part in Means Evidence 'What people do'; do
+			grep -q "^\*\*$part:\*\*" "$BATS_TEST_TMPDIR/section" || { echo "$cause: nothing of $part"; return 1; }
+		done
+		grep -q "$cause" "$BATS_TEST_TMPDIR/page" || { echo "$cause: not in memwhere-why(1)"; return 1; }
+	done <"$BATS_TEST_TMPDIR/causes"
+}
+
+@test "the documents' outputs are those of the scripts that they name" {
+	for file in "$DOCS/../README.md" "$DOCS"/*.md; do
+		[ "$(grep -c '^<!-- end -->$' "$file")" -eq "$(grep -c '^<!-- [a-z_]*\.py: ' "$file")" ]
+		sed -n 's/^<!-- \([a-z_]*\.py\): .*/\1/p' "$file" | sort -u | while read -r script; do [ -f "$DOCS/$script" ]; done
+		# A marker and then the end: a document that nobody has filled.
+		[ "$(grep -A 2 '^<!-- [a-z_]*\.py: ' "$file" | grep -c '^<!-- end')" -eq 0 ]
+	done
+}
+
+@test "make case-study, a tenth of it: memwhere names the threshold, and fixing it saves memory" {
+	python3 "$DOCS/case_study.py" "$BUILD" --smoke -o "$BATS_TEST_TMPDIR/study.md" 3>&-
+	section() { sed -n "/^<!-- case_study.py: $1 -->/,/^<!-- end/p" "$BATS_TEST_TMPDIR/study.md"; }
+	section why | grep -q "^    1. glibc's mmap threshold has crept up"
+	section creep | grep -q '"by":"free"'
+	section pins | grep -q 'users.SESSIONS'
+	section fixed | grep -q '1\. .* is free but held by glibc'
+	[ "$(section figures | sed -n 's/^| glibc, threshold fixed .* | \([0-9]*\) % less | .*/\1/p')" -ge 8 ]
+	section figures | grep -q '^| even data: glibc, threshold fixed .*| no change | no change |'
 }
 
 @test "make demo without a terminal prints five intervals and ends with status 0" {

@@ -15,10 +15,15 @@ rm -f "$out"/rooms/*.o
 jobs=0
 for source in userspace/util/*.c userspace/arch/*.c userspace/image/*.c userspace/symbol/*.c \
 	userspace/model/*.c userspace/heap/*.c userspace/heap/*/*.c \
-	userspace/python/[!g]*.c userspace/python/gc.c userspace/ledger/*.c userspace/probe/prologue.c \
+	userspace/python/[!g]*.c userspace/python/gc.c userspace/graph/*.c userspace/ledger/*.c userspace/probe/prologue.c userspace/probe/pymalloc_places.c \
 	userspace/probe/calibrate.c; do
+	# Searches compare millions of words a run, which says nothing about the input.
+	case $source in
+	userspace/heap/*) trace=-fno-sanitize-coverage=trace-cmp ;;
+	*) trace= ;;
+	esac
 	# shellcheck disable=SC2086 # lists of words
-	clang $flags -fsanitize=fuzzer-no-link,$sanitize -c -o "$out/rooms/$(echo "$source" | tr / _).o" "$source" &
+	clang $flags -fsanitize=fuzzer-no-link,$sanitize $trace -c -o "$out/rooms/$(echo "$source" | tr / _).o" "$source" &
 	jobs=$((jobs + 1))
 	[ $((jobs % 2)) -ne 0 ] || wait
 done
@@ -28,7 +33,8 @@ ar rcs "$out/rooms.a" "$out"/rooms/*.o
 
 # A small Python process, to be damaged.
 MW_FUZZ_CORE=$out/python.core
-export MW_FUZZ_CORE
+MW_FUZZ_CUT=$out/python.cut
+export MW_FUZZ_CORE MW_FUZZ_CUT
 # Seldom is a core as good: it need not be made again.
 if [ ! -s "$MW_FUZZ_CORE" ]; then
 	python3 -S -E -c 'import os, time
@@ -40,6 +46,27 @@ time.sleep(60)' >"$out/said" &
 	"$BUILD/memwhere" snapshot "$pid" -q -o "$MW_FUZZ_CORE" >/dev/null
 	kill "$pid"
 fi
+head -c -4096 "$MW_FUZZ_CORE" >"$MW_FUZZ_CUT"
+
+# A small program with each other allocator, to be damaged, and one that lost its end.
+MW_FUZZ_SLABS=$out/slabs
+export MW_FUZZ_SLABS
+mkdir -p "$MW_FUZZ_SLABS"
+take_slabs() { # NAME PROGRAM…
+	name=$1
+	shift
+	[ ! -s "$MW_FUZZ_SLABS/$name" ] || return 0
+	"$@" >"$out/said" &
+	pid=$!
+	while ! grep -q ^ready "$out/said"; do sleep 0.1; done
+	"$BUILD/memwhere" snapshot "$pid" -q -o "$MW_FUZZ_SLABS/$name" >/dev/null
+	kill "$pid"
+	head -c -65536 "$MW_FUZZ_SLABS/$name" >"$MW_FUZZ_SLABS/$name.cut"
+}
+for library in libjemalloc.so.2 libtcmalloc_minimal.so.4 libmimalloc.so.2.0; do
+	take_slabs "$library" env LD_PRELOAD=/usr/lib/x86_64-linux-gnu/$library "$BUILD/tests/workloads/slabs" 300 2
+done
+take_slabs google_heap "$BUILD/tests/workloads/google_heap"
 
 # A small library with all that is read of one, to be damaged.
 mkdir -p "$out/corpus/fuzz_elf"

@@ -25,7 +25,7 @@ start_bare() { # [CPP OPTION]
 }
 
 # Bytes that a growth line speaks of, all together.
-growth() { last '[.sites.growth[].bytes] | add // 0'; }
+growth() { last '[.total.sites.growth[].bytes] | add // 0'; }
 
 anonymous() { awk '/^RssAnon/ {print $2 * 1024}' "/proc/$1/status"; } # PID
 
@@ -50,7 +50,7 @@ another_report() {
 	expect "$(last '.sites.suspects | length')" 0 suspects
 	# A line of text says so, too.
 	start_workload php "$WORKLOADS/grow.php"
-	"$MW" stat "$PID" -i 1 -n 8 >"$BATS_TEST_TMPDIR/text" 3>&- 7>&- &
+	"$MW" stat "$PID" --top 5 -i 1 -n 8 >"$BATS_TEST_TMPDIR/text" 3>&- 7>&- &
 	watch=$!
 	STARTED+=("$watch")
 	wait_while "$watch" 60 test -s "$BATS_TEST_TMPDIR/text"
@@ -112,7 +112,7 @@ another_report() {
 	expect "$(last .out_of_reach.runtime)" Go runtime
 	expect "$(last .out_of_reach.allocator)" true "an allocator besides"
 	[ "$after" -gt "$before" ]
-	last "([.sites.growth[].bytes] | add) >= ($after - $before) / 2" | grep -qx true
+	last "([.total.sites.growth[].bytes] | add) >= ($after - $before) / 2" | grep -qx true
 	expect "$(last '.sites.suspects | length')" 0 suspects
 }
 
@@ -128,18 +128,18 @@ another_report() {
 	expect "$(last .out_of_reach.runtime)" V8 runtime
 	echo "RssAnon grew by $((after - before)), lines: $(growth)"
 	# Its chunks are touched whole; garbage that is collected goes back later.
-	last "([.sites.growth[].bytes] | add) as \$g | \$g > 0.6 * ($after - $before) and \$g < 1.7 * ($after - $before)" |
+	last "([.total.sites.growth[].bytes] | add) as \$g | \$g > 0.6 * ($after - $before) and \$g < 1.7 * ($after - $before)" |
 		grep -qx true
 }
 
 @test "the JVM's heap has lines, by its mappings or the pages that it touches" {
 	start_python java -Xmx400m "$WORKLOADS/Grow.java"
 	start_default_watch "$PID"
-	has_lines() { [ "$(last '.sites.growth | length')" -gt 0 ]; }
+	has_lines() { [ "$(last '.total.sites.growth | length')" -gt 0 ]; }
 	wait_while "$WATCH" 60 has_lines
 	stop_watch
 	expect "$(last .out_of_reach.runtime)" JVM runtime
-	last '.sites.growth[0].frames[0].file' | grep -q libjvm
+	last '.total.sites.growth[0].frames[0].file' | grep -q libjvm
 }
 
 @test "in a program of the C library alone nothing is out of reach" {

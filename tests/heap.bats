@@ -38,6 +38,13 @@ ledger_sums() { # TARGET: the entries sum to the resident size, which is printed
 }
 
 rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
+# What is said of PID is what the kernel says. Between the two looks it may take a page of a file back: once in five they agree.
+ledger_is_rss() {
+	for _ in 1 2 3 4 5; do
+		[ "$(ledger_sums "$PID")" != "$(rss "$PID")" ] || return 0
+	done
+	return 1
+}
 
 @test "malloc equals malloc_info and mallinfo2: one thread, live" {
 	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth"
@@ -135,7 +142,7 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 
 @test "the ledger sums to Rss and knows 99 percent of a C program" {
 	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 4 20011
-	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
+	ledger_is_rss
 	jq -e '.unknown_bytes * 100 < .resident_bytes' "$BATS_TEST_TMPDIR/ledger.json"
 }
 
@@ -203,16 +210,6 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 	grow
 }
 
-@test "musl: the ledger sums, the heap is unknown with a reason" {
-	printf '#include <stdlib.h>\n#include <string.h>\n#include <stdio.h>\n#include <unistd.h>\nint main(){memset(malloc(7000003),1,7000003);printf("ready %%d\\n",getpid());fflush(stdout);return getchar();}\n' >"$BATS_TEST_TMPDIR/m.c"
-	musl-gcc -fno-builtin -o "$BATS_TEST_TMPDIR/m" "$BATS_TEST_TMPDIR/m.c"
-	start_workload "$BATS_TEST_TMPDIR/m"
-	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
-	jq -e '.unknown_bytes >= 7000003 and (.evidence[0] | test("no glibc"))' "$BATS_TEST_TMPDIR/ledger.json"
-	run "$MW" malloc "$PID"
-	[ "$status" = 1 ]
-}
-
 @test "bad files: one line and status 1" {
 	cd "$BATS_TEST_TMPDIR"
 	: >empty
@@ -241,11 +238,64 @@ rss() { awk '/^Rss:/ { sum += $2 } END { print sum * 1024 }' "/proc/$1/smaps"; }
 	jq -e '.coverage.present_bytes < .coverage.promised_bytes' <<<"${lines[-1]}"
 }
 
+@test "cores that claim all addresses are read as fast as what they hold" {
+	cat >"$BATS_TEST_TMPDIR/keeps.py" <<-'EOF'
+	import os, time
+	kept = [[i, str(i), {i: i}, (i, float(i)), {i}] for i in range(500)]
+	print("ready", os.getpid(), flush=True)
+	time.sleep(1000)
+	EOF
+	for library in "" "$LIBDIR/libjemalloc.so.2" "$LIBDIR/libtcmalloc.so.4" "$LIBDIR/libmimalloc.so.2"; do
+		RUN="env LD_PRELOAD=$library" start_workload python3 -S -E "$BATS_TEST_TMPDIR/keeps.py"
+		gcore -o "$BATS_TEST_TMPDIR/core" "$PID" >/dev/null 2>&1
+		kill "$PID"
+		size=$(stat -c %s "$BATS_TEST_TMPDIR/core.$PID")
+		# Without the C library's data heaps are searched for.
+		for part in 10 97 100; do
+			head -c $((size * part / 100)) "$BATS_TEST_TMPDIR/core.$PID" >"$BATS_TEST_TMPDIR/cut"
+			python3 "$BATS_TEST_DIRNAME/wide_core.py" "$BATS_TEST_TMPDIR/cut" "$BATS_TEST_TMPDIR/wide"
+			for command in ledger leaks why; do
+				run timeout 30 "$MW" "$command" -j "$BATS_TEST_TMPDIR/wide"
+				[ "$status" -le 1 ]
+			done
+		done
+	done
+}
+
+@test "a snapshot that lost the C library's data: heaps with holes are read to their ends" {
+	cat >"$BATS_TEST_TMPDIR/holes.c" <<-'EOF'
+	#include <malloc.h>
+	#include <stdio.h>
+	#include <stdlib.h>
+	#include <string.h>
+	#include <unistd.h>
+	enum { BLOCKS = 40009 };
+	static char *blocks[BLOCKS];
+	int main(void)
+	{
+		for (int i = 0; i < BLOCKS; i++)
+			memset(blocks[i] = malloc(300), 1, 300);
+		for (int i = BLOCKS / 4; i < BLOCKS / 2; i++)
+			free(blocks[i]);
+		malloc_trim(0);
+		printf("ready %d\n", getpid());
+		fflush(stdout);
+		pause();
+	}
+	EOF
+	gcc -O0 -w -o "$BATS_TEST_TMPDIR/holes" "$BATS_TEST_TMPDIR/holes.c"
+	start_workload "$BATS_TEST_TMPDIR/holes"
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/s"
+	truncate -s "$(($(stat -c %s "$BATS_TEST_TMPDIR/s") * 97 / 100))" "$BATS_TEST_TMPDIR/s"
+	"$MW" malloc --json "$BATS_TEST_TMPDIR/s" | jq -e '.arenas[0].live.count | . > 30000 and . < 30100' >/dev/null
+	"$MW" ledger --json "$BATS_TEST_TMPDIR/s" | jq -e '.unknown_bytes < .resident_bytes * 0.03' >/dev/null
+}
+
 # The workload's heap of the kind HOW: live and as a snapshot malloc is right and the ledger sums.
 odd_heap() { # THREADS HOW
 	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" "$1" 7919 "$2"
 	truth "$PID"
-	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
+	ledger_is_rss
 	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/s"
 	truth "$BATS_TEST_TMPDIR/s"
 	ledger_sums "$BATS_TEST_TMPDIR/s"
@@ -282,7 +332,7 @@ bytes_of() { jq "[.entries[] | select(.owner == \"$1\") | .bytes] | add // 0" "$
 	start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 0 7919 swap
 	wait_until 30 awk '/^VmSwap:/ && $2 > 100 { found = 1 } END { exit !found }' "/proc/$PID/status"
 	truth "$PID"
-	[ "$(ledger_sums "$PID")" = "$(rss "$PID")" ]
+	ledger_is_rss
 	kill "$PID"
 }
 

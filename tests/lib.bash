@@ -5,6 +5,11 @@
 BUILD=${BUILD:-${BASH_SOURCE[0]%/*}/../build}
 MW=$BUILD/memwhere
 WORK=${WORK:-$BUILD/tests/workloads}
+# shellcheck disable=SC2034 # for the files of tests
+LIBDIR=/usr/lib/x86_64-linux-gnu # where Debian has libraries
+
+# What a program says comes a line at a time, whole: not half a line, nor two processes' mixed.
+unset PYTHONUNBUFFERED
 
 # Poll a condition (a command line) for at most SECONDS; fails loudly.
 wait_until() {
@@ -125,8 +130,9 @@ interpreters3() {
 	return 0
 }
 
-# Set a kernel parameter for this test.
+# Set a kernel parameter for this test. Others that want to wait until it has ended.
 set_kernel() { # FILE VALUE
+	[ -e "$BATS_TEST_TMPDIR/kernel" ] || { exec 8>"${TMPDIR:-/tmp}/memwhere-kernel-settings.lock" && flock 8; }
 	[ -e "$BATS_TEST_TMPDIR/kernel.${1##*/}" ] || cat "$1" >"$BATS_TEST_TMPDIR/kernel.${1##*/}"
 	echo "$1" >>"$BATS_TEST_TMPDIR/kernel"
 	echo "$2" >"$1"
@@ -138,7 +144,13 @@ restore_settings() {
 	while read -r file; do cat "$BATS_TEST_TMPDIR/kernel.${file##*/}" >"$file"; done <"$BATS_TEST_TMPDIR/kernel"
 }
 
-setup_common() { STARTED=(); }
+setup_common() {
+	STARTED=()
+	[ "${BATS_TEST_TRY_NUMBER:-1}" -eq 1 ] || echo "# once more: $BATS_TEST_DESCRIPTION" >&3
+}
+
+# What holds in 99 cases of 100 is tried once more where it did not: twice is no chance.
+by_chance() { export BATS_TEST_RETRIES=1; }
 
 teardown_common() {
 	local pid

@@ -7,7 +7,8 @@ load lib
 setup() {
 	setup_common
 	PROGRAM=$MW
-	cat >"$BATS_TEST_TMPDIR/below" <<-'END'
+	BELOW=$BATS_TEST_TMPDIR/below
+	cat >"$BELOW" <<-'END'
 	#!/bin/sh
 	levels=$1
 	shift
@@ -16,14 +17,14 @@ setup() {
 	exec unshare -m -p -f --mount-proc --kill-child sh -c \
 		'for i in 1 2 3; do sh -c :; done; exec 4<&0; "$@" <&4 & wait' sh "$0" $((levels - 1)) "$@"
 	END
-	chmod +x "$BATS_TEST_TMPDIR/below"
+	chmod +x "$BELOW"
 }
 teardown() { teardown_common; }
 
 # Start a workload LEVELS PID namespaces below this one. CHAIN: the processes that lead to it, last itself.
 start_below() { # LEVELS WORKLOAD...
 	local all next
-	start_workload "$BATS_TEST_TMPDIR/below" "$@"
+	start_workload "$BELOW" "$@"
 	CHAIN=()
 	for ((next = STARTED[-1]; next; )); do
 		CHAIN+=("$next")
@@ -60,109 +61,164 @@ stop_watch() {
 # Every pair of namespaces at most two levels down of which memwhere's can see the target's.
 PAIRS="0:1 0:2 1:1 1:2 2:2"
 
+# All at once, each with a folder and processes of its own: they wait more than they work. FUNCTION is told the pair, memwhere's
+# level and the target's.
+each_pair() { # FUNCTION
+	local pair failed=0 all=()
+	for pair in $PAIRS; do
+		(
+			BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR/${pair/:/_}
+			mkdir -p "$BATS_TEST_TMPDIR"
+			STARTED=()
+			trap 'teardown_common || :' EXIT
+			"$1" "$pair" "${pair%:*}" "${pair#*:}"
+		) &
+		all+=($!)
+	done
+	for pair in "${all[@]}"; do
+		wait "$pair" || failed=1
+	done
+	return $failed
+}
+
 # A workload ends when nobody can talk to it any more, and its namespaces with it.
 end_workload() {
 	exec 7>&-
 	wait "${CHAIN[0]}" || true
 }
 
+check_exact() { # PAIR LEVEL-OF-MEMWHERE LEVEL-OF-TARGET
+	local pair=$1
+	start_below "$3" "$WORK/counts" sizes
+	watch_from "$2"
+	start_watch "$PID"
+	go_and_wait
+	stop_watch
+	expect_no_loss
+	expect "$(last .pid)" "$PID" "$pair: PID"
+	expect "$(last .total.alloc.calls)" "$(said alloc_calls)" "$pair: calls"
+	expect "$(last .total.alloc.bytes)" "$(said alloc_bytes)" "$pair: bytes"
+	expect "$(last .outstanding.count)" "$(said outstanding_count)" "$pair: outstanding"
+	expect "$(last .outstanding.bytes)" "$(said outstanding_bytes)" "$pair: outstanding bytes"
+	end_workload
+}
 @test "exact counts, from each namespace that sees the target" {
-	for pair in $PAIRS; do
-		start_below "${pair#*:}" "$WORK/counts" sizes
-		watch_from "${pair%:*}"
-		start_watch "$PID"
-		go_and_wait
-		stop_watch
-		expect_no_loss
-		expect "$(last .pid)" "$PID" "$pair: PID"
-		expect "$(last .total.alloc.calls)" "$(said alloc_calls)" "$pair: calls"
-		expect "$(last .total.alloc.bytes)" "$(said alloc_bytes)" "$pair: bytes"
-		expect "$(last .outstanding.count)" "$(said outstanding_count)" "$pair: outstanding"
-		expect "$(last .outstanding.bytes)" "$(said outstanding_bytes)" "$pair: outstanding bytes"
-		end_workload
-	done
+	each_pair check_exact
 }
 
+check_growth() { # PAIR LEVEL-OF-MEMWHERE LEVEL-OF-TARGET
+	local pair=$1
+	start_below "$3" "$WORK/counts" kernel
+	watch_from "$2"
+	start_watch "$PID" --mode growth
+	go_and_wait
+	stop_watch
+	expect_no_loss
+	for call in mmap munmap mremap madvise; do
+		expect "$(last ".total.$call.calls")" "$(said $call)" "$pair: $call"
+	done
+	expect "$(last .total.brk.grown_bytes)" "$(said brk_grown)" "$pair: brk up"
+	expect "$(last .total.brk.shrunk_bytes)" "$(said brk_shrunk)" "$pair: brk down"
+	end_workload
+}
 @test "growth: what the kernel gave and took back" {
-	for pair in $PAIRS; do
-		start_below "${pair#*:}" "$WORK/counts" kernel
-		watch_from "${pair%:*}"
-		start_watch "$PID" --mode growth
-		go_and_wait
-		stop_watch
-		expect_no_loss
-		for call in mmap munmap mremap madvise; do
-			expect "$(last ".total.$call.calls")" "$(said $call)" "$pair: $call"
-		done
-		expect "$(last .total.brk.grown_bytes)" "$(said brk_grown)" "$pair: brk up"
-		expect "$(last .total.brk.shrunk_bytes)" "$(said brk_shrunk)" "$pair: brk down"
-		end_workload
-	done
+	each_pair check_growth
 }
 
+check_threads() { # PAIR LEVEL-OF-MEMWHERE LEVEL-OF-TARGET
+	local pair=$1
+	start_below "$3" "$WORK/counts" threads 23
+	watch_from "$2"
+	start_watch "$PID"
+	go_and_wait
+	stop_watch
+	expect_no_loss
+	expect "$(last '[.total.sizes[] | select(.low == 49 or .low == 65) | .count] | add')" \
+		"$(said thread_mallocs)" "$pair: mallocs"
+	end_workload
+}
 @test "threads" {
-	for pair in $PAIRS; do
-		start_below "${pair#*:}" "$WORK/counts" threads 23
-		watch_from "${pair%:*}"
-		start_watch "$PID"
-		go_and_wait
-		stop_watch
-		expect_no_loss
-		expect "$(last '[.total.sizes[] | select(.low == 49 or .low == 65) | .count] | add')" \
-			"$(said thread_mallocs)" "$pair: mallocs"
-		end_workload
-	done
+	each_pair check_threads
 }
 
-@test "--follow: children that are born, and those that are there already" {
-	for pair in $PAIRS; do
-		for scenario in forks prefork; do
-			start_below "${pair#*:}" "$WORK/counts" $scenario 7
-			watch_from "${pair%:*}"
-			start_watch "$PID" --follow
-			go_and_wait
-			stop_watch
-			expect_no_loss
-			for size in 48 5000 200; do
-				expect "$(class_count $size)" "$(said size_$size)" "$pair, $scenario: size $size"
-			done
-			expect "$(last .processes)" 1 "$pair, $scenario: processes at last"
-			end_workload
-		done
-	done
-}
-
-@test "--follow: exec, spawn, and a target that becomes another program" {
-	for pair in $PAIRS; do
-		start_below "${pair#*:}" "$WORK/counts" spawn 7
-		watch_from "${pair%:*}"
+check_children() { # PAIR LEVEL-OF-MEMWHERE LEVEL-OF-TARGET
+	local pair=$1
+	for scenario in forks prefork; do
+		start_below "$3" "$WORK/counts" $scenario 7
+		watch_from "$2"
 		start_watch "$PID" --follow
 		go_and_wait
 		stop_watch
 		expect_no_loss
-		expect "$(class_count 3500)" "$(said size_3500)" "$pair: programs that children ran"
-		expect "$(class_count 6000)" "$(said size_6000)" "$pair: a cloned child"
-		end_workload
-		start_below "${pair#*:}" "$WORK/counts" exec "$WORK/counts" sizes
-		watch_from "${pair%:*}"
-		start_watch "$PID"
-		go_and_wait ready
-		sleep 0.5
-		go_and_wait
-		stop_watch
-		expect "$(last .total.alloc.calls)" "$(said alloc_calls)" "$pair: of the new program"
-		expect "$(jq -s -c '[.[].events[] | select(.kind == "exec") | .pid]' "$BATS_TEST_TMPDIR/out")" \
-			"[$PID]" "$pair: execs"
+		for size in 48 5000 200; do
+			expect "$(class_count $size)" "$(said size_$size)" "$pair, $scenario: size $size"
+		done
+		expect "$(last .processes)" 1 "$pair, $scenario: processes at last"
 		end_workload
 	done
+}
+@test "--follow: children that are born, and those that are there already" {
+	each_pair check_children
+}
+
+check_execs() { # PAIR LEVEL-OF-MEMWHERE LEVEL-OF-TARGET
+	local pair=$1
+	start_below "$3" "$WORK/counts" spawn 7
+	watch_from "$2"
+	start_watch "$PID" --follow
+	go_and_wait
+	stop_watch
+	expect_no_loss
+	expect "$(class_count 3500)" "$(said size_3500)" "$pair: programs that children ran"
+	expect "$(class_count 6000)" "$(said size_6000)" "$pair: a cloned child"
+	end_workload
+	start_below "$3" "$WORK/counts" exec "$WORK/counts" sizes
+	watch_from "$2"
+	start_watch "$PID"
+	go_and_wait ready
+	sleep 0.5
+	go_and_wait
+	stop_watch
+	expect "$(last .total.alloc.calls)" "$(said alloc_calls)" "$pair: of the new program"
+	expect "$(jq -s -c '[.[].events[] | select(.kind == "exec") | .pid]' "$BATS_TEST_TMPDIR/out")" \
+		"[$PID]" "$pair: execs"
+	end_workload
+}
+@test "--follow: exec, spawn, and a target that becomes another program" {
+	each_pair check_execs
 }
 
 remembered() { # CALLS
 	expect "$(last '[.total.sites.top[] | select(.frames[0].function == "remember") | .alloc.calls] | add')" "$1" "calls at the line"
 }
 
+check_lines() { # PAIR LEVEL-OF-MEMWHERE LEVEL-OF-TARGET
+	local pair=$1
+	start_below "$3" python3 "$SCRIPT"
+	watch_from "$2"
+	start_watch "$PID" --follow --sites all --min-size 70000
+	# Names are made while there is someone to ask: of the target, then of the child once its birth is known.
+	go
+	wait_until 20 remembered 41
+	go
+	wait_until 20 grep -q '"kind":"fork"' "$BATS_TEST_TMPDIR/out"
+	go
+	wait_until 20 remembered $((41 + 43))
+	go_and_wait
+	sleep 0.5
+	stop_watch
+	expect_no_loss
+	expect "$(said status)" 0 "$pair: the child is the first of its namespace"
+	expect "$(jq -s -c '[.[].events[] | select(.kind == "exit") | [.pid, .status]]' "$BATS_TEST_TMPDIR/out")" \
+		"$(jq -s -c '[.[].events[] | select(.kind == "fork") | [.child, 0]]' "$BATS_TEST_TMPDIR/out")" "$pair: the child's end"
+	# Where memwhere is in the target's namespace both speak of the child by the same number.
+	[ "$2" != "$3" ] || expect "$(jq -s '[.[].events[] | select(.kind == "fork") | .child][0]' \
+		"$BATS_TEST_TMPDIR/out")" "$(said child)" "$pair: the child"
+	end_workload
+}
 @test "sites are Python lines, of the target and of a child in a namespace that it makes" {
-	cat >"$BATS_TEST_TMPDIR/family.py" <<-'END'
+	SCRIPT=$BATS_TEST_TMPDIR/family.py
+	cat >"$SCRIPT" <<-'END'
 	import ctypes, os, sys
 	KEPT = []
 	def remember(count):
@@ -185,29 +241,7 @@ remembered() { # CALLS
 	print("done", flush=True)
 	sys.stdin.readline()
 	END
-	for pair in $PAIRS; do
-		start_below "${pair#*:}" python3 "$BATS_TEST_TMPDIR/family.py"
-		watch_from "${pair%:*}"
-		start_watch "$PID" --follow --sites all --min-size 70000
-		# Names are made while there is someone to ask: of the target, then of the child once its birth is known.
-		go
-		wait_until 20 remembered 41
-		go
-		wait_until 20 grep -q '"kind":"fork"' "$BATS_TEST_TMPDIR/out"
-		go
-		wait_until 20 remembered $((41 + 43))
-		go_and_wait
-		sleep 0.5
-		stop_watch
-		expect_no_loss
-		expect "$(said status)" 0 "$pair: the child is the first of its namespace"
-		expect "$(jq -s -c '[.[].events[] | select(.kind == "exit") | [.pid, .status]]' "$BATS_TEST_TMPDIR/out")" \
-			"$(jq -s -c '[.[].events[] | select(.kind == "fork") | [.child, 0]]' "$BATS_TEST_TMPDIR/out")" "$pair: the child's end"
-		# Where memwhere is in the target's namespace both speak of the child by the same number.
-		[ "${pair%:*}" != "${pair#*:}" ] || expect "$(jq -s '[.[].events[] | select(.kind == "fork") | .child][0]' \
-			"$BATS_TEST_TMPDIR/out")" "$(said child)" "$pair: the child"
-		end_workload
-	done
+	each_pair check_lines
 }
 
 @test "the default watch, as text, and the ledger" {
@@ -230,7 +264,7 @@ remembered() { # CALLS
 	[ "$(jq -r .error.code <<<"$output")" = pid-namespace ]
 	run nsenter -t "$init" -m "$PROGRAM" stat --mode growth -n 1 "$PID"
 	[ "$status" -eq 1 ]
-	[[ $output =~ "/proc: is not mounted, or of a PID namespace that memwhere is not in" ]]
+	[[ $output =~ "/proc is not mounted, or of a PID namespace that memwhere is not in" ]]
 }
 
 @test "a kernel that can't tell is an error, not zeros" {

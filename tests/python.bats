@@ -40,6 +40,9 @@ teardown() { teardown_common; }
 	start_python python3 "$BATS_TEST_DIRNAME/workloads/server.py"
 	start_watch "$PID"
 	wait_until 60 grep -q '"kind":"threshold"' "$BATS_TEST_TMPDIR/out"
+	# The block that moved it may be older than the watch.
+	has_mapped() { [ "$(last '.total.placement.mmap.calls')" -ge 1 ]; }
+	wait_until 60 has_mapped
 	stop_watch
 	expect_no_loss
 	expect "$(last '.total.alloc.calls > 1000 and .total.placement.mmap.calls >= 1')" true "it allocates"

@@ -163,6 +163,161 @@ check_truth() {
 	"$MW" census --json "$PID" | jq -e '[.types[] | select(.type == "Mine") | .count] | sort == [101, 101, 101, 101, 1013]' >/dev/null
 }
 
+# What census says of the first N % of CORE: objects, users, strings, large bytes and the allocator.
+cut_census() { # CORE PER_MILLE OPTION...
+	cp "$1" "$BATS_TEST_TMPDIR/cut"
+	truncate -s $(($(stat -c %s "$1") * $2 / 1000)) "$BATS_TEST_TMPDIR/cut"
+	"$MW" census --json "${@:3}" "$BATS_TEST_TMPDIR/cut" 2>/dev/null | jq -c '
+		def n(t): [.types[] | select(.type == t) | .count] | add // 0;
+		[.objects, ([.types[] | select(.type == "User" or (.type | startswith("type at"))) | .count] | max), n("str"), n("bytes"), .coverage.present_bytes < .coverage.promised_bytes, .allocator]'
+}
+
+write_users() { # a program with 20011 objects of a class, in users.py
+	cat >"$BATS_TEST_TMPDIR/users.py" <<-'EOF'
+	import os, sys, threading, time
+	class User:
+	    def __init__(self, i):
+	        self.name, self.tags, self.photo = "user%d" % i, [i], b"x" * (700 + i % 2)
+	users = [User(i) for i in range(20011)]
+	lists = [[i] for i in range(60013)] # in a list of one, length and items look like an object's head
+	kept = []
+	def work():
+	    kept.append([bytearray(1000) for i in range(1009)])
+	    time.sleep(1000)
+	for i in range(2):
+	    threading.Thread(target=work, daemon=True).start()
+	while len(kept) < 2:
+	    time.sleep(0.01)
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	time.sleep(1000)
+	EOF
+}
+
+@test "a core that was cut short: what it holds is counted, without names, main_arena and a whole arena" {
+	write_users
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/users.py"
+	gcore -o "$BATS_TEST_TMPDIR/core" "$PID" >/dev/null 2>&1
+	core=$(echo "$BATS_TEST_TMPDIR"/core.*)
+	cut_census "$core" 1000 | jq -e '.[1] == 20011 and .[2] > 20011 and .[3] > 20011' >/dev/null
+	cut_census "$core" 995 | jq -e '.[0] > 90000 and .[1] > 17000 and .[2] > 20011 and .[3] >= 20011
+		and .[4] and .[5] == "pymalloc"' >/dev/null
+	# The large ones are in brk's heap, which comes first.
+	cut_census "$core" 950 | jq -e '.[0] > 20011 and .[3] >= 20011 and .[4]' >/dev/null
+	cut_census "$core" 600 | jq -e '.[0] > 20000 and .[3] >= 20011 and .[4] and .[5] != "malloc"' >/dev/null
+	"$MW" malloc --json "$BATS_TEST_TMPDIR/cut" | jq -e '
+		([.arenas[] | .live.count] | add) > 20011 + 1009 and (.arenas | length) >= 2' >/dev/null
+	"$MW" ledger --json "$BATS_TEST_TMPDIR/cut" | jq -e '.unknown_bytes < .resident_bytes / 10' >/dev/null
+	zstd -q "$core" -o "$core.zst"
+	cut_census "$core.zst" 900 | jq -e '.[0] > 20000 and .[3] >= 20011 and .[4]' >/dev/null
+}
+
+@test "a cut core of a position-independent interpreter, whose data is lost: its heap tells" {
+	write_users
+	for python in $(interpreters3); do
+		readelf -h "$(readlink -f "$python")" | grep -q 'Type:.*DYN' && break
+	done
+	start_workload "$python" "$BATS_TEST_TMPDIR/users.py"
+	gcore -o "$BATS_TEST_TMPDIR/core" "$PID" >/dev/null 2>&1
+	core=$(echo "$BATS_TEST_TMPDIR"/core.*)
+	file=$(awk '$6 ~ "libpython3.*[.]so" {print $6; exit}' "/proc/$PID/maps")
+	cut_census "$core" 995 | jq -e '.[0] > 90000 and .[1] == 20011 and .[2] > 20011 and .[3] >= 20011
+		and .[4] and .[5] == "pymalloc"' >/dev/null
+	cut_census "$core" 950 --exe "${file:-$python}" | jq -e '.[1] > 1000 and .[2] > 1000
+		and .[3] >= 20011 and .[4] and .[5] == "pymalloc"' >/dev/null
+	cut_census "$core" 950 | jq -e '.[1] >= 20011' >/dev/null
+	cut_census "$core" 600 --exe "${file:-$python}" | jq -e '.[3] >= 20011 and .[5] == "unknown"' >/dev/null
+	"$MW" census "$BATS_TEST_TMPDIR/cut" | grep -q 'its state is lost'
+}
+
+@test "what extension modules hold in malloc's chunks is their types': pixels, a database, a document" {
+	cat >"$BATS_TEST_TMPDIR/holds.py" <<-'EOF'
+	import os, sqlite3, sys, time
+	db = sqlite3.connect(":memory:")
+	db.execute("create table t(a, b)")
+	db.executemany("insert into t values(?, ?)", ((i, "x" * 100) for i in range(20011)))
+	pages = db.execute("pragma page_count").fetchone()[0] * db.execute("pragma page_size").fetchone()[0]
+	from PIL import Image
+	image = Image.new("RGB", (2003, 1009), 7) # 4 bytes a pixel
+	print("database", pages)
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	time.sleep(1000)
+	EOF
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/holds.py"
+	wait_asleep "$PID"
+	"$MW" census --json "$PID" | jq -e --argjson pages "$(said database)" '
+		def held(f): [.types[] | select(f) | .held_bytes] | add;
+		held(.type == "ImagingCore") >= 2003 * 1009 * 4 and held(.type == "ImagingCore") < 2003 * 1009 * 4.1
+		and held(.module == "sqlite3") >= $pages and held(.module == "sqlite3") < $pages * 1.2 + 200000
+		and .held_bytes == ([.types[].held_bytes] | add)' >/dev/null
+	"$MW" ledger --json "$PID" | jq -e '([.entries[].resident_bytes] | add) == .resident_bytes
+		and ([.entries[] | select(.owner == "python/held/ImagingCore")][0].bytes >= 2003 * 1009 * 4)' >/dev/null
+	end_truth
+	cat >"$BATS_TEST_TMPDIR/document.py" <<-'EOF'
+	import os, sys, time
+	from lxml import etree
+	document = etree.fromstring("<a>" + "<b c='d'>text</b>" * 20011 + "</a>")
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	time.sleep(1000)
+	EOF
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/document.py"
+	wait_asleep "$PID"
+	# A node has 120 bytes, an attribute 96: element, its text, attribute, the text of that.
+	"$MW" census --json "$PID" | jq -e '[.types[] | select(.module == "lxml.etree") | .held_bytes] | add >= 20011 * 456' >/dev/null
+}
+
+@test "malloc: live blocks by size, the largest with their owners; whatis of a buffer names its object" {
+	cat >"$BATS_TEST_TMPDIR/large.py" <<-'EOF'
+	import os, sys, time
+	import numpy
+	array, text = numpy.ones(5000011), bytearray(3000017)
+	small = [bytearray(7000 + i) for i in range(1013)]
+	print("array 0x%x" % id(array), "data 0x%x" % array.ctypes.data, "text 0x%x" % id(text), sep="\n")
+	sys.stdout.write("ready %d\n" % os.getpid()); sys.stdout.flush()
+	time.sleep(1000)
+	EOF
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/large.py"
+	wait_asleep "$PID"
+	"$MW" malloc --json "$PID" >"$BATS_TEST_TMPDIR/malloc"
+	jq -e --arg array "$(said array)" --arg data "$(said data)" --arg text "$(said text)" '
+		([.live_sizes[].count] | add) == ([.arenas[].live.count] | add) + .mmapped.count
+		and ([.live_sizes[].bytes] | add) == ([.arenas[].live.bytes] | add) + .mmapped.bytes
+		and ([.live_sizes[] | select(.low == 4096)][0].python >= 1013)
+		and .biggest[0].address == $data and .biggest[0].object == $array and .biggest[0].type == "numpy.ndarray"
+		and .biggest[1].object == $text and .problem_count == 0' "$BATS_TEST_TMPDIR/malloc" >/dev/null
+	"$MW" whatis --json "$PID" "$(said data)" | jq -e --arg array "$(said array)" '.python.owner == $array' >/dev/null
+	[ "$("$MW" objects "$PID" bytearray | wc -l)" -eq 102 ]
+	[ "$("$MW" objects --all "$PID" bytearray | grep -c ^0x)" -ge 1014 ]
+}
+
+@test "an interpreter that was finalised: says so, and counts what it left" {
+	cat >"$BATS_TEST_TMPDIR/finalized.c" <<-'EOF'
+	#include <Python.h>
+	#include <unistd.h>
+	extern Py_ssize_t _Py_GetAllocatedBlocks(void);
+	int main(void)
+	{
+		Py_Initialize();
+		PyRun_SimpleString("x = [object() for _ in range(50000)]");
+		for (int i = 0; i < 1013; i++)
+			PyBytes_FromString("nobody gives this back");
+		Py_Finalize();
+		printf("left %zd\nready %d\n", _Py_GetAllocatedBlocks(), getpid());
+		fflush(stdout);
+		pause();
+	}
+	EOF
+	# shellcheck disable=SC2046 # lists of words
+	gcc -o "$BATS_TEST_TMPDIR/finalized" "$BATS_TEST_TMPDIR/finalized.c" $(/usr/bin/python3-config --cflags --ldflags --embed)
+	start_workload "$BATS_TEST_TMPDIR/finalized"
+	left=$(said left)
+	run "$MW" census "$PID"
+	[[ $output == *"it was finalised, this is what it left"* ]]
+	"$MW" census --json "$PID" | jq -e --argjson left "$left" '
+		.finalized and .objects >= 1013 and .objects <= $left and .problem_count == 0
+		and ([.types[] | select(.type == "bytes")][0].count >= 1013)' >/dev/null
+	"$MW" arenas --json "$PID" | jq -e --argjson left "$left" '.allocated_blocks == $left' >/dev/null
+}
+
 @test "sub-interpreters with pools of their own (3.12 and later)" {
 	for python in $(interpreters3); do
 		"$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' || continue

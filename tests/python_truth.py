@@ -7,11 +7,16 @@ describes exactly the state that it sleeps in.
 """
 import array
 import collections
+import datetime
+import decimal
 import gc
+import io
 import json
 import os
+import struct
 import sys
 import time
+from xml.etree import ElementTree
 
 FOLDER = sys.argv[1]
 PLANTED = {"str": 2003, "int": 1511, "float": 1709, "bytes": 1009, "tuple": 907}
@@ -97,6 +102,25 @@ def sample():
         vars(Instance), Instance.__init__, Instance(2).__init__, json, range(3), iter(()), iter({}),
         u"\u00e9" * 300, u"\u20ac" * 300, u"\U0001F600" * 300,
     ]
+    values += [
+        datetime.datetime(2026, 1, 1), datetime.time(1, 2), struct.Struct("iq3sd"),
+        io.open(os.devnull, "wb", buffering=5003), decimal.Decimal(3) ** 17,
+        decimal.Context(prec=999).power(3, 1301),
+    ]
+    parent = ElementTree.Element("parent")
+    for i in range(7):
+        ElementTree.SubElement(parent, "child", {"n": "1"} if i % 2 else {})
+    values += [parent] + list(parent)
+    try:
+        import ctypes
+
+        class Record(ctypes.Structure):
+            _fields_ = [("a", ctypes.c_int * 3 * 5), ("b", ctypes.c_double)]
+
+        dicts = [o for o in gc.get_objects() if type(o).__name__ == "StgDict"]
+        values += [Record, ctypes.c_int, ctypes.c_int * 3 * 5] + dicts[:20]
+    except ImportError:
+        pass
     grown = []
     for i in range(77):
         grown.append(i)

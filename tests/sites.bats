@@ -64,6 +64,7 @@ wait_for_rounds() {
 }
 
 @test "samples estimate what is outstanding, within the error that they state, in 93 of 100 looks" {
+	by_chance # one look is like the next: 100 of 112 in one run, 102 to 108 of 110 in others
 	start_workload python3 "$BATS_TEST_DIRNAME/workloads/rounds.py" 7
 	"$MW" stat "$PID" --mode exact --sample 64K -i 0.2 -n 115 --json -t 1000 -o "$BATS_TEST_TMPDIR/out" 3>&- &
 	watch=$!
@@ -105,9 +106,10 @@ accuses() { # SEED REPORTS
 		tail -n 1 "$BATS_TEST_TMPDIR/out.$1" | jq -e '.sites.suspects | length > 0'
 }
 
+# Nobody else at any time.
 only_suspect_is_the_leak() { # SEED
-	tail -n 1 "$BATS_TEST_TMPDIR/out.$1" | jq -c '[.sites.suspects[].text]' | tee /dev/stderr |
-		jq -e 'length == 1 and (.[0] | test("leak.py:[0-9]+ load_user"))'
+	jq -c '[.sites.suspects[].label]' "$BATS_TEST_TMPDIR/out.$1" | sort -u | tee /dev/stderr |
+		jq -s -e 'add | length == 1 and (.[0] | test("leak.py:[0-9]+ load_user"))'
 }
 
 @test "a planted leak is the first and only suspect" {
@@ -115,7 +117,51 @@ only_suspect_is_the_leak() { # SEED
 	for seed in 1 2 3; do only_suspect_is_the_leak "$seed"; done
 }
 
+@test "a suspect has its layer and the container that its line adds to" {
+	cat >"$BATS_TEST_TMPDIR/keeps.py" <<-'END'
+		import time
+		KEPT = []
+		def keep():
+		    KEPT.append(bytearray(3000))
+		print("ready", flush=True)
+		while True:
+		    keep()
+		    time.sleep(0.003)
+	END
+	start_python python3 "$BATS_TEST_TMPDIR/keeps.py"
+	"$MW" stat "$PID" -i 1 --json -o "$BATS_TEST_TMPDIR/out.keeps" 3>&- &
+	wait_while $! 240 has_holder keeps
+	kill -INT $!
+	wait $!
+	tail -n 1 "$BATS_TEST_TMPDIR/out.keeps" | jq -e '.sites.suspects[0] | (.label | startswith("keeps.py:4 keep ")) and
+		.holder.path == "keeps.KEPT" and .holder.type == "list" and .holder.length > 1000 and (.layer == "malloc" or .layer == "python")'
+}
+has_holder() { [ -s "$BATS_TEST_TMPDIR/out.$1" ] && tail -n 1 "$BATS_TEST_TMPDIR/out.$1" | jq -e '.sites.suspects[0].holder'; }
+
+# Both modes at once: what is waited for is looks at the heap, seven of them.
+@test "buffers that grow by realloc are named, and by how much, in exact mode and within a budget" {
+	by_chance
+	local watches=() pairs
+	for pairs in 200 300000; do
+		start_workload "$WORK/swells" "$pairs"
+		"$MW" stat "$PID" -i 0.5 --json -o "$BATS_TEST_TMPDIR/out.$pairs" 3>&- &
+		STARTED+=("$!")
+		watches+=("$!")
+		exec 7>&-
+	done
+	for pairs in 200 300000; do wait_while "${watches[0]}" 240 accuses "$pairs" 1; done
+	kill -INT "${watches[@]}"
+	wait "${watches[@]}"
+	for pairs in 200 300000; do
+		tail -n 1 "$BATS_TEST_TMPDIR/out.$pairs" | jq -c '.mode, .sites.suspects'
+		tail -n 1 "$BATS_TEST_TMPDIR/out.$pairs" | jq -e '.mode == (if $pairs == 200 then "exact" else "windows" end) and
+			(.sites.suspects | length == 1 and (.[0] | (.label | startswith("swells.c swell:")) and
+			.bytes_per_second > 150000 and .bytes_per_second < 250000))' --argjson pairs "$pairs"
+	done
+}
+
 @test "within a budget, too: blocks of windows are followed between them" {
+	by_chance
 	watch_leaks "4 5" 110
 	for seed in 4 5; do
 		expect "$(tail -n 1 "$BATS_TEST_TMPDIR/out.$seed" | jq -r .mode)" windows mode
@@ -236,7 +282,7 @@ only_suspect_is_the_leak() { # SEED
 }
 
 @test "a budget: windows, scaled to the truth, and what it costs is said" {
-	"$WORK/rated" "$BATS_TEST_TMPDIR/truth" 5000 &
+	"$WORK/rated" "$BATS_TEST_TMPDIR/truth" 20000 &
 	PID=$!
 	STARTED+=("$PID")
 	sleep 0.5
@@ -245,7 +291,7 @@ only_suspect_is_the_leak() { # SEED
 	STARTED+=("$WATCH")
 	# On a busy machine a window costs more, so they are fewer.
 	some_windows() { [ "$(last '.governor.windows >= 3 and .governor.enough')" = true ]; }
-	wait_while "$WATCH" 60 some_windows
+	wait_while "$WATCH" 180 some_windows || { last .governor; return 1; } >&2
 	stop_watch
 	expect "$(last .mode)" windows mode
 	expect "$(last .outstanding)" null "outstanding"
@@ -253,18 +299,23 @@ only_suspect_is_the_leak() { # SEED
 	last '[.total.sizes[] | {l: .low, n: .count}] | (map(.n) | add) as $all | map(.n / $all) |
 		[.[0] / 0.4, .[1] / 0.3, .[2] / 0.2, .[3] / 0.1] | all(. > 0.97 and . < 1.03)' | grep -qx true
 	last '.governor.cost_percent > 0 and .governor.cost_percent < 3' | grep -qx true
+	last '.governor.standing_percent > 0 and .governor.standing_percent < .governor.cost_percent' | grep -qx true
+	jq -se 'all(.[].governor; .enough == (.error != null))' "$BATS_TEST_TMPDIR/out"
 	kill "$PID"
-	# A program that hardly allocates affords all probes.
-	start_python python3 -c 'import time
+	# A program that hardly allocates affords all probes, at Python's small objects, too.
+	start_python python3 -c 'text = "a" * 200000
 print("ready", flush=True)
-while True: bytearray(100000); sum(range(200000))'
+while True:
+	bytearray(100000)
+	for c in text: pass'
 	"$MW" stat "$PID" -i 2 --json -o "$BATS_TEST_TMPDIR/out" 3>&- &
 	WATCH=$!
 	STARTED+=("$WATCH")
 	probes_stay() { [ "$(last .governor.always)" = true ]; }
 	wait_while "$WATCH" 60 probes_stay
 	stop_watch
-	expect "$(last .mode)" exact mode
+	# All is exact, unless the two layers' probes were tried one after the other: then what it was not is said.
+	last '.mode == "exact" or .governor.coverage > 0.9' | grep -qx true
 }
 
 @test "bad values of the options for sites and budgets" {

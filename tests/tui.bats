@@ -51,10 +51,12 @@ on_the_screen() { # PATTERN...
 		wait_until 5 shows "$pattern" || { echo "not on the screen: $pattern" >&2; screen >&2; return 1; }
 	done
 }
-live() { # COLUMNS ROWS OPTIONS...
+# Of one target the view of sizes, else the list of targets.
+live() { # COLUMNS ROWS OPTIONS... PID...
 	local c=$1 r=$2
 	shift 2
 	on_screen "$c" "$r" "$MW" live -i 0.2 --mode exact "$@"
+	[[ "${*: -2}" =~ ^[0-9]+\ [0-9]+$ ]] || { wait_screen " 0 Why "; keys 1; }
 }
 
 # The terminal is as it was: modes, main screen, cursor, mouse.
@@ -75,11 +77,11 @@ golden() { # NAME
 is_golden() { screen >"$BATS_TEST_TMPDIR/$1" && cmp "$GOLDEN/$1" "$BATS_TEST_TMPDIR/$1"; }
 
 golden_views() { # COLUMNS ROWS
-	local view=0 name
+	local view=-1 name
 	on_screen "$1" "$2" "$REPLAY" server
-	for name in "outstanding  █" "where requests" "▲ users.py" "owner" "T threshold" "Keys"; do
+	for name in "looked" "outstanding  █" "where requests" "▲ users.py" "owner" "T threshold" "Keys"; do
 		view=$((view + 1))
-		keys "$(echo '12345?' | cut -c $view)"
+		keys "$(echo '012345?' | cut -c $((view + 1)))"
 		[ $view -eq 1 ] && name="mmap threshold"
 		wait_screen "$name"
 		golden "view$view-$1x$2.txt"
@@ -101,7 +103,7 @@ golden_views() { # COLUMNS ROWS
 	wait_until 30 shows "13 are gone"
 	golden stack-80x24.txt
 	tm resize-window -x 120 -y 30
-	wait_until 30 shows "growth  *rate/s  *bytes  *faults" # columns that 80 have no room for
+	wait_until 30 shows "unknown  *rate/s  *growth  *faults" # columns that 80 have no room for
 	keys / i m a g e
 	wait_screen "filter: image_"
 	keys Enter
@@ -126,7 +128,7 @@ golden_views() { # COLUMNS ROWS
 
 @test "golden screens without UTF-8 and colours" {
 	LOCALE=C ENVIRONMENT=NO_COLOR=1 on_screen 80 24 "$REPLAY" server
-	for view in 1 2 3 4 5; do
+	for view in 0 1 2 3 4 5; do
 		keys $view
 		golden "ascii$view-80x24.txt"
 		screen -e >"$BATS_TEST_TMPDIR/escapes"
@@ -137,6 +139,7 @@ golden_views() { # COLUMNS ROWS
 
 @test "colours where there are any: 256, 16, and the same for light ground" {
 	on_screen 120 30 "$REPLAY" server
+	keys 1
 	wait_screen "mmap threshold"
 	screen -e | grep -qP '\e\[38;5;32m█'
 	keys t
@@ -144,6 +147,7 @@ golden_views() { # COLUMNS ROWS
 	screen -e | grep -qP '\e\[38;5;25m█'
 	tm kill-server
 	ENVIRONMENT=TERM=screen on_screen 120 30 env TERM=screen "$REPLAY" server
+	keys 1
 	wait_screen "mmap threshold"
 	screen -e | grep -qP '\e\[34m█'
 }
@@ -155,7 +159,7 @@ golden_views() { # COLUMNS ROWS
 		on_the_screen "a line with ?\[2J"
 		keys 3 Right
 		wait_screen "xxxxxxxxxx$"
-		on_the_screen "?evil" "lib?\]0;owned" "^  1 Sizes "
+		on_the_screen "?evil" "lib?\]0;owned" "^  0 Why   1 Sizes "
 		[ "$(screen | wc -l)" -eq 24 ]
 		[ "$(tm display-message -p '#{pane_title}')" != owned ]
 		[ "$(tm display-message -p '#{pane_title}')" != title ]
@@ -179,7 +183,7 @@ golden_views() { # COLUMNS ROWS
 	keys c
 	wait_screen "^ *32 B  *[0-9]*  *107 "
 	# Nothing since a new baseline; all is back without it.
-	keys r
+	keys b
 	wait_screen "since the baseline"
 	wait_screen "^ *32 B  *0  *0 "
 	keys d
@@ -217,7 +221,7 @@ golden_views() { # COLUMNS ROWS
 	wait_until 60 said_more kept 0
 	live 120 40 "$PID"
 	keys 2
-	wait_screen "resident [0-9.]* MiB, measured at"
+	wait_screen "resident [0-9.]* MiB, looked"
 	keys e
 	wait_screen "wrote memwhere-split-$PID"
 	rss=$(awk '/^VmRSS/ {print $2 * 1024}' "/proc/$PID/status")
@@ -232,6 +236,25 @@ golden_views() { # COLUMNS ROWS
 	jq -e "[.entries[].resident_bytes] | add / $rss | . > 0.9 and . < 1.1" "$BATS_TEST_TMPDIR"/cwd/memwhere-ledger-*.json
 	jq -e '.entries[] | select(.owner == "glibc/live") | .count >= 50021 and .count < 50021 + 50' "$BATS_TEST_TMPDIR"/cwd/memwhere-ledger-*.json
 	grep -q '▾ glibc' "$BATS_TEST_TMPDIR"/cwd/memwhere-ledger-*.txt
+}
+
+@test "Why says who holds most and what nothing refers to, as memwhere why does" {
+	start_python /usr/bin/python3 -c 'import gc, time
+gc.disable()
+kept = {n: str(n) * 50 for n in range(90000)}
+for n in range(30000):
+    a, b = [n], [n]
+    a.append(b)
+    b.append(a)
+print("ready", flush=True)
+time.sleep(600)'
+	live 120 40 "$PID"
+	keys 0
+	wait_screen "looked .* s ago"
+	wait_screen "▸1 .* is held by 60.0k Python objects that refer to each other"
+	wait_screen "% is your Python objects; __main__.kept (dict of 90.0k, retains"
+	keys Enter
+	wait_screen "owner"
 }
 
 @test "Sites: the planted leak is marked, with its sentence and its stack" {
@@ -269,9 +292,10 @@ golden_views() { # COLUMNS ROWS
 	wait_screen "(PID $!) .* windows "
 	wait_screen "estimated from [0-9]* windows, ±[0-9.]* %"
 	on_the_screen "cost [0-9.]* % of its CPU, duty"
+	keys 1
 	# Nothing is known of what is outstanding then.
 	shows_not outstanding
-	wait_screen "64 B - 128 B  *[0-9.]*[kM]"
+	wait_screen "64 B - 128 B  *[0-9.]*k*  *[0-9.]*[kM]"
 }
 
 @test "each key does what the help says" {
@@ -280,6 +304,9 @@ golden_views() { # COLUMNS ROWS
 	wait_until 60 said_more kept 0
 	live 120 40 "$PID"
 	wait_screen "lost 0"
+	keys 0; wait_screen "your Python objects\|C memory in use\|mapped files"
+	keys r; wait_screen "looking at the heap"
+	keys 1
 	keys Tab; wait_screen "where requests were placed"
 	keys Tab; wait_screen "No stacks\|no site\|site$"
 	keys BTab; wait_screen "where requests were placed"
@@ -310,9 +337,38 @@ golden_views() { # COLUMNS ROWS
 	expect_restored
 }
 
+@test "an owner in the ledger opens into who holds what it has" {
+	# 150,000 rows: a look at them takes long enough to press keys meanwhile.
+	start_python /usr/bin/python3 -c 'import time
+class Row:
+    __slots__ = "text"
+    def __init__(self, n): self.text = str(n)
+kept = [Row(n) for n in range(90000)]
+class Cache: pass
+cache = Cache()
+cache.rows = {n: Row(n) for n in range(60000)}
+print("ready", flush=True)
+time.sleep(600)'
+	on_screen 120 40 "$MW" live --mode growth -i 0.5 "$PID"
+	wait_screen " 0 Why "
+	keys 4; wait_screen "looked .* ago"
+	keys /; keys R o w; wait_screen "filter: Row_"
+	keys Enter; wait_screen "150.0k .* python/live/__main__.Row"
+	keys Home Enter; wait_screen 'finding who holds it\|kept`, list of 90.0k'
+	keys p; wait_screen "PAUSED"; keys p # it is looked for meanwhile, and keys are answered
+	wait_screen '60.0 % *90.0k *`[^ ]*kept`, list of 90.0k, retains 1[0-9.]* MiB'
+	on_the_screen '40.0 % *60.0k *`[^ ]*cache.rows`, dict of 60.0k, retains 1[0-9.]* MiB'
+	keys Enter; wait_until 30 shows_not "list of 90.0k"
+	# What has no holders says so.
+	keys Escape; keys /; keys f i l e / l i b c .; wait_screen "filter: file/libc._"
+	keys Enter; wait_screen "file/libc"
+	keys Home Enter; wait_screen "only Python's objects, their buffers and C's live blocks have holders"
+	keys q; wait_screen "status 0"
+}
+
 @test "the mouse takes tabs and scrolls" {
 	on_screen 80 24 "$REPLAY" server
-	wait_screen "mmap threshold"
+	wait_screen " 0 Why "
 	column=$(screen | sed -n 4p | grep -b -o '4 Ledger' | cut -d: -f1)
 	mouse 0 $((column + 1)) 4
 	wait_screen "owner"
@@ -424,6 +480,7 @@ golden_views() { # COLUMNS ROWS
 	on_the_screen "$first  pairs" "$second  pairs"
 	keys Down Enter
 	wait_screen "(PID $second)"
+	keys 1
 	wait_screen "4 KiB - 8 KiB  *[1-9]"
 	shows_not "32 B - 64 B  *[1-9]"
 	keys BSpace

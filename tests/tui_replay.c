@@ -67,6 +67,7 @@ static struct mw_site_stats *add_site(const struct mw_frame *frames, size_t n, d
 static void copy_sites(struct mw_tui_target *t)
 {
 	t->has_sites = true;
+	t->sites.outlook.state = MW_OUTLOOK_KNOWN;
 	if (!groups)
 		groups = mw_label_groups__new(0);
 	if (!groups || mw_label_groups__update(groups, sites) ||
@@ -159,6 +160,7 @@ static void add_survey(struct mw_tui_target *t, double elapsed, uint64_t live, u
 	};
 	const size_t n = sizeof(owners) / sizeof(owners[0]);
 	struct mw_tui_survey survey = {.known = true, .elapsed = elapsed, .took = 0.25};
+	struct mw_facts facts = {.heap = {.allocator = "glibc"}, .python = {.version = "3.11.2"}};
 
 	survey.ledger.entries = calloc(n, sizeof(*survey.ledger.entries));
 	if (!survey.ledger.entries)
@@ -177,6 +179,9 @@ static void add_survey(struct mw_tui_target *t, double elapsed, uint64_t live, u
 	survey.parts[MW_SPLIT_OTHER] =
 		survey.ledger.resident - survey.parts[MW_SPLIT_BRK] - 21 * MIB;
 	mw_tui_target__add_survey(t, &survey);
+	mw_moment__of(&facts.now, &t->survey.ledger, NULL);
+	facts.now.objects = 14000 + (uint64_t)elapsed;
+	mw_tui_target__add_facts(t, &facts, elapsed);
 }
 
 static void step(struct mw_tui_target *t, unsigned int i)

@@ -1,40 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A real core of a small Python process ($MW_FUZZ_CORE, which fuzz.sh makes), damaged as the input
- * says: records of a place among its writable memory and eight bytes. Everything that looks at
- * Python's memory must end, and the blocks must lie in order.
+ * A real core of a small Python process ($MW_FUZZ_CORE, and $MW_FUZZ_CUT without its last bytes,
+ * which fuzz.sh makes), damaged as the input says: records of a place among its writable memory and
+ * eight bytes. Everything that looks at Python's memory must end, and the blocks must lie in order.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "heap/heap.h"
+#include "damage.h"
+#include "graph_look.h"
 #include "python/python.h"
-
-enum { RECORD = 12, PATCHES_MAX = 64 };
 
 static struct {
 	struct mw_image *core; /* undamaged */
-	struct {
-		uint64_t addr;
-		uint8_t bytes[8];
-	} patches[PATCHES_MAX];
-	size_t count;
+	struct patches patches;
+	uint64_t lost_from; /* reads from there on fail, as of a core that was cut short */
+	bool no_data;	    /* and those of the files' data, where the interpreter's state is */
 } state;
+
+static bool is_data(uint64_t addr)
+{
+	const struct mw_region *r = mw_image__find(state.core, addr);
+
+	return r && r->map.writable && r->map.inode;
+}
 
 static ssize_t read_damaged(void *arg, uint64_t addr, void *buf, size_t len)
 {
-	ssize_t n = mw_image__read(state.core, addr, buf, len);
+	ssize_t n;
 
 	(void)arg;
-	for (size_t i = 0; n > 0 && i < state.count; i++) {
-		for (size_t k = 0; k < 8; k++) {
-			uint64_t at = state.patches[i].addr + k;
-
-			if (at >= addr && at - addr < (uint64_t)n)
-				((uint8_t *)buf)[at - addr] = state.patches[i].bytes[k];
-		}
-	}
+	if (state.lost_from && addr >= state.lost_from)
+		return 0;
+	if (state.no_data && is_data(addr))
+		return 0;
+	if (state.lost_from && len > state.lost_from - addr)
+		len = (size_t)(state.lost_from - addr);
+	n = mw_image__read(state.core, addr, buf, len);
+	patches__apply(&state.patches, addr, buf, n);
 	return n;
 }
 
@@ -61,35 +63,60 @@ static uint64_t place(struct mw_image *image, uint64_t number)
 	return 0;
 }
 
+/* What refers to what, and all that is made of it. */
+static void look_at_graph(struct mw_image *image, struct mw_python *py,
+			  const struct mw_heaps *heaps)
+{
+	struct mw_graph *graph = mw_graph__build(image, py, NULL);
+	static char text[MW_GRAPH_TEXT_MAX];
+	struct mw_graph_type *types;
+	size_t count;
+
+	if (!graph)
+		return;
+	look_at_top(graph);
+	if (mw_graph__types(graph, 0, &types, &count))
+		abort();
+	free(types);
+	look_at_leaks(graph, heaps);
+	for (size_t i = 0; i < state.patches.count; i++)
+		mw_graph__path(graph, state.patches.list[i].addr, text, sizeof(text));
+	mw_graph__free(graph);
+}
+
+/* The same as of a program without Python. */
+static void look_at_blocks(struct mw_image *image, const struct mw_heaps *heaps)
+{
+	struct mw_python *none = mw_python__none(image, heaps, NULL);
+
+	if (!none)
+		abort();
+	look_at_graph(image, none, heaps);
+	mw_python__close(none);
+}
+
 static void look(struct mw_image *image)
 {
 	struct mw_python *py = mw_python__open(image, NULL);
 	struct mw_heaps heaps;
 	struct mw_py_census census;
 	struct mw_py_object object;
-	struct mw_block batch[256];
-	struct mw_blocks *blocks;
-	uint64_t last = 0;
-	size_t n;
+	uint64_t owner;
 
 	if (!py)
 		return;
 	mw_heaps__open(&heaps, image, NULL);
 	if (mw_python__census(py, &heaps, &census, NULL))
 		abort();
-	blocks = mw_python__blocks(py);
-	while ((n = blocks->fill(blocks, batch, 256))) {
-		for (size_t i = 0; i < n; i++) {
-			if (batch[i].start < last || !batch[i].size || !batch[i].owner)
-				abort();
-			last = batch[i].start + batch[i].size;
-		}
+	expect_blocks_in_order(mw_python__blocks(py), NULL, NULL);
+	for (size_t i = 0; i < state.patches.count && i < MW_PY_PROBES; i++)
+		mw_python__owners(py, &state.patches.list[i].addr, 1, &owner);
+	for (size_t i = 0; i < state.patches.count; i++) {
+		mw_python__object(py, state.patches.list[i].addr, &object);
+		mw_python__object(py, state.patches.list[i].addr - 16, &object);
 	}
-	mw_blocks__close(blocks);
-	for (size_t i = 0; i < state.count; i++) {
-		mw_python__object(py, state.patches[i].addr, &object);
-		mw_python__object(py, state.patches[i].addr - 16, &object);
-	}
+	look_at_graph(image, py, &heaps);
+	look_at_blocks(image, &heaps);
 	mw_heaps__close(&heaps);
 	mw_python__close(py);
 }
@@ -109,15 +136,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fprintf(stderr, "MW_FUZZ_CORE names no core\n");
 		abort();
 	}
-	state.count = 0;
-	for (size_t i = 0; i + RECORD <= size && state.count < PATCHES_MAX; i += RECORD) {
+	state.patches.count = 0;
+	state.lost_from = 0;
+	state.no_data = false;
+	for (size_t i = 0; i + RECORD <= size && state.patches.count < PATCHES_MAX; i += RECORD) {
 		uint32_t number;
+		uint64_t addr;
 
 		memcpy(&number, data + i, 4);
-		state.patches[state.count].addr = place(state.core, number);
-		memcpy(state.patches[state.count++].bytes, data + i + 4, 8);
+		addr = place(state.core, number);
+		state.no_data |= number >> 30 & 1;
+		if (number >> 31)
+			state.lost_from = addr;
+		patches__add(&state.patches, addr, data + i);
 	}
-	image = mw_image__open_core(path, &options, NULL);
+	/* What looks for what is lost does so in a core that lacks something. */
+	image = mw_image__open_core(state.no_data ? getenv("MW_FUZZ_CUT") : path, &options, NULL);
 	if (!image || mw_image__redirect(image, &callbacks))
 		abort();
 	mw_image__set_still(image, size / RECORD % 2);

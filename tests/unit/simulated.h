@@ -2,6 +2,9 @@
 /*
  * A simulated target under a watch's windows: it computes in bursts or all the time, each
  * allocation takes it OWN seconds and each hit of a probe delays it. Seeded; no kernel, no clock.
+ *
+ * A process with a second layer of allocators has another of these for it, BESIDE the first and
+ * with it as its PROCESS: of that only costs, probes and windows count, the rest is the first's.
  */
 #ifndef MW_TESTS_SIMULATED_H
 #define MW_TESTS_SIMULATED_H
@@ -23,16 +26,21 @@ struct simulated {
 	double factor;	       /* what a hit costs, by what is calibrated */
 	double cost_noise;     /* one standard deviation of that, from one 10 ms to the next */
 	double entry, full;    /* calibrated seconds an allocation: entry probes, all */
+	double foreign;	       /* seconds that another tracer's return probes add to entry probes */
 	double attach, detach; /* seconds */
-	double latency;	       /* seconds until the watch runs again */
+	double grace;	/* seconds that going out takes longer where nothing is ready for it */
+	double latency; /* seconds until the watch runs again */
 	uint64_t seed;
+	struct simulated *beside, *process; /* see above */
+	double per;			    /* its allocations for each of PROCESS's */
+	double unseen;			    /* of its allocations, those that no probe sees */
 	/* Its state. */
 	double now, cpu, next_noise, speed, dearer, lost, carry;
 	double allocs, counted;					  /* truth, and what probes saw */
 	double lost_at[SIMULATED_SPANS], cpu_at[SIMULATED_SPANS]; /* each 10 ms */
 	size_t spans;
 	enum mw_window_kind kind;
-	bool in, counting, stays, woken;
+	bool in, counting, stays, woken, ready;
 	double out_at, sampled, sampled_carry;
 	uint64_t idle_hits, quota, hits;
 	double hits_carry;
@@ -51,6 +59,50 @@ static inline double simulated_normal(struct simulated *t)
 	       cos(6.283185307179586 * simulated_uniform(t));
 }
 
+static inline struct simulated *simulated_process(struct simulated *t)
+{
+	return t->process ? t->process : t;
+}
+
+static inline bool simulated_is_probed(const struct simulated *t, double now)
+{
+	return t->in || now < t->out_at;
+}
+
+/* Seconds that an allocation of PROCESS, or those of T beside it, take longer. */
+static inline double simulated_each(const struct simulated *t, const struct simulated *process)
+{
+	double per = t->process ? t->per * (1 - t->unseen) : 1;
+
+	if (!simulated_is_probed(t, process->now))
+		return 0;
+	return per * process->dearer * process->factor *
+	       (t->kind == MW_WINDOW_FULL ? t->full : t->entry + t->foreign);
+}
+
+/* N allocations of PROCESS: what T's probes meet. */
+static inline void simulated_meet(struct simulated *t, struct simulated *process, double n)
+{
+	if (t->process) {
+		n *= t->per;
+		t->allocs += n;
+		n *= 1 - t->unseen;
+	}
+	if (t->counting)
+		t->counted += n;
+	if (!simulated_is_probed(t, process->now))
+		return;
+	if (!t->counting)
+		t->idle_hits += (uint64_t)n;
+	t->hits_carry += 2 * n;
+	t->hits = (uint64_t)t->hits_carry;
+	if (t->quota && t->hits > t->quota) {
+		mw_windows__quota_reached(t->windows);
+		process->woken = true;
+		t->quota = 0;
+	}
+}
+
 /* TIME passes; what the target does in it with the probes as they are. */
 static inline void simulated_pass(struct simulated *t, double time)
 {
@@ -58,11 +110,10 @@ static inline void simulated_pass(struct simulated *t, double time)
 
 	t->woken = false;
 	for (double end = t->now + time; t->now < end - 1e-9 && !t->woken; t->now += step) {
-		bool probed = t->in || t->now < t->out_at;
-		double cost = probed ? t->dearer * t->factor *
-					       (t->kind == MW_WINDOW_FULL ? t->full : t->entry)
-				     : 0;
-		double own, each, n;
+		double cost = simulated_each(t, t), own, each, n;
+
+		if (t->beside)
+			cost += simulated_each(t->beside, t);
 
 		if (t->now >= t->next_noise) {
 			t->speed = fmax(1 + t->noise * simulated_normal(t), 0.2);
@@ -83,35 +134,25 @@ static inline void simulated_pass(struct simulated *t, double time)
 		t->cpu += n * each;
 		t->lost += n * cost;
 		t->allocs += n;
-		if (t->counting)
-			t->counted += n;
-		else if (probed)
-			t->idle_hits += (uint64_t)n;
-		if (probed) {
-			t->hits_carry += 2 * n;
-			t->hits = (uint64_t)t->hits_carry;
-			if (t->quota && t->hits > t->quota) {
-				mw_windows__quota_reached(t->windows);
-				t->woken = true;
-				t->quota = 0;
-			}
-		}
+		simulated_meet(t, t, n);
+		if (t->beside)
+			simulated_meet(t->beside, t, n);
 	}
 }
 
 static inline double simulated_cpu(void *arg, uint32_t slot)
 {
 	(void)slot;
-	return ((struct simulated *)arg)->cpu;
+	return simulated_process(arg)->cpu;
 }
 
 static inline int simulated_attach(void *arg, enum mw_window_kind kind)
 {
-	struct simulated *t = arg;
+	struct simulated *t = arg, *process = simulated_process(t);
 
 	t->kind = kind;
-	for (double end = t->now + t->attach; t->now < end - 1e-9;)
-		simulated_pass(t, end - t->now);
+	for (double end = process->now + t->attach; process->now < end - 1e-9;)
+		simulated_pass(process, end - process->now);
 	t->in = true;
 	return 0;
 }
@@ -121,14 +162,20 @@ static inline void simulated_detach(void *arg)
 	struct simulated *t = arg;
 
 	t->in = false;
-	t->out_at = t->now + t->detach;
+	t->out_at = simulated_process(t)->now + t->detach + (t->ready ? 0 : t->grace);
 }
 
 static inline bool simulated_is_detached(void *arg)
 {
 	struct simulated *t = arg;
 
-	return t->now >= t->out_at;
+	return simulated_process(t)->now >= t->out_at;
+}
+
+static inline void simulated_sample(void *arg, uint64_t period)
+{
+	(void)arg;
+	(void)period;
 }
 
 static inline void simulated_count(void *arg, bool on)
@@ -187,6 +234,11 @@ static inline double simulated_ran(void *arg)
 	return 0;
 }
 
+static inline void simulated_be_ready(void *arg, bool on)
+{
+	((struct simulated *)arg)->ready = on;
+}
+
 static inline double simulated_hit(void *arg, enum mw_window_kind kind)
 {
 	const struct simulated *t = arg;
@@ -210,11 +262,18 @@ static inline void simulated_stays(void *arg, bool stays)
 	((struct simulated *)arg)->stays = stays;
 }
 
+static void simulated_ends(void *arg)
+{
+	(void)arg;
+}
+
 static const struct mw_windows_ops simulated_ops = {
+	.ends = simulated_ends,
 	.cpu = simulated_cpu,
 	.attach = simulated_attach,
 	.detach = simulated_detach,
 	.is_detached = simulated_is_detached,
+	.sample = simulated_sample,
 	.count = simulated_count,
 	.set_quota = simulated_quota,
 	.read = simulated_read,
@@ -222,6 +281,7 @@ static const struct mw_windows_ops simulated_ops = {
 	.cost = simulated_cost,
 	.time_programs = simulated_time,
 	.ran = simulated_ran,
+	.be_ready = simulated_be_ready,
 	.hit = simulated_hit,
 	.sampled = simulated_sampled,
 	.stays = simulated_stays,
@@ -253,30 +313,26 @@ static inline struct mw_sample simulated_watch(struct simulated *t, double budge
 	return sample;
 }
 
-/* CPUs that the target used in its busiest second. */
-static inline double simulated_busiest(const struct simulated *t)
-{
-	double most = 0;
-
-	for (size_t i = 0; i + 100 < t->spans; i++)
-		most = fmax(most, t->cpu_at[i + 100] - t->cpu_at[i]);
-	return most;
-}
-
 /*
- * The largest share that probes took in any SECONDS of the watch: of the target's CPU time, or of
- * what the budget is a share of where it uses little (model/governor.c).
+ * The largest share that probes took of the target's CPU time in any SECONDS of the watch in which
+ * it used half of what it uses on average, or a twentieth of a processor: of a burst that has just
+ * begun a window is much. Less than three tenths of a processor count as that
+ * (model/governor.c).
  */
 static inline double simulated_worst(const struct simulated *t, double seconds)
 {
 	size_t n = (size_t)(seconds / 0.01);
-	double worst = 0, least = simulated_busiest(t) < 0.3 ? 0.3 * seconds : 0;
+	double worst = 0, least = 0;
 
+	if (t->spans)
+		least = t->cpu_at[t->spans - 1] - t->cpu_at[0];
+	least = fmin(least / (0.02 * (double)t->spans), 0.05) * seconds;
 	for (size_t i = 0; i + n < t->spans; i++) {
 		double cpu = t->cpu_at[i + n] - t->cpu_at[i];
 
-		if (fmax(cpu, least) > 0.05 * seconds)
-			worst = fmax(worst, (t->lost_at[i + n] - t->lost_at[i]) / fmax(cpu, least));
+		if (cpu > least)
+			worst = fmax(worst, (t->lost_at[i + n] - t->lost_at[i]) /
+						    fmax(cpu, 0.3 * seconds));
 	}
 	return worst;
 }

@@ -37,14 +37,14 @@ TEST(growth_is_what_no_block_accounts_for)
 	grown(sites, 1, 1, 60 * MIB, 56 * MIB, MW_SITE_TRACKED | MW_SITE_WINDOWS);
 	grown(sites, 1, 2, 90 * MIB, 90 * MIB, MW_SITE_TRACKED);
 	grown(sites, 2, 3, 80 * MIB, 0, MW_SITE_TRACKED);
-	CHECK_INT(mw_growth__top(sites, 1, out, 3), 2);
+	CHECK_INT(mw_growth__top(sites, 1, false, out, 3), 2);
 	CHECK_STR(out[0]->frames[0].function, "zend_mm_chunk_alloc");
 	CHECK_STR(out[1]->frames[0].function, "arena_new");
-	CHECK_INT(mw_site_own_growth(out[1]), 4 * MIB);
-	CHECK_INT(mw_growth__top(sites, 1, out, 1), 1);
+	CHECK_INT(mw_site_own_growth(out[1], false), 4 * MIB);
+	CHECK_INT(mw_growth__top(sites, 1, false, out, 1), 1);
 	CHECK_STR(out[0]->frames[0].function, "zend_mm_chunk_alloc");
-	CHECK_INT(mw_growth__top(sites, 1, out, 0), 0);
-	CHECK_INT(mw_growth__top(sites, 3, out, 3), 0);
+	CHECK_INT(mw_growth__top(sites, 1, false, out, 0), 0);
+	CHECK_INT(mw_growth__top(sites, 3, false, out, 3), 0);
 	mw_sites__free(sites);
 
 	/* Where no allocation is seen, all of it is. */
@@ -53,8 +53,8 @@ TEST(growth_is_what_no_block_accounts_for)
 	/* What is small by itself, or beside the others, is left out. */
 	grown(sites, 1, 1, MIB, 0, MW_SITE_RATES_ONLY);
 	grown(sites, 1, 2, 200 * 1024, 0, MW_SITE_RATES_ONLY);
-	CHECK_INT(mw_growth__top(sites, 1, out, 3), 1);
-	CHECK_INT(mw_site_own_growth(out[0]), 26 * MIB);
+	CHECK_INT(mw_growth__top(sites, 1, false, out, 3), 1);
+	CHECK_INT(mw_site_own_growth(out[0], false), 26 * MIB);
 	mw_sites__free(sites);
 }
 
@@ -74,7 +74,7 @@ static void map_more(uint32_t flags, struct mw_suspect *growing, size_t *growing
 		mw_sites__tick(sites, t);
 	}
 	CHECK(groups && !mw_label_groups__update(groups, sites));
-	*suspect_count = mw_suspects__find(groups, 40, suspects, 2);
+	*suspect_count = mw_suspects__find(groups, NULL, 40, NULL, suspects, 2);
 	*growing_count = mw_suspects__find_growing(groups, 40, growing, 2);
 	mw_label_groups__free(groups);
 	mw_sites__free(sites);

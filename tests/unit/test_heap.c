@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Regions, layouts and the ledger's arithmetic, without a process. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "heap/heap_impl.h"
+#include "heap/jemalloc/layout.h"
 #include "heap/ptmalloc/layout.h"
+#include "image/image_impl.h"
 #include "image/smaps.h"
 #include "ledger/ledger.h"
+#include "ledger/musl.h"
 #include "tests/unit/test.h"
 
 TEST(smaps_are_read)
@@ -158,7 +162,7 @@ TEST(claims_nest)
 	r->map.path = strdup("");
 	r->resident = 0x10000;
 	image = mw_image__open_callbacks(&callbacks, &regions);
-	CHECK_INT(mw_ledger__build(&ledger, image, sources, 2, NULL), 0);
+	CHECK_INT(mw_ledger__build(&ledger, image, sources, 2, NULL, NULL), 0);
 	CHECK_INT(ledger.resident, 0x10000);
 	CHECK_INT(owned(&ledger, "small"), 7);
 	CHECK_INT(owned(&ledger, "wide"), 0x2020);
@@ -166,4 +170,108 @@ TEST(claims_nest)
 	CHECK_INT(ledger.unknown, 0x10000 - 0x2000 - 0x2000);
 	mw_ledger__free(&ledger);
 	mw_image__close(image);
+}
+
+/* Private memory of an image that is made here; LEN bytes from MADE on. */
+enum { MADE = 1 << 30, PAGE = 4096 };
+
+struct made {
+	uint8_t *bytes;
+	uint64_t len;
+};
+
+static ssize_t read_made(void *arg, uint64_t addr, void *buf, size_t len)
+{
+	const struct made *made = arg;
+	uint64_t off = addr - MADE;
+
+	if (addr < MADE || off >= made->len)
+		return 0;
+	if (len > made->len - off)
+		len = made->len - off;
+	memcpy(buf, made->bytes + off, len);
+	return (ssize_t)len;
+}
+
+static struct mw_image *open_made(struct made *made)
+{
+	const struct mw_image_callbacks callbacks = {.read = read_made, .arg = made};
+	struct mw_regions regions = {0};
+	struct mw_region *r = mw_regions__add(&regions);
+
+	r->map.start = MADE;
+	r->map.end = MADE + made->len;
+	r->map.readable = r->map.writable = true;
+	r->map.path = strdup("");
+	r->resident = made->len;
+	return mw_image__open_callbacks(&callbacks, &regions);
+}
+
+static int no_runtime(void *arg, uint64_t start, uint64_t end, const char *owner)
+{
+	(void)arg, (void)start, (void)end, (void)owner;
+	return -EINVAL;
+}
+
+/* A damaged core's region may end anywhere. */
+TEST(a_region_that_ends_within_a_page_is_looked_at_once)
+{
+	struct made made = {calloc(1, 3 * PAGE / 2), 3 * PAGE / 2};
+	struct mw_image *image = open_made(&made);
+
+	alarm(60); /* it went on for ever */
+	CHECK_INT(mw_musl_heap(image, no_runtime, NULL), 0);
+	alarm(0);
+	mw_image__close(image);
+	free(made.bytes);
+}
+
+/*
+ * In memory of LEAF + 2 MiB: a leaf of jemalloc 5.3's tree, with an extent of one page, which BITS,
+ * those that the leaf and the structure share, say the use of.
+ */
+enum { LEAF = 2 << 20, EXTENT = LEAF, EXTENT_PAGE = LEAF + (1 << 20) };
+
+static void make_extent(uint8_t *bytes, uint64_t state, uint64_t size_class, bool slab,
+			uint64_t free_count)
+{
+	const uint64_t word = (MADE + EXTENT) | size_class << 48 | state << 2 | slab;
+	const uint64_t extent[] = {state << 17 | size_class << 20 | (uint64_t)slab << 12 |
+					   free_count << 28,
+				   MADE + EXTENT_PAGE, PAGE};
+	const uint64_t bitmap = (1 << 3) - 1;
+
+	memcpy(bytes + (uint64_t)EXTENT_PAGE / PAGE * 8, &word, sizeof(word));
+	memcpy(bytes + EXTENT, extent, sizeof(extent));
+	memcpy(bytes + EXTENT + 64, &bitmap, sizeof(bitmap));
+}
+
+/* Of a core that lost the root of jemalloc's tree, a word that looks like a dirty extent is none.
+ */
+TEST(a_lost_tree_of_jemalloc_needs_a_slab_that_is_right)
+{
+	static const struct {
+		uint64_t state, size_class, free_count;
+		bool slab, found;
+	} all[] = {{MW_JEMALLOC_DIRTY, MW_JEMALLOC_CLASSES, 0, false, false},
+		   {MW_JEMALLOC_ACTIVE, 4, 2, true, false}, /* three bits are set */
+		   {MW_JEMALLOC_ACTIVE, 4, 3, true, true}};
+	struct made made = {malloc(2 * LEAF), 2 * LEAF};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct mw_image *image = open_made(&made);
+		struct mw_err err = {0};
+		struct mw_heap *heap;
+
+		memset(made.bytes, 0, made.len);
+		make_extent(made.bytes, all[i].state, all[i].size_class, all[i].slab,
+			    all[i].free_count);
+		image->promised = image->present + 1;
+		heap = mw_jemalloc_ops.open(image, &err);
+		CHECK_INT(heap != NULL, all[i].found);
+		if (heap)
+			mw_jemalloc_ops.close(heap);
+		mw_image__close(image);
+	}
+	free(made.bytes);
 }

@@ -86,6 +86,38 @@ TEST(a_whole_image_has_threads_and_residency)
 	stop(&c);
 }
 
+/* Every other page of a mapping, in more runs than the kernel tells at a time. */
+TEST(resident_pages_are_told_once_and_in_order)
+{
+	enum { RUNS = 3001, PAGE = 4096 };
+	char *map = mmap(NULL, 2 * RUNS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	const struct mw_spans *spans;
+	struct mw_image *image;
+	struct child c;
+	uint64_t pages = 0, last = 0, begin = (uintptr_t)map;
+
+	CHECK(map != MAP_FAILED);
+	madvise(map, 2 * RUNS * PAGE, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < RUNS; i++)
+		map[2 * i * PAGE] = 'x';
+	c = start();
+	image = mw_image__open_process(c.pid, MW_IMAGE_WHOLE, NULL);
+	CHECK(image && !mw_image__spans(image, &spans));
+	for (size_t i = 0; i < spans->count; i++) {
+		const struct mw_span *s = &spans->spans[i];
+
+		CHECK(s->start >= last && s->end > s->start);
+		last = s->end;
+		if (s->start >= begin && s->start < begin + 2 * RUNS * PAGE)
+			pages += (s->end - s->start) / PAGE;
+	}
+	CHECK_INT(pages, RUNS);
+	mw_image__close(image);
+	stop(&c);
+	munmap(map, 2 * RUNS * PAGE);
+}
+
 TEST(a_low_impact_image_has_neither_but_reads_the_same)
 {
 	struct child c = start();

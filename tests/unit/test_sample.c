@@ -83,3 +83,121 @@ TEST(differences_and_sums)
 	mw_counts__add(&d.counts, &a.counts);
 	CHECK_INT(mw_counts__alloc(&d.counts).count, 15);
 }
+
+static struct mw_sample governed(enum mw_place place, uint64_t allocs, uint64_t cpu_seconds)
+{
+	struct mw_sample s = {.governed = true, .enough = true, .budget = 0.01, .cost = 0.004};
+
+	s.counts.alloc[place][4] = (struct mw_cell){allocs, 64 * allocs};
+	s.cpu_ns = cpu_seconds * 1000000000;
+	s.windows = 10;
+	s.error = 0.1;
+	return s;
+}
+
+TEST(layers_part_and_join)
+{
+	struct mw_counts both = {.python_frees = 7, .free_null = 5}, one;
+
+	both.alloc[MW_PLACE_PYTHON][2] = (struct mw_cell){3, 90};
+	both.alloc[MW_PLACE_BRK][2] = (struct mw_cell){4, 120};
+	both.vm.brk_calls = 9;
+	one = both;
+	mw_counts__keep_layer(&one, MW_LAYER_PYTHON);
+	CHECK_INT(mw_counts__alloc(&one).count, 3);
+	CHECK_INT(one.python_frees, 7);
+	CHECK_INT(one.free_null, 0);
+	CHECK_INT(one.vm.brk_calls, 9);
+	one = both;
+	mw_counts__keep_layer(&one, MW_LAYER_MALLOC);
+	CHECK_INT(mw_counts__alloc(&one).count, 4);
+	CHECK_INT(one.python_frees, 0);
+	CHECK_INT(one.free_null, 5);
+}
+
+TEST(layers_share_what_is_said_of_them)
+{
+	struct mw_sample sample = governed(MW_PLACE_BRK, 1000, 1);
+	struct mw_sample small = governed(MW_PLACE_PYTHON, 3000, 1);
+
+	mw_sample__add_python(&sample, &small);
+	CHECK_INT(sample.python, MW_PYTHON_SEEN);
+	CHECK_INT(mw_counts__alloc(&sample.counts).count, 4000);
+	CHECK(sample.cost > 0.0079 && sample.cost < 0.0081);
+	CHECK(sample.enough);
+	/* Errors of two layers are independent: a tenth of 1,000 and of 3,000. */
+	CHECK(sample.error > 0.079 && sample.error < 0.0791);
+}
+
+TEST(a_layer_of_which_nothing_is_known_is_not_counted)
+{
+	struct mw_sample sample = governed(MW_PLACE_BRK, 1000, 1);
+	struct mw_sample small = governed(MW_PLACE_PYTHON, 0, 1);
+
+	small.enough = false;
+	small.error = 1;
+	mw_sample__add_python(&sample, &small);
+	CHECK_INT(sample.python, MW_PYTHON_SAMPLED);
+	CHECK_INT(mw_counts__alloc(&sample.counts).count, 1000);
+	CHECK(sample.enough);
+	CHECK(sample.error > 0.099 && sample.error < 0.101);
+}
+
+TEST(a_layer_of_which_little_is_known_leaves_the_other_alone)
+{
+	struct mw_sample sample = governed(MW_PLACE_BRK, 1000, 1);
+	struct mw_sample small = governed(MW_PLACE_PYTHON, 3000, 1);
+
+	small.enough = false;
+	mw_sample__add_python(&sample, &small);
+	CHECK(!sample.enough && sample.malloc_enough);
+}
+
+TEST(a_layer_that_is_known_late_goes_back_to_the_beginning)
+{
+	struct mw_sample before = governed(MW_PLACE_BRK, 1000, 10), diff;
+	struct mw_sample after = governed(MW_PLACE_BRK, 1500, 15);
+	struct mw_sample none = governed(MW_PLACE_PYTHON, 0, 10);
+	struct mw_sample small = governed(MW_PLACE_PYTHON, 6000, 15);
+
+	mw_sample__add_python(&before, &none);
+	mw_sample__add_python(&after, &small);
+	mw_sample__difference(&diff, &after, &before);
+	CHECK_INT(mw_counts__alloc_at(&diff.counts, MW_PLACE_BRK).count, 500);
+	/* 5 of 15 seconds. */
+	CHECK_INT(mw_counts__alloc_at(&diff.counts, MW_PLACE_PYTHON).count, 2000);
+}
+
+TEST(coverage_is_what_the_own_count_says)
+{
+	struct mw_coverage all = {0}, part = {0};
+	struct mw_sample sum = {0}, small = {.always = true};
+	double error, share;
+
+	/* Each window differs by chance; nothing is missed for sure. */
+	for (int i = 0; i < 20; i++)
+		mw_coverage__add(&all, 1000, 900, 100 + (i % 2 ? 7 : -7));
+	share = mw_coverage__share(&all, &error);
+	CHECK(share > 0.999 && share <= 1);
+	CHECK(error > 0.001 && error < 0.003);
+	CHECK(mw_coverage__scale(&all) == 1);
+	/* A tenth of what is handed out is not seen, all that is taken back is. */
+	for (int i = 0; i < 20; i++)
+		mw_coverage__add(&part, 900, 900, 100 + (i % 2 ? 7 : -7));
+	share = mw_coverage__share(&part, &error);
+	CHECK(share > 0.899 && share < 0.901);
+	CHECK(mw_coverage__scale(&part) > 1.11 && mw_coverage__scale(&part) < 1.112);
+	/* What was missed joins the sum. */
+	small.python_coverage = part;
+	small.counts.alloc[MW_PLACE_PYTHON][3].count = 900;
+	small.counts.alloc[MW_PLACE_PYTHON][3].bytes = 900 * 48;
+	mw_sample__add_python(&sum, &small);
+	CHECK_INT(mw_counts__alloc(&sum.counts).count, 1000);
+	CHECK_INT(mw_counts__alloc(&sum.counts).bytes, 48000);
+	CHECK(sum.python_coverage.windows == 20);
+	/* A few windows say nothing. */
+	part = (struct mw_coverage){0};
+	mw_coverage__add(&part, 900, 900, 100);
+	CHECK(mw_coverage__share(&part, &error) < 0);
+	CHECK(mw_coverage__scale(&part) == 1);
+}

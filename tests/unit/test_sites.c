@@ -34,6 +34,19 @@ TEST(same_stack_is_same_site)
 	mw_sites__free(sites);
 }
 
+TEST(layers_of_one_stack_are_two_sites)
+{
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_frame f = python_frame("/srv/app.py", 88, "load_user");
+	struct mw_site_stats *a = mw_sites__intern(sites, 1, &f, 1, 0);
+	struct mw_site_stats *b = mw_sites__intern(sites, 1, &f, 1, MW_SITE_PYTHON);
+
+	CHECK(a && b && a != b);
+	CHECK(mw_sites__intern(sites, 1, &f, 1, MW_SITE_PARTIAL) == a);
+	CHECK(mw_sites__intern(sites, 1, &f, 1, MW_SITE_PYTHON | MW_SITE_PARTIAL) == b);
+	mw_sites__free(sites);
+}
+
 TEST(every_part_of_a_stack_tells_sites_apart)
 {
 	struct mw_sites *sites = mw_sites__new();
@@ -94,7 +107,7 @@ static void check_even(const struct mw_site_stats *site, unsigned int length, un
 {
 	double pace = site->points[1].elapsed - site->points[0].elapsed;
 
-	CHECK(site->point_count >= 2 && site->point_count <= MW_SITE_HISTORY);
+	CHECK(site->point_count >= 2 && site->point_count <= MW_SERIES_HISTORY);
 	for (size_t i = 0; i < site->point_count; i++) {
 		const struct mw_site_point *p = &site->points[i];
 
@@ -231,4 +244,38 @@ TEST(frames_are_written_as_people_say_them)
 	/* A character of two bytes is never cut in half. */
 	f = python_frame("\303\244\303\244\303\244\303\244\303\244\303\244", 1, "f");
 	CHECK_STR(mw_frame_format(&f, small, 10), "\303\244\303\244\303\244...");
+}
+
+TEST(types_of_what_is_kept_are_added_up_by_name)
+{
+	struct mw_type_names *names = mw_type_names__new();
+	const struct mw_type_name *tuple = mw_type_names__intern(names, "tuple", "builtins");
+	const struct mw_type_name *user = mw_type_names__intern(names, "User", "app");
+	struct mw_type_counts a = {0}, sum = {0};
+	char name[] = "tuple", text[64], small[12];
+
+	CHECK(mw_type_names__intern(names, name, "builtins") == tuple);
+	CHECK(mw_type_names__intern(names, "tuple", "app") != tuple);
+	mw_type_counts__add(&a, tuple, 101, 5656, 1);
+	mw_type_counts__add(&a, user, 1201, 67256, 1);
+	mw_type_counts__add(&a, tuple, 2, 112, 1);
+	mw_type_counts__add_all(&sum, &a);
+	mw_type_counts__add_all(&sum, &a);
+	mw_type_counts__sort(&sum);
+	CHECK_INT(sum.count, 2);
+	CHECK(sum.list[0].type == user);
+	CHECK_INT(sum.list[1].count, 206);
+	CHECK_INT(sum.list[1].bytes, 11536);
+	CHECK_INT(sum.list[1].samples, 4);
+	CHECK_STR(mw_type_counts__format(&sum, 3, text, sizeof(text)), "app.User 2402, tuple 206");
+	CHECK_STR(mw_type_counts__format(&sum, 1, text, sizeof(text)), "app.User 2402");
+	/* What does not fit is left out whole. */
+	CHECK_STR(mw_type_counts__format(&sum, 3, small, sizeof(small)), "");
+	/* Further types than there is room for are not listed. */
+	for (int i = 0; i < 2 * MW_TYPE_COUNTS; i++) {
+		snprintf(text, sizeof(text), "T%d", i);
+		mw_type_counts__add(&sum, mw_type_names__intern(names, text, ""), 1, 1, 1);
+	}
+	CHECK_INT(sum.count, MW_TYPE_COUNTS);
+	mw_type_names__free(names);
 }

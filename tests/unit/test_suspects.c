@@ -14,7 +14,7 @@ static size_t find(const struct mw_sites *sites, uint32_t target, double now,
 	size_t n;
 
 	CHECK(groups && !mw_label_groups__update(groups, sites));
-	n = mw_suspects__find(groups, now, out, max);
+	n = mw_suspects__find(groups, NULL, now, NULL, out, max);
 	/* The groups go: what was judged is their only site. */
 	for (size_t i = 0; i < n; i++) {
 		CHECK_INT(out[i].group->site_count, 1);
@@ -537,6 +537,49 @@ TEST(windows_take_more_to_suspect)
 	CHECK_INT(by_windows(1000, 10000, 100), 1);
 }
 
+/*
+ * A site that windows see make 100 blocks a second for 40 s, FREED of them freed; what stays, and
+ * as many that were freed late, are known of 20 blocks in each 2 s. All blocks of the sizes that it
+ * keeps become more.
+ */
+static enum mw_verdict in_growing_sizes(double freed)
+{
+	struct mw_site_stats site = {.flags = MW_SITE_TRACKED | MW_SITE_WINDOWS |
+					      MW_SITE_LIVE_KNOWN | MW_SITE_UNSCALED,
+				     .frames = &hand_frame,
+				     .frame_count = 1,
+				     .generations = {.width = 2}};
+	struct mw_suspect s;
+
+	for (size_t i = 0; i < 20; i++)
+		site.generations.list[i] = (struct mw_generation){.born = 200,
+								  .born_bytes = 20000,
+								  .freed = 200 * freed,
+								  .kept = 200 * (1 - freed),
+								  .kept_bytes = 20000 * (1 - freed),
+								  .survivors = 20};
+	for (double age = 1; age < 30; age++) {
+		for (int k = 0; k < 20 * freed; k++)
+			mw_deaths__add(&site.generations.died, age);
+	}
+	site.totals = (struct mw_site_totals){.allocs = 4000,
+					      .alloc_bytes = 400000,
+					      .samples = 400,
+					      .grows = 2000,
+					      .grows_most = 2000,
+					      .goes_on = 2000};
+	mw_suspect__judge(&site, 40, &s);
+	return s.verdict;
+}
+
+/* Others may have taken the places of blocks that come and go. */
+TEST(growth_of_a_size_does_not_accuse_whose_blocks_go)
+{
+	CHECK_STR(mw_verdict_name(in_growing_sizes(0)), "suspect");
+	CHECK_STR(mw_verdict_name(in_growing_sizes(0.5)), "suspect");
+	CHECK_STR(mw_verdict_name(in_growing_sizes(0.9)), "steady");
+}
+
 static double odd_number(void)
 {
 	static const double odd[] = {0, -1, 1, 7, 1e300, -1e300, 1e18, 1e-300, 60, 3600};
@@ -560,7 +603,7 @@ TEST(nonsense_is_survived)
 		struct mw_site_stats site = {.frames = &hand_frame, .frame_count = 1};
 		bool even = round % 2;
 
-		site.point_count = rng_next() % (MW_SITE_HISTORY + 1);
+		site.point_count = rng_next() % (MW_SERIES_HISTORY + 1);
 		for (size_t i = 0; i < site.point_count; i++) {
 			double *p = (double *)&site.points[i];
 
@@ -613,11 +656,34 @@ TEST(stacks_of_one_label_are_judged_together)
 		CHECK(s.verdict != MW_VERDICT_SUSPECT);
 	}
 	CHECK_INT(mw_label_groups__update(groups, sites), 0);
-	CHECK_INT(mw_suspects__find(groups, TICKS + 0.5, &s, 1), 1);
+	CHECK_INT(mw_suspects__find(groups, NULL, TICKS + 0.5, NULL, &s, 1), 1);
 	CHECK_INT(s.group->site_count, WAYS);
 	CHECK_STR(s.label, "app.py:88 call -> _channel.py step");
 	CHECK(!strncmp(s.sentence, s.label, strlen(s.label)));
 	CHECK(fabs(s.slope - 4096) < 10);
 	mw_label_groups__free(groups);
 	mw_sites__free(sites);
+}
+
+TEST(suspect_stays_one_until_something_speaks_against_it)
+{
+	struct mw_suspicions s = {0};
+	const int a = 0, b = 0;
+
+	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 10));
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_FOR, 40));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_FOR, 40));
+	/* Evidence lacks for a moment, but not for long. */
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 45));
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_FOR, 100));
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 119));
+	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 121));
+	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 122));
+	/* What speaks against it does so more than twice. */
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 41));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 43));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_FOR, 45));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 47));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 49));
+	CHECK(!mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 51));
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <math.h>
+
 #include "model/words.h"
 #include "tests/unit/all_seen.h"
 #include "tests/unit/test.h"
@@ -50,6 +52,10 @@ TEST(points_are_rates_and_net_bytes)
 	CHECK(p->allocs == 101);
 	CHECK(p->brk == -2000);
 	CHECK(p->mmapped == 80);
+	/* What a budget's windows saw too little of is not 0. */
+	t->now.governed = true;
+	mw_tui_target__add_point(t);
+	CHECK(isnan(t->points[1].allocs) && t->points[1].minor == 13);
 	free(t);
 }
 
@@ -102,7 +108,7 @@ TEST(sites_are_copied_for_one_target)
 	mine->totals.alloc_bytes = 9999;
 	CHECK_INT(out.count, 1);
 	CHECK_INT(out.list[0].id, mine->id);
-	CHECK(out.list[0].amounts.outstanding == 600);
+	CHECK(out.list[0].amounts.kept == 600);
 	CHECK(out.list[0].amounts.error == 9);
 	CHECK(out.list[0].amounts.growth == 70);
 	CHECK(out.list[0].amounts.bytes == 1000);
@@ -135,6 +141,8 @@ TEST(a_baseline_copies_the_ledger)
 		CHECK(survey.ledger.entries);
 		survey.ledger.count = survey.ledger.capacity = 1;
 		survey.ledger.entries[0].resident = (uint64_t)i * 100;
+		survey.ledger.unknowns = calloc(1, sizeof(*survey.ledger.unknowns));
+		survey.ledger.unknown_count = survey.ledger.unknown_capacity = 1;
 		survey.parts[MW_SPLIT_BRK] = (uint64_t)i * 100;
 		mw_tui_target__add_survey(t, &survey);
 		if (i == 2)

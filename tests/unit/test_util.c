@@ -87,3 +87,40 @@ TEST(hostile_text_is_harmless)
 	CHECK_STR(clean("\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", 8), "\xc3\xbc\xc3\xbc...");
 	CHECK_STR(clean("abc", 1), "");
 }
+
+/* A name of two bytes a character that does not fit, and one that was cut within a character. */
+TEST(names_that_do_not_fit_are_cut_between_characters)
+{
+	char text[12];
+
+	CHECK_STR(mw_text_print(text, sizeof(text), "%s", "\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4"),
+		  "\u00e4\u00e4\u00e4\u00e4...");
+	CHECK_STR(mw_text_print(text, sizeof(text), "%.3s.%s", "\u00e4\u00e4", "b"), "\u00e4?.b");
+}
+
+TEST(a_label_that_is_cut_keeps_its_line)
+{
+	static const struct {
+		const char *label, *fits;
+	} cases[] = {
+		{"app.py:13 index <- web.py:7 serve", "app.py:13 index <- web.py:7 serve"},
+		{"app.py:13 index <- web.py:7 serve_forever",
+		 "app.py:13 index <- web.py:7 serve.."},
+		{"server.cc login:12 <- server.cc handle_one:13",
+		 "server.cc login:12 <- server.cc h.."},
+		{"redis-server createObject <- processMulti", "createObject <- processMulti"},
+		{"redis-server createStringObject <- processMultibulkBuffer",
+		 "createStringObject <- processMult.."},
+		{"libstdc++.so.6 std::__cxx11::string::_M_assign <- x",
+		 "std::__cxx11::string::_M_assign"},
+		{"server.cc app::cache::Registry<Session>::insert_or_assign:127 <- main:3",
+		 "app::cache::Registry<Session>..:127"},
+		{"a_program_with_a_very_long_name+0x1234", "a_program_with_a_very_long_name+0.."},
+	};
+	char buf[256];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK_STR(mw_text_fit_label(buf, sizeof(buf), cases[i].label, 35), cases[i].fits);
+		CHECK(strlen(buf) <= 35);
+	}
+}

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "report/looks.h"
 #include "report/stat_report.h"
 #include "tests/unit/test.h"
 #include "tui/sink.h"
@@ -254,4 +255,89 @@ TEST(the_screen_takes_sites_unless_it_is_paused)
 	mw_label_groups__free(target->groups);
 	mw_sites__free(sites);
 	free(target);
+}
+
+static struct mw_looked *make_looked(void)
+{
+	struct mw_looked *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		exit(3);
+	l->growth.seconds = 10.4;
+	l->growth.looks = 2;
+	l->growth.type_count = l->growth.holder_count = 2;
+	l->growth.owner_count = 1;
+	strcpy(l->growth.types[0].name, "tuple");
+	strcpy(l->growth.types[0].module, "builtins");
+	l->growth.types[0].count = 41600;
+	l->growth.types[0].count_per_second = 4000;
+	strcpy(l->growth.types[1].name, "User");
+	strcpy(l->growth.types[1].module, "app");
+	l->growth.types[1].count = 3;
+	l->growth.types[1].count_per_second = 0.2884;
+	strcpy(l->growth.owners[0].owner, "python/live");
+	l->growth.owners[0].bytes_per_second = 1258291;
+	strcpy(l->growth.holders[0].type, "list");
+	strcpy(l->growth.holders[0].path, "smallapp.SEEN");
+	l->growth.holders[0].length = 240000;
+	l->growth.holders[0].length_per_second = 4000;
+	l->growth.holders[0].retained_bytes = -1;
+	l->growth.holders[0].verdict = MW_VERDICT_SUSPECT;
+	l->growth.holders[1].addr = 0x7f1000;
+	strcpy(l->growth.holders[1].type, "dict");
+	l->growth.holders[1].length = 17;
+	l->growth.holders[1].length_per_second = 0.0961;
+	l->growth.holders[1].retained_bytes = 4096;
+	return l;
+}
+
+TEST(growth_by_looks_reads_well)
+{
+	struct mw_looked *looked = make_looked();
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	CHECK(out);
+	mw_looks_report__text(out, looked, false);
+	fclose(out);
+	CHECK_STR(text,
+		  "  Python     grew between looks 10 s apart: tuple +4,000/s, app.User +0.29/s; "
+		  "python/live +1.2 MiB/s\n"
+		  "  held by    smallapp.SEEN (list of 240,000, +4,000/s), which goes on growing\n"
+		  "  in         dict at 0x7f1000 (dict of 17, +0.096/s)\n");
+	free(text);
+	/* Before the second look there is nothing to say, unless something is missing. */
+	memset(looked, 0, sizeof(*looked));
+	strcpy(looked->missing, "CPython 3.99: no layout known fits");
+	out = open_memstream(&text, &len);
+	CHECK(out);
+	mw_looks_report__text(out, looked, false);
+	fclose(out);
+	CHECK_STR(text, "  Python     CPython 3.99: no layout known fits\n");
+	free(text);
+	free(looked);
+}
+
+TEST(growth_by_looks_is_null_until_the_second_one)
+{
+	struct mw_looked *looked = make_looked();
+	json_t *doc = mw_looks_report__json(looked), *first;
+
+	CHECK(doc);
+	CHECK_INT(json_array_size(json_object_get(doc, "types")), 2);
+	first = json_array_get(json_object_get(doc, "holders"), 0);
+	CHECK_STR(json_string_value(json_object_get(first, "path")), "smallapp.SEEN");
+	CHECK_STR(json_string_value(json_object_get(first, "verdict")), "suspect");
+	CHECK(json_is_null(json_object_get(first, "retained_bytes")));
+	first = json_array_get(json_object_get(doc, "holders"), 1);
+	CHECK(json_is_null(json_object_get(first, "path")));
+	CHECK_INT(json_integer_value(json_object_get(first, "retained_bytes")), 4096);
+	json_decref(doc);
+	memset(looked, 0, sizeof(*looked));
+	looked->growth.looks = 1;
+	doc = mw_looks_report__json(looked);
+	CHECK(json_is_null(doc));
+	json_decref(doc);
+	free(looked);
 }

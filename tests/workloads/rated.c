@@ -31,7 +31,7 @@ static void work(unsigned long rounds)
 
 int main(int argc, char **argv)
 {
-	double target = argc > 2 ? strtod(argv[2], NULL) : 1000, began;
+	double target = argc > 2 ? strtod(argv[2], NULL) : 1000, took = 1e9;
 	unsigned long rounds = 1000000;
 	volatile uint64_t *truth;
 	int fd = argc > 1 ? open(argv[1], O_RDWR | O_CREAT, 0600) : -1;
@@ -41,9 +41,16 @@ int main(int argc, char **argv)
 	truth = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (truth == MAP_FAILED)
 		return 1;
-	began = now_ns();
-	work(rounds);
-	rounds = (unsigned long)((double)rounds * target / (now_ns() - began));
+	/* The fastest of some: one that was preempted would make a tight loop of it. */
+	for (int i = 0; i < 10; i++) {
+		double one = now_ns();
+
+		work(rounds);
+		one = now_ns() - one;
+		if (one < took)
+			took = one;
+	}
+	rounds = (unsigned long)((double)rounds * target / took);
 	for (;;) {
 		for (size_t i = 0; i < 10; i++) {
 			size_t size = sizes[i];
