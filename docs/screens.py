@@ -1,20 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Make the pictures of the screen in docs/pictures/: memwhere live on a Python program with a leak,
-under tmux, one picture a view. As root, in a built tree:
+"""Make the pictures of the screen in docs/pictures/, one a view, and README's screen and outputs: memwhere in its default
+mode on a web application with a leak, under load. As root, in a built tree:
 
     docs/screens.py BUILD-FOLDER
 """
 import html
 import os
 import re
-import subprocess
 import sys
-import tempfile
 import time
 
+import outputs
+
 COLUMNS, ROWS, WIDTH, HEIGHT = 120, 32, 8, 17
-VIEWS = {"1": "sizes", "2": "split", "3": "sites", "4": "ledger", "5": "timeline"}
+VIEWS = {"0": "why", "1": "sizes", "2": "split", "3": "sites", "4": "ledger", "5": "timeline"}
+# README's questions.
+QUESTIONS = {
+    "line": ("memwhere stat {pid} -i 3m -n 1",),
+    "holder": ("memwhere retained {pid} | head -5",),
+    "owners": ("memwhere ledger {pid} --depth 1", "memwhere census {pid} | head -8"),
+}
+# What a screen says of the leak once it knows who holds it and the line that adds to it.
+WHOLE = "added at shop.py:25 show"
 BASIC = {30: "#000000", 31: "#cc3333", 34: "#3b82c4", 36: "#56b4e9"}
 
 
@@ -76,32 +84,29 @@ def svg(screen):
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
-    memwhere = os.path.join(os.path.abspath(sys.argv[1]), "memwhere")
-    leak = subprocess.Popen([sys.executable, os.path.join(here, "../tests/workloads/leak.py"), "2"],
-                            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    folder = tempfile.TemporaryDirectory()
-    tmux = ["tmux", "-u", "-S", os.path.join(folder.name, "socket"), "-f", "/dev/null"]
+    build = os.path.abspath(sys.argv[1])
+    memwhere = os.path.join(build, "memwhere")
+    shop = outputs.Shop(80)
+    found = {}
     try:
-        time.sleep(0.5)
-        subprocess.run(tmux + ["new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS),
-                               "LC_ALL=C.UTF-8 TERM=screen-256color %s live -i 0.5 --mode exact "
-                               "--sample 32K %d" % (memwhere, leak.pid)], check=True)
-        time.sleep(2)
-        leak.stdin.write(b"go\n")
-        leak.stdin.flush()
-        time.sleep(40)
+        time.sleep(30)  # its caches are full
+        live = "%s %d" % (memwhere, shop.pid)
+        small, large = outputs.Screen(live, 80, 24), outputs.Screen(live, COLUMNS, ROWS)
+        small.wait_for(WHOLE, 300)
+        found["screen"] = outputs.indent("# memwhere %d\n" % shop.pid + small.text())
+        small.close()
+        for name, commands in QUESTIONS.items():
+            found[name] = outputs.ask(build, *(command.format(pid=shop.pid) for command in commands))
+        # By now it has seen enough for estimates.
+        large.wait_for(WHOLE, 300)
         for key, name in VIEWS.items():
-            subprocess.run(tmux + ["send-keys", key] + (["Right"] if name == "sites" else []), check=True)
-            time.sleep(1)
-            screen = subprocess.run(tmux + ["capture-pane", "-p", "-e"], check=True, text=True,
-                                    stdout=subprocess.PIPE).stdout
-            with open(os.path.join(here, "pictures", name + ".svg"), "w") as out:
-                out.write(svg(screen))
+            large.press(key, *(["Right"] if name == "sites" else []))
+            with open(os.path.join(outputs.HERE, "pictures", name + ".svg"), "w") as out:
+                out.write(svg(large.text(colors=True)))
+        large.close()
     finally:
-        subprocess.run(tmux + ["kill-server"])
-        leak.kill()
-        leak.wait()
+        shop.close()
+    outputs.fill(os.path.join(outputs.HERE, "../README.md"), "screens.py", found)
 
 
 main()
