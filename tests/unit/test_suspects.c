@@ -665,6 +665,52 @@ TEST(stacks_of_one_label_are_judged_together)
 	mw_sites__free(sites);
 }
 
+/*
+ * A line keeps a buffer and an object of Python's for it, 50 a second. The probes of malloc stay
+ * in; of the small objects windows have seen little, and it isn't known how much that stands for.
+ */
+TEST(layer_that_is_known_little_does_not_hide_the_other)
+{
+	enum { TICKS = 40 };
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_label_groups *groups = mw_label_groups__new(1);
+	struct mw_site_stats *buffer =
+		mw_sites__intern(sites, 1, &hand_frame, 1, MW_SITE_TRACKED | MW_SITE_STAY);
+	struct mw_site_stats *object = mw_sites__intern(sites, 1, &hand_frame, 1,
+							MW_SITE_TRACKED | MW_SITE_WINDOWS |
+								MW_SITE_UNSCALED | MW_SITE_PYTHON);
+	const struct mw_site_stats *total;
+	struct mw_suspect s;
+
+	for (int t = 1; t <= TICKS; t++) {
+		buffer->totals.allocs += 50;
+		buffer->totals.alloc_bytes += 50 * 3000;
+		buffer->totals.samples += 50;
+		all_seen(&buffer->totals);
+		object->totals.allocs += 1;
+		object->totals.alloc_bytes += 57;
+		object->totals.unknown = object->totals.allocs;
+		object->totals.unknown_bytes = object->totals.alloc_bytes;
+		mw_sites__tick(sites, t);
+	}
+	object->generations = (struct mw_generations){.width = 2};
+	object->generations.list[3] = (struct mw_generation){.born = 40, .born_bytes = 40 * 57};
+	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__count(groups), 1);
+	CHECK_INT(mw_suspects__find(groups, NULL, TICKS + 0.5, NULL, &s, 1), 1);
+	CHECK(fabs(s.slope - 50 * 3000) < 10);
+	total = &mw_label_groups__at(groups, 0)->total;
+	CHECK(!(total->flags & (MW_SITE_UNSCALED | MW_SITE_PYTHON)));
+	CHECK(fabs(total->totals.alloc_bytes - buffer->totals.alloc_bytes) < 0.5);
+	/* Once it is known, the row is the sum. */
+	object->flags &= ~(uint32_t)MW_SITE_UNSCALED;
+	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK(fabs(total->totals.alloc_bytes - buffer->totals.alloc_bytes -
+		   object->totals.alloc_bytes) < 0.5);
+	mw_label_groups__free(groups);
+	mw_sites__free(sites);
+}
+
 TEST(suspect_stays_one_until_something_speaks_against_it)
 {
 	struct mw_suspicions s = {0};

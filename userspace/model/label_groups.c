@@ -13,6 +13,7 @@ struct group {
 	struct mw_label_group group; /* what callers see */
 	const struct mw_site_stats **sites;
 	size_t capacity;
+	struct mw_site_stats *layers; /* MW_LABEL_LAYERS of them where it has had sites of both */
 	char label[];
 };
 
@@ -49,6 +50,7 @@ void mw_label_groups__free(struct mw_label_groups *groups)
 		return;
 	for (size_t i = 0; i < groups->count; i++) {
 		free(groups->list[i]->sites);
+		free(groups->list[i]->layers);
 		free(groups->list[i]);
 	}
 	free(groups->list);
@@ -238,30 +240,86 @@ static void add_site(struct mw_site_stats *sum, const struct mw_site_stats *site
 		sum->last_seen = site->last_seen;
 }
 
-static void sum_up(struct mw_label_group *group)
+/* The sums of the sites of GROUP that have FLAG as WANTED says; 0 for FLAG: of all. */
+static void sum_sites(const struct mw_label_group *group, uint32_t flag, uint32_t wanted,
+		      struct mw_site_stats *sum)
 {
-	struct mw_site_stats *sum = &group->total;
-	const struct mw_site_stats *longest;
+	const struct mw_site_stats *first = NULL, *longest = NULL;
 
 	memset(sum, 0, sizeof(*sum));
-	if (!group->site_count)
-		return;
-	longest = group->sites[0];
-	sum->id = longest->id;
-	sum->target = longest->target;
-	sum->frames = longest->frames;
-	sum->frame_count = longest->frame_count;
-	sum->first_seen = sum->last_seen = -1;
-	for (size_t i = 1; i < group->site_count; i++) {
-		if (group->sites[i]->point_count > longest->point_count)
-			longest = group->sites[i];
+	for (size_t i = 0; i < group->site_count; i++) {
+		const struct mw_site_stats *site = group->sites[i];
+
+		if ((site->flags & flag) != wanted)
+			continue;
+		first = first ? first : site;
+		if (!longest || site->point_count > longest->point_count)
+			longest = site;
 	}
+	if (!first)
+		return;
+	sum->id = first->id;
+	sum->target = first->target;
+	sum->frames = first->frames;
+	sum->frame_count = first->frame_count;
+	sum->first_seen = sum->last_seen = -1;
 	sum->point_count = longest->point_count;
 	for (size_t i = 0; i < longest->point_count; i++)
 		sum->points[i].elapsed = longest->points[i].elapsed;
-	for (size_t i = 0; i < group->site_count; i++)
-		add_site(sum, group->sites[i]);
+	for (size_t i = 0; i < group->site_count; i++) {
+		if ((group->sites[i]->flags & flag) == wanted)
+			add_site(sum, group->sites[i]);
+	}
 	mw_type_counts__sort(&sum->types);
+}
+
+static bool is_known(const struct mw_site_stats *layer)
+{
+	return !(layer->flags & MW_SITE_UNSCALED) && layer->totals.allocs > 0;
+}
+
+/* In SUM are all sites. Of two layers of which one is known, only the amounts of that one count. */
+static void leave_out_unknown(const struct mw_label_group *group, struct mw_site_stats *sum)
+{
+	const struct mw_site_stats *known = NULL;
+	struct mw_type_counts types = sum->types;
+
+	for (size_t i = 0; i < MW_LABEL_LAYERS; i++) {
+		if (is_known(group->layers[i]) && group->layers[!i]->flags & MW_SITE_UNSCALED)
+			known = group->layers[i];
+	}
+	if (!known)
+		return;
+	*sum = *known;
+	sum->id = group->sites[0]->id;
+	sum->frames = group->sites[0]->frames;
+	sum->frame_count = group->sites[0]->frame_count;
+	sum->types = types;
+}
+
+static int sum_up(struct group *g)
+{
+	struct mw_label_group *group = &g->group;
+	size_t python = 0;
+
+	for (size_t i = 0; i < group->site_count; i++)
+		python += (group->sites[i]->flags & MW_SITE_PYTHON) != 0;
+	sum_sites(group, 0, 0, &group->total);
+	group->layers[0] = &group->total;
+	group->layer_count = group->site_count ? 1 : 0;
+	if (!python || python == group->site_count)
+		return 0;
+	if (!g->layers)
+		g->layers = malloc(MW_LABEL_LAYERS * sizeof(*g->layers));
+	if (!g->layers)
+		return -ENOMEM;
+	sum_sites(group, MW_SITE_PYTHON, 0, &g->layers[0]);
+	sum_sites(group, MW_SITE_PYTHON, MW_SITE_PYTHON, &g->layers[1]);
+	group->layers[0] = &g->layers[0];
+	group->layers[1] = &g->layers[1];
+	group->layer_count = MW_LABEL_LAYERS;
+	leave_out_unknown(group, &group->total);
+	return 0;
 }
 
 int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites)
@@ -281,8 +339,10 @@ int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_site
 			return -ENOMEM;
 		groups->site_count = i + 1;
 	}
-	for (size_t i = 0; i < groups->count; i++)
-		sum_up(&groups->list[i]->group);
+	for (size_t i = 0; i < groups->count; i++) {
+		if (sum_up(groups->list[i]))
+			return -ENOMEM;
+	}
 	return 0;
 }
 

@@ -9,13 +9,22 @@
 
 #include "model/sites.h"
 
+enum { MW_LABEL_LAYERS = 2 }; /* the C library's allocator, Python's */
+
 struct mw_label_group {
 	const char *label; /* clean; as long as the groups live */
 	/*
-	 * The sums. Number and frames are those of its oldest site; points are at the times of the
-	 * site that has most of them.
+	 * The sums of its layers, but for amounts of one whose scale is not known beside one whose
+	 * is. Number and frames are those of its oldest site; points are at the times of the site
+	 * that has most of them.
 	 */
 	struct mw_site_stats total;
+	/*
+	 * What is judged, each by itself, for probes may stay in in one layer and not in the other:
+	 * the sums of each layer that it has sites of. Where that is one, TOTAL.
+	 */
+	const struct mw_site_stats *layers[MW_LABEL_LAYERS];
+	size_t layer_count;
 	const struct mw_site_stats *const *sites; /* oldest first; until the next update */
 	size_t site_count;			  /* 0: all its sites have got other labels */
 };

@@ -556,22 +556,30 @@ static bool stands_out(const struct mw_suspect *suspect, const struct growth *gr
 	       fmax(least, suspect->slope / 2) * GROWS_ON <= growth->lately;
 }
 
+static void add_lasting(const struct mw_site_stats *site, const struct growth *growth, double now,
+			struct lasting *all)
+{
+	struct mw_suspect one = {0};
+
+	if (!judged_by_generations(site))
+		return;
+	judge_generations(site, growth, now, &one);
+	if (one.verdict != MW_VERDICT_SUSPECT && one.verdict != MW_VERDICT_LEVELS)
+		return;
+	all->slope += one.slope;
+	all->variance += one.slope_error * one.slope_error;
+}
+
 static struct lasting all_lasting(const struct mw_label_groups *groups, const struct growth *growth,
 				  double now)
 {
 	struct lasting all = {0};
 
 	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
-		const struct mw_site_stats *site = &mw_label_groups__at(groups, i)->total;
-		struct mw_suspect one = {0};
+		const struct mw_label_group *group = mw_label_groups__at(groups, i);
 
-		if (!judged_by_generations(site))
-			continue;
-		judge_generations(site, growth, now, &one);
-		if (one.verdict != MW_VERDICT_SUSPECT && one.verdict != MW_VERDICT_LEVELS)
-			continue;
-		all.slope += one.slope;
-		all.variance += one.slope_error * one.slope_error;
+		for (size_t k = 0; k < group->layer_count; k++)
+			add_lasting(group->layers[k], growth, now, &all);
 	}
 	return all;
 }
@@ -587,6 +595,52 @@ static enum mw_evidence evidence_of(const struct mw_suspect *suspect, const stru
 		       : MW_EVIDENCE_AGAINST;
 }
 
+/* What there is for or against a group, of the layer that speaks most against its line. */
+struct case_of_group {
+	struct mw_suspect suspect;
+	struct mw_series series;
+	enum mw_evidence evidence;
+	bool judged;
+};
+
+/* Both layers may be kept by one line: then it is accused of the sum. */
+static void add_case(struct case_of_group *to, const struct case_of_group *other)
+{
+	bool both =
+		to->judged && to->evidence == MW_EVIDENCE_FOR && other->evidence == MW_EVIDENCE_FOR;
+	double slope = to->suspect.slope + other->suspect.slope;
+	double error = hypot(to->suspect.slope_error, other->suspect.slope_error);
+
+	if (!to->judged || other->evidence < to->evidence ||
+	    (other->evidence == to->evidence && other->suspect.slope > to->suspect.slope))
+		*to = *other;
+	if (both) {
+		to->suspect.slope = slope;
+		to->suspect.slope_error = error;
+	}
+}
+
+static void judge_group(const struct mw_label_group *group, const struct growth *growth,
+			const struct lasting *all, double now, bool by_growth,
+			struct case_of_group *out)
+{
+	out->judged = false;
+	if (judged_by_growth(&group->total) != by_growth)
+		return;
+	for (size_t i = 0; i < group->layer_count; i++) {
+		const struct mw_site_stats *layer = group->layers[i];
+		struct case_of_group one = {.suspect.group = group, .judged = true};
+
+		if (judged_by_growth(layer) != by_growth ||
+		    (!judged_by_generations(layer) && !has_grown(layer)))
+			continue;
+		snprintf(one.suspect.label, sizeof(one.suspect.label), "%s", group->label);
+		judge(layer, growth, now, &one.suspect, &one.series);
+		one.evidence = evidence_of(&one.suspect, growth, all, now);
+		add_case(out, &one);
+	}
+}
+
 /* Those that are judged by what the kernel gave, or the others: by their own blocks. */
 static size_t find(const struct mw_label_groups *groups, const struct mw_resident *resident,
 		   double now, bool by_growth, struct mw_suspicions *named, struct mw_suspect *out,
@@ -600,29 +654,24 @@ static size_t find(const struct mw_label_groups *groups, const struct mw_residen
 		all = all_lasting(groups, &growth, now);
 	for (size_t i = 0; i < mw_label_groups__count(groups) && max; i++) {
 		const struct mw_label_group *group = mw_label_groups__at(groups, i);
-		struct mw_suspect suspect = {.group = group};
-		struct mw_series series;
-		enum mw_evidence evidence;
+		struct case_of_group one;
 		size_t at;
 
-		if (judged_by_growth(&group->total) != by_growth ||
-		    (!judged_by_generations(&group->total) && !has_grown(&group->total)))
+		judge_group(group, &growth, &all, now, by_growth, &one);
+		if (!one.judged)
 			continue;
-		snprintf(suspect.label, sizeof(suspect.label), "%s", group->label);
-		judge(&group->total, &growth, now, &suspect, &series);
-		evidence = evidence_of(&suspect, &growth, &all, now);
-		if (named ? !mw_suspicions__judged(named, group, evidence, now)
-			  : evidence != MW_EVIDENCE_FOR)
+		if (named ? !mw_suspicions__judged(named, group, one.evidence, now)
+			  : one.evidence != MW_EVIDENCE_FOR)
 			continue;
-		if (n == max && suspect.slope <= out[n - 1].slope)
+		if (n == max && one.suspect.slope <= out[n - 1].slope)
 			continue;
-		suspect.verdict = MW_VERDICT_SUSPECT;
-		mw_suspect__write(&group->total, &series, STARTUP, &suspect);
+		one.suspect.verdict = MW_VERDICT_SUSPECT;
+		mw_suspect__write(one.suspect.site, &one.series, STARTUP, &one.suspect);
 		if (n < max)
 			n++;
-		for (at = n - 1; at && out[at - 1].slope < suspect.slope; at--)
+		for (at = n - 1; at && out[at - 1].slope < one.suspect.slope; at--)
 			out[at] = out[at - 1];
-		out[at] = suspect;
+		out[at] = one.suspect;
 	}
 	return n;
 }
@@ -662,31 +711,43 @@ static double wait_of(const struct mw_site_stats *site, double now, struct mw_ou
 	return one.verdict == MW_VERDICT_SUSPECT ? 0 : one.wait;
 }
 
+/* Seconds until a site can be judged, and until one of the sites can be. */
+struct waits {
+	double early, soonest;
+};
+
+static void add_wait(const struct mw_site_stats *site, double now, struct waits *waits,
+		     struct mw_outlook *out)
+{
+	double wait, life;
+
+	if (!(site->totals.allocs > 0) || judged_by_growth(site))
+		return;
+	wait = wait_of(site, now, out);
+	life = judged_by_generations(site) ? mw_generations__early(&site->generations, now) : wait;
+	waits->early = fmin(waits->early, life);
+	/* What takes longer than it took so far is a guess. */
+	if (wait > 0 && (life > 0 || wait < now))
+		waits->soonest = fmin(waits->soonest, wait);
+}
+
 void mw_suspects__outlook(const struct mw_label_groups *groups, double now, struct mw_outlook *out)
 {
-	double early = INFINITY, soonest = INFINITY;
+	struct waits waits = {INFINITY, INFINITY};
 
 	*out = (struct mw_outlook){.seconds = INFINITY};
 	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
-		const struct mw_site_stats *site = &mw_label_groups__at(groups, i)->total;
-		double wait, life;
+		const struct mw_label_group *group = mw_label_groups__at(groups, i);
 
-		if (!(site->totals.allocs > 0) || judged_by_growth(site))
-			continue;
-		wait = wait_of(site, now, out);
-		life = judged_by_generations(site) ? mw_generations__early(&site->generations, now)
-						   : wait;
-		early = fmin(early, life);
-		/* What takes longer than it took so far is a guess. */
-		if (wait > 0 && (life > 0 || wait < now))
-			soonest = fmin(soonest, wait);
+		for (size_t k = 0; k < group->layer_count; k++)
+			add_wait(group->layers[k], now, &waits, out);
 	}
-	if (early == INFINITY)
+	if (waits.early == INFINITY)
 		return;
-	out->state = early > 0		  ? MW_OUTLOOK_EARLY
-		     : soonest < INFINITY ? MW_OUTLOOK_FEW
-					  : MW_OUTLOOK_KNOWN;
-	out->seconds = soonest < INFINITY ? soonest : early;
+	out->state = waits.early > 0		? MW_OUTLOOK_EARLY
+		     : waits.soonest < INFINITY ? MW_OUTLOOK_FEW
+						: MW_OUTLOOK_KNOWN;
+	out->seconds = waits.soonest < INFINITY ? waits.soonest : waits.early;
 }
 
 const char *mw_outlook_name(enum mw_outlook_state state)

@@ -81,6 +81,8 @@ static bool is_enough(const struct mw_sites_view *view, const struct mw_site_sta
 {
 	if (site->flags & MW_SITE_UNSCALED)
 		return false;
+	if (site->flags & MW_SITE_STAY && !(site->flags & MW_SITE_PYTHON))
+		return true;
 	return site->flags & MW_SITE_PYTHON ? !view->python_too_little : !view->too_little;
 }
 

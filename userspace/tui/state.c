@@ -271,7 +271,8 @@ void mw_tui_sites__copy_suspects(struct mw_tui_sites *out, const struct mw_watch
 	out->suspect_count = from->suspect_count;
 	out->outlook = from->outlook;
 	for (size_t i = 0; i < out->suspect_count; i++) {
-		out->suspects[i].site = suspects[i].site->id;
+		out->suspects[i].site =
+			suspects[i].group ? suspects[i].group->total.id : suspects[i].site->id;
 		out->suspects[i].first_seen = suspects[i].site->first_seen;
 		snprintf(out->suspects[i].sentence, sizeof(out->suspects[i].sentence), "%s",
 			 suspects[i].sentence);
