@@ -31,9 +31,16 @@ void mw_image__close(struct mw_image *image)
 		image->ops->close(image->state);
 	mw_reader__close(image->reader);
 	mw_regions__free(&image->regions);
+	free(image->smaps);
 	free(image->threads);
 	free(image->spans.spans);
 	free(image);
+}
+
+const char *mw_image__smaps(const struct mw_image *image, size_t *len)
+{
+	*len = image->smaps_len;
+	return image->smaps;
 }
 
 enum mw_residency mw_image__residency(const struct mw_image *image)

@@ -227,6 +227,12 @@ enum { MW_PARTS_MAX = 256 };
 size_t mw_image__read_parts(struct mw_image *image, uint64_t addr, uint64_t stride, void *buf,
 			    size_t len, size_t count);
 
+/*
+ * The text of smaps that the regions of a process were read from, LEN bytes, good until
+ * mw_image__refresh(). NULL: it was opened without MW_IMAGE_SMAPS, or is no process.
+ */
+const char *mw_image__smaps(const struct mw_image *image, size_t *len);
+
 /* The regions by address; the image's own, good until mw_image__refresh(). */
 const struct mw_regions *mw_image__regions(const struct mw_image *image);
 const struct mw_region *mw_image__find(const struct mw_image *image, uint64_t addr);

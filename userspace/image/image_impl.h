@@ -39,6 +39,8 @@ struct mw_image {
 	pid_t process; /* its PID; 0: not a process on this machine */
 	char name[192];
 	struct mw_regions regions;
+	char *smaps; /* what they were read from; may be NULL */
+	size_t smaps_len;
 	struct mw_thread *threads;
 	size_t thread_count, thread_capacity;
 	struct mw_auxv auxv[MW_AUXV_MAX];

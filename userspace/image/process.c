@@ -241,7 +241,17 @@ static int find_pages(const struct mw_image *image, bool content, struct mw_span
 
 int mw_image__content(struct mw_image *image, struct mw_spans *out)
 {
-	return find_pages(image, true, out);
+	bool same = true; /* as what is resident, which need not be found twice then */
+	const struct mw_spans *spans;
+	int ret = mw_image__spans(image, &spans);
+
+	for (size_t i = 0; i < image->regions.count; i++)
+		same &= !image->regions.regions[i].swapped && !image->regions.regions[i].hugetlb;
+	if (ret || !same)
+		return ret ? ret : find_pages(image, true, out);
+	for (size_t i = 0; i < spans->count && !ret; i++)
+		ret = mw_spans__add(out, spans->spans[i].start, spans->spans[i].end);
+	return ret;
 }
 
 static int process_spans(struct mw_image *image, struct mw_spans *out)
@@ -357,27 +367,33 @@ static int load(struct mw_image *image, struct mw_err *err)
 {
 	struct process *p = image->state;
 	struct mw_regions regions;
-	char path[64], *auxv = NULL;
-	size_t len;
+	char path[64], *auxv = NULL, *smaps = NULL;
+	size_t len, smaps_len = 0;
 	int ret;
 
-	ret = p->may & MW_IMAGE_SMAPS ? mw_smaps__read(&regions, p->pid, NULL, NULL, err)
+	ret = p->may & MW_IMAGE_SMAPS ? mw_smaps__read(&regions, p->pid, &smaps, &smaps_len, err)
 				      : read_maps(&regions, p->pid, err);
 	if (ret)
 		return ret;
 	/* A process that is ending has no mappings any more. */
-	if (!regions.count && image->regions.count)
+	if (!regions.count && image->regions.count) {
+		free(smaps);
 		return -ESRCH;
+	}
 	ret = mw_remote__open(&p->remote, p->pid);
 	if (ret) {
 		mw_err_set(err, ret, "no-privilege", image->name,
 			   "can't read /proc/%d/pagemap: %s; %s", p->pid, strerror(-ret),
 			   mw_err_access_hint());
 		mw_regions__free(&regions);
+		free(smaps);
 		return ret;
 	}
 	mw_regions__free(&image->regions);
 	image->regions = regions;
+	free(image->smaps);
+	image->smaps = smaps;
+	image->smaps_len = smaps_len;
 	image->spans.count = 0;
 	image->has_spans = false;
 	image->remapped = false;

@@ -33,8 +33,6 @@ struct writer {
 	pid_t pid;
 	struct mw_image *image;
 	struct mw_freeze *freeze;
-	char *smaps;
-	size_t smaps_len;
 	struct buffer notes;
 	Elf64_Phdr *phdrs;
 	size_t phnum;
@@ -178,6 +176,8 @@ static int rest_note(void *arg, const void *desc, size_t len)
 static int make_notes(struct writer *w)
 {
 	const struct mw_spans *spans;
+	const char *smaps;
+	size_t smaps_len;
 	size_t main = 0;
 	int ret = mw_image__spans(w->image, &spans);
 
@@ -198,8 +198,9 @@ static int make_notes(struct writer *w)
 		if (i != main)
 			ret = thread_notes(w, i);
 	}
+	smaps = mw_image__smaps(w->image, &smaps_len);
 	if (!ret)
-		ret = note(&w->notes, MW_NOTE_NAME, MW_NT_SMAPS, w->smaps, w->smaps_len);
+		ret = note(&w->notes, MW_NOTE_NAME, MW_NT_SMAPS, smaps, smaps_len);
 	if (!ret)
 		ret = note(&w->notes, MW_NOTE_NAME, MW_NT_RESIDENCY, spans->spans,
 			   spans->count * sizeof(*spans->spans));
@@ -528,16 +529,12 @@ static int compress(int in, int out)
 }
 
 /* While the process is held: what it is and what of it the file will have. */
-static int lay_out(struct writer *w, struct mw_snapshot *snapshot, struct mw_err *err)
+static int lay_out(struct writer *w, struct mw_snapshot *snapshot)
 {
 	const struct mw_regions *regions = mw_image__regions(w->image);
 	struct mw_spans content = {0};
-	struct mw_regions unused;
-	int ret = mw_smaps__read(&unused, w->pid, &w->smaps, &w->smaps_len, err);
+	int ret;
 
-	if (ret)
-		return ret;
-	mw_regions__free(&unused);
 	for (size_t i = 0; i < regions->count; i++)
 		snapshot->resident += regions->regions[i].resident;
 	ret = mw_image__content(w->image, &content);
@@ -587,7 +584,7 @@ static int capture(struct writer *w, struct mw_snapshot *snapshot, struct mw_err
 	w->image = mw_image__open_process(w->pid, MW_IMAGE_SMAPS | MW_IMAGE_SWAP_IN, err);
 	if (!w->image)
 		return err->code;
-	ret = lay_out(w, snapshot, err);
+	ret = lay_out(w, snapshot);
 	if (!ret)
 		ret = copy_memory(w);
 	snapshot->pause_ns = mw_freeze__end(w->freeze);
@@ -641,7 +638,6 @@ int mw_snapshot_write(struct mw_snapshot *snapshot, pid_t pid, const char *path,
 	close(w.fd);
 	mw_snapshot_layout__free(&w.layout);
 	mw_image__close(w.image);
-	free(w.smaps);
 	free(w.notes.data);
 	free(w.phdrs);
 	free(w.runs);
