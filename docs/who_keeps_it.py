@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """who_keeps_it.py [CASE...]: makes docs/who-keeps-it.md, from five programs of Debian that grow (radicale,
 celery with redis-server, pandas, redis-server, aria2). Each is made to grow in one way, gcore writes its core, and what memwhere
-says of that goes into the text, as it is. Needs the packages radicale, python3-celery,
+says of that goes into the text, as it is. Needs the packages radicale, python3-celery, python3-redis,
 redis-server, python3-pandas, aria2 and gdb; BUILD is where memwhere was built. With CASEs, prints only those.
 """
 import base64

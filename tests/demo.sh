@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Watch a Python program that grows and shrinks: on a terminal until Ctrl-C, else five intervals.
+# Watch a Python program that grows and shrinks: on a terminal until Ctrl-C, else for 20 s.
 set -eu
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-$PWD/build}
@@ -15,5 +15,5 @@ while [ ! -s "$said" ] && kill -0 $server; do sleep 0.1; done
 if [ -t 1 ]; then
 	"$BUILD/memwhere" live $server
 else
-	"$BUILD/memwhere" stat -n 5 $server
+	"$BUILD/memwhere" stat -i 5 -n 4 $server
 fi
