@@ -715,21 +715,24 @@ TEST(suspect_stays_one_until_something_speaks_against_it)
 {
 	struct mw_suspicions s = {0};
 	const int a = 0, b = 0;
+	struct mw_suspect_rate rate = {2000, 100}, less = {0, 0};
 
-	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 10));
-	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_FOR, 40));
-	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_FOR, 40));
+	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 10, &less));
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_FOR, 40, &rate));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_FOR, 40, &rate));
 	/* Evidence lacks for a moment, but not for long. */
-	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 45));
-	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_FOR, 100));
-	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 119));
-	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 121));
-	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 122));
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 45, &less));
+	/* Nor is it said to grow by nothing. */
+	CHECK(fabs(less.slope - 2000) < 0.5 && fabs(less.error - 100) < 0.5);
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_FOR, 100, &rate));
+	CHECK(mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 119, &less));
+	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 121, &less));
+	CHECK(!mw_suspicions__judged(&s, &a, MW_EVIDENCE_LACKS, 122, &less));
 	/* What speaks against it does so more than twice. */
-	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 41));
-	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 43));
-	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_FOR, 45));
-	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 47));
-	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 49));
-	CHECK(!mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 51));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 41, &less));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 43, &less));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_FOR, 45, &rate));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 47, &less));
+	CHECK(mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 49, &less));
+	CHECK(!mw_suspicions__judged(&s, &b, MW_EVIDENCE_AGAINST, 51, &less));
 }

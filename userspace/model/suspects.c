@@ -588,7 +588,9 @@ static enum mw_evidence evidence_of(const struct mw_suspect *suspect, const stru
 				    const struct lasting *all, double now)
 {
 	if (suspect->verdict == MW_VERDICT_SUSPECT)
-		return stands_out(suspect, growth, all, now) ? MW_EVIDENCE_FOR : MW_EVIDENCE_LACKS;
+		return suspect->slope > 0 && stands_out(suspect, growth, all, now)
+			       ? MW_EVIDENCE_FOR
+			       : MW_EVIDENCE_LACKS;
 	return suspect->slope > 0 && (suspect->verdict == MW_VERDICT_EARLY ||
 				      suspect->verdict == MW_VERDICT_STEADY)
 		       ? MW_EVIDENCE_LACKS
@@ -654,15 +656,19 @@ static size_t find(const struct mw_label_groups *groups, const struct mw_residen
 		all = all_lasting(groups, &growth, now);
 	for (size_t i = 0; i < mw_label_groups__count(groups) && max; i++) {
 		const struct mw_label_group *group = mw_label_groups__at(groups, i);
+		struct mw_suspect_rate rate;
 		struct case_of_group one;
 		size_t at;
 
 		judge_group(group, &growth, &all, now, by_growth, &one);
 		if (!one.judged)
 			continue;
-		if (named ? !mw_suspicions__judged(named, group, one.evidence, now)
+		rate = (struct mw_suspect_rate){one.suspect.slope, one.suspect.slope_error};
+		if (named ? !mw_suspicions__judged(named, group, one.evidence, now, &rate)
 			  : one.evidence != MW_EVIDENCE_FOR)
 			continue;
+		one.suspect.slope = rate.slope;
+		one.suspect.slope_error = rate.error;
 		if (n == max && one.suspect.slope <= out[n - 1].slope)
 			continue;
 		one.suspect.verdict = MW_VERDICT_SUSPECT;

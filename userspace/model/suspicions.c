@@ -18,7 +18,7 @@ static struct mw_suspicion *find(struct mw_suspicions *s, const void *who)
 }
 
 bool mw_suspicions__judged(struct mw_suspicions *s, const void *who, enum mw_evidence evidence,
-			   double now)
+			   double now, struct mw_suspect_rate *rate)
 {
 	struct mw_suspicion *one = find(s, who);
 	double lacked;
@@ -30,6 +30,7 @@ bool mw_suspicions__judged(struct mw_suspicions *s, const void *who, enum mw_evi
 		}
 		if (one) {
 			one->confirmed = now;
+			one->rate = *rate;
 			one->against = 0;
 		}
 		return true;
@@ -39,8 +40,10 @@ bool mw_suspicions__judged(struct mw_suspicions *s, const void *who, enum mw_evi
 	one->against = evidence == MW_EVIDENCE_AGAINST ? one->against + 1 : 0;
 	lacked = now - one->confirmed;
 	if (one->against < AGAINST &&
-	    lacked <= fmax(LACKS, LACKS_SHARE * (one->confirmed - one->named)))
+	    lacked <= fmax(LACKS, LACKS_SHARE * (one->confirmed - one->named))) {
+		*rate = one->rate;
 		return true;
+	}
 	*one = s->list[--s->count];
 	return false;
 }
