@@ -512,14 +512,14 @@ TEST(looks_name_a_line_where_windows_have_seen_too_little)
 	keeps->totals.alloc_bytes = 30 * MIB;
 	keeps->totals.kept_bytes = 18 * MIB;
 	keeps->totals.live_variance = (double)MIB * MIB;
-	CHECK(!mw_label_groups__update(groups, sites));
+	CHECK(!mw_label_groups__update(groups, sites, NULL));
 	mw_site_facts__of(&f.sites, NULL, 0, NULL, 0, groups, &now);
 	mw_diagnose(&f, &d);
 	CHECK_STR(d.causes[0].site ? d.causes[0].site->label : "", "server login <- handle");
 	CHECK_STR(f.sites.keeper.callers, "serve");
 	/* Not where it is uncertain whether they are most of it. */
 	keeps->totals.live_variance *= 100;
-	CHECK(!mw_label_groups__update(groups, sites));
+	CHECK(!mw_label_groups__update(groups, sites, NULL));
 	mw_site_facts__of(&f.sites, NULL, 0, NULL, 0, groups, &now);
 	mw_diagnose(&f, &d);
 	CHECK(!d.causes[0].site);

@@ -269,7 +269,7 @@ static size_t tick(struct run *r, double now, struct mw_suspect *out)
 	}
 	mw_sites__tick(r->sites, elapsed);
 	mw_resident__add(&r->resident, elapsed, r->heap + 65536 * uniform(r));
-	CHECK(!mw_label_groups__update(r->groups, r->sites));
+	CHECK(!mw_label_groups__update(r->groups, r->sites, NULL));
 	return mw_suspects__find(r->groups, &r->resident, elapsed, &r->named, out, SITES_MAX);
 }
 

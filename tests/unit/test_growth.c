@@ -73,7 +73,7 @@ static void map_more(uint32_t flags, struct mw_suspect *growing, size_t *growing
 		site->totals.samples = (uint64_t)t;
 		mw_sites__tick(sites, t);
 	}
-	CHECK(groups && !mw_label_groups__update(groups, sites));
+	CHECK(groups && !mw_label_groups__update(groups, sites, NULL));
 	*suspect_count = mw_suspects__find(groups, NULL, 40, NULL, suspects, 2);
 	*growing_count = mw_suspects__find_growing(groups, 40, growing, 2);
 	mw_label_groups__free(groups);

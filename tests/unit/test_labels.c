@@ -74,7 +74,7 @@ static void check_recorded(const struct recorded *stacks, size_t count)
 	CHECK(sites && groups && site);
 	for (size_t i = 0; i < count; i++)
 		site[i] = add_stack(sites, stacks[i].allocs, stacks[i].bytes, stacks[i].frames);
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	for (size_t i = 0; i < count; i++)
 		CHECK_STR(mw_label_groups__of(groups, site[i])->label, stacks[i].label);
 	free(site);
@@ -335,7 +335,7 @@ static const char *label_of_first(const char *function, int callers, double size
 			 function, 16 * i, i);
 		add_stack(sites, 10, 10 * (size + i * step), text);
 	}
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	snprintf(label, sizeof(label), "%s", mw_label_groups__at(groups, 0)->label);
 	mw_label_groups__free(groups);
 	mw_sites__free(sites);
@@ -380,7 +380,7 @@ TEST(who_does_more_than_to_pass_on_is_no_wrapper)
 		snprintf(text, sizeof(text), "n 9 app remember\nl %d app.c main\n", i + 1);
 		direct = add_stack(sites, 10, 1000 * (i + 1), text);
 	}
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK_STR(mw_label_groups__of(groups, site)->label, "app parse <- caller4");
 	CHECK_STR(mw_label_groups__of(groups, direct)->label, "app remember <- app.c main:5");
 	mw_label_groups__free(groups);
@@ -403,7 +403,7 @@ TEST(wrappers_of_wrappers)
 			 "n 9 app xmalloc\nn 9 app xstrdup\nn 9 app name%d\nn 9 app main\n", i);
 		by_two = add_stack(sites, 10, 300 * (i + 1), text);
 	}
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK_STR(mw_label_groups__of(groups, by_one)->label, "app load3 <- main");
 	CHECK_STR(mw_label_groups__of(groups, by_two)->label, "app name3 <- main");
 	mw_label_groups__free(groups);
@@ -452,7 +452,7 @@ TEST(groups_sum_up_what_their_sites_have)
 	b->cohorts[0] = (struct mw_site_cohort){5, 1, 10, 1, 10};
 	a->flags = MW_SITE_TRACKED;
 	b->flags = MW_SITE_PARTIAL;
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK_INT(mw_label_groups__count(groups), 1);
 	group = mw_label_groups__at(groups, 0);
 	CHECK_STR(group->label, "app.py:13 remember <- app.py:20 index");
@@ -477,7 +477,7 @@ TEST(groups_sum_up_what_their_sites_have)
 	CHECK(top[0] == group);
 	CHECK_INT(mw_label_groups__top(groups, MW_SITES_BY_FAULTS, top, 4), 0);
 	/* Once more: sums are of now, not added to. */
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK(mw_label_groups__at(groups, 0) == group);
 	CHECK(group->total.totals.alloc_bytes == 7100);
 	mw_label_groups__free(groups);
@@ -493,12 +493,12 @@ TEST(labels_change_when_wrappers_are_found)
 	struct mw_site_stats *first;
 
 	first = add_stack(sites, 10, 1000, "n 9 app xmalloc\nn 1 app load\nn 4 app main\n");
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	old = mw_label_groups__of(groups, first);
 	CHECK_STR(old->label, "app xmalloc <- load");
 	add_stack(sites, 10, 2000, "n 9 app xmalloc\nn 1 app parse\nn 4 app main\n");
 	add_stack(sites, 10, 3000, "n 9 app xmalloc\nn 1 app store\nn 4 app main\n");
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK_STR(mw_label_groups__of(groups, first)->label, "app load <- main");
 	CHECK_INT(old->site_count, 0);
 	CHECK(old->total.totals.allocs == 0);

@@ -55,7 +55,7 @@ static void end_world(struct world *w)
 
 static enum mw_births judged(struct world *w)
 {
-	CHECK_INT(mw_label_groups__update(w->groups, w->sites), 0);
+	CHECK_INT(mw_label_groups__update(w->groups, w->sites, NULL), 0);
 	mw_reuse__judge(&w->growth, w->groups, 40);
 	return w->growth.holders[0].births;
 }
@@ -92,7 +92,7 @@ static size_t left_of(struct world *w, const struct mw_site_stats *site, const c
 	struct mw_suspect s = {.site = site};
 
 	snprintf(s.label, sizeof(s.label), "%s", label);
-	CHECK_INT(mw_label_groups__update(w->groups, w->sites), 0);
+	CHECK_INT(mw_label_groups__update(w->groups, w->sites, NULL), 0);
 	s.group = mw_label_groups__of(w->groups, site);
 	return mw_reuse__acquit(&s, 1, &w->growth);
 }

@@ -13,7 +13,7 @@ static size_t find(const struct mw_sites *sites, uint32_t target, double now,
 	struct mw_label_groups *groups = mw_label_groups__new(target);
 	size_t n;
 
-	CHECK(groups && !mw_label_groups__update(groups, sites));
+	CHECK(groups && !mw_label_groups__update(groups, sites, NULL));
 	n = mw_suspects__find(groups, NULL, now, NULL, out, max);
 	/* The groups go: what was judged is their only site. */
 	for (size_t i = 0; i < n; i++) {
@@ -655,7 +655,7 @@ TEST(stacks_of_one_label_are_judged_together)
 		mw_suspect__judge(ways[i], TICKS + 0.5, &s);
 		CHECK(s.verdict != MW_VERDICT_SUSPECT);
 	}
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK_INT(mw_suspects__find(groups, NULL, TICKS + 0.5, NULL, &s, 1), 1);
 	CHECK_INT(s.group->site_count, WAYS);
 	CHECK_STR(s.label, "app.py:88 call -> _channel.py step");
@@ -695,16 +695,19 @@ TEST(layer_that_is_known_little_does_not_hide_the_other)
 	}
 	object->generations = (struct mw_generations){.width = 2};
 	object->generations.list[3] = (struct mw_generation){.born = 40, .born_bytes = 40 * 57};
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK_INT(mw_label_groups__count(groups), 1);
 	CHECK_INT(mw_suspects__find(groups, NULL, TICKS + 0.5, NULL, &s, 1), 1);
 	CHECK(fabs(s.slope - 50 * 3000) < 10);
 	total = &mw_label_groups__at(groups, 0)->total;
 	CHECK(!(total->flags & (MW_SITE_UNSCALED | MW_SITE_PYTHON)));
 	CHECK(fabs(total->totals.alloc_bytes - buffer->totals.alloc_bytes) < 0.5);
-	/* Once it is known, the row is the sum. */
+	/* As where the sums of a layer say too little. */
 	object->flags &= ~(uint32_t)MW_SITE_UNSCALED;
-	CHECK_INT(mw_label_groups__update(groups, sites), 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, (const bool[]){true, false}), 0);
+	CHECK(!(total->flags & MW_SITE_PYTHON));
+	/* Once it is known, the row is the sum. */
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK(fabs(total->totals.alloc_bytes - buffer->totals.alloc_bytes -
 		   object->totals.alloc_bytes) < 0.5);
 	mw_label_groups__free(groups);

@@ -102,8 +102,8 @@ TEST(sites_are_copied_for_one_target)
 	mw_sites__tick(sites, 4);
 	groups = mw_label_groups__new(1);
 	others = mw_label_groups__new(0);
-	CHECK(groups && !mw_label_groups__update(groups, sites));
-	CHECK(others && !mw_label_groups__update(others, sites));
+	CHECK(groups && !mw_label_groups__update(groups, sites, NULL));
+	CHECK(others && !mw_label_groups__update(others, sites, NULL));
 	CHECK_INT(mw_tui_sites__copy(&out, groups), 0);
 	mine->totals.alloc_bytes = 9999;
 	CHECK_INT(out.count, 1);

@@ -234,7 +234,7 @@ TEST(the_screen_takes_sites_unless_it_is_paused)
 	sink = mw_tui_sink__of_watch(&screen);
 	target->sites = sites;
 	target->groups = mw_label_groups__new(0);
-	CHECK(target->groups && !mw_label_groups__update(target->groups, sites));
+	CHECK(target->groups && !mw_label_groups__update(target->groups, sites, NULL));
 	target->suspect_count = 1;
 	target->suspects[0].site = mw_sites__at(sites, 0);
 	strcpy(target->suspects[0].sentence, "it grows");

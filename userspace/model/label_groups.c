@@ -273,31 +273,34 @@ static void sum_sites(const struct mw_label_group *group, uint32_t flag, uint32_
 	mw_type_counts__sort(&sum->types);
 }
 
-static bool is_known(const struct mw_site_stats *layer)
+/* Is layer I of GROUP known? */
+static bool is_known(const struct mw_label_group *group, const bool *known, size_t i)
 {
-	return !(layer->flags & MW_SITE_UNSCALED) && layer->totals.allocs > 0;
+	return (!known || known[i]) && !(group->layers[i]->flags & MW_SITE_UNSCALED);
 }
 
 /* In SUM are all sites. Of two layers of which one is known, only the amounts of that one count. */
-static void leave_out_unknown(const struct mw_label_group *group, struct mw_site_stats *sum)
+static void leave_out_unknown(const struct mw_label_group *group, const bool *known,
+			      struct mw_site_stats *sum)
 {
-	const struct mw_site_stats *known = NULL;
+	const struct mw_site_stats *only = NULL;
 	struct mw_type_counts types = sum->types;
 
 	for (size_t i = 0; i < MW_LABEL_LAYERS; i++) {
-		if (is_known(group->layers[i]) && group->layers[!i]->flags & MW_SITE_UNSCALED)
-			known = group->layers[i];
+		if (group->layers[i]->totals.allocs > 0 && is_known(group, known, i) &&
+		    !is_known(group, known, !i))
+			only = group->layers[i];
 	}
-	if (!known)
+	if (!only)
 		return;
-	*sum = *known;
+	*sum = *only;
 	sum->id = group->sites[0]->id;
 	sum->frames = group->sites[0]->frames;
 	sum->frame_count = group->sites[0]->frame_count;
 	sum->types = types;
 }
 
-static int sum_up(struct group *g)
+static int sum_up(struct group *g, const bool *known)
 {
 	struct mw_label_group *group = &g->group;
 	size_t python = 0;
@@ -318,11 +321,12 @@ static int sum_up(struct group *g)
 	group->layers[0] = &g->layers[0];
 	group->layers[1] = &g->layers[1];
 	group->layer_count = MW_LABEL_LAYERS;
-	leave_out_unknown(group, &group->total);
+	leave_out_unknown(group, known, &group->total);
 	return 0;
 }
 
-int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites)
+int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites,
+			    const bool known[MW_LABEL_LAYERS])
 {
 	size_t count = mw_sites__count(sites);
 	int ret = learn(groups, sites);
@@ -340,7 +344,7 @@ int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_site
 		groups->site_count = i + 1;
 	}
 	for (size_t i = 0; i < groups->count; i++) {
-		if (sum_up(groups->list[i]))
+		if (sum_up(groups->list[i], known))
 			return -ENOMEM;
 	}
 	return 0;

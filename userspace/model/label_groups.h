@@ -14,9 +14,9 @@ enum { MW_LABEL_LAYERS = 2 }; /* the C library's allocator, Python's */
 struct mw_label_group {
 	const char *label; /* clean; as long as the groups live */
 	/*
-	 * The sums of its layers, but for amounts of one whose scale is not known beside one whose
-	 * is. Number and frames are those of its oldest site; points are at the times of the site
-	 * that has most of them.
+	 * The sums of its layers, but for amounts of one that is not known beside one that is.
+	 * Number and frames are those of its oldest site; points are at the times of the site that
+	 * has most of them.
 	 */
 	struct mw_site_stats total;
 	/*
@@ -35,11 +35,13 @@ struct mw_label_groups *mw_label_groups__new(uint32_t target);
 void mw_label_groups__free(struct mw_label_groups *groups);
 
 /*
- * After SITES have been read. 0 or -ENOMEM. Labels of native stacks change when it is found which
+ * After SITES have been read. KNOWN: of each layer, whether enough was seen for amounts to say
+ * something; NULL: it was. 0 or -ENOMEM. Labels of native stacks change when it is found which
  * functions are allocation wrappers. Pointers to groups stay valid until the groups are freed;
  * SITES outlive them.
  */
-int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites);
+int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites,
+			    const bool known[MW_LABEL_LAYERS]);
 
 uint32_t mw_label_groups__target(const struct mw_label_groups *groups);
 size_t mw_label_groups__count(const struct mw_label_groups *groups);

@@ -66,6 +66,16 @@ struct mw_sample {
 	bool ended;	     /* the target has */
 };
 
+/* Was enough seen of malloc's layer, or of Python's own, for amounts to say something? */
+static inline bool mw_sample__knows(const struct mw_sample *now, bool python)
+{
+	if (!now->governed || now->always)
+		return true;
+	if (python)
+		return now->enough && now->python != MW_PYTHON_SAMPLED;
+	return now->python == MW_PYTHON_SEEN ? now->malloc_enough : now->enough;
+}
+
 /* Something that happened to a process, at one moment. */
 struct mw_event {
 	enum mw_event_kind {

@@ -63,10 +63,8 @@ static inline struct mw_sites_view mw_stat_report__sites(const struct mw_stat_re
 				   : NULL,
 		.windows = target->now.governed && !target->now.always ? target->now.windows : 0,
 		.watched = now->elapsed,
-		.too_little = now->governed && !now->always &&
-			      !(now->python == MW_PYTHON_SEEN ? now->malloc_enough : now->enough),
-		.python_too_little = now->governed && !now->always &&
-				     (!now->enough || now->python == MW_PYTHON_SAMPLED),
+		.too_little = !mw_sample__knows(now, false),
+		.python_too_little = !mw_sample__knows(now, true),
 		.too_fast = now->too_fast,
 		.python_too_fast = now->python_too_fast,
 		.growing_count = target->growing_count,

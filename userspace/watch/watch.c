@@ -331,10 +331,13 @@ static void judge_sites(struct mw_watch *watch)
 
 static int group_sites(struct mw_watch_target *target, const struct mw_sites *sites)
 {
+	const bool known[MW_LABEL_LAYERS] = {mw_sample__knows(&target->now, false),
+					     mw_sample__knows(&target->now, true)};
+
 	if (!target->groups)
 		target->groups = mw_label_groups__new(target->index);
 	target->sites = sites;
-	if (!target->groups || mw_label_groups__update(target->groups, sites))
+	if (!target->groups || mw_label_groups__update(target->groups, sites, known))
 		return -ENOMEM;
 	mw_suspects__outlook(target->groups, target->now.elapsed, &target->outlook);
 	return 0;
