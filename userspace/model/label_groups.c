@@ -9,11 +9,15 @@
 #include "util/array.h"
 #include "util/u64map.h"
 
+struct sums {
+	struct mw_site_stats layers[MW_LABEL_LAYERS], all;
+};
+
 struct group {
 	struct mw_label_group group; /* what callers see */
 	const struct mw_site_stats **sites;
 	size_t capacity;
-	struct mw_site_stats *layers; /* MW_LABEL_LAYERS of them where it has had sites of both */
+	struct sums *sums; /* where it has had sites of both layers */
 	char label[];
 };
 
@@ -50,7 +54,7 @@ void mw_label_groups__free(struct mw_label_groups *groups)
 		return;
 	for (size_t i = 0; i < groups->count; i++) {
 		free(groups->list[i]->sites);
-		free(groups->list[i]->layers);
+		free(groups->list[i]->sums);
 		free(groups->list[i]);
 	}
 	free(groups->list);
@@ -273,55 +277,58 @@ static void sum_sites(const struct mw_label_group *group, uint32_t flag, uint32_
 	mw_type_counts__sort(&sum->types);
 }
 
-/* Is layer I of GROUP known? */
-static bool is_known(const struct mw_label_group *group, const bool *known, size_t i)
+/* Is LAYER known, as KNOWN says? */
+static bool is_known(const struct mw_site_stats *layer, const bool *known, size_t i)
 {
-	return (!known || known[i]) && !(group->layers[i]->flags & MW_SITE_UNSCALED);
+	return (!known || known[i]) && !(layer->flags & MW_SITE_UNSCALED);
 }
 
-/* In SUM are all sites. Of two layers of which one is known, only the amounts of that one count. */
-static void leave_out_unknown(const struct mw_label_group *group, const bool *known,
-			      struct mw_site_stats *sum)
+/* What people see of SUMS: of two layers of which one is known, only the amounts of that one. */
+static void leave_out_unknown(const struct sums *sums, const bool *known, struct mw_site_stats *out)
 {
-	const struct mw_site_stats *only = NULL;
-	struct mw_type_counts types = sum->types;
+	const struct mw_site_stats *of = &sums->all;
 
 	for (size_t i = 0; i < MW_LABEL_LAYERS; i++) {
-		if (group->layers[i]->totals.allocs > 0 && is_known(group, known, i) &&
-		    !is_known(group, known, !i))
-			only = group->layers[i];
+		if (sums->layers[i].totals.allocs > 0 && is_known(&sums->layers[i], known, i) &&
+		    !is_known(&sums->layers[!i], known, !i))
+			of = &sums->layers[i];
 	}
-	if (!only)
-		return;
-	*sum = *only;
-	sum->id = group->sites[0]->id;
-	sum->frames = group->sites[0]->frames;
-	sum->frame_count = group->sites[0]->frame_count;
-	sum->types = types;
+	*out = *of;
+	out->id = sums->all.id;
+	out->frames = sums->all.frames;
+	out->frame_count = sums->all.frame_count;
+	out->types = sums->all.types;
 }
 
 static int sum_up(struct group *g, const bool *known)
 {
 	struct mw_label_group *group = &g->group;
+	struct mw_site_stats *layers;
 	size_t python = 0;
 
 	for (size_t i = 0; i < group->site_count; i++)
 		python += (group->sites[i]->flags & MW_SITE_PYTHON) != 0;
-	sum_sites(group, 0, 0, &group->total);
-	group->layers[0] = &group->total;
-	group->layer_count = group->site_count ? 1 : 0;
-	if (!python || python == group->site_count)
+	group->judged[0] = &group->total;
+	group->judged_count = group->site_count ? 1 : 0;
+	if (!python || python == group->site_count) {
+		sum_sites(group, 0, 0, &group->total);
 		return 0;
-	if (!g->layers)
-		g->layers = malloc(MW_LABEL_LAYERS * sizeof(*g->layers));
-	if (!g->layers)
+	}
+	if (!g->sums)
+		g->sums = malloc(sizeof(*g->sums));
+	if (!g->sums)
 		return -ENOMEM;
-	sum_sites(group, MW_SITE_PYTHON, 0, &g->layers[0]);
-	sum_sites(group, MW_SITE_PYTHON, MW_SITE_PYTHON, &g->layers[1]);
-	group->layers[0] = &g->layers[0];
-	group->layers[1] = &g->layers[1];
-	group->layer_count = MW_LABEL_LAYERS;
-	leave_out_unknown(group, known, &group->total);
+	layers = g->sums->layers;
+	sum_sites(group, 0, 0, &g->sums->all);
+	sum_sites(group, MW_SITE_PYTHON, 0, &layers[0]);
+	sum_sites(group, MW_SITE_PYTHON, MW_SITE_PYTHON, &layers[1]);
+	leave_out_unknown(g->sums, known, &group->total);
+	group->judged[0] = &g->sums->all;
+	if ((layers[0].flags ^ layers[1].flags) & MW_SITE_STAY) {
+		group->judged[0] = &layers[0];
+		group->judged[1] = &layers[1];
+		group->judged_count = MW_LABEL_LAYERS;
+	}
 	return 0;
 }
 

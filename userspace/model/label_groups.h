@@ -20,11 +20,11 @@ struct mw_label_group {
 	 */
 	struct mw_site_stats total;
 	/*
-	 * What is judged, each by itself, for probes may stay in in one layer and not in the other:
-	 * the sums of each layer that it has sites of. Where that is one, TOTAL.
+	 * What is judged: the sum of all. Where probes stay in in one layer and not in the other,
+	 * the sum of each by itself, for what is known exactly is judged otherwise.
 	 */
-	const struct mw_site_stats *layers[MW_LABEL_LAYERS];
-	size_t layer_count;
+	const struct mw_site_stats *judged[MW_LABEL_LAYERS];
+	size_t judged_count;
 	const struct mw_site_stats *const *sites; /* oldest first; until the next update */
 	size_t site_count;			  /* 0: all its sites have got other labels */
 };

@@ -578,8 +578,8 @@ static struct lasting all_lasting(const struct mw_label_groups *groups, const st
 	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
 		const struct mw_label_group *group = mw_label_groups__at(groups, i);
 
-		for (size_t k = 0; k < group->layer_count; k++)
-			add_lasting(group->layers[k], growth, now, &all);
+		for (size_t k = 0; k < group->judged_count; k++)
+			add_lasting(group->judged[k], growth, now, &all);
 	}
 	return all;
 }
@@ -622,6 +622,14 @@ static void add_case(struct case_of_group *to, const struct case_of_group *other
 	}
 }
 
+/* What was made there is known exactly, and most of it is freed. */
+static bool is_churn(const struct mw_site_stats *site)
+{
+	const struct mw_site_totals *t = &site->totals;
+
+	return site->flags & MW_SITE_STAY && t->allocs > 0 && t->frees > HARDLY_LASTS * t->allocs;
+}
+
 static void judge_group(const struct mw_label_group *group, const struct growth *growth,
 			const struct lasting *all, double now, bool by_growth,
 			struct case_of_group *out)
@@ -629,8 +637,8 @@ static void judge_group(const struct mw_label_group *group, const struct growth 
 	out->judged = false;
 	if (judged_by_growth(&group->total) != by_growth)
 		return;
-	for (size_t i = 0; i < group->layer_count; i++) {
-		const struct mw_site_stats *layer = group->layers[i];
+	for (size_t i = 0; i < group->judged_count; i++) {
+		const struct mw_site_stats *layer = group->judged[i];
 		struct case_of_group one = {.suspect.group = group, .judged = true};
 
 		if (judged_by_growth(layer) != by_growth ||
@@ -639,6 +647,10 @@ static void judge_group(const struct mw_label_group *group, const struct growth 
 		snprintf(one.suspect.label, sizeof(one.suspect.label), "%s", group->label);
 		judge(layer, growth, now, &one.suspect, &one.series);
 		one.evidence = evidence_of(&one.suspect, growth, all, now);
+		/* Windows can't tell who of all makers of a size keeps it: not a line of churn. */
+		if (one.evidence == MW_EVIDENCE_FOR && !(layer->flags & MW_SITE_STAY) &&
+		    group->judged_count > 1 && is_churn(group->judged[!i]))
+			one.evidence = MW_EVIDENCE_LACKS;
 		add_case(out, &one);
 	}
 }
@@ -745,8 +757,8 @@ void mw_suspects__outlook(const struct mw_label_groups *groups, double now, stru
 	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
 		const struct mw_label_group *group = mw_label_groups__at(groups, i);
 
-		for (size_t k = 0; k < group->layer_count; k++)
-			add_wait(group->layers[k], now, &waits, out);
+		for (size_t k = 0; k < group->judged_count; k++)
+			add_wait(group->judged[k], now, &waits, out);
 	}
 	if (waits.early == INFINITY)
 		return;
