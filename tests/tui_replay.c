@@ -70,7 +70,7 @@ static void copy_sites(struct mw_tui_target *t)
 	t->sites.outlook.state = MW_OUTLOOK_KNOWN;
 	if (!groups)
 		groups = mw_label_groups__new(0);
-	if (!groups || mw_label_groups__update(groups, sites) ||
+	if (!groups || mw_label_groups__update(groups, sites, NULL) ||
 	    mw_tui_sites__copy(&t->sites, groups))
 		exit(3);
 }

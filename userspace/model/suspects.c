@@ -45,6 +45,7 @@ enum {
 #define SHARE_LIVE     0.5  /* of it, that a suspect is most of */
 #define UNSCALED       0.25 /* relative error of what it made: windows don't know */
 #define HARDLY_LASTS   0.75 /* of what it made, that was freed */
+#define MISTAKEN       0.01 /* of what it made: so few may be others in their places */
 #define LIVE_SURVIVORS 3    /* blocks of a site, where all of its sizes grow on */
 #define LATELY	       0.34 /* of the watch: the target still grows ... */
 #define GROWS_ON       0.5  /* ... by so much of what the suspect brings */
@@ -376,6 +377,18 @@ static void judge_by_live_bytes(const struct mw_site_stats *site, struct mw_susp
 	out->slope_error = t->grows / sqrt(out->survivors);
 }
 
+/*
+ * All that its sizes can have grown by is next to nothing of what it made: as much as windows may
+ * mistake for its own of what others left in the places of its blocks.
+ */
+static bool may_be_mistaken(const struct mw_site_stats *site, double now)
+{
+	const struct mw_site_totals *t = &site->totals;
+	double life = now - fmax(site->first_seen, 0);
+
+	return fmax(t->grows, t->grows_most) * life < MISTAKEN * t->alloc_bytes;
+}
+
 /* Its blocks do not last, and the sizes that only such sites keep become ever more. */
 static void judge_by_resizing(const struct mw_site_stats *site, struct mw_suspect *out)
 {
@@ -428,6 +441,9 @@ static void judge_generations(const struct mw_site_stats *site, const struct gro
 	out->survivors = lasting.survivors;
 	if (site->flags & MW_SITE_LIVE_KNOWN && !hardly_lasts(&lasting))
 		judge_by_live_bytes(site, out);
+	if (out->verdict == MW_VERDICT_SUSPECT && site->flags & MW_SITE_LIVE_KNOWN &&
+	    may_be_mistaken(site, now))
+		out->verdict = MW_VERDICT_STEADY;
 	/* Most have gone, and yet it grows: windows stand for fewer objects than they seem to. */
 	if (out->verdict == MW_VERDICT_SUSPECT && out->freed > out->born / 2)
 		out->born = out->freed = 0;
