@@ -650,7 +650,7 @@ static void judge_group(const struct mw_label_group *group, const struct growth 
 			const struct lasting *all, double now, bool by_growth,
 			struct case_of_group *out)
 {
-	out->judged = false;
+	*out = (struct case_of_group){.judged = false};
 	if (judged_by_growth(&group->total) != by_growth)
 		return;
 	for (size_t i = 0; i < group->judged_count; i++) {
