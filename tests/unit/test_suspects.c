@@ -701,6 +701,7 @@ TEST(layer_that_is_known_little_does_not_hide_the_other)
 		object->totals.alloc_bytes += 57;
 		object->totals.unknown = object->totals.allocs;
 		object->totals.unknown_bytes = object->totals.alloc_bytes;
+		object->totals.grown_bytes += 4096;
 		mw_sites__tick(sites, t);
 	}
 	object->generations = (struct mw_generations){.width = 2};
@@ -712,6 +713,7 @@ TEST(layer_that_is_known_little_does_not_hide_the_other)
 	total = &mw_label_groups__at(groups, 0)->total;
 	CHECK(!(total->flags & (MW_SITE_UNSCALED | MW_SITE_PYTHON)));
 	CHECK(fabs(total->totals.alloc_bytes - buffer->totals.alloc_bytes) < 0.5);
+	CHECK(fabs(total->totals.grown_bytes - TICKS * 4096) < 0.5);
 	/* As where the sums of a layer say too little. */
 	object->flags &= ~(uint32_t)MW_SITE_UNSCALED;
 	CHECK_INT(mw_label_groups__update(groups, sites, (const bool[]){true, false}), 0);

@@ -283,6 +283,16 @@ static bool is_known(const struct mw_site_stats *layer, const bool *known, size_
 	return (!known || known[i]) && !(layer->flags & MW_SITE_UNSCALED);
 }
 
+/* What the kernel gave is known of all sites. */
+static void copy_given(struct mw_site_totals *to, const struct mw_site_totals *from)
+{
+	to->grown_calls = from->grown_calls;
+	to->grown_bytes = from->grown_bytes;
+	to->returned_bytes = from->returned_bytes;
+	to->malloc_bytes = from->malloc_bytes;
+	to->fault_bytes = from->fault_bytes;
+}
+
 /* What people see of SUMS: of two layers of which one is known, only the amounts of that one. */
 static void leave_out_unknown(const struct sums *sums, const bool *known, struct mw_site_stats *out)
 {
@@ -298,6 +308,8 @@ static void leave_out_unknown(const struct sums *sums, const bool *known, struct
 	out->frames = sums->all.frames;
 	out->frame_count = sums->all.frame_count;
 	out->types = sums->all.types;
+	copy_given(&out->totals, &sums->all.totals);
+	copy_given(&out->interval, &sums->all.interval);
 }
 
 static int sum_up(struct group *g, const bool *known)
