@@ -7,10 +7,10 @@ set -eu
 
 build="gcc make pkg-config clang llvm libbpf-dev bpftool libelf-dev libdw-dev libzydis-dev libiberty-dev
 	libjansson-dev libncurses-dev libzstd-dev liblz4-dev zlib1g-dev linux-libc-dev libc6-dev python3"
-trace="bats jq strace procps libc6-dbg g++ binutils lld python3-dev systemtap-sdt-dev"
+trace="bats jq strace procps xz-utils libc6-dbg g++ binutils lld python3-dev systemtap-sdt-dev"
 tests="gdb gdbserver tmux musl-tools libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev clang-tidy clang-format
-	cppcheck shellcheck libclang-rt-dev zsh fish git man-db xz-utils zstd lz4 debootstrap python3-numpy python3-pil python3-lxml python3-django python3-flask gunicorn curl
-	radicale php-cli fzf ruby"
+	cppcheck shellcheck libclang-rt-dev zsh fish git man-db zstd lz4 debootstrap python3-numpy python3-pil python3-lxml
+	python3-django python3-flask gunicorn curl radicale php-cli fzf ruby"
 
 # A toolchain that is no package does as well.
 command -v rustc >/dev/null || tests="$tests rustc"
