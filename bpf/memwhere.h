@@ -319,6 +319,8 @@ enum mw_site_kind {
  */
 enum mw_layer { MW_LAYER_MALLOC, MW_LAYER_PYTHON, MW_LAYERS };
 
+enum { MW_FAVOUR_SHIFT = 6 };
+
 static inline __attribute__((always_inline)) uint32_t mw_layer_of(uint32_t kind)
 {
 	return kind == MW_KIND_PYTHON ? MW_LAYER_PYTHON : MW_LAYER_MALLOC;
@@ -338,10 +340,12 @@ struct mw_layer_state {
 	 */
 	uint64_t tracking_since;
 	uint64_t sample_period; /* bytes between two samples, on average */
-	uint32_t mode;		/* which probes are in (enum mw_mode) */
-	uint32_t counting;	/* do they count? */
-	uint32_t window;	/* its number */
-	uint32_t sampling;	/* are stacks taken? Not in windows that don't see frees. */
+	/* Classes of sizes that are sampled as if they were larger by MW_FAVOUR_SHIFT bits. */
+	uint8_t favoured[MW_CLASSES + 1];
+	uint32_t mode;	   /* which probes are in (enum mw_mode) */
+	uint32_t counting; /* do they count? */
+	uint32_t window;   /* its number */
+	uint32_t sampling; /* are stacks taken? Not in windows that don't see frees. */
 };
 
 /* A stack on its way to userspace, once for each new site. `python` is cut to its count. */

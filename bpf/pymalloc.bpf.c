@@ -32,6 +32,7 @@ static __always_inline bool is_sample(struct pymalloc_cpu *cpu, __u64 size)
 		return mw_sites_mode != MW_SITES_NONE;
 	if (!cpu->until)
 		cpu->until = mw_draw_period(MW_LAYER_PYTHON, bpf_get_prandom_u32()) + 1;
+	size <<= mw_favour(MW_LAYER_PYTHON, size);
 	if ((__s64)size < cpu->until) {
 		cpu->until -= size;
 		return false;

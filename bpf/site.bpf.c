@@ -56,22 +56,28 @@ __noinline __u64 mw_draw_period(__u32 layer, __u32 random)
 	return ((period_of(layer) * ((32ULL << 16) - log2)) >> 16) * 45426 >> 16;
 }
 
-/* Bytes that a sample of SIZE bytes stands for: SIZE / (1 - e^(-SIZE / period)). */
-static __always_inline __u64 weigh(__u64 size, __u64 period)
+/*
+ * Bytes that a sample of SIZE bytes stands for: SIZE / (1 - e^(-SIZE / period)); of a size that is
+ * favoured, which is drawn as if it were larger, as much less.
+ */
+static __always_inline __u64 weigh(__u64 size, __u32 layer)
 {
-	__u64 x, part, a, b;
-	__u32 index;
+	__u64 x, part, a, b, period = period_of(layer);
+	__u32 index, favour = mw_favour(layer, size);
 
-	if (mw_sites_mode != MW_SITES_SAMPLED || !period || size >= MW_WEIGHT_MAX * period)
+	if (mw_sites_mode != MW_SITES_SAMPLED || !period ||
+	    size << favour >= MW_WEIGHT_MAX * period)
 		return size;
-	x = (size * MW_WEIGHT_STEPS << 16) / period; /* SIZE is below 2^33 */
+	/* Less than MW_WEIGHT_MAX times the period, which is below 2^33. */
+	x = (size << favour) * MW_WEIGHT_STEPS;
+	x = (x << 16) / period;
 	index = x >> 16;
 	part = x & 0xffff;
 	if (index > MW_WEIGHTS - 2)
 		return size;
 	a = *mw_element(mw_weights, index);
 	b = *mw_element(mw_weights, index + 1);
-	return period * (a + ((b - a) * part >> 16)) >> 20;
+	return period * (a + ((b - a) * part >> 16)) >> (20 + favour);
 }
 
 __noinline int mw_site_count(__u64 id, __u64 size, __u64 lifetime_ns, __u32 how)
@@ -81,7 +87,7 @@ __noinline int mw_site_count(__u64 id, __u64 size, __u64 lifetime_ns, __u32 how)
 
 	if (!site)
 		return 0;
-	bytes = weigh(size, period_of(mw_layer_of(site->kind)));
+	bytes = weigh(size, mw_layer_of(site->kind));
 	count = size ? (bytes << MW_COUNT_SHIFT) / size : 1 << MW_COUNT_SHIFT;
 	variance = (bytes >> 10) * ((bytes - size) >> 10);
 	if (how <= MW_COUNT_RESIZE) {

@@ -63,6 +63,17 @@ int mw_site_forget_thread(__u32 tid);
 /* Bytes to LAYER's next sample: exponential, with its period as the mean. A global function. */
 __u64 mw_draw_period(__u32 layer, __u32 random);
 
+/* By how many bits an allocation of SIZE bytes of LAYER counts as larger when samples are drawn. */
+static __always_inline __u32 mw_favour(__u32 layer, __u64 size)
+{
+	__u32 class = mw_size_class(size);
+
+	if (layer == MW_LAYER_PYTHON)
+		return *mw_element(mw_layers[MW_LAYER_PYTHON].favoured, class) ? MW_FAVOUR_SHIFT
+									       : 0;
+	return *mw_element(mw_layers[MW_LAYER_MALLOC].favoured, class) ? MW_FAVOUR_SHIFT : 0;
+}
+
 /* Is an allocation of SIZE bytes by CALL's thread a sample? */
 static __always_inline bool mw_is_sample(struct mw_call *call, __u64 size)
 {
@@ -70,6 +81,7 @@ static __always_inline bool mw_is_sample(struct mw_call *call, __u64 size)
 		return mw_sites_mode != MW_SITES_NONE;
 	if (!call->until)
 		call->until = mw_draw_period(MW_LAYER_MALLOC, bpf_get_prandom_u32()) + 1;
+	size <<= mw_favour(MW_LAYER_MALLOC, size);
 	if (size < (__u64)call->until) {
 		call->until -= size;
 		return false;

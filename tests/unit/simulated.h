@@ -172,10 +172,10 @@ static inline bool simulated_is_detached(void *arg)
 	return simulated_process(t)->now >= t->out_at;
 }
 
-static inline void simulated_sample(void *arg, uint64_t period)
+static inline void simulated_sample(void *arg, const struct mw_sampling *sampling)
 {
 	(void)arg;
-	(void)period;
+	(void)sampling;
 }
 
 static inline void simulated_count(void *arg, bool on)

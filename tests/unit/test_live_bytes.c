@@ -56,6 +56,53 @@ static double comes_and_goes(double time)
 	return 5e6 + 1e6 * fmod(time, 15);
 }
 
+/* What is in no class that was marked is of none that grows. */
+TEST(sizes_that_grow_are_marked_from_the_second_look_on)
+{
+	static const struct {
+		double (*live)(double time);
+		int looks;
+		bool grows;
+	} cases[] = {{leaks, 1, false}, {leaks, 2, true}, {leaks, 5, true}, {is_steady, 5, false}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int kind = MW_KIND_ALLOC; kind <= MW_KIND_PYTHON; kind++) {
+			struct mw_live_growth growth =
+				growth_of_kind((uint32_t)kind, cases[i].live, cases[i].looks);
+			bool marked[MW_CLASSES] = {0};
+
+			if (kind != MW_KIND_ALLOC && kind != MW_KIND_PYTHON)
+				continue;
+			mw_live_growth__mark(&growth, fine_of((uint32_t)kind), marked);
+			CHECK_INT(marked[mw_size_class(ROOM)], cases[i].grows);
+			/* Malloc's room of 104 bytes is that of a request of 89 to 104. */
+			CHECK_INT(marked[mw_size_class(90)],
+				  cases[i].grows && kind == MW_KIND_ALLOC);
+			CHECK(!marked[mw_size_class(ROOM + 32)] && !marked[mw_size_class(32)]);
+			CHECK((mw_live_growth__rate(&growth) > 0) == cases[i].grows);
+		}
+	}
+}
+
+/* Each size is of a class that is marked for the room that it may have got. */
+TEST(every_size_is_found_by_its_room)
+{
+	for (uint64_t size = 24; size < 1 << 20; size += 8 + size / 64) {
+		uint64_t room = (size + 8 + 15) / 16 * 16 - 8;
+		struct mw_live_bytes *all = calloc(1, sizeof(*all));
+		struct mw_live_growth growth;
+		bool marked[MW_CLASSES] = {0};
+
+		mw_live_bytes__begin_look(all, 1)->bytes[mw_live_class(room, MW_LIVE_MALLOC)] = 1;
+		mw_live_bytes__begin_look(all, 6)->bytes[mw_live_class(room, MW_LIVE_MALLOC)] = 9;
+		mw_live_bytes__growth(all, &growth);
+		mw_live_growth__mark(&growth, MW_LIVE_MALLOC, marked);
+		if (!marked[mw_size_class(size)])
+			TEST_FAIL("%llu", (unsigned long long)size);
+		free(all);
+	}
+}
+
 TEST(classes_are_in_order_and_cover_all_sizes)
 {
 	for (unsigned int fine = MW_LIVE_PYTHON; fine <= MW_LIVE_MALLOC; fine += 8) {

@@ -57,6 +57,57 @@ TEST(weights_make_up_for_what_is_not_drawn)
 		TEST_FAIL("%.0f of %d", sum, blocks);
 }
 
+/* Sizes that are favoured are drawn more often, and what is drawn stands for as many. */
+TEST(weights_make_up_for_what_is_favoured)
+{
+	struct mw_sampling s = {.period = PERIOD};
+	double sums[2] = {0}, until = 0;
+	int blocks = 2000000, drawn[2] = {0};
+
+	s.favoured[mw_size_class(64)] = true;
+	state = 2;
+	for (int i = 0; i < blocks; i++) {
+		bool favoured = i & 1;
+		uint64_t size = favoured ? 64 : 80;
+
+		until -= (double)(size << (favoured ? MW_FAVOUR_SHIFT : 0));
+		if (until > 0)
+			continue;
+		drawn[favoured]++;
+		sums[favoured] += mw_sampling__weight(&s, size);
+		until = -PERIOD * log(1 - uniform());
+	}
+	for (int i = 0; i < 2; i++) {
+		if (fabs(sums[i] / blocks * 2 - 1) > 0.05)
+			TEST_FAIL("%.0f of %d", sums[i], blocks / 2);
+	}
+	CHECK(drawn[1] > 30 * drawn[0]);
+}
+
+static double share_of(const struct mw_sampling *s, uint64_t size)
+{
+	return 1 / mw_sampling__weight(s, size);
+}
+
+/* A third of all; of what does not grow one in sixteen, where that leaves enough for what does. */
+TEST(a_window_draws_what_grows)
+{
+	static const struct mw_amounts sizes[MW_CLASSES] = {
+		[4] = {1000, 64000}, [8] = {98000, 98000 * 128.0}, [64] = {1000, 1024000}};
+	struct mw_sampling s = {0};
+
+	mw_sampling__set_period(&s, sizes);
+	CHECK(share_of(&s, 128) > 0.3 && share_of(&s, 128) < 0.7);
+	s.favoured[4] = true;
+	mw_sampling__set_period(&s, sizes);
+	CHECK(share_of(&s, 64) > 0.8);
+	CHECK(share_of(&s, 128) > 0.04 && share_of(&s, 128) < 0.15);
+	/* Nearly all is of a size that grows: no more of it than else. */
+	s.favoured[8] = true;
+	mw_sampling__set_period(&s, sizes);
+	CHECK(share_of(&s, 128) > 0.3 && share_of(&s, 128) < 0.7);
+}
+
 TEST(totals_add_up)
 {
 	struct mw_site_counts base = {.allocs = 10 << MW_COUNT_SHIFT, .alloc_bytes = 1000};

@@ -5,9 +5,9 @@
 #include "model/governor.h"
 
 /* Of the budget, what is planned for: the rest is for what was not foreseen. */
-static const double PLANNED = 0.75;
+static const double PLANNED = 0.88;
 /* Seconds whose budget may be spent at once, and which are lent at the beginning. */
-static const double CAP = 5, LENT = 0.4;
+static const double CAP = 2.5, LENT = 0.4;
 /* Seconds that a window is meant to take, and the least that putting probes in and out takes. */
 static const double LOSS = 0.008, FIXED = 0.001;
 /* Seconds of the target's CPU time in a window; the first one is to find out what they cost. */

@@ -12,6 +12,8 @@ enum { LOOKS_NEEDED = 7, RISES = 5 };
 static const double SPAN_NEEDED = 25;
 /* Of what it has grown by, it may have fallen by so much in between. */
 static const double FALL_MOST = 0.2;
+/* Of what all grow by: a class that grows by less has no part in it. */
+static const double PART = 0.01;
 
 enum { LOOKS_MIN = 3, PAIRS_MAX = MW_LIVE_LOOKS * (MW_LIVE_LOOKS - 1) / 2 };
 
@@ -131,8 +133,7 @@ static struct mw_live_trend trend_of(const struct mw_series *s)
 	return trend;
 }
 
-struct mw_live_trend mw_live_bytes__trend(const struct mw_live_bytes *live,
-					  const bool in[MW_LIVE_CLASSES])
+static struct mw_series series_of(const struct mw_live_bytes *live, const bool in[MW_LIVE_CLASSES])
 {
 	struct mw_series s = {0};
 
@@ -143,24 +144,82 @@ struct mw_live_trend mw_live_bytes__trend(const struct mw_live_bytes *live,
 			sum += in[class] ? (double)live->looks[i].bytes[class] : 0;
 		mw_series__add(&s, live->looks[i].time, sum);
 	}
-	return trend_of(&s);
+	return s;
 }
 
-double mw_live_growth__rate(const struct mw_live_growth *growth)
-{
-	bool all[MW_LIVE_CLASSES];
-
-	memset(all, true, sizeof(all));
-	return mw_live_bytes__trend(&growth->looks, all).rate;
-}
-
-static struct mw_live_trend trend_of_class(const struct mw_live_bytes *live, size_t class)
+static struct mw_series series_of_class(const struct mw_live_bytes *live, size_t class)
 {
 	struct mw_series s = {0};
 
 	for (size_t i = 0; i < live->count; i++)
 		mw_series__add(&s, live->looks[i].time, (double)live->looks[i].bytes[class]);
+	return s;
+}
+
+struct mw_live_trend mw_live_bytes__trend(const struct mw_live_bytes *live,
+					  const bool in[MW_LIVE_CLASSES])
+{
+	struct mw_series s = series_of(live, in);
+
 	return trend_of(&s);
+}
+
+/* The median of the slopes, or where LEAST the lower quartile: two looks are enough. */
+static double slope_of(const struct mw_series *s, bool least)
+{
+	double slopes[PAIRS_MAX];
+	size_t n = slopes_of(s, slopes);
+
+	return n ? slopes[least ? n / 4 : n / 2] : 0;
+}
+
+double mw_live_growth__rate(const struct mw_live_growth *growth)
+{
+	bool all[MW_LIVE_CLASSES];
+	struct mw_series s;
+
+	memset(all, true, sizeof(all));
+	s = series_of(&growth->looks, all);
+	return slope_of(&s, false);
+}
+
+/* The least size of class MW_LIVE_FINE + LARGE. */
+static uint64_t least_size(size_t large)
+{
+	return (uint64_t)(8 + large % 8) << (large / 8 + 6);
+}
+
+/* Sizes that a program may have asked for when it got a block of CLASS. */
+static void mark_sizes(size_t class, unsigned int fine, bool growing[MW_CLASSES])
+{
+	bool is_fine = class < MW_LIVE_FINE;
+	uint64_t least = is_fine ? class * fine : least_size(class - MW_LIVE_FINE);
+	uint64_t most = is_fine ? least + fine - 1 : least_size(class - MW_LIVE_FINE + 1) - 1;
+
+	/* Python's blocks are as large as they are; malloc's have some more room. */
+	if (fine == MW_LIVE_PYTHON && is_fine)
+		most = least;
+	else
+		least -= least < fine ? least : fine - 1;
+	for (uint32_t i = mw_size_class(least); i <= mw_size_class(most); i++)
+		growing[i] = true;
+}
+
+void mw_live_growth__mark(const struct mw_live_growth *growth, unsigned int fine,
+			  bool growing[MW_CLASSES])
+{
+	double rates[MW_LIVE_CLASSES], all = 0;
+
+	for (size_t class = 0; class < MW_LIVE_CLASSES; class ++) {
+		struct mw_series s = series_of_class(&growth->looks, class);
+
+		rates[class] = fmax(slope_of(&s, true), 0);
+		all += rates[class];
+	}
+	for (size_t class = 0; class < MW_LIVE_CLASSES; class ++) {
+		if (rates[class] > 0 && rates[class] >= PART * all)
+			mark_sizes(class, fine, growing);
+	}
 }
 
 void mw_live_bytes__growth(const struct mw_live_bytes *live, struct mw_live_growth *growth)
@@ -172,7 +231,8 @@ void mw_live_bytes__growth(const struct mw_live_bytes *live, struct mw_live_grow
 	growth->time = live->looks[live->count - 1].time;
 	growth->known = live->count >= LOOKS_MIN;
 	for (size_t class = 0; class < MW_LIVE_CLASSES; class ++) {
-		struct mw_live_trend trend = trend_of_class(live, class);
+		struct mw_series s = series_of_class(live, class);
+		struct mw_live_trend trend = trend_of(&s);
 
 		growth->live[class] = (double)live->looks[live->count - 1].bytes[class];
 		growth->least[class] = trend.least;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/memwhere.h"
 #include "model/series.h"
 
 /* Fine classes, of so many bytes each by whose blocks they are; then eight for each doubling. */
@@ -61,8 +62,15 @@ struct mw_live_trend {
 struct mw_live_trend mw_live_bytes__trend(const struct mw_live_bytes *live,
 					  const bool in[MW_LIVE_CLASSES]);
 
-/* Bytes a second by which blocks of all classes grow together. */
+/* Bytes a second by which blocks of all classes grow together, from the second look on. */
 double mw_live_growth__rate(const struct mw_live_growth *growth);
+
+/*
+ * Mark the classes of sizes (mw_size_class()) that have a part in how the blocks grow, from the
+ * second look on. FINE: as for mw_live_class().
+ */
+void mw_live_growth__mark(const struct mw_live_growth *growth, unsigned int fine,
+			  bool growing[MW_CLASSES]);
 
 void mw_live_bytes__growth(const struct mw_live_bytes *live, struct mw_live_growth *growth);
 

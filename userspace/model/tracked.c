@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "model/tracked_impl.h"
-#include "model/weight.h"
 #include "util/array.h"
 
 enum { BLOCKS_MAX = 16384 }; /* more are thinned out */
@@ -15,7 +14,7 @@ struct mw_tracked *mw_tracked__new(uint64_t period)
 
 	if (!t)
 		return NULL;
-	t->period = period;
+	t->sampling.period = period;
 	t->random = 88172645463325252ULL;
 	t->width = 1;
 	return t;
@@ -41,9 +40,9 @@ void mw_tracked__free(struct mw_tracked *t)
 	free(t);
 }
 
-void mw_tracked__set_period(struct mw_tracked *t, uint64_t period)
+void mw_tracked__set_sampling(struct mw_tracked *t, const struct mw_sampling *sampling)
 {
-	t->period = period;
+	t->sampling = *sampling;
 }
 
 struct tracked_site *mw_tracked_site_of(struct mw_tracked *t, uint64_t id)
@@ -240,7 +239,7 @@ void mw_tracked__add_block(struct mw_tracked *t, uint64_t key, const struct mw_a
 	if (!site || site->last.slot >= MW_SLOTS ||
 	    mw_array_reserve(&t->blocks, &t->capacity, t->count + 1, sizeof(*t->blocks)))
 		return;
-	weight = t->scales[site->last.slot] * mw_sample_weight(record->size, t->period);
+	weight = t->scales[site->last.slot] * mw_sampling__weight(&t->sampling, record->size);
 	t->blocks[t->count++] = (struct mw_tracked_block){
 		.key = key,
 		.time = record->time,

@@ -21,6 +21,7 @@
 #include "bpf/memwhere.h"
 #include "model/generations.h"
 #include "model/live_parts.h"
+#include "model/weight.h"
 
 struct mw_amount {
 	double calls, bytes;
@@ -88,8 +89,8 @@ struct mw_tracked; /* opaque */
 struct mw_tracked *mw_tracked__new(uint64_t period);
 void mw_tracked__free(struct mw_tracked *tracked);
 
-/* Blocks of the windows from the next one on are drawn with PERIOD. */
-void mw_tracked__set_period(struct mw_tracked *tracked, uint64_t period);
+/* How blocks of the windows from the next one on are drawn. */
+void mw_tracked__set_sampling(struct mw_tracked *tracked, const struct mw_sampling *sampling);
 
 /* The watch begins NOW (seconds of CLOCK_MONOTONIC), the targets having used OWN seconds of CPU. */
 void mw_tracked__begin(struct mw_tracked *tracked, double now, const double *own, uint32_t slots);

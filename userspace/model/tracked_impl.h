@@ -68,7 +68,8 @@ struct tracked_site {
 };
 
 struct mw_tracked {
-	uint64_t period, random;
+	struct mw_sampling sampling;
+	uint64_t random;
 	struct mw_u64map sites; /* by id, struct tracked_site */
 	struct mw_tracked_block *blocks;
 	size_t count, capacity,

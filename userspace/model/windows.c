@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "model/governor.h"
-#include "model/weight.h"
 #include "model/windows.h"
 #include "util/log.h"
 
@@ -73,6 +72,7 @@ struct mw_windows {
 	enum mw_mode mode;
 	struct mw_governor governor;
 	struct mw_window_plan plan;
+	struct mw_sampling sampling;
 	enum { OUT, COUNTING, CLOSING, STAYING, LEAVING, ENDED } state;
 	bool trial;	       /* the probes that are in are there to find out what they cost */
 	bool untried;	       /* whether all probes may stay in */
@@ -238,7 +238,7 @@ static uint64_t hits_for(const struct mw_windows *w, double seconds, enum mw_win
  * Stacks of so many allocations that their cost is well below that of the probes, by the sizes that
  * windows have shown.
  */
-static uint64_t sample_period(const struct mw_windows *w)
+static void draw_samples(struct mw_windows *w)
 {
 	struct mw_amounts sizes[MW_CLASSES] = {0};
 
@@ -252,7 +252,8 @@ static uint64_t sample_period(const struct mw_windows *w)
 			}
 		}
 	}
-	return mw_sample_period(sizes, MW_CLASSES);
+	mw_sampling__set_period(&w->sampling, sizes);
+	w->ops->sample(w->arg, &w->sampling);
 }
 
 static void be_ready(struct mw_windows *w, bool on)
@@ -284,7 +285,7 @@ static bool put_in(struct mw_windows *w, double now, double seconds)
 
 static void open_window(struct mw_windows *w, double now)
 {
-	w->ops->sample(w->arg, sample_period(w));
+	draw_samples(w);
 	if (!put_in(w, now, QUOTA * w->plan.loss))
 		return;
 	w->state = COUNTING;
@@ -299,9 +300,11 @@ static double quota_span(bool trial)
 
 static void stay_in(struct mw_windows *w, double now, bool trial)
 {
+	const struct mw_sampling usual = {0};
+
 	account_all(w);
 	w->plan = (struct mw_window_plan){.kind = all_probes(w)};
-	w->ops->sample(w->arg, 0);
+	w->ops->sample(w->arg, &usual);
 	w->ops->stays(w->arg, true);
 	if (!put_in(w, now, mw_governor__quota(&w->governor, quota_span(trial)))) {
 		w->ops->stays(w->arg, false);
@@ -673,6 +676,11 @@ void mw_windows__quota_reached(struct mw_windows *w)
 bool mw_windows__stay(const struct mw_windows *w)
 {
 	return w->state == STAYING;
+}
+
+void mw_windows__set_growing(struct mw_windows *w, const bool growing[MW_CLASSES])
+{
+	memcpy(w->sampling.favoured, growing, sizeof(w->sampling.favoured));
 }
 
 void mw_windows__set_budget(struct mw_windows *w, double budget)

@@ -17,6 +17,7 @@
 #include "bpf/memwhere.h"
 #include "model/rates.h"
 #include "model/sample.h"
+#include "model/weight.h"
 
 /* SLOT is a target's number; all targets share the windows. Seconds are doubles. */
 struct mw_windows_ops {
@@ -26,8 +27,8 @@ struct mw_windows_ops {
 	int (*attach)(void *arg, enum mw_window_kind kind);
 	void (*detach)(void *arg);
 	bool (*is_detached)(void *arg);
-	/* In the next window a stack is taken every so many bytes; 0: as it is usual. */
-	void (*sample)(void *arg, uint64_t period);
+	/* How stacks are drawn in the next window; a period of 0: as it is usual. */
+	void (*sample)(void *arg, const struct mw_sampling *sampling);
 	/* It is about to end; what is to be seen while probes still count. */
 	void (*ends)(void *arg);
 	/* Begin and end to count. Hits beyond QUOTA make the watch call
@@ -76,6 +77,9 @@ void mw_windows__quota_reached(struct mw_windows *windows);
 
 /* Are all probes in for good? */
 bool mw_windows__stay(const struct mw_windows *windows);
+
+/* Of which classes of sizes there are ever more blocks: windows take more stacks of those. */
+void mw_windows__set_growing(struct mw_windows *windows, const bool growing[MW_CLASSES]);
 
 /* From now on BUDGET is what may be spent. */
 void mw_windows__set_budget(struct mw_windows *windows, double budget);

@@ -57,7 +57,7 @@ struct mw_block_tracker {
 	double watched_at; /* probes stay in: up to when their blocks were watched */
 	double stays_since;
 	uint64_t began, ended; /* counting in the last window, CLOCK_MONOTONIC ns */
-	uint64_t period;       /* bytes between two samples */
+	struct mw_sampling sampling;
 	bool stays;
 };
 
@@ -76,7 +76,7 @@ struct mw_block_tracker *mw_block_tracker__new(enum mw_layer layer, int sites,
 	t->pid_of = pid_of;
 	t->pools_of = pools_of;
 	t->arg = arg;
-	t->period = period;
+	t->sampling.period = period;
 	t->next_walk = mw_monotonic() + FIRST_WALK;
 	t->looks.whole_seconds = -1;
 	t->tracked = mw_tracked__new(period);
@@ -104,10 +104,10 @@ void mw_block_tracker__begin(struct mw_block_tracker *t, const double *cpu, uint
 	t->next_walk = mw_monotonic() + FIRST_WALK;
 }
 
-void mw_block_tracker__set_period(struct mw_block_tracker *t, uint64_t period)
+void mw_block_tracker__set_sampling(struct mw_block_tracker *t, const struct mw_sampling *sampling)
 {
-	t->period = period;
-	mw_tracked__set_period(t->tracked, period);
+	t->sampling = *sampling;
+	mw_tracked__set_sampling(t->tracked, sampling);
 }
 
 static uint32_t space_of(const struct mw_tracked_block *block)
@@ -474,7 +474,7 @@ static void list_seen(uint64_t key, const struct mw_alloc_record *block, void *a
 	if (block->site && (double)block->time / 1e9 >= t->stays_since &&
 	    l->now - (double)block->time / 1e9 >= AGE_MIN)
 		list_survivor(l, key, block->site, (double)block->size,
-			      mw_sample_weight(block->size, t->period));
+			      mw_sampling__weight(&t->sampling, block->size));
 }
 
 int mw_block_tracker__survivors(const struct mw_block_tracker *t, struct mw_survivors *out)

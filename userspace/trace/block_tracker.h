@@ -36,7 +36,8 @@ void mw_block_tracker__free(struct mw_block_tracker *tracker);
 void mw_block_tracker__begin(struct mw_block_tracker *tracker, const double *cpu, uint32_t slots);
 
 /* Blocks of the windows from the next one on are drawn with PERIOD. */
-void mw_block_tracker__set_period(struct mw_block_tracker *tracker, uint64_t period);
+void mw_block_tracker__set_sampling(struct mw_block_tracker *tracker,
+				    const struct mw_sampling *sampling);
 
 /* A window is going to open. */
 void mw_block_tracker__prepare(struct mw_block_tracker *tracker);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bpf/memwhere.h"
 #include "bpf/memwhere.skel.h"
@@ -28,6 +29,7 @@ struct mw_layers {
 	struct mw_standing *standing;
 	struct layer list[MW_LAYERS];
 	double grows[MW_SLOTS][MW_LAYERS]; /* bytes a second: live blocks, by looks */
+	bool growing[MW_LAYERS][MW_SLOTS][MW_CLASSES];
 };
 
 static pid_t pid_of_space(void *arg, uint32_t space)
@@ -202,6 +204,11 @@ void mw_layers__look(struct mw_layers *l)
 		atomic_store(&l->list[i].look_now, true);
 }
 
+static unsigned int fine_of(int layer)
+{
+	return layer == MW_LAYER_PYTHON ? MW_LIVE_PYTHON : MW_LIVE_MALLOC;
+}
+
 /* The layer that grows is watched most. */
 static void share_by_growth(struct mw_layers *l, uint32_t slot,
 			    const struct mw_live_growth live[MW_LAYERS])
@@ -209,11 +216,24 @@ static void share_by_growth(struct mw_layers *l, uint32_t slot,
 	double sum[MW_LAYERS] = {0};
 
 	for (int i = 0; i < MW_LAYERS; i++) {
-		l->grows[slot][i] = live[i].known ? mw_live_growth__rate(&live[i]) : 0;
+		l->grows[slot][i] = mw_live_growth__rate(&live[i]);
 		for (uint32_t k = 0; k < MW_SLOTS; k++)
 			sum[i] += fmax(l->grows[k][i], 0);
 	}
 	mw_layer_budget__set_growth(&l->budget, sum);
+}
+
+/* And in it the sizes that grow. */
+static void favour_growing(struct mw_layers *l, uint32_t slot, int layer,
+			   const struct mw_live_growth *live)
+{
+	bool(*grows)[MW_CLASSES] = l->growing[layer], any[MW_CLASSES] = {0};
+
+	memset(grows[slot], 0, sizeof(grows[slot]));
+	mw_live_growth__mark(live, fine_of(layer), grows[slot]);
+	for (size_t i = 0; i < (size_t)MW_SLOTS * MW_CLASSES; i++)
+		any[i % MW_CLASSES] |= grows[i / MW_CLASSES][i % MW_CLASSES];
+	mw_windows__set_growing(l->list[layer].windows, any);
 }
 
 void mw_layers__set_live_bytes(struct mw_layers *l, uint32_t slot,
@@ -222,6 +242,8 @@ void mw_layers__set_live_bytes(struct mw_layers *l, uint32_t slot,
 	if (slot < MW_SLOTS)
 		share_by_growth(l, slot, live);
 	for (int i = 0; i < MW_LAYERS; i++) {
+		if (slot < MW_SLOTS && l->list[i].windows)
+			favour_growing(l, slot, i, &live[i]);
 		if (l->list[i].blocks)
 			mw_block_tracker__set_live_bytes(l->list[i].blocks, slot, &live[i]);
 	}

@@ -64,16 +64,19 @@ static void on_ends(void *arg)
 		mw_block_tracker__take_prints(w->blocks, state_of(w)->tracking_since);
 }
 
-static void on_sample(void *arg, uint64_t period)
+static void on_sample(void *arg, const struct mw_sampling *wanted)
 {
 	const struct mw_windowed *w = arg;
-	uint64_t usual = mw_tracer_options__period(w->options, w->layer);
+	struct mw_sampling sampling = {.period = mw_tracer_options__period(w->options, w->layer)};
+	struct mw_layer_state *state = state_of(w);
 
-	if (!period || period > usual || !w->options->sample_more)
-		period = usual;
-	state_of(w)->sample_period = period;
+	if (wanted->period && wanted->period <= sampling.period && w->options->sample_more)
+		sampling = *wanted;
+	state->sample_period = sampling.period;
+	for (size_t class = 0; class < MW_CLASSES; class ++)
+		state->favoured[class] = sampling.favoured[class];
 	if (w->blocks)
-		mw_block_tracker__set_period(w->blocks, period);
+		mw_block_tracker__set_sampling(w->blocks, &sampling);
 }
 
 void mw_windowed__count(struct memwhere_bpf *bpf, enum mw_layer layer, bool on)

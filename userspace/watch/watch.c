@@ -11,6 +11,7 @@
 
 #include "image/procstat.h"
 #include "model/reuse.h"
+#include "model/type_growth.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -339,6 +340,7 @@ static int group_sites(struct mw_watch_target *target, const struct mw_sites *si
 	target->sites = sites;
 	if (!target->groups || mw_label_groups__update(target->groups, sites, known))
 		return -ENOMEM;
+	mw_type_growth__limit(target->groups, &target->looked.growth);
 	mw_suspects__outlook(target->groups, target->now.elapsed, &target->outlook);
 	return 0;
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How many objects of each type there are more of is known exactly, and of which types a line's
+ * blocks are, too. So what blocks of a size grow by need not be shared by size alone: a line whose
+ * strings are kept has no part in what tuples of the same size grow by. Pure arithmetic.
+ */
+#ifndef MW_MODEL_TYPE_GROWTH_H
+#define MW_MODEL_TYPE_GROWTH_H
+
+#include "model/label_groups.h"
+#include "model/looks.h"
+
+/*
+ * Lower what the blocks of each label of GROUPS grow by to its part of what their types do. After
+ * each mw_label_groups__update().
+ */
+void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth);
+
+#endif
