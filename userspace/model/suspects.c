@@ -14,6 +14,7 @@
 #define SHARE_GROWTH  0.5  /* of the target's growth, that a suspect is most of */
 #define BEYOND_GROWTH 1.25 /* of it: no site grows faster than its process */
 #define LATELY	      0.34 /* of the watch: the target still grows ... */
+#define EARLY_TIMES   10   /* times the watch so far: nobody knows what is farther away */
 #define GROWS_ON      0.5  /* ... by so much of what the suspect brings */
 
 /* Bytes that a site has got from the kernel since then. */
@@ -292,8 +293,8 @@ static void add_wait(const struct mw_site_stats *site, double now, struct waits 
 	life = mw_suspect_by_generations(site) ? mw_generations__early(&site->generations, now)
 					       : wait;
 	waits->early = fmin(waits->early, life);
-	/* What takes longer than it took so far is a guess. */
-	if (wait > 0 && (life > 0 || wait < now))
+	/* What takes longer than it took so far is a guess; at the beginning, many times longer. */
+	if (wait > 0 && wait < (life > 0 ? EARLY_TIMES : 1) * now)
 		waits->soonest = fmin(waits->soonest, wait);
 }
 
