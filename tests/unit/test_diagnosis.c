@@ -425,6 +425,46 @@ static struct mw_fact_holder holder_at(uint64_t addr, uint64_t length, int64_t r
 	return holder;
 }
 
+/* Tasks are held by a set of a coroutine's and by what they wait for: by references, by the
+ * coroutine. */
+TEST(the_container_within_a_holder_says_more)
+{
+	struct mw_facts f = server();
+	struct mw_look_growth growth = {.holder_count = 2};
+
+	grow(&f, MW_SHARE_OBJECTS, 20 * MIB);
+	f.python.holder_count = 1;
+	f.python.holders[0] = (struct mw_fact_holder){.path = "Runner.run() local coro",
+						      .type = "coroutine",
+						      .addr = 0x10,
+						      .retained = 18 * MIB,
+						      .grown = 18 * MIB};
+	growth.holders[0] = (struct mw_grown_holder){
+		.addr = 0x20, .type = "list", .length = 900, .path = "Runner.run() local corolla"};
+	growth.holders[1] =
+		(struct mw_grown_holder){.addr = 0x30,
+					 .type = "set",
+					 .length = 900,
+					 .length_per_second = 30,
+					 .path = "Runner.run() local coro main() local tasks",
+					 .retained_bytes = -1,
+					 .changer_count = 1};
+	strcpy(growth.holders[1].changers[0].label, "app.py:8 main");
+	growth.holders[1].changers[0].added = 30;
+	mw_facts__add_looks(&f, &growth);
+	CHECK_INT(f.python.holder_count, 1);
+	CHECK_STR(f.python.holders[0].path, "Runner.run() local coro main() local tasks");
+	CHECK_STR(f.python.holders[0].line, "app.py:8 main");
+	CHECK(mw_facts__knows_holder(&f));
+	/* One that is a container itself, and grew, stays. */
+	f.python.holders[0] = holder_at(1, 3000, 15 * MIB);
+	f.python.holders[0].per_second = 30;
+	f.python.holders[0].grown = 15 * MIB;
+	strcpy(growth.holders[0].path, "app.list1[5]");
+	mw_facts__add_looks(&f, &growth);
+	CHECK_STR(f.python.holders[0].path, "app.list1");
+}
+
 /* By references of both looks: the list that took in what came, however large another is. */
 TEST(the_holder_of_what_came_is_the_one_that_grew)
 {

@@ -90,13 +90,54 @@ void mw_facts__since(struct mw_facts *facts, const struct mw_facts *before, doub
 	py->holder_count = 1;
 }
 
-/* References know who holds, looks which line adds. */
+static void take_holder(struct mw_fact_holder *holder, const struct mw_grown_holder *from)
+{
+	*holder = (struct mw_fact_holder){.length = from->length,
+					  .per_second = from->length_per_second,
+					  .retained = from->retained_bytes,
+					  .addr = from->addr};
+	if (from->path[0])
+		snprintf(holder->path, sizeof(holder->path), "%.*s", MW_FACT_NAME - 1, from->path);
+	else
+		snprintf(holder->path, sizeof(holder->path), "what lies at 0x%" PRIx64, from->addr);
+	snprintf(holder->type, sizeof(holder->type), "%s", from->type);
+	add_line(holder, from);
+}
+
+/* Is the way to INNER that to HOLDER and goes on? */
+static bool lies_in(const struct mw_grown_holder *inner, const struct mw_fact_holder *holder)
+{
+	size_t n = strlen(holder->path);
+
+	return n && !strncmp(inner->path, holder->path, n) && strchr(" .[", inner->path[n]) &&
+	       inner->path[n];
+}
+
+/*
+ * References know who holds, looks which line adds. What two containers keep is retained by
+ * whatever holds both, a frame or a coroutine: of these the container that grows says more.
+ */
 static void add_lines(struct mw_python_facts *py, const struct mw_look_growth *growth)
 {
 	for (size_t i = 0; i < py->holder_count; i++) {
-		for (size_t k = 0; k < growth->holder_count; k++) {
-			if (growth->holders[k].addr == py->holders[i].addr)
-				add_line(&py->holders[i], &growth->holders[k]);
+		struct mw_fact_holder *holder = &py->holders[i];
+		const struct mw_grown_holder *inner = NULL;
+		bool found = false;
+
+		for (size_t k = 0; k < growth->holder_count && !found; k++) {
+			const struct mw_grown_holder *grown = &growth->holders[k];
+
+			found = grown->addr == holder->addr;
+			if (found)
+				add_line(holder, grown);
+			else if (!inner && lies_in(grown, holder))
+				inner = grown;
+		}
+		if (!found && inner && !(holder->per_second > 0)) {
+			uint64_t bytes = holder->grown;
+
+			take_holder(holder, inner);
+			holder->grown = bytes;
 		}
 	}
 }
@@ -120,18 +161,7 @@ void mw_facts__add_looks(struct mw_facts *facts, const struct mw_look_growth *gr
 		/* In a large program what leads there is not known at first, but the line is. */
 		if (!from->path[0] && !from->changer_count)
 			continue;
-		*holder = (struct mw_fact_holder){.length = from->length,
-						  .per_second = from->length_per_second,
-						  .retained = from->retained_bytes,
-						  .addr = from->addr};
-		if (from->path[0])
-			snprintf(holder->path, sizeof(holder->path), "%.*s", MW_FACT_NAME - 1,
-				 from->path);
-		else
-			snprintf(holder->path, sizeof(holder->path), "what lies at 0x%" PRIx64,
-				 from->addr);
-		snprintf(holder->type, sizeof(holder->type), "%s", from->type);
-		add_line(holder, from);
+		take_holder(holder, from);
 		py->holder_count++;
 	}
 	for (size_t i = 0; i < growth->type_count && py->grown_count < MW_FACT_GROWN; i++) {

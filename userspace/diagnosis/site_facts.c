@@ -180,6 +180,19 @@ static void find_keeper(struct mw_site_facts *facts, const struct mw_label_group
 	facts->left = sum / seconds;
 }
 
+/*
+ * Whoever asks next gets new memory, and touches its pages: that says nothing of a line of which
+ * looks know that another one keeps more.
+ */
+static bool keeps_less_than_others(const struct mw_label_group *group,
+				   const struct mw_label_groups *groups)
+{
+	double sum;
+	const struct mw_label_group *most = most_of(groups, found_of, &sum);
+
+	return most && most != group && found_of(most) >= ENOUGH_GROWN;
+}
+
 /* The kernel counts page faults all the time, also where probes have seen too little. */
 static void find_toucher(struct mw_site_facts *facts, const struct mw_label_groups *groups,
 			 double seconds)
@@ -189,7 +202,8 @@ static void find_toucher(struct mw_site_facts *facts, const struct mw_label_grou
 	double sum;
 	const struct mw_label_group *most = most_of(groups, touched_of, &sum);
 
-	if (!most || !(seconds > 0) || touched_of(most) < ENOUGH_TOUCHED)
+	if (!most || !(seconds > 0) || touched_of(most) < ENOUGH_TOUCHED ||
+	    keeps_less_than_others(most, groups))
 		return;
 	name_site(site, most, touched_of(most), seconds);
 	snprintf(site->text, sizeof(site->text),
@@ -214,7 +228,8 @@ void mw_site_facts__of(struct mw_site_facts *facts, const struct mw_suspect *sus
 		growing++;
 		growing_count--;
 	}
-	if (growing_count)
+	if (growing_count &&
+	    !(groups && growing->group && keeps_less_than_others(growing->group, groups)))
 		take_suspect(&facts->mapper, growing);
 }
 
