@@ -567,6 +567,63 @@ TEST(looks_name_a_line_where_windows_have_seen_too_little)
 	mw_sites__free(sites);
 }
 
+/* A line that asks all the time has most that is unknown; nothing of it is known to be there. */
+TEST(what_is_unknown_of_churn_is_not_what_is_left)
+{
+	struct mw_sample now = {.governed = true, .elapsed = 30, .enough = true};
+	struct mw_label_groups *groups = mw_label_groups__new(0);
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_site_stats *keeps = native_site(sites, "login", "handle", "serve");
+	struct mw_site_stats *churns = native_site(sites, "render", "handle", "serve");
+	struct mw_facts f = server();
+	struct mw_diagnosis d;
+
+	grow(&f, MW_SHARE_NATIVE, 20 * MIB);
+	churns->flags &= ~(uint32_t)MW_SITE_LIVE_KNOWN;
+	churns->totals.alloc_bytes = 900 * MIB;
+	churns->totals.freed_bytes = 850 * MIB;
+	churns->totals.unknown_bytes = 50 * MIB;
+	/* Ten bytes each, which take 32 of the heap. */
+	keeps->totals.alloc_bytes = keeps->totals.kept_bytes = 6 * MIB;
+	keeps->totals.kept = 6 * MIB / 10.0;
+	keeps->totals.fault_bytes = 2 * MIB;
+	churns->totals.fault_bytes = 18 * MIB;
+	CHECK(!mw_label_groups__update(groups, sites, NULL));
+	mw_site_facts__of(&f.sites, NULL, 0, NULL, 0, groups, &now);
+	mw_diagnose(&f, &d);
+	CHECK_STR(d.causes[0].site ? d.causes[0].site->label : "", "server login <- handle");
+	/* Nor does it count that it touched most of the new pages first. */
+	CHECK(!f.sites.toucher.label[0]);
+	mw_label_groups__free(groups);
+	mw_sites__free(sites);
+}
+
+/* Memory of a mapping, whose object a list keeps. */
+TEST(a_container_that_grows_meanwhile)
+{
+	struct mw_facts f = server();
+	struct mw_diagnosis d;
+
+	grow(&f, MW_SHARE_SHARED, 30 * MIB);
+	strcpy(f.shared[0].name, "zero");
+	f.shared[0].bytes = 30 * MIB;
+	f.python.holder_count = 1;
+	f.python.holders[0] = holder_at(1, 300, -1);
+	f.python.holders[0].per_second = 10;
+	strcpy(f.python.holders[0].line, "app.py:4 take");
+	mw_diagnose(&f, &d);
+	CHECK_INT(d.causes[0].id, MW_CAUSE_SHARED);
+	CHECK(strstr(d.causes[0].evidence[0], "mappings without a file"));
+	CHECK_STR(d.causes[0].evidence[1],
+		  "meanwhile app.list1 (list of 300, +10 a second) gets longer, "
+		  "added at app.py:4 take (looks)");
+	/* Objects grow, too, by themselves: that is another cause. */
+	grow(&f, MW_SHARE_OBJECTS, 20 * MIB);
+	mw_diagnose(&f, &d);
+	CHECK_INT(d.causes[0].id, MW_CAUSE_SHARED);
+	CHECK_INT(d.causes[0].evidence_count, 1);
+}
+
 /* All lines together left little of what came: they are not the reason. */
 TEST(a_hint_explains_what_grows)
 {

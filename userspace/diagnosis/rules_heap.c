@@ -246,6 +246,7 @@ bool mw_find_native(const struct mw_facts *f, struct mw_cause *c)
 		show_callers(c, c->site);
 	} else if (rate > 0) {
 		show_hint(f, rate, c);
+		mw_cause_show_meanwhile(f, c);
 	}
 	if (rate > 0)
 		show_sizes(f, rate, c);

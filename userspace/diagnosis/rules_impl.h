@@ -28,6 +28,12 @@ __attribute__((format(printf, 2, 3))) void mw_cause_say(char *buf, const char *f
 __attribute__((format(printf, 2, 3))) void mw_cause_show(struct mw_cause *c, const char *format,
 							 ...);
 
+/*
+ * Memory that is not Python's grows, and none of its makers is known: which container of Python's
+ * takes in more meanwhile, and at which line. Nothing where that grows for a reason of its own.
+ */
+void mw_cause_show_meanwhile(const struct mw_facts *f, struct mw_cause *c);
+
 /* What is left of A when its part B, a cause of its own, is taken off. */
 static inline uint64_t mw_without(uint64_t a, uint64_t b)
 {

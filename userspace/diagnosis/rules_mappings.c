@@ -20,6 +20,9 @@ static const struct {
 	 "a heap profile (net/http/pprof) shows who allocates; GOMEMLIMIT bounds the heap"},
 };
 
+/* What the kernel calls memory that is mapped with MAP_SHARED and MAP_ANONYMOUS: /dev/zero. */
+#define SHARED_ANONYMOUS "zero"
+
 /* C is SHARE: it grows, or it is LEAST of what is resident and at least BYTES. */
 static bool is_large(const struct mw_facts *f, struct mw_cause *c, enum mw_share share,
 		     double least, uint64_t bytes)
@@ -44,7 +47,10 @@ static const char *also(char buf[MW_PACE_BUF + 32], const struct mw_facts *f,
 static void show_maps(struct mw_cause *c, const struct mw_fact_map maps[MW_FACT_MAPS])
 {
 	for (size_t i = 0; i < MW_FACT_MAPS && maps[i].bytes; i++)
-		mw_cause_show(c, "%s in %s", SIZE(maps[i].bytes), maps[i].name);
+		mw_cause_show(c, "%s in %s", SIZE(maps[i].bytes),
+			      strcmp(maps[i].name, SHARED_ANONYMOUS) != 0
+				      ? maps[i].name
+				      : "mappings without a file, which children share");
 }
 
 static bool find_runtime(const struct mw_facts *f, struct mw_cause *c, double rate)
@@ -82,6 +88,8 @@ static bool find_anonymous(const struct mw_facts *f, struct mw_cause *c, double 
 			     100 * mw_facts__share(f, c->bytes));
 	if (c->site)
 		mw_cause_show(c, "%s", c->site->text);
+	else
+		mw_cause_show_meanwhile(f, c);
 	show_maps(c, f->mappings);
 	if (f->heap.unread[0])
 		mw_cause_show(c, "%s", f->heap.unread);
@@ -117,6 +125,7 @@ bool mw_find_stacks(const struct mw_facts *f, struct mw_cause *c)
 		     also(text, f, c));
 	mw_cause_show(c, "%s a thread on average",
 		      SIZE(f->threads ? c->bytes / f->threads : c->bytes));
+	mw_cause_show_meanwhile(f, c);
 	mw_cause_say(c->remedy,
 		     "fewer threads, or smaller stacks (threading.stack_size(), ulimit -s)");
 	return true;
@@ -155,6 +164,7 @@ bool mw_find_shared(const struct mw_facts *f, struct mw_cause *c)
 	c->confidence = 0.85;
 	mw_cause_say(c->text, "%s is shared memory%s.", SIZE(c->bytes), also(text, f, c));
 	show_maps(c, f->shared);
+	mw_cause_show_meanwhile(f, c);
 	mw_cause_say(c->remedy,
 		     "it counts once for all processes that map it; unlink what is not used");
 	return true;

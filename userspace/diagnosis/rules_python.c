@@ -37,6 +37,19 @@ static void describe(const struct mw_facts *f, const struct mw_fact_holder *hold
 			 SIZE((uint64_t)holder->retained));
 }
 
+void mw_cause_show_meanwhile(const struct mw_facts *f, struct mw_cause *c)
+{
+	const struct mw_fact_holder *first = &f->python.holders[0];
+	char holder[160];
+
+	if (!f->python.holder_count || !(first->per_second > 0) || !(c->bytes_per_second > 0) ||
+	    mw_facts__part_of_growth(f, MW_SHARE_OBJECTS) > 0)
+		return;
+	describe(f, first, holder, sizeof(holder));
+	mw_cause_show(c, "meanwhile %s (%s) gets longer%s%s (looks)", first->path, holder,
+		      first->line[0] ? ", added at " : "", first->line);
+}
+
 static void show_growth(const struct mw_facts *f, struct mw_cause *c)
 {
 	const struct mw_python_facts *py = &f->python;

@@ -92,12 +92,26 @@ static void take_suspect(struct mw_fact_site *site, const struct mw_suspect *sus
 	name_callers(site, suspect->group);
 }
 
-/* What was not seen freed. Where looks tell, what is unknown yet goes as what is known. */
+/*
+ * Bytes of the heap for each byte that is kept: blocks of ten bytes take three times as much. As
+ * glibc and pymalloc have it; others come near that.
+ */
+static double room_of(const struct mw_site_stats *site)
+{
+	const struct mw_site_totals *t = &site->totals;
+	double mean = t->kept > 0 ? t->kept_bytes / t->kept : 0, room;
+
+	if (!(mean > 0))
+		return 1;
+	room = site->flags & MW_SITE_PYTHON ? ceil(mean / 16) * 16
+					    : fmax(ceil((mean + 8) / 16) * 16, 32);
+	return room / mean;
+}
+
+/* What is there, as far as that is known; what is unknown yet goes as what is known. */
 static double left_of(const struct mw_label_group *group)
 {
-	const struct mw_site_totals *t = &group->total.totals;
-	double left = group->total.flags & MW_SITE_LIVE_KNOWN ? mw_site_held(t)
-							      : t->alloc_bytes - t->freed_bytes;
+	double left = mw_site_held(&group->total.totals) * room_of(&group->total);
 
 	return left > 0 && !(group->total.flags & MW_SITE_RATES_ONLY) ? left : 0;
 }
@@ -109,7 +123,7 @@ static double left_of(const struct mw_label_group *group)
 static double found_of(const struct mw_label_group *group)
 {
 	const struct mw_site_totals *t = &group->total.totals;
-	double found = t->kept_bytes - sqrt(t->live_variance);
+	double found = (t->kept_bytes - sqrt(t->live_variance)) * room_of(&group->total);
 
 	return found > 0 && group->total.flags & MW_SITE_LIVE_KNOWN ? found : 0;
 }
