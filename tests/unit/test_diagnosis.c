@@ -536,66 +536,78 @@ static struct mw_site_stats *native_site(struct mw_sites *sites, const char *fir
 	return mw_sites__intern(sites, 0, frames, 3, MW_SITE_WINDOWS | MW_SITE_LIVE_KNOWN);
 }
 
+/* A C++ server of which 20 MiB more are in use: one line keeps, the other one churns. */
+struct native_watch {
+	struct mw_sample now;
+	struct mw_sites *sites;
+	struct mw_label_groups *groups;
+	struct mw_site_stats *keeps, *churns;
+	struct mw_facts facts;
+	struct mw_diagnosis found;
+};
+
+static void begin_native(struct native_watch *w, bool enough)
+{
+	*w = (struct native_watch){.now = {.governed = true, .elapsed = 30, .enough = enough},
+				   .sites = mw_sites__new(),
+				   .groups = mw_label_groups__new(0),
+				   .facts = server()};
+	w->keeps = native_site(w->sites, "login", "handle", "serve");
+	w->churns = native_site(w->sites, "render", "handle", "serve");
+	w->churns->totals.alloc_bytes = 900 * MIB;
+	grow(&w->facts, MW_SHARE_NATIVE, 20 * MIB);
+}
+
+/* The label of the line that is named; "": none. */
+static const char *named(struct native_watch *w)
+{
+	CHECK(!mw_label_groups__update(w->groups, w->sites, NULL));
+	mw_site_facts__of(&w->facts.sites, NULL, 0, NULL, 0, w->groups, &w->now);
+	mw_diagnose(&w->facts, &w->found);
+	return w->found.causes[0].site ? w->found.causes[0].site->label : "";
+}
+
+static void end_native(struct native_watch *w)
+{
+	mw_label_groups__free(w->groups);
+	mw_sites__free(w->sites);
+}
+
 /* Windows stand for nobody knows how much, but looks found blocks of one line. */
 TEST(looks_name_a_line_where_windows_have_seen_too_little)
 {
-	struct mw_sample now = {.governed = true, .elapsed = 30};
-	struct mw_label_groups *groups = mw_label_groups__new(0);
-	struct mw_sites *sites = mw_sites__new();
-	struct mw_site_stats *keeps = native_site(sites, "login", "handle", "serve");
-	struct mw_site_stats *churns = native_site(sites, "render", "handle", "serve");
-	struct mw_facts f = server();
-	struct mw_diagnosis d;
+	struct native_watch w;
 
-	grow(&f, MW_SHARE_NATIVE, 20 * MIB);
-	churns->totals.alloc_bytes = 900 * MIB;
-	keeps->totals.alloc_bytes = 30 * MIB;
-	keeps->totals.kept_bytes = 18 * MIB;
-	keeps->totals.live_variance = (double)MIB * MIB;
-	CHECK(!mw_label_groups__update(groups, sites, NULL));
-	mw_site_facts__of(&f.sites, NULL, 0, NULL, 0, groups, &now);
-	mw_diagnose(&f, &d);
-	CHECK_STR(d.causes[0].site ? d.causes[0].site->label : "", "server login <- handle");
-	CHECK_STR(f.sites.keeper.callers, "serve");
+	begin_native(&w, false);
+	w.keeps->totals.alloc_bytes = 30 * MIB;
+	w.keeps->totals.kept_bytes = 18 * MIB;
+	w.keeps->totals.live_variance = (double)MIB * MIB;
+	CHECK_STR(named(&w), "server login <- handle");
+	CHECK_STR(w.facts.sites.keeper.callers, "serve");
 	/* Not where it is uncertain whether they are most of it. */
-	keeps->totals.live_variance *= 100;
-	CHECK(!mw_label_groups__update(groups, sites, NULL));
-	mw_site_facts__of(&f.sites, NULL, 0, NULL, 0, groups, &now);
-	mw_diagnose(&f, &d);
-	CHECK(!d.causes[0].site);
-	mw_label_groups__free(groups);
-	mw_sites__free(sites);
+	w.keeps->totals.live_variance *= 100;
+	CHECK_STR(named(&w), "");
+	end_native(&w);
 }
 
 /* A line that asks all the time has most that is unknown; nothing of it is known to be there. */
 TEST(what_is_unknown_of_churn_is_not_what_is_left)
 {
-	struct mw_sample now = {.governed = true, .elapsed = 30, .enough = true};
-	struct mw_label_groups *groups = mw_label_groups__new(0);
-	struct mw_sites *sites = mw_sites__new();
-	struct mw_site_stats *keeps = native_site(sites, "login", "handle", "serve");
-	struct mw_site_stats *churns = native_site(sites, "render", "handle", "serve");
-	struct mw_facts f = server();
-	struct mw_diagnosis d;
+	struct native_watch w;
 
-	grow(&f, MW_SHARE_NATIVE, 20 * MIB);
-	churns->flags &= ~(uint32_t)MW_SITE_LIVE_KNOWN;
-	churns->totals.alloc_bytes = 900 * MIB;
-	churns->totals.freed_bytes = 850 * MIB;
-	churns->totals.unknown_bytes = 50 * MIB;
+	begin_native(&w, true);
+	w.churns->flags &= ~(uint32_t)MW_SITE_LIVE_KNOWN;
+	w.churns->totals.freed_bytes = 850 * MIB;
+	w.churns->totals.unknown_bytes = 50 * MIB;
 	/* Ten bytes each, which take 32 of the heap. */
-	keeps->totals.alloc_bytes = keeps->totals.kept_bytes = 6 * MIB;
-	keeps->totals.kept = 6 * MIB / 10.0;
-	keeps->totals.fault_bytes = 2 * MIB;
-	churns->totals.fault_bytes = 18 * MIB;
-	CHECK(!mw_label_groups__update(groups, sites, NULL));
-	mw_site_facts__of(&f.sites, NULL, 0, NULL, 0, groups, &now);
-	mw_diagnose(&f, &d);
-	CHECK_STR(d.causes[0].site ? d.causes[0].site->label : "", "server login <- handle");
+	w.keeps->totals.alloc_bytes = w.keeps->totals.kept_bytes = 6 * MIB;
+	w.keeps->totals.kept = 6 * MIB / 10.0;
+	w.keeps->totals.fault_bytes = 2 * MIB;
+	w.churns->totals.fault_bytes = 18 * MIB;
+	CHECK_STR(named(&w), "server login <- handle");
 	/* Nor does it count that it touched most of the new pages first. */
-	CHECK(!f.sites.toucher.label[0]);
-	mw_label_groups__free(groups);
-	mw_sites__free(sites);
+	CHECK(!w.facts.sites.toucher.label[0]);
+	end_native(&w);
 }
 
 /* Memory of a mapping, whose object a list keeps. */
