@@ -88,6 +88,17 @@ ask() { # NAME PID
 
 resident() { awk '/^Rss/ {print $2 * 1024}' "/proc/$1/smaps_rollup"; } # PID
 
+@test "a line that only churns is not the one that keeps" {
+	"$WORK/causes" lost_strings >"$BATS_TEST_TMPDIR/out" 3>&- &
+	STARTED+=($!)
+	wait_until 60 grep -q ready "$BATS_TEST_TMPDIR/out"
+	"$MW" why --for 30 --json "${STARTED[0]}" >"$BATS_TEST_TMPDIR/json"
+	cat "$BATS_TEST_TMPDIR/json"
+	jq -e '.causes[0].cause == "native-live" and (.causes[0].text | test("asked for at") | not) or
+		(.causes[0].text | test("asked for at causes.c lose_name"))' "$BATS_TEST_TMPDIR/json"
+	jq -e '[.causes[] | .text, .evidence[]?] | tostring | test("use_buffer") | not' "$BATS_TEST_TMPDIR/json"
+}
+
 @test "a remedy gives back what was promised" {
 	local name want core command before given
 	programs | grep -E "^(pinned_top|arena_for_each_thread|threshold_moves|jemalloc_keeps|images_in_the_heap|every_fiftieth_row_lives|collector_is_off) " >"$BATS_TEST_TMPDIR/programs"

@@ -66,6 +66,33 @@ static void forgotten_blocks(void)
 		filled(4000);
 }
 
+__attribute__((noinline)) static void lose_name(unsigned int n)
+{
+	char name[24];
+	char *volatile lost;
+
+	snprintf(name, sizeof(name), "user %u", n);
+	lost = strdup(name);
+	(void)lost;
+}
+
+__attribute__((noinline)) static void use_buffer(unsigned int n)
+{
+	free(filled(1000 + n % 5000));
+}
+
+/* Ten bytes a call beside buffers that come and go: what most is asked of is not what stays. */
+static void lost_strings(void)
+{
+	ready();
+	for (unsigned int n = 0;; n++) {
+		lose_name(n);
+		use_buffer(n);
+		if (n % 8 == 0)
+			pause_ms(1);
+	}
+}
+
 /* realloc of a log that nobody cuts. */
 static void buffer_grows(void)
 {
@@ -273,6 +300,7 @@ static const struct {
 } programs[] = {
 	{"list_grows", "native-live", NULL, list_grows},
 	{"forgotten_blocks", "native-live|native-leak", "native-leak", forgotten_blocks},
+	{"lost_strings", "native-live|native-leak", "native-leak", lost_strings},
 	{"buffer_grows", "native-live", NULL, buffer_grows},
 	{"arena_for_each_thread", "glibc-arenas", NULL, arena_for_each_thread},
 	{"pinned_top", "glibc-free", NULL, pinned_top},
