@@ -59,7 +59,7 @@ static void check(struct world *w, const struct mw_site_stats *site, double part
 	const struct mw_site_totals *t;
 
 	CHECK_INT(mw_label_groups__update(w->groups, w->sites, NULL), 0);
-	mw_type_growth__limit(w->groups, &w->growth);
+	mw_type_growth__limit(w->groups, &w->growth, 60);
 	t = &mw_label_groups__of(w->groups, site)->judged[0]->totals;
 	if (fabs(t->grows / 64 - part) > 1 || fabs(t->grows_most / 64 - most) > 1 ||
 	    fabs(t->goes_on - t->grows) > 1)
@@ -104,5 +104,30 @@ TEST(what_has_no_type_is_not_limited)
 	while (w.growth.type_count < MW_GROWN_TYPES)
 		grows(&w, "other", 900);
 	check(&w, line(&w, "bytes", 30000, 30, 30000), 4000, 5000);
+	end_world(&w);
+}
+
+/* Windows stand for nobody knows how much; 1,000 strings a second came in 60 s, and no more. */
+TEST(a_line_keeps_no_more_objects_than_came)
+{
+	struct world w;
+	struct mw_site_stats *site;
+	const struct mw_site_stats *seen;
+
+	begin_world(&w);
+	grows(&w, "str", 1000);
+	site = line(&w, "str", 150000, 50, 150000);
+	site->flags |= MW_SITE_UNSCALED;
+	/* Another one keeps half as many. */
+	line(&w, "str", 75000, 30, 75000)->flags |= MW_SITE_UNSCALED;
+	check(&w, site, 2000 / 3.0, 1000);
+	seen = &mw_label_groups__of(w.groups, site)->total;
+	CHECK(fabs(seen->totals.kept - 40000) < 1 &&
+	      fabs(seen->totals.kept_bytes - 64 * 40000) < 64);
+	CHECK(fabs(seen->types.list[0].count - 40000) < 1);
+	/* Where that is known, it is what windows say. */
+	site->flags &= ~(uint32_t)MW_SITE_UNSCALED;
+	check(&w, site, 2000 / 3.0, 1000);
+	CHECK(fabs(seen->totals.kept - 150000) < 1);
 	end_world(&w);
 }

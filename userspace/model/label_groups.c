@@ -369,20 +369,20 @@ int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_site
 	return 0;
 }
 
-void mw_label_groups__each_judged(struct mw_label_groups *groups,
-				  void (*fn)(void *arg, struct mw_site_stats *site), void *arg)
+void mw_label_groups__each_sum(struct mw_label_groups *groups,
+			       void (*fn)(void *arg, struct mw_site_stats *site), void *arg)
 {
 	for (size_t i = 0; i < groups->count; i++) {
 		struct group *g = groups->list[i];
 
-		for (size_t k = 0; k < g->group.judged_count; k++) {
-			if (g->group.judged[k] == &g->group.total)
-				fn(arg, &g->group.total);
-			else if (g->group.judged[k] == &g->sums->all)
-				fn(arg, &g->sums->all);
-			else
-				fn(arg, &g->sums->layers[k]);
-		}
+		if (!g->group.site_count)
+			continue;
+		fn(arg, &g->group.total);
+		if (g->group.judged[0] == &g->group.total)
+			continue;
+		fn(arg, &g->sums->all);
+		for (size_t k = 0; k < MW_LABEL_LAYERS; k++)
+			fn(arg, &g->sums->layers[k]);
 	}
 }
 

@@ -4,6 +4,7 @@
 
 #include "model/suspect_words.h"
 #include "model/suspects_impl.h"
+#include "model/tracked.h"
 
 /*
  * By windows: times its age that a block was watched, and had died in 19 of 20 cases if it did not
@@ -169,13 +170,15 @@ static void add_case(struct case_of_group *to, const struct case_of_group *other
 	}
 }
 
-/* What was made there is known exactly, and most of it is freed. */
+/* What was made there is known exactly, and most of it is freed: but not a list that moves as it
+ * grows. */
 static bool is_churn(const struct mw_site_stats *site)
 {
 	const struct mw_site_totals *t = &site->totals;
 
 	return site->flags & MW_SITE_STAY && t->allocs > 0 &&
-	       t->frees > MW_SUSPECT_HARDLY_LASTS * t->allocs;
+	       t->frees > MW_SUSPECT_HARDLY_LASTS * t->allocs &&
+	       !mw_only_resizes(t->resized, t->allocs);
 }
 
 static void judge_group(const struct mw_label_group *group, const struct mw_target_growth *growth,

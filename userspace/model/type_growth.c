@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/type_growth.h"
+#include "util/array.h"
 
 /* Survivors behind what is said of a line, and seconds between two looks. */
 static const double SAMPLES_MIN = 8, SECONDS_MIN = 10;
 
+/* Objects of a type that all lines are known to keep. */
+struct kept {
+	const struct mw_type_name *type;
+	double count;
+};
+
 struct limits {
-	const struct mw_label_groups *groups;
 	const struct mw_look_growth *growth;
+	double elapsed;
+	struct kept *kept;
+	size_t count, capacity;
 };
 
 /* Objects a second that TYPE grows by; of many types only those that grow most are listed. */
@@ -24,55 +34,115 @@ static double rate_of(const struct mw_look_growth *growth, const struct mw_type_
 	return growth->type_count < MW_GROWN_TYPES ? 0 : INFINITY;
 }
 
-/* Objects of TYPE that all lines are known to keep. */
-static double kept_of(const struct mw_label_groups *groups, const struct mw_type_name *type)
+static double kept_of(const struct limits *limits, const struct mw_type_name *type)
 {
-	double kept = 0;
+	for (size_t i = 0; i < limits->count; i++) {
+		if (limits->kept[i].type == type)
+			return limits->kept[i].count;
+	}
+	return 0;
+}
 
+static int add_kept(struct limits *limits, const struct mw_type_count *c)
+{
+	for (size_t i = 0; i < limits->count; i++) {
+		if (limits->kept[i].type == c->type) {
+			limits->kept[i].count += c->count;
+			return 0;
+		}
+	}
+	if (mw_array_reserve(&limits->kept, &limits->capacity, limits->count + 1,
+			     sizeof(*limits->kept)))
+		return -1;
+	limits->kept[limits->count++] = (struct kept){c->type, c->count};
+	return 0;
+}
+
+/* Before any of it is lowered. */
+static int add_up(struct limits *limits, const struct mw_label_groups *groups)
+{
 	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
 		const struct mw_label_group *group = mw_label_groups__at(groups, i);
 
 		for (size_t k = 0; group->site_count && k < group->total.types.count; k++) {
-			const struct mw_type_count *t = &group->total.types.list[k];
-
-			kept += t->type == type ? t->count : 0;
+			if (add_kept(limits, &group->total.types.list[k]))
+				return -1;
 		}
 	}
-	return kept;
+	return 0;
+}
+
+/* What the types of SITE say of it; BYTES: of what is kept. */
+struct said {
+	double samples, bytes;
+	double part, most; /* bytes a second */
+	double came;	   /* of BYTES, at the most, in the whole watch */
+};
+
+static struct said ask_types(const struct limits *limits, const struct mw_site_stats *site)
+{
+	struct said said = {0};
+
+	for (size_t i = 0; i < site->types.count; i++) {
+		const struct mw_type_count *c = &site->types.list[i];
+		double rate = rate_of(limits->growth, c->type), part;
+
+		if (!(c->count > 0))
+			continue;
+		part = rate * c->bytes / fmax(kept_of(limits, c->type), c->count);
+		said.samples += c->samples;
+		said.bytes += c->bytes;
+		said.most += rate * c->bytes / c->count;
+		said.part += part;
+		said.came += fmin(part * limits->elapsed, c->bytes);
+	}
+	return said;
+}
+
+/*
+ * Where it is not known for how much windows stand, what a line keeps is taken from what its sizes
+ * have grown by: it is no more than what its types have.
+ */
+static void limit_kept(const struct said *said, struct mw_site_stats *site)
+{
+	struct mw_site_totals *t = &site->totals;
+	double typed = said->came / said->bytes;
+	double factor = 1 - fmin(said->bytes / t->kept_bytes, 1) * (1 - typed);
+
+	t->kept *= factor;
+	t->kept_bytes *= factor;
+	for (size_t i = 0; i < site->types.count; i++) {
+		site->types.list[i].count *= typed;
+		site->types.list[i].bytes *= typed;
+	}
 }
 
 static void limit(void *arg, struct mw_site_stats *site)
 {
 	const struct limits *limits = arg;
 	struct mw_site_totals *t = &site->totals;
-	double samples = 0, typed = 0, part = 0, most = 0, untyped, factor;
+	struct said said = ask_types(limits, site);
+	double untyped, factor;
 
-	for (size_t i = 0; i < site->types.count; i++) {
-		const struct mw_type_count *c = &site->types.list[i];
-		double rate = rate_of(limits->growth, c->type), all;
-
-		if (!(c->count > 0))
-			continue;
-		all = fmax(kept_of(limits->groups, c->type), c->count);
-		samples += c->samples;
-		typed += c->bytes;
-		most += rate * c->bytes / c->count;
-		part += rate * c->bytes / all;
-	}
-	if (samples < SAMPLES_MIN || !(t->grows > 0) || !(t->kept_bytes > 0))
+	if (said.samples < SAMPLES_MIN || !(t->grows > 0) || !(t->kept_bytes > 0))
 		return;
-	untyped = fmax(1 - typed / t->kept_bytes, 0);
-	factor = fmin(part / t->grows + untyped, 1);
-	t->grows_most = fmin(t->grows_most, most + untyped * t->grows_most);
+	untyped = fmax(1 - said.bytes / t->kept_bytes, 0);
+	factor = fmin(said.part / t->grows + untyped, 1);
+	t->grows_most = fmin(t->grows_most, said.most + untyped * t->grows_most);
 	t->grows *= factor;
 	t->goes_on *= factor;
 	t->ends *= factor;
+	if (site->flags & MW_SITE_UNSCALED && said.bytes > 0)
+		limit_kept(&said, site);
 }
 
-void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth)
+void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth,
+			   double elapsed)
 {
-	struct limits limits = {groups, growth};
+	struct limits limits = {.growth = growth, .elapsed = elapsed};
 
-	if (growth->seconds >= SECONDS_MIN)
-		mw_label_groups__each_judged(groups, limit, &limits);
+	/* Without memory for it what sizes say has to do. */
+	if (growth->seconds >= SECONDS_MIN && !add_up(&limits, groups))
+		mw_label_groups__each_sum(groups, limit, &limits);
+	free(limits.kept);
 }

@@ -11,9 +11,11 @@
 #include "model/looks.h"
 
 /*
- * Lower what the blocks of each label of GROUPS grow by to its part of what their types do. After
- * each mw_label_groups__update().
+ * Lower what the blocks of each label of GROUPS grow by to its part of what their types do, and,
+ * where it is not known for how much windows stand, what it keeps to what came of these in ELAPSED
+ * seconds. After each mw_label_groups__update().
  */
-void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth);
+void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth,
+			   double elapsed);
 
 #endif

@@ -343,12 +343,9 @@ static void add_allocs(const struct mw_stacks *s, struct raw *raw, const struct 
 		       const struct mw_tracked *tracked)
 {
 	bool stays = s->stays[mw_layer_of(raw->kind)];
-	const uint32_t known = MW_SITE_TRACKED | MW_SITE_RATES_ONLY | MW_SITE_WINDOWS |
-			       MW_SITE_STAY | MW_SITE_LIVE_KNOWN | MW_SITE_UNSCALED;
 	struct mw_site_stats *site = raw->site;
 	const struct mw_tracked_site *seen;
 
-	site->flags &= ~known;
 	if (s->growth_only >> site->target & 1) {
 		site->flags |= MW_SITE_RATES_ONLY;
 		return;
@@ -495,12 +492,16 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 		    const struct mw_tracked *const tracked[MW_LAYERS])
 {
 	struct reading now = {.stacks = s, .tracked = tracked, .started = started};
+	/* Several stacks that read the same are one site: what is known of any of them is. */
+	const uint32_t known = MW_SITE_TRACKED | MW_SITE_RATES_ONLY | MW_SITE_WINDOWS |
+			       MW_SITE_STAY | MW_SITE_LIVE_KNOWN | MW_SITE_UNSCALED;
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
 		struct mw_site_stats *site = site_at(s, i);
 
 		site->totals = site->interval = (struct mw_site_totals){0};
+		site->flags &= ~known;
 		site->generations.width = 0;
 		site->types.count = 0;
 	}
