@@ -17,21 +17,39 @@ struct kept {
 
 struct limits {
 	const struct mw_look_growth *growth;
-	double elapsed;
 	struct kept *kept;
 	size_t count, capacity;
 };
 
-/* Objects a second that TYPE grows by; of many types only those that grow most are listed. */
-static double rate_of(const struct mw_look_growth *growth, const struct mw_type_name *type)
+/* NULL: of many types only those that grow most are listed. */
+static const struct mw_grown_type *find_type(const struct mw_look_growth *growth,
+					     const struct mw_type_name *type)
 {
 	for (size_t i = 0; i < growth->type_count; i++) {
 		const struct mw_grown_type *t = &growth->types[i];
 
 		if (!strcmp(t->name, type->name) && !strcmp(t->module, type->module))
-			return fmax(t->count_per_second, 0);
+			return t;
 	}
+	return NULL;
+}
+
+/* Objects a second that TYPE grows by. */
+static double rate_of(const struct mw_look_growth *growth, const struct mw_type_name *type)
+{
+	const struct mw_grown_type *t = find_type(growth, type);
+
+	if (t)
+		return fmax(t->count_per_second, 0);
 	return growth->type_count < MW_GROWN_TYPES ? 0 : INFINITY;
+}
+
+/* Objects of TYPE that there are. */
+static double there_are(const struct mw_look_growth *growth, const struct mw_type_name *type)
+{
+	const struct mw_grown_type *t = find_type(growth, type);
+
+	return t && t->now ? (double)t->now : INFINITY;
 }
 
 static double kept_of(const struct limits *limits, const struct mw_type_name *type)
@@ -76,7 +94,7 @@ static int add_up(struct limits *limits, const struct mw_label_groups *groups)
 struct said {
 	double samples, bytes;
 	double part, most; /* bytes a second */
-	double came;	   /* of BYTES, at the most, in the whole watch */
+	double there;	   /* of BYTES, at the most: so many objects are there */
 };
 
 static struct said ask_types(const struct limits *limits, const struct mw_site_stats *site)
@@ -85,32 +103,34 @@ static struct said ask_types(const struct limits *limits, const struct mw_site_s
 
 	for (size_t i = 0; i < site->types.count; i++) {
 		const struct mw_type_count *c = &site->types.list[i];
-		double rate = rate_of(limits->growth, c->type), part;
+		double rate = rate_of(limits->growth, c->type), all;
 
 		if (!(c->count > 0))
 			continue;
-		part = rate * c->bytes / fmax(kept_of(limits, c->type), c->count);
+		all = fmax(kept_of(limits, c->type), c->count);
 		said.samples += c->samples;
 		said.bytes += c->bytes;
 		said.most += rate * c->bytes / c->count;
-		said.part += part;
-		said.came += fmin(part * limits->elapsed, c->bytes);
+		said.part += rate * c->bytes / all;
+		said.there += c->bytes * fmin(there_are(limits->growth, c->type) / all, 1);
 	}
 	return said;
 }
 
 /*
- * Where it is not known for how much windows stand, what a line keeps is taken from what its sizes
- * have grown by: it is no more than what its types have.
+ * Windows say more than there is: of what is told of the line so much does not exist. What was
+ * asked for is the sum of what became of it.
  */
 static void limit_kept(const struct said *said, struct mw_site_stats *site)
 {
 	struct mw_site_totals *t = &site->totals;
-	double typed = said->came / said->bytes;
-	double factor = 1 - fmin(said->bytes / t->kept_bytes, 1) * (1 - typed);
+	double typed = said->there / said->bytes;
+	double less = fmin(said->bytes / t->kept_bytes, 1) * (1 - typed);
 
-	t->kept *= factor;
-	t->kept_bytes *= factor;
+	t->allocs -= less * t->kept;
+	t->alloc_bytes -= less * t->kept_bytes;
+	t->kept *= 1 - less;
+	t->kept_bytes *= 1 - less;
 	for (size_t i = 0; i < site->types.count; i++) {
 		site->types.list[i].count *= typed;
 		site->types.list[i].bytes *= typed;
@@ -132,14 +152,13 @@ static void limit(void *arg, struct mw_site_stats *site)
 	t->grows *= factor;
 	t->goes_on *= factor;
 	t->ends *= factor;
-	if (site->flags & MW_SITE_UNSCALED && said.bytes > 0)
+	if (site->flags & MW_SITE_WINDOWS && said.there < said.bytes)
 		limit_kept(&said, site);
 }
 
-void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth,
-			   double elapsed)
+void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth)
 {
-	struct limits limits = {.growth = growth, .elapsed = elapsed};
+	struct limits limits = {.growth = growth};
 
 	/* Without memory for it what sizes say has to do. */
 	if (growth->seconds >= SECONDS_MIN && !add_up(&limits, groups))

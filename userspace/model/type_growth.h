@@ -11,11 +11,9 @@
 #include "model/looks.h"
 
 /*
- * Lower what the blocks of each label of GROUPS grow by to its part of what their types do, and,
- * where it is not known for how much windows stand, what it keeps to what came of these in ELAPSED
- * seconds. After each mw_label_groups__update().
+ * Lower what the blocks of each label of GROUPS grow by to its part of what their types do, and
+ * what it keeps to its part of the objects that there are. After each mw_label_groups__update().
  */
-void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth,
-			   double elapsed);
+void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth);
 
 #endif

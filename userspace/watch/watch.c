@@ -340,7 +340,7 @@ static int group_sites(struct mw_watch_target *target, const struct mw_sites *si
 	target->sites = sites;
 	if (!target->groups || mw_label_groups__update(target->groups, sites, known))
 		return -ENOMEM;
-	mw_type_growth__limit(target->groups, &target->looked.growth, target->now.elapsed);
+	mw_type_growth__limit(target->groups, &target->looked.growth);
 	mw_suspects__outlook(target->groups, target->now.elapsed, &target->outlook);
 	return 0;
 }
