@@ -226,6 +226,38 @@ ledger_is_rss() {
 	[ "$(jq -r .error.code <<<"$output")" = empty ]
 }
 
+@test "malloc equals malloc_info under MALLOC_CHECK_, where two libraries have a main_arena" {
+	RUN="env LD_PRELOAD=$LIBDIR/libc_malloc_debug.so.0 MALLOC_CHECK_=3" start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 3 7919
+	# mallinfo2 is still the C library's own, which has nothing.
+	sed -i '/^[a-z]* [0-9]*$/d' "$BATS_TEST_TMPDIR/truth"
+	truth "$PID"
+	expect "$(jq -r .version "$BATS_TEST_TMPDIR/malloc.json")" "$(ldd --version | sed -n '1s/.* //p')" version
+	[ "$(jq '[.arenas[].live.count] | add' "$BATS_TEST_TMPDIR/malloc.json")" -gt 15000 ]
+	[ "$(ledger_sums "$PID")" -gt 20000000 ]
+	jq -e '.unknown_bytes < .resident_bytes * 0.03' "$BATS_TEST_TMPDIR/ledger.json" >/dev/null
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/snapshot"
+	truth "$BATS_TEST_TMPDIR/snapshot"
+}
+
+@test "census under MALLOC_CHECK_ has each planted object" {
+	cat >"$BATS_TEST_TMPDIR/planted.py" <<-'EOF'
+	import os, time
+	class Planted(object): pass
+	kept = [Planted() for i in range(3001)]
+	large = [bytes([i % 256]) * 700 for i in range(1009)]
+	print("ready %d" % os.getpid(), flush=True)
+	time.sleep(1000)
+	EOF
+	for allocator in pymalloc malloc; do
+		RUN="env LD_PRELOAD=$LIBDIR/libc_malloc_debug.so.0 MALLOC_CHECK_=3 PYTHONMALLOC=$allocator" \
+			start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/planted.py"
+		"$MW" census --json "$PID" | jq -e '
+			def n(t): [.types[] | select(.type == t) | .count] | add;
+			n("Planted") == 3001 and n("bytes") >= 1009 and .problem_count == 0' >/dev/null
+		kill "$PID"
+	done
+}
+
 @test "a core cut within an arena: what lies before the cut is walked, and heaps whose arena is lost" {
 	cat >"$BATS_TEST_TMPDIR/blocks.c" <<-'EOF'
 	#include <pthread.h>

@@ -99,15 +99,29 @@ static bool may_be_arena(const uint8_t *data, size_t len, uint64_t addr, size_t 
 	return next == addr + off || (next && next % PAGE_BYTES < HEAP_HEADER_MAX);
 }
 
+/* The row of the C library in the file of REGION; where no version is known the commonest. */
+static const struct mw_ptmalloc_layout *likely_row(struct mw_image *image,
+						   const struct mw_region *region)
+{
+	const struct mw_ptmalloc_layout *row = NULL;
+	const char *evidence;
+
+	if (region->map.inode)
+		row = mw_ptmalloc_layout_of(mw_ptmalloc_find_version(image, region, &evidence));
+	return row ? row : &mw_ptmalloc_layouts[MW_PTMALLOC_COMMONEST];
+}
+
 /*
  * The first arena in DATA, which is at ADDR, that validates with any family of layouts; 0: none.
  * From its bins on all families are alike: what tells them apart is where the ring comes back to,
- * so that where it is lost only that of the row LIKELY counts.
+ * so that where it is lost the version of REGION's file says it.
  */
-static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t len, uint64_t addr,
-			    const struct mw_ptmalloc_layout *likely,
+static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t len,
+			    const struct mw_region *region,
 			    const struct mw_ptmalloc_layout **family)
 {
+	uint64_t addr = region->map.start;
+
 	for (size_t off = 0; off + 16 <= len; off += 8) {
 		uint64_t pair[2];
 
@@ -127,7 +141,8 @@ static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t 
 					continue;
 				ring = arena_validates(image, bins - l->bins, l);
 				if (ring == RING_CLOSED ||
-				    (ring == RING_LOST && l->bins == likely->bins &&
+				    (ring == RING_LOST &&
+				     l->bins == likely_row(image, region)->bins &&
 				     !is_of_thread(image, bins - l->bins))) {
 					*family = l;
 					return bins - l->bins;
@@ -159,27 +174,28 @@ static bool is_data(const struct mw_regions *regions, size_t i)
 	return i && r[-1].map.inode && r[-1].map.writable && r[-1].map.end == r->map.start;
 }
 
-/* The row of the C library in the file of REGION; where no version is known the commonest. */
-static const struct mw_ptmalloc_layout *likely_row(struct mw_image *image,
-						   const struct mw_region *region)
+/* Has anything come from the arena at ADDR of FAMILY, or from another one of its ring? */
+static bool is_used(struct mw_image *image, uint64_t addr, const struct mw_ptmalloc_layout *family)
 {
-	const struct mw_ptmalloc_layout *row = NULL;
-	const char *evidence;
+	uint64_t system, next;
 
-	/* Reading files takes time that only a core that was cut short needs. */
-	if (mw_image__is_cut(image) && region->map.inode)
-		row = mw_ptmalloc_layout_of(mw_ptmalloc_find_version(image, region, &evidence));
-	return row ? row : &mw_ptmalloc_layouts[MW_PTMALLOC_COMMONEST];
+	return mw_image__read_u64(image, addr + family->system_mem, &system) &&
+	       mw_image__read_u64(image, addr + family->next, &next) && (system || next != addr);
 }
 
+/*
+ * Two libraries have a main_arena where one stands in for the other's malloc, as that of
+ * MALLOC_CHECK_ does: the first one that is used counts, else the first one.
+ */
 static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout **family)
 {
 	const struct mw_regions *regions = mw_image__regions(pt->base.image);
-	bool named = mw_regions__have_names(regions);
+	bool named = mw_regions__have_names(regions), used = false;
 
-	for (size_t i = 0; i < regions->count && !pt->main_arena; i++) {
+	for (size_t i = 0; i < regions->count && !used; i++) {
 		const struct mw_region *r = &regions->regions[i];
-		uint64_t len = r->map.end - r->map.start;
+		const struct mw_ptmalloc_layout *its = NULL;
+		uint64_t len = r->map.end - r->map.start, found = 0;
 
 		/* A core that lost its NT_FILE has no names: search all writable memory. */
 		if (named ? !is_data(regions, i) : !r->map.writable || !r->resident)
@@ -192,8 +208,12 @@ static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout 
 		ssize_t n = mw_image__read(pt->base.image, r->map.start, data, len);
 
 		if (n > 0)
-			pt->main_arena = search_data(pt->base.image, data, (size_t)n, r->map.start,
-						     likely_row(pt->base.image, r), family);
+			found = search_data(pt->base.image, data, (size_t)n, r, &its);
+		used = found && is_used(pt->base.image, found, its);
+		if (used || (found && !pt->main_arena)) {
+			pt->main_arena = found;
+			*family = its;
+		}
 	}
 	return pt->main_arena ? 0 : -ENOENT;
 }
