@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ledger, malloc, whatis and snapshot against what glibc and the kernel say.
 
+bats_require_minimum_version 1.5.0
 load lib
 
 setup() { setup_common; }
@@ -224,6 +225,13 @@ ledger_is_rss() {
 	done
 	run "$MW" ledger --json ./empty
 	[ "$(jq -r .error.code <<<"$output")" = empty ]
+	# A compressed one whose first block is not whole is not empty.
+	seq 100000 >plain
+	for tool in gzip zstd; do
+		"$tool" -c plain | head -c 40 >packed
+		run --separate-stderr "$MW" ledger --json ./packed
+		expect "$(jq -r .error.code <<<"$output")" truncated "code of $tool's"
+	done
 }
 
 @test "malloc equals malloc_info under MALLOC_CHECK_, where two libraries have a main_arena" {
