@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ledger, malloc, whatis and snapshot against what glibc and the kernel say.
 
+bats_require_minimum_version 1.5.0
 load lib
 
 setup() { setup_common; }
@@ -224,6 +225,114 @@ ledger_is_rss() {
 	done
 	run "$MW" ledger --json ./empty
 	[ "$(jq -r .error.code <<<"$output")" = empty ]
+	# A compressed one whose first block is not whole is not empty.
+	seq 100000 >plain
+	for tool in gzip zstd; do
+		"$tool" -c plain | head -c 40 >packed
+		run --separate-stderr "$MW" ledger --json ./packed
+		expect "$(jq -r .error.code <<<"$output")" truncated "code of $tool's"
+	done
+}
+
+@test "malloc equals malloc_info under MALLOC_CHECK_, where two libraries have a main_arena" {
+	RUN="env LD_PRELOAD=$LIBDIR/libc_malloc_debug.so.0 MALLOC_CHECK_=3" start_workload "$WORK/heap" "$BATS_TEST_TMPDIR/truth" 3 7919
+	# mallinfo2 is still the C library's own, which has nothing.
+	sed -i '/^[a-z]* [0-9]*$/d' "$BATS_TEST_TMPDIR/truth"
+	truth "$PID"
+	expect "$(jq -r .version "$BATS_TEST_TMPDIR/malloc.json")" "$(ldd --version | sed -n '1s/.* //p')" version
+	[ "$(jq '[.arenas[].live.count] | add' "$BATS_TEST_TMPDIR/malloc.json")" -gt 15000 ]
+	[ "$(ledger_sums "$PID")" -gt 20000000 ]
+	jq -e '.unknown_bytes < .resident_bytes * 0.03' "$BATS_TEST_TMPDIR/ledger.json" >/dev/null
+	"$MW" snapshot -q "$PID" -o "$BATS_TEST_TMPDIR/snapshot"
+	truth "$BATS_TEST_TMPDIR/snapshot"
+}
+
+@test "census under MALLOC_CHECK_ has each planted object" {
+	cat >"$BATS_TEST_TMPDIR/planted.py" <<-'EOF'
+	import os, time
+	class Planted(object): pass
+	kept = [Planted() for i in range(3001)]
+	large = [bytes([i % 256]) * 700 for i in range(1009)]
+	print("ready %d" % os.getpid(), flush=True)
+	time.sleep(1000)
+	EOF
+	for allocator in pymalloc malloc; do
+		RUN="env LD_PRELOAD=$LIBDIR/libc_malloc_debug.so.0 MALLOC_CHECK_=3 PYTHONMALLOC=$allocator" \
+			start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/planted.py"
+		"$MW" census --json "$PID" | jq -e '
+			def n(t): [.types[] | select(.type == t) | .count] | add;
+			n("Planted") == 3001 and n("bytes") >= 1009 and .problem_count == 0' >/dev/null
+		kill "$PID"
+	done
+}
+
+@test "a core cut within an arena: what lies before the cut is walked, and heaps whose arena is lost" {
+	cat >"$BATS_TEST_TMPDIR/blocks.c" <<-'EOF'
+	#include <pthread.h>
+	#include <stdio.h>
+	#include <stdlib.h>
+	#include <string.h>
+	#include <unistd.h>
+	static char buffer[1 << 20];
+	static FILE *said;
+	static pthread_barrier_t built;
+	static void take(size_t size)
+	{
+		char *p = malloc(size);
+
+		memset(p, 1, size < 100 ? size : 100);
+		fprintf(said, "%p\n", p);
+	}
+	static void fill(void)
+	{
+		for (int i = 0; i < 5003; i++)
+			take(100 + i % 7 * 16);
+		for (int i = 0; i < 701; i++) /* more than one heap of a thread holds */
+			take(100003);
+	}
+	static void *thread(void *arg)
+	{
+		fill();
+		pthread_barrier_wait(&built);
+		pause();
+		return arg;
+	}
+	int main(int argc, char **argv)
+	{
+		pthread_t id;
+
+		said = fopen(argv[argc - 1], "w");
+		setvbuf(said, buffer, _IOFBF, sizeof(buffer));
+		pthread_barrier_init(&built, NULL, 2);
+		fill();
+		pthread_create(&id, NULL, thread, NULL);
+		pthread_barrier_wait(&built);
+		fclose(said);
+		printf("ready %d\n", getpid());
+		fflush(stdout);
+		pause();
+		return 0;
+	}
+	EOF
+	for how in -static -no-pie; do
+		gcc -O1 -pthread "$how" -o "$BATS_TEST_TMPDIR/blocks" "$BATS_TEST_TMPDIR/blocks.c"
+		start_workload "$BATS_TEST_TMPDIR/blocks" "$BATS_TEST_TMPDIR/addresses"
+		expect "$(wc -l <"$BATS_TEST_TMPDIR/addresses")" 11408 "blocks of the program"
+		"$MW" snapshot -q -f "$PID" -o "$BATS_TEST_TMPDIR/cut"
+		size=$(stat -c %s "$BATS_TEST_TMPDIR/cut")
+		for part in 100 90 80 70 60 50 40 30 20; do
+			truncate -s $((size * part / 100)) "$BATS_TEST_TMPDIR/cut"
+			held=$(held_blocks "$BATS_TEST_TMPDIR/cut" "$BATS_TEST_TMPDIR/addresses")
+			[ "$held" -gt 1000 ]
+			"$MW" malloc --json "$BATS_TEST_TMPDIR/cut" >"$BATS_TEST_TMPDIR/doc"
+			# The C library has a few blocks of its own.
+			jq -e --argjson held "$held" '([.arenas[].live.count] | add) as $live | $live >= $held and $live < $held + 20' "$BATS_TEST_TMPDIR/doc" >/dev/null ||
+				{ jq -c . "$BATS_TEST_TMPDIR/doc" >&2; echo "$how, $part %: not $held blocks" >&2; return 1; }
+			jq -e 'all(.problems[]; .message | test("bin|list|add up|not possible") | not)' "$BATS_TEST_TMPDIR/doc" >/dev/null
+		done
+		kill -KILL "$PID"
+		wait "$PID" 2>/dev/null || true
+	done
 }
 
 @test "a core cut anywhere: coverage or an error, never a crash" {

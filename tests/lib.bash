@@ -114,6 +114,24 @@ expect_no_loss() { expect "$(last '[.total.lost[]] | add')" 0 lost; }
 # Count and bytes of the class that holds SIZE.
 class_count() { last "[.total.sizes[] | select(.low <= $1 and $1 <= .high) | .count] | add // 0"; }
 
+# Blocks of those whose addresses are in FILE that the core holds, by its program headers.
+held_blocks() { # CORE FILE
+	python3 - "$@" <<-'EOF'
+	import bisect, os, struct, sys
+	core = open(sys.argv[1], "rb")
+	size = os.path.getsize(sys.argv[1])
+	head = core.read(64)
+	table, count = struct.unpack_from("<Q", head, 32)[0], struct.unpack_from("<H", head, 56)[0]
+	core.seek(table)
+	parts = [struct.unpack_from("<IIQQQQQQ", core.read(56)) for _ in range(count)]
+	held = sorted((p[3], p[3] + min(p[5], size - p[2])) for p in parts if p[0] == 1 and p[2] < size)
+	def is_held(addr):
+	    i = bisect.bisect(held, (addr - 16, 1 << 63)) - 1
+	    return i >= 0 and addr <= held[i][1]
+	print(sum(is_held(int(addr, 16)) for addr in open(sys.argv[2])))
+	EOF
+}
+
 # The Python interpreters at hand, of any version and of version 3.
 interpreters() {
 	local p

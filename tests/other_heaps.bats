@@ -98,6 +98,63 @@ unknown_below_3() {
 	done
 }
 
+@test "an allocator in the middle of its start: an error, or no more than is there" {
+	cat >"$BATS_TEST_TMPDIR/starts.c" <<-'EOF'
+	#include <stdlib.h>
+	#include <unistd.h>
+	void *volatile kept[1009];
+	int main(void)
+	{
+		for (int i = 0; i < 1009; i++)
+			kept[i] = malloc(1 + i);
+		_exit(0);
+	}
+	EOF
+	gcc -O1 -o "$BATS_TEST_TMPDIR/starts" "$BATS_TEST_TMPDIR/starts.c"
+	# It stops whenever the allocator may have asked the kernel for memory, the last time when all is there.
+	cat >"$BATS_TEST_TMPDIR/starts.py" <<-EOF
+	import gdb, json, subprocess
+	def ask(command):
+	    run = subprocess.run(["$MW", command, "--json", str(gdb.selected_inferior().pid)], capture_output=True, text=True, timeout=60)
+	    return run.returncode, [json.loads(line) for line in run.stdout.splitlines()]
+	def look(count, last=False):
+	    code, heaps = ask("malloc")
+	    live = 0
+	    if code:
+	        assert code == 1 and not last and heaps[0]["error"]["code"], (count, code, heaps)
+	    else:
+	        live = sum(arena["live"]["count"] for heap in heaps for arena in heap["arenas"])
+	        size = sum(arena["system_bytes"] for heap in heaps for arena in heap["arenas"])
+	        assert size >= live and live < 1009 + 200 and (live >= 1009 or not last), (count, live, size)
+	    code, ledger = ask("ledger")
+	    entries = ledger[0]["entries"]
+	    assert code == 0 and sum(entry["resident_bytes"] for entry in entries) == ledger[0]["resident_bytes"], count
+	    heaps = {entry["owner"].split("/")[0] for entry in entries} & {"glibc", "jemalloc", "tcmalloc", "mimalloc"}
+	    assert not heaps - {""}, (count, heaps)
+	    return live
+	gdb.execute("starti", to_string=True)
+	gdb.execute("catch syscall mmap munmap mprotect brk exit_group", to_string=True)
+	seen = [look(0)]
+	for count in range(1, 1000):
+	    gdb.execute("continue", to_string=True)
+	    if int(gdb.parse_and_eval("\$orig_rax")) == 231: # exit_group
+	        seen.append(look(count, True))
+	        break
+	    if count % 2:
+	        seen.append(look(count))
+	print("looks", len(seen), "first", seen[0], "last", seen[-1])
+	gdb.execute("kill")
+	EOF
+	for name in glibc jemalloc tcmalloc mimalloc; do
+		library=$(case $name in jemalloc) echo "$LIBDIR/libjemalloc.so.2" ;; tcmalloc) echo "$LIBDIR/libtcmalloc_minimal.so.4" ;; mimalloc) echo "$LIBDIR/libmimalloc.so.2" ;; esac)
+		sed "s/{\"\"}/{\"$name\"}/" "$BATS_TEST_TMPDIR/starts.py" >"$BATS_TEST_TMPDIR/of.py"
+		gdb -q -batch -ex 'set confirm off' -ex 'set startup-with-shell off' \
+			${library:+-ex "set environment LD_PRELOAD $library"} \
+			-x "$BATS_TEST_TMPDIR/of.py" "$BATS_TEST_TMPDIR/starts" >"$BATS_TEST_TMPDIR/gdb" 2>&1
+		grep -E "^looks ([1-9][0-9]+) first 0 last 1[0-9]{3}$" "$BATS_TEST_TMPDIR/gdb" || { tail -n 20 "$BATS_TEST_TMPDIR/gdb" >&2; return 1; }
+	done
+}
+
 @test "a library whose heap can't be read is named" {
 	cp "$WORK/slabs" "$BATS_TEST_TMPDIR/slabs-of-jemalloc"
 	start_workload "$BATS_TEST_TMPDIR/slabs-of-jemalloc" 30011 3

@@ -157,3 +157,45 @@ check_diff() { # WHAT
 	run "$MW" pins --json "$BATS_TEST_TMPDIR/none"
 	[ "$status" = 1 ]
 }
+
+@test "objects of a version that is not known pin what they pin: blocks without a type or a holder" {
+	cat >"$BATS_TEST_TMPDIR/newer.py" <<-'EOF'
+	import ctypes, gc, os, sys, time
+	gc.disable()
+	many = [object() for i in range(300007)]
+	kept = many[5::7001]
+	del many
+	old = sys.version[:sys.version.index("(") + 1].encode()
+	new = b"3.99.1 (".ljust(len(old), b"x")[:len(old)]
+	path, last = os.path.realpath(sys.executable), ""
+	places = []
+	for line in open("/proc/self/maps"):
+	    words = line.split()
+	    if words[1].startswith("rw") and path in (words[-1], last):
+	        places.append([int(x, 16) for x in words[0].split("-")])
+	    last = words[-1] if len(words) > 5 else last
+	os.write(1, b"ready %d\n" % os.getpid())
+	sys.stdin.readline()
+	for start, end in places:
+	    at = ctypes.string_at(start, end - start).find(old)
+	    while at >= 0:
+	        ctypes.memmove(start + at, new, len(new))
+	        at = ctypes.string_at(start, end - start).find(old)
+	os.write(1, b"done\n")
+	time.sleep(1000)
+	EOF
+	start_workload /usr/bin/python3 "$BATS_TEST_TMPDIR/newer.py"
+	arenas='[.places[] | select(.kind == "pymalloc-arena" and .bytes > 262144)] | [length, (map(.by_count) | add), (map(.bytes) | add)] | join(" ")'
+	"$MW" pins --json "$PID" >"$BATS_TEST_TMPDIR/known"
+	jq -e '[.summary[] | select(.objects >= 35 and all(.holders[]; .type == "object"))] | length == 1' "$BATS_TEST_TMPDIR/known" >/dev/null
+	go_and_wait
+	"$MW" pins --json "$PID" >"$BATS_TEST_TMPDIR/unknown"
+	read -r known pins bytes <<<"$(jq -r "$arenas" "$BATS_TEST_TMPDIR/known")"
+	[ "$known" -ge 4 ]
+	[ "$pins" -ge 30 ]
+	read -r arenas_now pins_now bytes_now <<<"$(jq -r "$arenas" "$BATS_TEST_TMPDIR/unknown")"
+	expect "$arenas_now" "$known" "arenas"
+	near "$pins_now" "$pins" 10 "blocks"
+	near "$bytes_now" "$bytes" 5 "bytes"
+	jq -e '[.places[] | select(.kind == "pymalloc-arena") | .by[] | .type == "memory" and .path_text == null] | all' "$BATS_TEST_TMPDIR/unknown" >/dev/null
+}

@@ -550,6 +550,9 @@ static int open_file(struct mw_image *image, struct core *core, const char *path
 			mw_warn("%s: its compressed data ends early or is damaged", image->name);
 		if (fstat(fd, &st))
 			return mw_err_set(err, -errno, "unreadable", image->name, "can't stat it");
+		if (cut && !st.st_size)
+			return mw_err_set(err, -EBADMSG, "truncated", image->name,
+					  "its compressed data ends before the core begins");
 	}
 	core->size = (uint64_t)st.st_size;
 	posix_fadvise(core->fd, 0, 0, POSIX_FADV_SEQUENTIAL);

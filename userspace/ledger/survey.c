@@ -87,8 +87,9 @@ static int no_object(const struct mw_survey *survey, const struct mw_py_info *in
 		     struct mw_err *err)
 {
 	if (mw_image__is_cut(survey->image))
-		return mw_err_set(err, -ENODATA, "truncated", mw_image__name(survey->image),
-				  "the core was cut short: what is left has no Python object");
+		return mw_err_set(
+			err, -ENODATA, "truncated", mw_image__name(survey->image),
+			"the core was cut short: no Python object was found in what is left");
 	if (info->finalized || !info->interpreter_count)
 		return 0;
 	return mw_err_set(err, -ENODATA, "no-objects", mw_image__name(survey->image),

@@ -183,12 +183,40 @@ static bool is_too_long(struct mw_python *py, uint64_t head)
 	return count > YOUNG_MAX;
 }
 
-/* Of the list at ADDR; 0 where there is none, or what is there can't be one. */
+/* May there be ALLOCATED pointers at ITEMS, of which LENGTH are in use? */
+static bool has_room(struct mw_python *py, uint64_t items, uint64_t length, uint64_t allocated)
+{
+	uint64_t start, size;
+
+	if (length > allocated || allocated >> 40)
+		return false;
+	if (mw_py_label_at(py, items, &start, &size))
+		return allocated <= (start + size - items) / 8 ||
+		       mw_py_is_lost(py, items + 8 * (length - 1));
+	/* A block that came since the heap was read, or of a heap that is not known. */
+	return mw_pages_word(&py->pages, items + 8 * (length - 1)) ||
+	       mw_py_is_lost(py, items + 8 * (length - 1));
+}
+
+/* Of the list at ADDR; 0 where there is none. In damaged memory it would be any number. */
 static uint64_t length_of(struct mw_python *py, uint64_t addr)
 {
-	uint64_t length = addr ? mw_py_field(py, addr, py->layout.ob_size) : 0;
+	const struct mw_py_layout *l = &py->layout;
+	struct mw_doubts doubts;
+	uint64_t length;
 
-	return length <= mw_py_field(py, addr, py->layout.list_allocated) ? length : 0;
+	if (!addr)
+		return 0;
+	mw_py_begin(py, &doubts);
+	do {
+		length = mw_py_field(py, addr, l->ob_size);
+		if (!length || has_room(py, mw_py_field(py, addr, l->list_items), length,
+					mw_py_field(py, addr, l->list_allocated)))
+			continue;
+		mw_doubts__add(&doubts, addr, "length of gc.garbage is not possible", length);
+		length = 0;
+	} while (mw_py_again(py, &doubts));
+	return length;
 }
 
 void mw_py_gc(struct mw_python *py)

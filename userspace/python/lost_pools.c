@@ -14,7 +14,7 @@
 #include "util/array.h"
 #include "util/bytes.h"
 
-enum { POOLS_MIN = 16, KINDS = 4, CLASS_BYTES_MAX = 512 };
+enum { POOLS_MIN = 4, KINDS = 4, CLASS_BYTES_MAX = 512 };
 
 /* The sizes that obmalloc.c has had; builds that patch them are not found. */
 static const struct {
@@ -162,7 +162,8 @@ int mw_py_lost_pools(struct mw_python *py)
 
 	for (unsigned int kind = 1; kind < KINDS; kind++)
 		best = s.votes[kind] > s.votes[best] ? kind : best;
-	if (!ret && s.votes[best] < POOLS_MIN)
+	/* The interpreter's lists say that there are pools; else only more than one can. */
+	if (!ret && s.votes[best] < (py->pymalloc ? 1 : POOLS_MIN))
 		ret = -ENOENT;
 	if (!ret)
 		ret = add_arenas(py, &s, best);

@@ -110,15 +110,32 @@ static size_t take_samples(struct mw_python *py, uint64_t usedpools, struct samp
 
 	for (unsigned int i = 0; i < CLASSES_MAX && n < SAMPLES; i++) {
 		uint64_t pool = mw_pages_word(&py->pages, usedpools + 16 * i);
+		uint8_t header[MW_PY_HEAD_SIZE];
 
+		/* One that a core has lost is not of class 0. */
 		if (!pool || pool % 4096 ||
-		    mw_pages_word32(&py->pages, pool + MW_PY_HEAD_CLASS) != i)
+		    !mw_pages_read(&py->pages, pool, header, sizeof(header)) ||
+		    mw_u32_at(header + MW_PY_HEAD_CLASS) != i)
 			continue;
-		out[n++] = (struct sample){
-			pool, mw_pages_word32(&py->pages, pool + MW_PY_HEAD_ARENA), i,
-			mw_pages_word32(&py->pages, pool + MW_PY_HEAD_MAX_OFFSET)};
+		out[n++] = (struct sample){pool, mw_u32_at(header + MW_PY_HEAD_ARENA), i,
+					   mw_u32_at(header + MW_PY_HEAD_MAX_OFFSET)};
 	}
 	return n;
+}
+
+/*
+ * Does the core lack pools that the lists lead to? Those with a free block, which are the youngest:
+ * of an arena that was cut off in the middle the full ones are still there.
+ */
+static bool has_lost_pools(struct mw_python *py, uint64_t usedpools)
+{
+	for (unsigned int i = 0; i < CLASSES_MAX; i++) {
+		uint64_t pool = mw_pages_word(&py->pages, usedpools + 16 * i);
+
+		if (pool && pool % 4096 == 0 && mw_py_is_lost(py, pool))
+			return true;
+	}
+	return false;
 }
 
 /* Block size = pool size - the last block's offset: which sizes make that (class + 1) * 8 or 16? */
@@ -372,6 +389,12 @@ static int add_state(struct mw_python *py, uint64_t usedpools, uint32_t interpre
 	size_t count = take_samples(py, usedpools, samples), arena_count;
 	uint64_t at, arenas;
 
+	if (!count && has_lost_pools(py, usedpools)) {
+		py->arenas_lost = true;
+		mw_doubts__add_unreadable(doubts, usedpools,
+					  "pools are in use, but the core has lost those");
+		return 0;
+	}
 	if (!count || !learn_sizes(py, samples, count))
 		return 0;
 	at = find_arenas(py, usedpools, samples, count);
@@ -618,13 +641,13 @@ static int find_states(struct mw_python *py)
 	return ret;
 }
 
-/* The list of arenas is damaged: their pools say themselves what they are. */
+/* The list of arenas is damaged or lost: their pools say themselves what they are. */
 static int find_lost(struct mw_python *py)
 {
 	int ret = mw_image__is_still(py->image) ? mw_py_lost_pools(py) : -ENOENT;
 
 	if (!ret)
-		mw_py_evidence(py, "the list of arenas is damaged: pools by their headers");
+		mw_py_evidence(py, "the list of arenas is damaged or lost: pools by their headers");
 	return ret == -ENOENT ? 0 : ret;
 }
 

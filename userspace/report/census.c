@@ -27,6 +27,14 @@ static json_t *generations_json(const struct mw_py_census *census)
 	return list;
 }
 
+/* Where it is known which list gc.garbage is: not of 2.7 and 3.6, nor without the interpreter. */
+static json_t *garbage_json(const struct mw_py_info *info, const struct mw_py_census *census)
+{
+	bool known = info->layout && info->layout->gc_garbage >= 0 && info->interpreter_count;
+
+	return known ? mw_json_u64(census->garbage) : json_null();
+}
+
 json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census *census,
 		       const char *target)
 {
@@ -43,7 +51,7 @@ json_t *mw_census_json(const struct mw_py_info *info, const struct mw_py_census 
 		mw_json_u64(census->buffer_bytes), "held_bytes", mw_json_u64(census->held_bytes),
 		"parked", mw_json_u64(census->parked), "gc", "tracked",
 		mw_json_u64(census->tracked), "frozen", mw_json_u64(census->frozen), "generations",
-		generations_json(census), "garbage", mw_json_u64(census->garbage), "interned",
+		generations_json(census), "garbage", garbage_json(info, census), "interned",
 		"count", mw_json_u64(census->interned), "bytes",
 		mw_json_u64(census->interned_bytes), "immortal", mw_json_u64(census->immortal),
 		"other", "blocks", mw_json_u64(census->other_blocks), "bytes",

@@ -275,6 +275,24 @@ static bool read_now(struct mw_ptmalloc *pt, uint64_t addr, struct arena_now *no
 	return true;
 }
 
+/*
+ * A core that was cut short has lost the top of ARENA, which is the last of it: what lies before
+ * the cut is there.
+ */
+static int lost_runs(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uint32_t index)
+{
+	uint64_t base = pt->settings.sbrk_base;
+	struct mw_run s = {.start = base, .first = (base + 15) & ~15ULL, .kind = MW_RUN_HEAP};
+
+	if (arena->kind != MW_ARENA_MAIN)
+		return mw_ptmalloc__lost_heaps(pt, index);
+	s.end = mw_ptmalloc__held_end(pt, base, arena->top);
+	s.cut = s.end < arena->top;
+	arena->heaps = 1;
+	arena->system_bytes = s.end - base;
+	return mw_ptmalloc__add_run(pt, &s);
+}
+
 static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *doubts)
 {
 	struct mw_heap_arena *arena;
@@ -287,6 +305,7 @@ static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *d
 	memset(arena, 0, sizeof(*arena));
 	arena->addr = addr;
 	arena->kind = addr == pt->main_arena ? MW_ARENA_MAIN : MW_ARENA_THREAD;
+	/* Where a core was cut off its heaps are found by their own heads. */
 	if (!read_now(pt, addr, &now)) {
 		mw_doubts__add_unreadable(doubts, addr, "arena can't be read");
 		return 0;
@@ -299,6 +318,8 @@ static int read_arena(struct mw_ptmalloc *pt, uint64_t addr, struct mw_doubts *d
 		return 0;
 	if (!now.readable) {
 		mw_doubts__add_unreadable(doubts, addr, "arena's top can't be read");
+		if (mw_image__is_cut(pt->base.image))
+			return lost_runs(pt, arena, (uint32_t)(pt->arena_count - 1));
 		/* That of a process that grows lies in pages that came since: all before it is
 		 * there. */
 		if (arena->kind != MW_ARENA_MAIN || mw_image__is_still(pt->base.image))
@@ -401,5 +422,5 @@ int mw_ptmalloc__read_arenas(struct mw_ptmalloc *pt)
 		if (!addr || addr == pt->main_arena)
 			break;
 	}
-	return 0;
+	return mw_image__is_cut(pt->base.image) ? mw_ptmalloc__lost_arenas(pt) : 0;
 }

@@ -76,6 +76,9 @@ static void walk_bin(struct mw_ptmalloc *pt, struct mw_pages *pages, struct mw_h
 			mw_doubts__add_race(doubts);
 			break;
 		}
+		/* The rest of the list is where the core was cut off. */
+		if (mw_ptmalloc__is_lost(pt, chunk))
+			break;
 		if (chunk & 15 || !mw_ptmalloc__run_at(pt, chunk) || bin->free.count >= limit) {
 			mw_doubts__add(doubts, before, "a bin's list leads astray from here",
 				       chunk);

@@ -35,6 +35,8 @@ static int read_fastbin(struct mw_ptmalloc *pt, struct mw_heap_arena *arena, uin
 	for (uint64_t n = 0; chunk && !ret; n++) {
 		uint64_t head[3];
 
+		if (mw_ptmalloc__is_lost(pt, chunk))
+			break;
 		if (chunk & 15 || n > limit ||
 		    !mw_image__read_all(pt->base.image, chunk, head, sizeof(head))) {
 			mw_doubts__add(doubts, chunk, "fastbin leads astray", size);
@@ -165,7 +167,7 @@ static void learn_key(struct mw_ptmalloc *pt)
 
 /*
  * Walk one bin's list. Returns the number of entries, or -1 when one of them is no chunk of the
- * bin. With ADD they are put among the cached ones.
+ * bin. Where a core was cut off the list ends. With ADD they are put among the cached ones.
  */
 static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool add)
 {
@@ -176,7 +178,7 @@ static long walk_bin(struct mw_ptmalloc *pt, uint64_t entry, size_t bin, bool ad
 
 		if (entry & 15 || n > TCACHE_LIST_MAX || pt->tcache_steps++ > TCACHE_STEPS_MAX ||
 		    !mw_image__read_all(pt->base.image, entry - CHUNK_HEADER, words, sizeof(words)))
-			return -1;
+			return mw_ptmalloc__is_lost(pt, entry) ? n : -1;
 		size = words[1] & ~(uint64_t)CHUNK_FLAGS;
 		if (bin < MW_PTMALLOC_SMALL_BINS
 			    ? size != CHUNK_MIN + 16 * bin

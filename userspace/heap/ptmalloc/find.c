@@ -18,8 +18,27 @@
 /* Bytes: struct heap_info with its padding, 32 of them or 48 (malloc/arena.c). */
 enum { HEAP_HEADER_MAX = 256 };
 
+enum ring { RING_NONE, RING_LOST, RING_CLOSED };
+
+/* Did an arena of a thread lie at ADDR, of which a core that was cut short has nothing? */
+static bool is_lost_arena(struct mw_image *image, uint64_t addr)
+{
+	uint64_t word;
+
+	return mw_image__is_cut(image) && addr % PAGE_BYTES < HEAP_HEADER_MAX &&
+	       mw_image__find(image, addr) && !mw_image__read_u64(image, addr, &word);
+}
+
+/* Does the arena at ADDR lie behind the head of a thread's heap? */
+static bool is_of_thread(struct mw_image *image, uint64_t addr)
+{
+	uint64_t word;
+
+	return mw_image__read_u64(image, addr & ~((64ULL << 20) - 1), &word) && word == addr;
+}
+
 /* Does the ring of arenas through BASE, with next at OFFSET, close? By Brent's algorithm. */
-static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
+static enum ring follow_ring(struct mw_image *image, uint64_t base, uint64_t offset)
 {
 	uint64_t at = base, tortoise = base, power = 1, lap = 0;
 
@@ -27,11 +46,13 @@ static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
 		uint64_t next;
 
 		if (!mw_image__read_u64(image, at + offset, &next) || next & 7 || !next)
-			return false;
+			return RING_NONE;
 		if (next == base)
-			return true;
+			return RING_CLOSED;
+		if (is_lost_arena(image, next))
+			return RING_LOST;
 		if (next == tortoise)
-			return false;
+			return RING_NONE;
 		if (++lap == power) {
 			tortoise = next;
 			power *= 2;
@@ -39,24 +60,27 @@ static bool ring_closes(struct mw_image *image, uint64_t base, uint64_t offset)
 		}
 		at = next;
 	}
-	return false;
+	return RING_NONE;
 }
 
-/* Is an arena of layout L at BASE? Its bins must be lists and its ring must close. */
-static bool arena_validates(struct mw_image *image, uint64_t base,
-			    const struct mw_ptmalloc_layout *l)
+/*
+ * Is an arena of layout L at BASE? Its bins must be lists and its ring must close, as far as it is
+ * there.
+ */
+static enum ring arena_validates(struct mw_image *image, uint64_t base,
+				 const struct mw_ptmalloc_layout *l)
 {
 	uint64_t bins[2 * MW_PTMALLOC_BINS];
 
 	if (!mw_image__read_all(image, base + l->bins, bins, sizeof(bins)))
-		return false;
+		return RING_NONE;
 	for (uint64_t i = 0; i < MW_PTMALLOC_BINS; i++) {
 		uint64_t self = base + l->bins + 16 * i - 16;
 
 		if ((bins[2 * i] == self) != (bins[2 * i + 1] == self) || bins[2 * i] & 7)
-			return false;
+			return RING_NONE;
 	}
-	return ring_closes(image, base, l->next);
+	return follow_ring(image, base, l->next);
 }
 
 /*
@@ -75,10 +99,29 @@ static bool may_be_arena(const uint8_t *data, size_t len, uint64_t addr, size_t 
 	return next == addr + off || (next && next % PAGE_BYTES < HEAP_HEADER_MAX);
 }
 
-/* The first arena in DATA, which is at ADDR, that validates with any family of layouts; 0: none. */
-static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t len, uint64_t addr,
+/* The row of the C library in the file of REGION; where no version is known the commonest. */
+static const struct mw_ptmalloc_layout *likely_row(struct mw_image *image,
+						   const struct mw_region *region)
+{
+	const struct mw_ptmalloc_layout *row = NULL;
+	const char *evidence;
+
+	if (region->map.inode)
+		row = mw_ptmalloc_layout_of(mw_ptmalloc_find_version(image, region, &evidence));
+	return row ? row : &mw_ptmalloc_layouts[MW_PTMALLOC_COMMONEST];
+}
+
+/*
+ * The first arena in DATA, which is at ADDR, that validates with any family of layouts; 0: none.
+ * From its bins on all families are alike: what tells them apart is where the ring comes back to,
+ * so that where it is lost the version of REGION's file says it.
+ */
+static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t len,
+			    const struct mw_region *region,
 			    const struct mw_ptmalloc_layout **family)
 {
+	uint64_t addr = region->map.start;
+
 	for (size_t off = 0; off + 16 <= len; off += 8) {
 		uint64_t pair[2];
 
@@ -91,11 +134,16 @@ static uint64_t search_data(struct mw_image *image, const uint8_t *data, size_t 
 
 			for (size_t i = 0; i < mw_ptmalloc_layout_count; i++) {
 				const struct mw_ptmalloc_layout *l = &mw_ptmalloc_layouts[i];
+				enum ring ring;
 
 				if ((i && l->bins == l[-1].bins) || bins - l->bins < addr ||
 				    !may_be_arena(data, len, addr, bins - l->bins - addr, l))
 					continue;
-				if (arena_validates(image, bins - l->bins, l)) {
+				ring = arena_validates(image, bins - l->bins, l);
+				if (ring == RING_CLOSED ||
+				    (ring == RING_LOST &&
+				     l->bins == likely_row(image, region)->bins &&
+				     !is_of_thread(image, bins - l->bins))) {
 					*family = l;
 					return bins - l->bins;
 				}
@@ -126,14 +174,28 @@ static bool is_data(const struct mw_regions *regions, size_t i)
 	return i && r[-1].map.inode && r[-1].map.writable && r[-1].map.end == r->map.start;
 }
 
+/* Has anything come from the arena at ADDR of FAMILY, or from another one of its ring? */
+static bool is_used(struct mw_image *image, uint64_t addr, const struct mw_ptmalloc_layout *family)
+{
+	uint64_t system, next;
+
+	return mw_image__read_u64(image, addr + family->system_mem, &system) &&
+	       mw_image__read_u64(image, addr + family->next, &next) && (system || next != addr);
+}
+
+/*
+ * Two libraries have a main_arena where one stands in for the other's malloc, as that of
+ * MALLOC_CHECK_ does: the first one that is used counts, else the first one.
+ */
 static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout **family)
 {
 	const struct mw_regions *regions = mw_image__regions(pt->base.image);
-	bool named = mw_regions__have_names(regions);
+	bool named = mw_regions__have_names(regions), used = false;
 
-	for (size_t i = 0; i < regions->count && !pt->main_arena; i++) {
+	for (size_t i = 0; i < regions->count && !used; i++) {
 		const struct mw_region *r = &regions->regions[i];
-		uint64_t len = r->map.end - r->map.start;
+		const struct mw_ptmalloc_layout *its = NULL;
+		uint64_t len = r->map.end - r->map.start, found = 0;
 
 		/* A core that lost its NT_FILE has no names: search all writable memory. */
 		if (named ? !is_data(regions, i) : !r->map.writable || !r->resident)
@@ -146,8 +208,12 @@ static int search_image(struct mw_ptmalloc *pt, const struct mw_ptmalloc_layout 
 		ssize_t n = mw_image__read(pt->base.image, r->map.start, data, len);
 
 		if (n > 0)
-			pt->main_arena =
-				search_data(pt->base.image, data, (size_t)n, r->map.start, family);
+			found = search_data(pt->base.image, data, (size_t)n, r, &its);
+		used = found && is_used(pt->base.image, found, its);
+		if (used || (found && !pt->main_arena)) {
+			pt->main_arena = found;
+			*family = its;
+		}
 	}
 	return pt->main_arena ? 0 : -ENOENT;
 }

@@ -38,7 +38,7 @@ struct mw_run {
 	uint32_t arena;
 	uint8_t kind;
 	bool patchy; /* chunks may lie between other things: look for them */
-	bool cut;    /* its arena has grown beyond its limit, where the last chunk is cut off */
+	bool cut;    /* it ends before its arena does, so that the last chunk may be cut off */
 };
 
 /*
@@ -48,6 +48,11 @@ struct mw_run {
 enum { CACHED_MASK = 15 };
 _Static_assert((int)MW_BLOCK_KINDS <= (int)CACHED_MASK,
 	       "a kind fits into the low bits of a chunk's address");
+
+/* The heap of a thread's arena, by its own head. */
+struct mw_ptmalloc_head {
+	uint64_t arena, at;
+};
 
 struct mw_ptmalloc {
 	struct mw_heap base;
@@ -73,11 +78,13 @@ struct mw_ptmalloc {
 	} votes;	 /* for the key, by the entries of lists */
 	uint64_t *marks; /* look.c: chunks in address order, at some distance from each other */
 	size_t mark_count;
-	uint64_t home, home_inode; /* where main_arena's file begins, and which it is */
-	bool seeking;		   /* each walk collects candidates for tcaches */
+	uint64_t home, home_inode;	/* where main_arena's file begins, and which it is */
+	bool seeking;			/* each walk collects candidates for tcaches */
+	struct mw_ptmalloc_head *heads; /* lost.c: heaps of threads by their arena */
+	size_t head_count, head_capacity;
 	struct mw_heap_bin *bins;
 	size_t bin_count, bin_capacity;
-	bool measured, bins_read;
+	bool measured, bins_read, heads_read;
 	bool lost; /* main_arena is not in the core: arenas[0] has no address, see lost.c */
 };
 
@@ -140,6 +147,17 @@ int mw_ptmalloc__add_arena(struct mw_ptmalloc *pt, uint64_t addr);
  * 0, -ENOENT: nothing like a heap is there, -ENOMEM.
  */
 int mw_ptmalloc__read_lost(struct mw_ptmalloc *pt);
+/*
+ * The runs of arena I, a thread's whose top is lost: what is left of its heaps, whose list begins
+ * with the one that has the top. Its size becomes theirs. 0 or -ENOMEM.
+ */
+int mw_ptmalloc__lost_heaps(struct mw_ptmalloc *pt, uint32_t i);
+/* The arenas of threads that no ring leads to. 0 or -ENOMEM. */
+int mw_ptmalloc__lost_arenas(struct mw_ptmalloc *pt);
+/* Where what the core holds from ADDR on ends, END at most; ADDR: nothing is there. */
+uint64_t mw_ptmalloc__held_end(struct mw_ptmalloc *pt, uint64_t addr, uint64_t end);
+/* Does the core lack what was mapped at ADDR? */
+bool mw_ptmalloc__is_lost(struct mw_ptmalloc *pt, uint64_t addr);
 /* Of the ring that ARENA is in, by links at offset NEXT, the arena that is no thread's. */
 uint64_t mw_ptmalloc__main_of_ring(struct mw_image *image, uint64_t arena, uint64_t next);
 

@@ -37,6 +37,9 @@ enum {
 extern const struct mw_ptmalloc_layout mw_ptmalloc_layouts[];
 extern const size_t mw_ptmalloc_layout_count;
 
+/* The row of 2.35 to 2.41, taken where nothing tells. */
+enum { MW_PTMALLOC_COMMONEST = 7 };
+
 /* The row of glibc 2.MINOR; NULL for a version that the table does not know. */
 const struct mw_ptmalloc_layout *mw_ptmalloc_layout_of(unsigned int minor);
 

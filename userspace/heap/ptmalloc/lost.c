@@ -11,6 +11,7 @@
 
 #include "heap/ptmalloc/impl.h"
 #include "util/array.h"
+#include "util/search.h"
 
 enum { CHAIN_MIN = 64 };
 
@@ -189,14 +190,147 @@ static bool is_first(struct mw_ptmalloc *pt, const struct heads *h)
 	return h->arena == h->at + pt->layout.heap_info && is_arena(pt, h->arena);
 }
 
-static int find_threads(struct mw_ptmalloc *pt)
+static int by_arena(const void *a, const void *b)
+{
+	const struct mw_ptmalloc_head *x = a, *y = b;
+
+	if (x->arena != y->arena)
+		return x->arena < y->arena ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Once for all arenas: there may be thousands. */
+static int read_heads(struct mw_ptmalloc *pt)
 {
 	struct heads h = {0};
-	int ret = 0;
 
-	while (!ret && next_head(pt->base.image, &h)) {
-		if (is_first(pt, &h))
-			ret = mw_ptmalloc__add_arena(pt, h.arena);
+	while (next_head(pt->base.image, &h)) {
+		if (mw_array_reserve(&pt->heads, &pt->head_capacity, pt->head_count + 1,
+				     sizeof(*pt->heads)))
+			return -ENOMEM;
+		pt->heads[pt->head_count++] = (struct mw_ptmalloc_head){h.arena, h.at};
+	}
+	if (pt->head_count)
+		qsort(pt->heads, pt->head_count, sizeof(*pt->heads), by_arena);
+	pt->heads_read = true;
+	return 0;
+}
+
+static bool is_below(const void *at, const void *key)
+{
+	return ((const struct mw_ptmalloc_head *)at)->arena < *(const uint64_t *)key;
+}
+
+uint64_t mw_ptmalloc__held_end(struct mw_ptmalloc *pt, uint64_t addr, uint64_t end)
+{
+	while (addr < end) {
+		const struct mw_region *r = mw_image__find(pt->base.image, addr);
+		uint64_t held = r ? r->map.start + mw_image__held(pt->base.image, r) : 0;
+
+		if (held <= addr)
+			break;
+		addr = held < end ? held : end;
+	}
+	return addr;
+}
+
+bool mw_ptmalloc__is_lost(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	uint64_t word;
+
+	return mw_image__is_cut(pt->base.image) && mw_image__find(pt->base.image, addr) &&
+	       !mw_image__read_u64(pt->base.image, addr, &word);
+}
+
+int mw_ptmalloc__lost_heaps(struct mw_ptmalloc *pt, uint32_t index)
+{
+	struct mw_heap_arena *arena = &pt->arenas[index];
+	uint64_t sum = 0, info[4]; /* arena, prev, size, mprotect_size */
+	int ret = pt->heads_read ? 0 : read_heads(pt);
+	size_t i = pt->head_count && !ret ? mw_search(pt->heads, pt->head_count, sizeof(*pt->heads),
+						      is_below, &arena->addr)
+					  : 0;
+
+	for (; !ret && i < pt->head_count && pt->heads[i].arena == arena->addr; i++) {
+		uint64_t heap = pt->heads[i].at;
+		struct mw_run s = {.start = heap, .arena = index, .kind = MW_RUN_HEAP};
+
+		if (!mw_image__read_all(pt->base.image, heap, info, sizeof(info)) ||
+		    info[2] < PAGE_BYTES || info[2] > 4ULL << 30 || info[2] & 15)
+			continue;
+		s.end = mw_ptmalloc__held_end(pt, heap, heap + info[2]);
+		s.cut = s.end < heap + info[2];
+		s.first = heap + pt->layout.heap_info;
+		if (arena->addr >= heap && arena->addr < s.end)
+			s.first = arena->addr + pt->layout.arena_size;
+		s.first = (s.first + 15) & ~15ULL;
+		arena->heaps++;
+		sum += s.end - s.start;
+		ret = mw_ptmalloc__add_run(pt, &s);
+	}
+	arena->system_bytes = sum;
+	return ret;
+}
+
+static bool has_arena(const struct mw_ptmalloc *pt, uint64_t addr)
+{
+	for (size_t i = 0; i < pt->arena_count; i++) {
+		if (pt->arenas[i].addr == addr)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is HEAD that of a heap whose arena is lost? The arena would lie right behind the head of another
+ * heap, and there are chunks behind this one.
+ */
+static bool is_orphan(struct mw_ptmalloc *pt, const struct mw_ptmalloc_head *head)
+{
+	uint64_t info[4], chunk[2], size, first = (head->at + pt->layout.heap_info + 15) & ~15ULL;
+
+	return head->arena % HEAP_ALIGN == pt->layout.heap_info &&
+	       head->arena - pt->layout.heap_info != head->at &&
+	       mw_ptmalloc__is_lost(pt, head->arena) &&
+	       mw_image__read_all(pt->base.image, head->at, info, sizeof(info)) && info[1] &&
+	       info[1] % HEAP_ALIGN == 0 && info[2] >= PAGE_BYTES && info[2] <= HEAP_ALIGN &&
+	       info[2] % PAGE_BYTES == 0 && info[3] >= info[2] && info[3] <= HEAP_ALIGN &&
+	       mw_image__read_all(pt->base.image, first, chunk, sizeof(chunk)) &&
+	       (size = chunk[1] & ~(uint64_t)CHUNK_FLAGS) >= CHUNK_MIN && !(size & 15) &&
+	       size <= HEAP_ALIGN;
+}
+
+static int add_orphans(struct mw_ptmalloc *pt, uint64_t addr)
+{
+	if (mw_array_reserve(&pt->arenas, &pt->arena_capacity, pt->arena_count + 1,
+			     sizeof(*pt->arenas)))
+		return -ENOMEM;
+	pt->arenas[pt->arena_count++] =
+		(struct mw_heap_arena){.addr = addr, .kind = MW_ARENA_THREAD};
+	return mw_ptmalloc__lost_heaps(pt, (uint32_t)(pt->arena_count - 1));
+}
+
+int mw_ptmalloc__lost_arenas(struct mw_ptmalloc *pt)
+{
+	int ret = pt->heads_read ? 0 : read_heads(pt);
+	size_t next;
+
+	for (size_t i = 0; !ret && i < pt->head_count; i = next) {
+		const struct mw_ptmalloc_head *head = &pt->heads[i];
+		bool first = false;
+
+		for (next = i; next < pt->head_count && pt->heads[next].arena == head->arena;
+		     next++) {
+			const struct heads h = {.at = pt->heads[next].at, .arena = head->arena};
+
+			first = first || is_first(pt, &h);
+		}
+		if (has_arena(pt, head->arena))
+			continue;
+		if (first)
+			ret = mw_ptmalloc__add_arena(pt, head->arena);
+		else if (is_orphan(pt, head))
+			ret = add_orphans(pt, head->arena);
 	}
 	return ret;
 }
@@ -205,7 +339,7 @@ static int find_threads(struct mw_ptmalloc *pt)
 static int choose_by_threads(struct mw_ptmalloc *pt)
 {
 	size_t *counts = calloc(mw_ptmalloc_layout_count, sizeof(*counts));
-	size_t best = mw_ptmalloc_layout_count - 3;
+	size_t best = MW_PTMALLOC_COMMONEST;
 	struct heads h = {0};
 
 	if (!counts)
@@ -238,7 +372,7 @@ int mw_ptmalloc__read_lost(struct mw_ptmalloc *pt)
 	if (!ret)
 		ret = find_brk(pt);
 	if (!ret)
-		ret = find_threads(pt);
+		ret = mw_ptmalloc__lost_arenas(pt);
 	snprintf(pt->version, sizeof(pt->version), "2.%u to 2.%u", l->low, l->high);
 	mw_heap__add_evidence(&pt->base, "main_arena is not in the core, which was cut short: "
 					 "threads' heaps by their heads, brk's by its chunks");

@@ -257,6 +257,7 @@ static void ptmalloc_close(struct mw_heap *heap)
 	free(pt->cached);
 	free(pt->tcache_chunks);
 	free(pt->marks);
+	free(pt->heads);
 	free(pt);
 }
 

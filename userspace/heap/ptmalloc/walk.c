@@ -140,11 +140,15 @@ static void skip_gap(struct walker *w, const struct mw_run *s, struct mw_block *
 	w->at.have_head = false;
 }
 
-/* A chunk that begins here and reaches over the end of a run whose arena has grown since. */
+/*
+ * A chunk that begins here and reaches over the end of a run whose arena goes on behind it: it has
+ * grown since, or the core was cut off, and how large it was is not known.
+ */
 static bool is_cut(const struct walker *w, const struct mw_run *s, uint64_t p, uint64_t size)
 {
 	return s->cut && size > s->end - p && !(size & 15) &&
-	       size <= w->pt->arenas[s->arena].system_bytes;
+	       (size <= w->pt->arenas[s->arena].system_bytes ||
+		mw_image__is_cut(w->pt->base.image));
 }
 
 /* Two fence posts of 16 bytes, or 16 and 0, end what was once a top (sysmalloc()). */
