@@ -293,14 +293,19 @@ static void copy_given(struct mw_site_totals *to, const struct mw_site_totals *f
 	to->fault_bytes = from->fault_bytes;
 }
 
-/* What people see of SUMS: of two layers of which one is known, only the amounts of that one. */
+/*
+ * What people see of SUMS: of two layers of which one is known, only the amounts of that one. But
+ * not where looks found that more is kept of the other: a list's table is little beside its
+ * elements.
+ */
 static void leave_out_unknown(const struct sums *sums, const bool *known, struct mw_site_stats *out)
 {
 	const struct mw_site_stats *of = &sums->all;
 
 	for (size_t i = 0; i < MW_LABEL_LAYERS; i++) {
 		if (sums->layers[i].totals.allocs > 0 && is_known(&sums->layers[i], known, i) &&
-		    !is_known(&sums->layers[!i], known, !i))
+		    !is_known(&sums->layers[!i], known, !i) &&
+		    sums->layers[i].totals.kept_bytes >= sums->layers[!i].totals.kept_bytes)
 			of = &sums->layers[i];
 	}
 	*out = *of;
@@ -367,23 +372,6 @@ int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_site
 			return -ENOMEM;
 	}
 	return 0;
-}
-
-void mw_label_groups__each_sum(struct mw_label_groups *groups,
-			       void (*fn)(void *arg, struct mw_site_stats *site), void *arg)
-{
-	for (size_t i = 0; i < groups->count; i++) {
-		struct group *g = groups->list[i];
-
-		if (!g->group.site_count)
-			continue;
-		fn(arg, &g->group.total);
-		if (g->group.judged[0] == &g->group.total)
-			continue;
-		fn(arg, &g->sums->all);
-		for (size_t k = 0; k < MW_LABEL_LAYERS; k++)
-			fn(arg, &g->sums->layers[k]);
-	}
 }
 
 /*

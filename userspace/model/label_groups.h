@@ -43,10 +43,6 @@ void mw_label_groups__free(struct mw_label_groups *groups);
 int mw_label_groups__update(struct mw_label_groups *groups, const struct mw_sites *sites,
 			    const bool known[MW_LABEL_LAYERS]);
 
-/* Call FN for what people see and for what is judged: it may change them, until the next update. */
-void mw_label_groups__each_sum(struct mw_label_groups *groups,
-			       void (*fn)(void *arg, struct mw_site_stats *site), void *arg);
-
 uint32_t mw_label_groups__target(const struct mw_label_groups *groups);
 size_t mw_label_groups__count(const struct mw_label_groups *groups);
 const struct mw_label_group *mw_label_groups__at(const struct mw_label_groups *groups, size_t i);

@@ -206,6 +206,11 @@ const struct mw_site_stats *mw_sites__at(const struct mw_sites *sites, size_t i)
 	return &sites->list[i]->stats;
 }
 
+struct mw_site_stats *mw_sites__edit(struct mw_sites *sites, size_t i)
+{
+	return &sites->list[i]->stats;
+}
+
 double mw_site_error(const struct mw_site_stats *site)
 {
 	return site->totals.live_variance > 0 ? sqrt(site->totals.live_variance) : 0;

@@ -77,13 +77,13 @@ static int add_kept(struct limits *limits, const struct mw_type_count *c)
 }
 
 /* Before any of it is lowered. */
-static int add_up(struct limits *limits, const struct mw_label_groups *groups)
+static int add_up(struct limits *limits, const struct mw_sites *sites, uint32_t target)
 {
-	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
-		const struct mw_label_group *group = mw_label_groups__at(groups, i);
+	for (size_t i = 0; i < mw_sites__count(sites); i++) {
+		const struct mw_site_stats *site = mw_sites__at(sites, i);
 
-		for (size_t k = 0; group->site_count && k < group->total.types.count; k++) {
-			if (add_kept(limits, &group->total.types.list[k]))
+		for (size_t k = 0; site->target == target && k < site->types.count; k++) {
+			if (add_kept(limits, &site->types.list[k]))
 				return -1;
 		}
 	}
@@ -123,23 +123,24 @@ static struct said ask_types(const struct limits *limits, const struct mw_site_s
  */
 static void limit_kept(const struct said *said, struct mw_site_stats *site)
 {
-	struct mw_site_totals *t = &site->totals;
+	struct mw_site_totals *const both[] = {&site->totals, &site->interval};
 	double typed = said->there / said->bytes;
-	double less = fmin(said->bytes / t->kept_bytes, 1) * (1 - typed);
+	double less = fmin(said->bytes / site->totals.kept_bytes, 1) * (1 - typed);
 
-	t->allocs -= less * t->kept;
-	t->alloc_bytes -= less * t->kept_bytes;
-	t->kept *= 1 - less;
-	t->kept_bytes *= 1 - less;
+	for (size_t i = 0; i < MW_ARRAY_SIZE(both); i++) {
+		both[i]->allocs -= less * both[i]->kept;
+		both[i]->alloc_bytes -= less * both[i]->kept_bytes;
+		both[i]->kept *= 1 - less;
+		both[i]->kept_bytes *= 1 - less;
+	}
 	for (size_t i = 0; i < site->types.count; i++) {
 		site->types.list[i].count *= typed;
 		site->types.list[i].bytes *= typed;
 	}
 }
 
-static void limit(void *arg, struct mw_site_stats *site)
+static void limit(const struct limits *limits, struct mw_site_stats *site)
 {
-	const struct limits *limits = arg;
 	struct mw_site_totals *t = &site->totals;
 	struct said said = ask_types(limits, site);
 	double untyped, factor;
@@ -156,12 +157,20 @@ static void limit(void *arg, struct mw_site_stats *site)
 		limit_kept(&said, site);
 }
 
-void mw_type_growth__limit(struct mw_label_groups *groups, const struct mw_look_growth *growth)
+void mw_type_growth__limit(struct mw_sites *sites, uint32_t target,
+			   const struct mw_look_growth *growth)
 {
 	struct limits limits = {.growth = growth};
 
+	if (growth->seconds < SECONDS_MIN)
+		return;
 	/* Without memory for it what sizes say has to do. */
-	if (growth->seconds >= SECONDS_MIN && !add_up(&limits, groups))
-		mw_label_groups__each_sum(groups, limit, &limits);
+	if (add_up(&limits, sites, target))
+		goto out;
+	for (size_t i = 0; i < mw_sites__count(sites); i++) {
+		if (mw_sites__at(sites, i)->target == target)
+			limit(&limits, mw_sites__edit(sites, i));
+	}
+out:
 	free(limits.kept);
 }

@@ -12,6 +12,7 @@
 
 #include "bpf/memwhere.h"
 #include "bpf/memwhere.skel.h"
+#include "model/type_growth.h"
 #include "trace/blocks.h"
 #include "trace/counters.h"
 #include "trace/events.h"
@@ -645,6 +646,12 @@ void mw_tracer__mark(struct mw_tracer *tracer)
 	mw_stacks__mark(tracer->stacks);
 	if (tracer->layers)
 		mw_layers__mark(tracer->layers);
+}
+
+void mw_tracer__limit_by_types(struct mw_tracer *tracer, unsigned int target,
+			       const struct mw_look_growth *growth)
+{
+	mw_type_growth__limit(mw_stacks__sites(tracer->stacks), target, growth);
 }
 
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer)

@@ -11,9 +11,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/live_bytes.h"
+#include "model/looks.h"
 #include "model/sample.h"
 #include "model/sites.h"
-#include "model/live_bytes.h"
 #include "trace/lengths.h"
 #include "trace/options.h"
 #include "trace/survivors.h"
@@ -66,6 +67,10 @@ void mw_tracer__set_live_bytes(struct mw_tracer *tracer, unsigned int target,
  * mw_tracer__read_sites().
  */
 void mw_tracer__mark(struct mw_tracer *tracer);
+
+/* By GROWTH of what looks have seen of TARGET: a site has no more of its types than there is. */
+void mw_tracer__limit_by_types(struct mw_tracer *tracer, unsigned int target,
+			       const struct mw_look_growth *growth);
 
 /* The sites; NULL when none were asked for. They live as long as the tracer. */
 const struct mw_sites *mw_tracer__sites(const struct mw_tracer *tracer);

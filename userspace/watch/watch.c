@@ -11,7 +11,6 @@
 
 #include "image/procstat.h"
 #include "model/reuse.h"
-#include "model/type_growth.h"
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -340,7 +339,6 @@ static int group_sites(struct mw_watch_target *target, const struct mw_sites *si
 	target->sites = sites;
 	if (!target->groups || mw_label_groups__update(target->groups, sites, known))
 		return -ENOMEM;
-	mw_type_growth__limit(target->groups, &target->looked.growth);
 	mw_suspects__outlook(target->groups, target->now.elapsed, &target->outlook);
 	return 0;
 }
@@ -362,6 +360,8 @@ static int read_sites(struct mw_watch *watch, struct mw_err *err)
 	if (ret)
 		return cannot_read(err, ret);
 	for (size_t i = 0; i < watch->count; i++) {
+		mw_tracer__limit_by_types(watch->tracer, (unsigned int)i,
+					  &watch->targets[i].looked.growth);
 		if (group_sites(&watch->targets[i], sites))
 			return mw_err_set(err, -ENOMEM, "no-memory", NULL, "out of memory");
 	}
