@@ -718,10 +718,49 @@ TEST(layer_that_is_known_little_does_not_hide_the_other)
 	object->flags &= ~(uint32_t)MW_SITE_UNSCALED;
 	CHECK_INT(mw_label_groups__update(groups, sites, (const bool[]){true, false}), 0);
 	CHECK(!(total->flags & MW_SITE_PYTHON));
+	/* Looks found that more is kept of it: the buffer is a list's table. */
+	object->flags |= MW_SITE_UNSCALED;
+	object->totals.kept_bytes = 2 * buffer->totals.kept_bytes;
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
+	CHECK(total->flags & MW_SITE_PYTHON);
+	CHECK(fabs(total->totals.kept_bytes - 3 * buffer->totals.kept_bytes) < 0.5);
+	object->flags &= ~(uint32_t)MW_SITE_UNSCALED;
+	object->totals.kept_bytes = 0;
 	/* Once it is known, the row is the sum. */
 	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
 	CHECK(fabs(total->totals.alloc_bytes - buffer->totals.alloc_bytes -
 		   object->totals.alloc_bytes) < 0.5);
+	mw_label_groups__free(groups);
+	mw_sites__free(sites);
+}
+
+/* A list's table moves as it grows, seen exactly; its elements are small objects, in windows. */
+TEST(a_list_that_moves_is_no_churn)
+{
+	struct mw_sites *sites = mw_sites__new();
+	struct mw_label_groups *groups = mw_label_groups__new(1);
+	struct mw_site_stats *table =
+		mw_sites__intern(sites, 1, &hand_frame, 1, MW_SITE_TRACKED | MW_SITE_STAY);
+	struct mw_site_stats *object =
+		mw_sites__intern(sites, 1, &hand_frame, 1,
+				 MW_SITE_TRACKED | MW_SITE_WINDOWS | MW_SITE_LIVE_KNOWN |
+					 MW_SITE_UNSCALED | MW_SITE_PYTHON);
+	struct mw_suspect s;
+
+	for (int t = 1; t <= 40; t++) {
+		table->totals.allocs += 1;
+		table->totals.resized += 1;
+		table->totals.alloc_bytes += 1000 * t;
+		table->totals.frees = table->totals.allocs - 1;
+		table->totals.freed_bytes = table->totals.alloc_bytes - 1000 * t;
+		table->totals.samples += 1;
+		all_seen(&table->totals);
+		mw_sites__tick(sites, t);
+	}
+	make_in_growing_sizes(object, 0);
+	CHECK_INT(mw_label_groups__update(groups, sites, NULL), 0);
+	CHECK_INT(mw_suspects__find(groups, NULL, 40, NULL, &s, 1), 1);
+	CHECK(s.slope > object->totals.grows / 2);
 	mw_label_groups__free(groups);
 	mw_sites__free(sites);
 }
