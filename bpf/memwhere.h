@@ -319,6 +319,7 @@ enum mw_site_kind {
  */
 enum mw_layer { MW_LAYER_MALLOC, MW_LAYER_PYTHON, MW_LAYERS };
 
+/* A sample of a size that is favoured is drawn as if it were so many bits larger. */
 enum { MW_FAVOUR_SHIFT = 6 };
 
 static inline __attribute__((always_inline)) uint32_t mw_layer_of(uint32_t kind)

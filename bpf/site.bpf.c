@@ -68,9 +68,8 @@ static __always_inline __u64 weigh(__u64 size, __u32 layer)
 	if (mw_sites_mode != MW_SITES_SAMPLED || !period ||
 	    size << favour >= MW_WEIGHT_MAX * period)
 		return size;
-	/* Less than MW_WEIGHT_MAX times the period, which is below 2^33. */
-	x = (size << favour) * MW_WEIGHT_STEPS;
-	x = (x << 16) / period;
+	/* SIZE is below 2^33; sizes are only favoured with periods of a few KiB. */
+	x = ((size << favour) * MW_WEIGHT_STEPS << 16) / period;
 	index = x >> 16;
 	part = x & 0xffff;
 	if (index > MW_WEIGHTS - 2)
