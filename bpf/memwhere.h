@@ -342,7 +342,7 @@ struct mw_layer_state {
 	uint64_t tracking_since;
 	uint64_t sample_period; /* bytes between two samples, on average */
 	/* Classes of sizes that are sampled as if they were larger by MW_FAVOUR_SHIFT bits. */
-	uint8_t favoured[MW_CLASSES + 1];
+	uint8_t favoured[MW_CLASSES];
 	uint32_t mode;	   /* which probes are in (enum mw_mode) */
 	uint32_t counting; /* do they count? */
 	uint32_t window;   /* its number */

@@ -19,7 +19,12 @@
 enum { MW_LIVE_MALLOC = 16, MW_LIVE_PYTHON = 8 };
 enum { MW_LIVE_FINE = 64, MW_LIVE_CLASSES = MW_LIVE_FINE + 8 * 32, MW_LIVE_LOOKS = 16 };
 
-/* SIZE: what the program may use of a block, bytes; FINE: MW_LIVE_MALLOC or MW_LIVE_PYTHON. */
+static inline unsigned int mw_live_fine(enum mw_layer layer)
+{
+	return layer == MW_LAYER_PYTHON ? MW_LIVE_PYTHON : MW_LIVE_MALLOC;
+}
+
+/* SIZE: what the program may use of a block, bytes; FINE: mw_live_fine(). */
 size_t mw_live_class(uint64_t size, unsigned int fine);
 
 /* One layer of one process. */

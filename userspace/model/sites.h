@@ -168,6 +168,7 @@ struct mw_site_stats *mw_sites__intern(struct mw_sites *sites, uint32_t target,
 
 size_t mw_sites__count(const struct mw_sites *sites);
 const struct mw_site_stats *mw_sites__at(const struct mw_sites *sites, size_t i);
+/* For those who read counters into it, or know better. */
 struct mw_site_stats *mw_sites__edit(struct mw_sites *sites, size_t i);
 
 /*

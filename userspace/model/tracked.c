@@ -45,6 +45,11 @@ void mw_tracked__set_sampling(struct mw_tracked *t, const struct mw_sampling *sa
 	t->sampling = *sampling;
 }
 
+double mw_tracked__weight(const struct mw_tracked *t, uint64_t size)
+{
+	return mw_sampling__weight(&t->sampling, size);
+}
+
 struct tracked_site *mw_tracked_site_of(struct mw_tracked *t, uint64_t id)
 {
 	struct tracked_site *site = mw_u64map__find(&t->sites, id);
@@ -239,7 +244,7 @@ void mw_tracked__add_block(struct mw_tracked *t, uint64_t key, const struct mw_a
 	if (!site || site->last.slot >= MW_SLOTS ||
 	    mw_array_reserve(&t->blocks, &t->capacity, t->count + 1, sizeof(*t->blocks)))
 		return;
-	weight = t->scales[site->last.slot] * mw_sampling__weight(&t->sampling, record->size);
+	weight = t->scales[site->last.slot] * mw_tracked__weight(t, record->size);
 	t->blocks[t->count++] = (struct mw_tracked_block){
 		.key = key,
 		.time = record->time,

@@ -91,6 +91,8 @@ void mw_tracked__free(struct mw_tracked *tracked);
 
 /* How blocks of the windows from the next one on are drawn. */
 void mw_tracked__set_sampling(struct mw_tracked *tracked, const struct mw_sampling *sampling);
+/* How many allocations a block of SIZE bytes stands for that is drawn so. */
+double mw_tracked__weight(const struct mw_tracked *tracked, uint64_t size);
 
 /* The watch begins NOW (seconds of CLOCK_MONOTONIC), the targets having used OWN seconds of CPU. */
 void mw_tracked__begin(struct mw_tracked *tracked, double now, const double *own, uint32_t slots);

@@ -52,11 +52,12 @@ uint32_t mw_syscall_ns(void)
 	 * may be slow for milliseconds: other guests of its machine use it, too.
 	 */
 	for (int i = 0; i < SYSCALL_RUNS; i++) {
-		uint32_t ns = time_calls(call_kernel);
+		uint32_t ns;
 
-		best = ns < best ? ns : best;
-		if (i % SYSCALL_MOMENT == SYSCALL_MOMENT - 1)
+		if (i && i % SYSCALL_MOMENT == 0)
 			nanosleep(&SYSCALL_PAUSE, NULL);
+		ns = time_calls(call_kernel);
+		best = ns < best ? ns : best;
 	}
 	return best;
 }

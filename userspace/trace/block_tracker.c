@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "image/image.h"
-#include "model/weight.h"
 #include "trace/block_print.h"
 #include "trace/block_tracker.h"
 #include "trace/blocks.h"
@@ -57,7 +56,6 @@ struct mw_block_tracker {
 	double watched_at; /* probes stay in: up to when their blocks were watched */
 	double stays_since;
 	uint64_t began, ended; /* counting in the last window, CLOCK_MONOTONIC ns */
-	struct mw_sampling sampling;
 	bool stays;
 };
 
@@ -76,7 +74,6 @@ struct mw_block_tracker *mw_block_tracker__new(enum mw_layer layer, int sites,
 	t->pid_of = pid_of;
 	t->pools_of = pools_of;
 	t->arg = arg;
-	t->sampling.period = period;
 	t->next_walk = mw_monotonic() + FIRST_WALK;
 	t->looks.whole_seconds = -1;
 	t->tracked = mw_tracked__new(period);
@@ -106,7 +103,6 @@ void mw_block_tracker__begin(struct mw_block_tracker *t, const double *cpu, uint
 
 void mw_block_tracker__set_sampling(struct mw_block_tracker *t, const struct mw_sampling *sampling)
 {
-	t->sampling = *sampling;
 	mw_tracked__set_sampling(t->tracked, sampling);
 }
 
@@ -405,9 +401,7 @@ void mw_block_tracker__check(struct mw_block_tracker *t, bool now)
 void mw_block_tracker__set_live_bytes(struct mw_block_tracker *t, uint32_t slot,
 				      const struct mw_live_growth *live)
 {
-	mw_tracked__set_live_bytes(t->tracked, slot,
-				   t->layer == MW_LAYER_PYTHON ? MW_LIVE_PYTHON : MW_LIVE_MALLOC,
-				   live);
+	mw_tracked__set_live_bytes(t->tracked, slot, mw_live_fine(t->layer), live);
 }
 
 const struct mw_heap_looks *mw_block_tracker__looks(const struct mw_block_tracker *t)
@@ -474,7 +468,7 @@ static void list_seen(uint64_t key, const struct mw_alloc_record *block, void *a
 	if (block->site && (double)block->time / 1e9 >= t->stays_since &&
 	    l->now - (double)block->time / 1e9 >= AGE_MIN)
 		list_survivor(l, key, block->site, (double)block->size,
-			      mw_sampling__weight(&t->sampling, block->size));
+			      mw_tracked__weight(t->tracked, block->size));
 }
 
 int mw_block_tracker__survivors(const struct mw_block_tracker *t, struct mw_survivors *out)

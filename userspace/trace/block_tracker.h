@@ -35,7 +35,7 @@ void mw_block_tracker__free(struct mw_block_tracker *tracker);
 /* The watch begins; CPU as below. */
 void mw_block_tracker__begin(struct mw_block_tracker *tracker, const double *cpu, uint32_t slots);
 
-/* Blocks of the windows from the next one on are drawn with PERIOD. */
+/* How blocks of the windows from the next one on are drawn. */
 void mw_block_tracker__set_sampling(struct mw_block_tracker *tracker,
 				    const struct mw_sampling *sampling);
 

@@ -28,8 +28,8 @@ struct mw_layers {
 	struct mw_pool_meter meter;
 	struct mw_standing *standing;
 	struct layer list[MW_LAYERS];
-	double grows[MW_SLOTS][MW_LAYERS]; /* bytes a second: live blocks, by looks */
-	bool growing[MW_LAYERS][MW_SLOTS][MW_CLASSES];
+	double grows[MW_SLOTS][MW_LAYERS];	       /* bytes a second: live blocks, by looks */
+	bool growing[MW_LAYERS][MW_SLOTS][MW_CLASSES]; /* sizes of which there are ever more */
 };
 
 static pid_t pid_of_space(void *arg, uint32_t space)
@@ -204,11 +204,6 @@ void mw_layers__look(struct mw_layers *l)
 		atomic_store(&l->list[i].look_now, true);
 }
 
-static unsigned int fine_of(int layer)
-{
-	return layer == MW_LAYER_PYTHON ? MW_LIVE_PYTHON : MW_LIVE_MALLOC;
-}
-
 /* The layer that grows is watched most. */
 static void share_by_growth(struct mw_layers *l, uint32_t slot,
 			    const struct mw_live_growth live[MW_LAYERS])
@@ -227,12 +222,14 @@ static void share_by_growth(struct mw_layers *l, uint32_t slot,
 static void favour_growing(struct mw_layers *l, uint32_t slot, int layer,
 			   const struct mw_live_growth *live)
 {
-	bool(*grows)[MW_CLASSES] = l->growing[layer], any[MW_CLASSES] = {0};
+	bool any[MW_CLASSES] = {0}, *own = l->growing[layer][slot];
 
-	memset(grows[slot], 0, sizeof(grows[slot]));
-	mw_live_growth__mark(live, fine_of(layer), grows[slot]);
-	for (size_t i = 0; i < (size_t)MW_SLOTS * MW_CLASSES; i++)
-		any[i % MW_CLASSES] |= grows[i / MW_CLASSES][i % MW_CLASSES];
+	memset(own, 0, sizeof(any));
+	mw_live_growth__mark(live, mw_live_fine((enum mw_layer)layer), own);
+	for (uint32_t k = 0; k < MW_SLOTS; k++) {
+		for (size_t class = 0; class < MW_CLASSES; class ++)
+			any[class] |= l->growing[layer][k][class];
+	}
 	mw_windows__set_growing(l->list[layer].windows, any);
 }
 

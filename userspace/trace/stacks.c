@@ -449,11 +449,6 @@ static void on_block(uint64_t key, const struct mw_alloc_record *block, void *ar
 					      mw_tracer_options__period(s->options, now->layer)));
 }
 
-static struct mw_site_stats *site_at(struct mw_stacks *s, size_t i)
-{
-	return (struct mw_site_stats *)(uintptr_t)mw_sites__at(s->sites, i);
-}
-
 static void find_survivors_of(struct reading *now, enum mw_layer layer)
 {
 	const struct mw_tracked *tracked = now->tracked[layer];
@@ -482,7 +477,7 @@ static void find_survivors(struct reading *now, double elapsed)
 	if (elapsed < s->next_scan)
 		return;
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
-		mw_cohorts__begin(site_at(s, i), elapsed);
+		mw_cohorts__begin(mw_sites__edit(s->sites, i), elapsed);
 	for (int layer = 0; layer < MW_LAYERS; layer++)
 		find_survivors_of(now, layer);
 	s->next_scan = elapsed + (mw_monotonic() - began) * SCAN_SHARE;
@@ -498,7 +493,7 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 	int ret;
 
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
-		struct mw_site_stats *site = site_at(s, i);
+		struct mw_site_stats *site = mw_sites__edit(s->sites, i);
 
 		site->totals = site->interval = (struct mw_site_totals){0};
 		site->flags &= ~known;
@@ -508,7 +503,7 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 	ret = mw_bpf_map__each(bpf_map__fd(s->bpf->maps.sites), sizeof(struct mw_site_counts),
 			       on_site, &now);
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++) {
-		struct mw_site_stats *site = site_at(s, i);
+		struct mw_site_stats *site = mw_sites__edit(s->sites, i);
 
 		if (!site->totals.samples)
 			continue;
@@ -529,7 +524,7 @@ int mw_stacks__read(struct mw_stacks *s, double elapsed, double started,
 void mw_stacks__mark(struct mw_stacks *s)
 {
 	for (size_t i = 0; i < mw_sites__count(s->sites); i++)
-		site_at(s, i)->mark = site_at(s, i)->totals;
+		mw_sites__edit(s->sites, i)->mark = mw_sites__edit(s->sites, i)->totals;
 	for (size_t i = 0; s->raws.slots && i <= s->raws.mask; i++) {
 		struct raw *raw = s->raws.slots[i].value;
 
