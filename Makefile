@@ -48,7 +48,7 @@ UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 UNIT_TOOLS := $(BUILD)/tests/unit/code_lines $(BUILD)/tests/unit/pymalloc_places
 WORK_SRCS := $(sort $(wildcard tests/workloads/*.c))
 WORK_BINS := $(WORK_SRCS:tests/workloads/%.c=$(BUILD)/tests/workloads/%)
-WORK_TOOLS := $(BUILD)/tests/tui_replay $(BUILD)/tests/traps
+WORK_TOOLS := $(BUILD)/tests/tui_replay $(BUILD)/tests/traps $(BUILD)/tests/cpu_clock
 
 .PHONY: all help deps check demo bench case-study pictures lint asan fuzz matrix kernels compdb layouts install uninstall clean \
 	unit-bins workloads format

@@ -2,7 +2,8 @@
 /*
  * The few kernel types that the programs read. Only the members used are declared; CO-RE
  * finds their real offsets when the object is loaded (include/linux/sched.h, sched/signal.h,
- * mm_types.h, pid.h, bpf.h, uprobes.h; kernel/events/uprobes.c).
+ * mm_types.h, pid.h, bpf.h, uprobes.h; kernel/events/uprobes.c,
+ * kernel/sched/sched.h).
  */
 #ifndef MW_KERNEL_BPF_H
 #define MW_KERNEL_BPF_H
@@ -32,8 +33,18 @@ struct signal_struct {
 	unsigned long long sum_sched_runtime; /* of threads that have ended, ns */
 };
 
+/* A CPU's clock, and the same without interrupts and what the host took. */
+struct rq {
+	unsigned long long clock, clock_task;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
 struct sched_entity {
-	unsigned long long sum_exec_runtime;
+	unsigned long long exec_start, sum_exec_runtime;
+	struct cfs_rq *cfs_rq;
 };
 
 struct upid {
@@ -49,6 +60,7 @@ struct task_struct {
 	int pid, tgid;
 	struct pid *thread_pid;
 	unsigned int exit_code;
+	int on_cpu;
 	unsigned long min_flt, maj_flt;
 	struct mm_struct *mm;
 	struct signal_struct *signal;

@@ -410,6 +410,19 @@ struct mw_pid {
 	uint32_t level; /* of the latter: how many namespaces are around it */
 };
 
+/* CPU time of one thread, ns. Clocks of CPUs have an origin of their own. */
+struct mw_thread_cpu {
+	uint64_t ns;	       /* accounted until SINCE, by the clock of its CPU less BEHIND */
+	uint64_t since;	       /* when it was last accounted */
+	uint64_t behind;       /* what that CPU spent on interrupts, or the host on others */
+	uint64_t ended_ns;     /* of threads of its process that have ended */
+	uint64_t at;	       /* now, by CLOCK_MONOTONIC */
+	uint64_t reader_clock; /* the clock of the reader's CPU, when it was last brought up to date
+				*/
+	uint32_t tgid;
+	uint32_t running;
+};
+
 /* ---- maps' keys and values ----------------------------------------------------------------- */
 
 enum {

@@ -19,8 +19,8 @@ make_initramfs() {
 	root=$(mktemp -d)
 	mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp"
 	cp /bin/busybox "$root/bin/"
-	cp "$BUILD/memwhere" "$BUILD/tests/workloads/counts" "$root/bin/"
-	for file in $(ldd "$BUILD/memwhere" "$BUILD/tests/workloads/counts" | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
+	cp "$BUILD/memwhere" "$BUILD/tests/workloads/counts" "$BUILD/tests/cpu_clock" "$root/bin/"
+	for file in $(ldd "$BUILD/memwhere" "$BUILD/tests/workloads/counts" "$BUILD/tests/cpu_clock" | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
 		mkdir -p "$root$(dirname "$file")"
 		cp -L "$file" "$root$file"
 	done
@@ -32,6 +32,7 @@ make_initramfs() {
 	mount -t devtmpfs dev /dev
 	ulimit -l unlimited
 	echo "kernel $(uname -r)"
+	echo "clock $(cpu_clock 2>&1)"
 	cat >/run <<-"END"
 	mode=$1 scenario=$2 arg=$3 option=$4 where=$5
 	mkfifo /tmp/in
@@ -94,6 +95,8 @@ judge() { # FILE: the console's lines
 	for key in calls bytes; do
 		check "sizes: $key" "$(json "exact sizes" ".total.alloc.$key")" "$(said "exact sizes" alloc_$key)"
 	done
+	clock=$(sed -n 's/^clock \([0-9]*\) of 500 .*/\1/p' "$log")
+	check "CPU time of a process: 450 of 500 readings, got ${clock:-none}" "$((${clock:-0} >= 450))" 1
 	check "sizes: outstanding" "$(json "exact sizes" .outstanding.count)" "$(said "exact sizes" outstanding_count)"
 	for f in malloc calloc realloc reallocarray posix_memalign valloc pvalloc free; do
 		check "functions: $f" "$(json "exact functions" ".total.functions.$f")" "$(said "exact functions" $f)"

@@ -281,6 +281,14 @@ has_holder() { [ -s "$BATS_TEST_TMPDIR/out.$1" ] && tail -n 1 "$BATS_TEST_TMPDIR
 	expect "$(last '.sites.top[0].frames[0] | "\(.function) \(.line)"')" "worker 3" "the children's line"
 }
 
+# The kernel's own clock of another process is as old as the last tick: some 20 of 500 are right by it.
+@test "the CPU time that a budget is a share of is exact at any moment" {
+	run "$BUILD/tests/cpu_clock"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "${output%% *}" -ge 450 ]
+}
+
 @test "a budget: windows, scaled to the truth, and what it costs is said" {
 	"$WORK/rated" "$BATS_TEST_TMPDIR/truth" 20000 &
 	PID=$!

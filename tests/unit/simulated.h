@@ -30,11 +30,13 @@ struct simulated {
 	double attach, detach; /* seconds */
 	double grace;	/* seconds that going out takes longer where nothing is ready for it */
 	double latency; /* seconds until the watch runs again */
+	double tick;	/* seconds: its CPU time is as it was at the last one; 0: as it is */
 	uint64_t seed;
 	struct simulated *beside, *process; /* see above */
 	double per;			    /* its allocations for each of PROCESS's */
 	double unseen;			    /* of its allocations, those that no probe sees */
 	/* Its state. */
+	double cpu_at_tick;
 	double now, cpu, next_noise, speed, dearer, lost, carry;
 	double allocs, counted;					  /* truth, and what probes saw */
 	double lost_at[SIMULATED_SPANS], cpu_at[SIMULATED_SPANS]; /* each 10 ms */
@@ -131,6 +133,8 @@ static inline void simulated_pass(struct simulated *t, double time)
 			own *= t->own_changes;
 		each = own + cost;
 		n = step / fmax(each + t->wait, 1e-12);
+		if (t->tick > 0 && fmod(t->now, t->tick) < step)
+			t->cpu_at_tick = t->cpu;
 		t->cpu += n * each;
 		t->lost += n * cost;
 		t->allocs += n;
@@ -142,8 +146,16 @@ static inline void simulated_pass(struct simulated *t, double time)
 
 static inline double simulated_cpu(void *arg, uint32_t slot)
 {
+	const struct simulated *t = simulated_process(arg);
+
 	(void)slot;
-	return simulated_process(arg)->cpu;
+
+	return t->tick > 0 ? t->cpu_at_tick : t->cpu;
+}
+
+static inline double simulated_cpu_lags(void *arg)
+{
+	return simulated_process(arg)->tick;
 }
 
 static inline int simulated_attach(void *arg, enum mw_window_kind kind)
@@ -270,6 +282,7 @@ static void simulated_ends(void *arg)
 static const struct mw_windows_ops simulated_ops = {
 	.ends = simulated_ends,
 	.cpu = simulated_cpu,
+	.cpu_lags = simulated_cpu_lags,
 	.attach = simulated_attach,
 	.detach = simulated_detach,
 	.is_detached = simulated_is_detached,

@@ -26,6 +26,7 @@ struct outcome {
 	int stayed;
 	double covered; /* share of the CPU time, at least */
 	double bound;	/* allocations a second of CPU time, the largest */
+	double ratio;	/* estimated over true, their mean */
 };
 
 static struct outcome watch(const struct simulated *target, int seeds, double seconds)
@@ -47,6 +48,7 @@ static struct outcome watch(const struct simulated *target, int seeds, double se
 		o.bound = fmax(o.bound, s.least);
 		if (s.enough && fabs(seen - t->allocs) > 3 * s.error * seen + 2)
 			o.beyond++;
+		o.ratio += seen / t->allocs / seeds;
 		o.wide += s.enough && s.error > 0.15;
 		o.worst10 = fmax(o.worst10, simulated_worst(t, 10));
 		o.worst30 = fmax(o.worst30, simulated_worst(t, 30));
@@ -113,6 +115,22 @@ TEST(hits_may_cost_more_or_less_than_calibrated)
 	check_holds(&t);
 	t.factor = 1;
 	check_holds(&t);
+}
+
+/* A window is as short as a few ticks, and ends when the clock moves: it must not seem longer. */
+TEST(clock_that_moves_in_ticks)
+{
+	for (double own = 1e-6; own < 50e-6; own *= 4) {
+		struct simulated t = computing(own);
+		struct outcome o;
+
+		t.tick = 0.004;
+		o = watch(&t, 40, 31);
+		check_budget(&o);
+		if (fabs(o.ratio - 1) > 0.05 || o.beyond > 1)
+			TEST_FAIL("%.0f us each: %.3f of the truth, %d beyond", 1e6 * own, o.ratio,
+				  o.beyond);
+	}
 }
 
 /* Return probes of another tracer in the same places make hits of entry probes dear. */

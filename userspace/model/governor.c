@@ -22,7 +22,7 @@ static const double ENTER = 0.9, LEAVE = 1.1;
 /* Seconds: how often the target's CPU time is looked at. */
 static const double WAIT_MIN = 0.01, WAIT_MAX = 0.25;
 
-static double uniform(struct mw_governor *g)
+double mw_governor__uniform(struct mw_governor *g)
 {
 	g->random = g->random * 6364136223846793005ULL + 1442695040888963407ULL;
 	return (double)(g->random >> 11) / 9007199254740992.0;
@@ -35,7 +35,7 @@ static double uniform(struct mw_governor *g)
  */
 static void draw(struct mw_governor *g)
 {
-	g->gap = g->mean_loss / (PLANNED * g->budget) * (0.6 + 0.8 * uniform(g));
+	g->gap = g->mean_loss / (PLANNED * g->budget) * (0.6 + 0.8 * mw_governor__uniform(g));
 }
 
 /*

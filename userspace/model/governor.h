@@ -95,4 +95,7 @@ double mw_governor__wait(const struct mw_governor *governor, const struct mw_win
 double mw_governor__cost(const struct mw_governor *governor);
 double mw_governor__coverage(const struct mw_governor *governor);
 
+/* By chance, from 0 up to 1: what windows must not keep time with. */
+double mw_governor__uniform(struct mw_governor *governor);
+
 #endif

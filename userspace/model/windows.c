@@ -81,6 +81,7 @@ struct mw_windows {
 	bool stayed;	       /* to the end */
 	double cpu, passed_at; /* as last looked at, all targets */
 	double began, opened_at, closed_at, due_at, stays_since, reviewed_at, quota_at;
+	double full_at; /* when the present window has its CPU time; 0: not yet */
 	double ran_before, ran;
 	double took, stays_cpu; /* seconds: of probes that stay in, since they do; of the target */
 	bool ready;		/* probes that are in would go out at once */
@@ -279,6 +280,7 @@ static bool put_in(struct mw_windows *w, double now, double seconds)
 	w->ops->set_quota(w->arg, hits_for(w, seconds, w->plan.kind));
 	read_all(w);
 	w->opened_at = now;
+	w->full_at = 0;
 	w->ops->count(w->arg, true);
 	return true;
 }
@@ -590,7 +592,10 @@ static void review(struct mw_windows *w, double now)
 	}
 }
 
-/* A window has its CPU time, or its hits, or waits too long for either. */
+/*
+ * A window has its CPU time, or its hits, or waits too long for either. It begins anywhere between
+ * two steps of a clock that lags; were it to end right after one, it would seem too long.
+ */
 static bool is_over(struct mw_windows *w, double now)
 {
 	double cpu = 0;
@@ -599,7 +604,12 @@ static bool is_over(struct mw_windows *w, double now)
 		cpu += cpu_of(w, i) - w->slots[i].cpu_before;
 	w->due_at = now + fmin(fmax((w->plan.cpu - cpu) / fmax(w->governor.busiest, 1), POLL_MIN),
 			       POLL_MAX);
-	return w->tripped || cpu >= w->plan.cpu || now - w->opened_at >= WINDOW_MAX;
+	if (cpu >= w->plan.cpu && !(w->full_at > 0))
+		w->full_at = now + mw_governor__uniform(&w->governor) * w->ops->cpu_lags(w->arg);
+	if (w->full_at > 0)
+		w->due_at = w->full_at;
+	return w->tripped || (w->full_at > 0 && now >= w->full_at) ||
+	       now - w->opened_at >= WINDOW_MAX;
 }
 
 static void decide(struct mw_windows *w, double now)

@@ -16,16 +16,26 @@ struct task_filter {
 	uint32_t tid, pid, pid_fd;
 };
 
+static struct bpf_link *iterate(const struct bpf_program *tasks, struct task_filter filter)
+{
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = (void *)&filter,
+		    .link_info_len = sizeof(filter));
+
+	return bpf_program__attach_iter(tasks, &opts);
+}
+
+struct bpf_link *mw_pids__threads(const struct bpf_program *tasks, pid_t pid)
+{
+	return iterate(tasks, (struct task_filter){.pid = (uint32_t)pid});
+}
+
 /*
  * What the kernel knows of PID. It goes through all tasks before Linux 6.1, which ignores the
  * filter: about 1 us each.
  */
 static int find(const struct mw_pids *pids, pid_t pid, struct mw_pid *found)
 {
-	struct task_filter filter = {.tid = (uint32_t)pid};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = (void *)&filter,
-		    .link_info_len = sizeof(filter));
-	struct bpf_link *link = bpf_program__attach_iter(pids->tasks, &opts);
+	struct bpf_link *link = iterate(pids->tasks, (struct task_filter){.tid = (uint32_t)pid});
 	struct mw_pid records[64];
 	int ret = -ESRCH;
 

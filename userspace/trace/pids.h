@@ -12,8 +12,9 @@
 
 #include "util/err.h"
 
-struct memwhere_bpf;
+struct bpf_link;
 struct bpf_program;
+struct memwhere_bpf;
 
 struct mw_pids {
 	const struct bpf_program *tasks; /* NULL: we are in the initial namespace */
@@ -30,5 +31,11 @@ int mw_pids__begin(const struct mw_pids *pids, struct memwhere_bpf *bpf, struct 
 
 /* The tgid of the process PID. 0, -ESRCH when there is none, or another -errno. */
 int mw_pids__tgid(const struct mw_pids *pids, pid_t pid, uint32_t *tgid);
+
+/*
+ * Go through the threads of process PID by the iterator TASKS (Linux 6.1; through all tasks
+ * before). NULL with errno; the caller frees it with bpf_link__destroy().
+ */
+struct bpf_link *mw_pids__threads(const struct bpf_program *tasks, pid_t pid);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -8,8 +9,12 @@
 #include <unistd.h>
 
 #include "image/maps.h"
+#include "trace/cpu_clock.h"
 #include "trace/processes.h"
 #include "util/array.h"
+
+/* Each has a descriptor; beyond, the kernel's clock must do. */
+enum { CLOCKS_MAX = 64 };
 
 struct mw_process *mw_processes__find(struct mw_processes *p, uint32_t tgid)
 {
@@ -41,6 +46,9 @@ struct mw_process *mw_processes__add(struct mw_processes *p, pid_t pid, uint32_t
 	process->slot = slot;
 	process->space = space;
 	process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (p->clocks < CLOCKS_MAX)
+		process->clock = mw_cpu_clock__open(p->bpf, pid, tgid);
+	p->clocks += process->clock != NULL;
 	return process;
 }
 
@@ -59,8 +67,11 @@ void mw_process__copy(struct mw_process *child, const struct mw_process *parent)
 	child->allocators.count = from->count;
 }
 
-static void free_process(struct mw_process *process)
+static void free_process(struct mw_processes *p, struct mw_process *process)
 {
+	p->clocks -= process->clock != NULL;
+	mw_cpu_clock__close(process->clock);
+	process->clock = NULL;
 	if (process->pidfd >= 0)
 		close(process->pidfd);
 	process->pidfd = -1;
@@ -79,14 +90,14 @@ void mw_processes__remove(struct mw_processes *p, struct mw_process *process)
 
 	process->ended = true;
 	p->targets[process->slot].ended_cpu += process->cpu;
-	free_process(process);
+	free_process(p, process);
 	bpf_map_delete_elem(p->map, &key);
 }
 
 void mw_processes__free(struct mw_processes *p)
 {
 	for (size_t i = 0; i < p->count; i++)
-		free_process(&p->list[i]);
+		free_process(p, &p->list[i]);
 	free(p->list);
 	p->list = NULL;
 	p->count = p->capacity = 0;
@@ -101,22 +112,46 @@ bool mw_processes__all_ended(const struct mw_processes *p)
 	return true;
 }
 
+/* It never goes back, whatever it is read from. */
+static double cpu_of(const struct mw_process *process)
+{
+	struct timespec used;
+	clockid_t clock;
+	double seconds = 0;
+
+	if (process->clock && mw_cpu_clock__read(process->clock, &seconds))
+		return fmax(seconds, process->cpu);
+	if (!clock_getcpuclockid(process->pid, &clock) && !clock_gettime(clock, &used))
+		seconds = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+	return fmax(seconds, process->cpu);
+}
+
 double mw_processes__cpu_seconds(struct mw_processes *p, uint32_t slot)
 {
 	double sum = p->targets[slot].ended_cpu;
 
 	for (size_t i = 0; i < p->count; i++) {
 		struct mw_process *process = &p->list[i];
-		struct timespec used;
-		clockid_t clock;
 
 		if (process->slot != slot || process->ended)
 			continue;
-		if (!clock_getcpuclockid(process->pid, &clock) && !clock_gettime(clock, &used))
-			process->cpu = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+		process->cpu = cpu_of(process);
 		sum += process->cpu;
 	}
 	return sum;
+}
+
+double mw_processes__cpu_lags(const struct mw_processes *p)
+{
+	struct timespec tick;
+
+	for (size_t i = 0; i < p->count; i++) {
+		/* The resolution of the coarse clock is the scheduler's tick. */
+		if (!p->list[i].ended && !p->list[i].clock &&
+		    !clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
+			return (double)tick.tv_sec + (double)tick.tv_nsec / 1e9;
+	}
+	return 0;
 }
 
 const struct mw_allocators *mw_processes__allocators(const struct mw_processes *p, uint32_t slot)

@@ -17,6 +17,9 @@
 #include "probe/sdt.h"
 #include "trace/pymalloc.h"
 
+struct memwhere_bpf;
+struct mw_cpu_clock;
+
 struct mw_process {
 	pid_t pid;
 	uint32_t tgid; /* the same process for the programs: trace/pids.h */
@@ -31,6 +34,7 @@ struct mw_process {
 	struct mw_glibc_settings settings;
 	struct mw_image *image;		/* to read SETTINGS again; NULL: there are none */
 	struct mw_procstat stat, first; /* as last read, and when the watch began */
+	struct mw_cpu_clock *clock;	/* NULL: the kernel's own is used */
 	double cpu;			/* seconds, as last asked for */
 	/* Search for allocators again (exec, dlopen): next time to do so, attempts left. */
 	double rescan_at;
@@ -50,10 +54,12 @@ struct mw_target {
 };
 
 struct mw_processes {
+	const struct memwhere_bpf *bpf;
 	int map;      /* descriptor of the programs' map of processes */
 	bool returns; /* probes will be put at returns, see mw_allocators__find() */
 	struct mw_process *list;
 	size_t count, capacity;
+	size_t clocks; /* of processes that live */
 	struct mw_target targets[MW_SLOTS];
 	uint32_t target_count;
 };
@@ -78,10 +84,13 @@ void mw_processes__free(struct mw_processes *processes);
 bool mw_processes__all_ended(const struct mw_processes *processes);
 
 /*
- * Seconds of CPU that the processes of target SLOT have used since they began, to the nanosecond;
- * ended ones included, as last asked for.
+ * Seconds of CPU that the processes of target SLOT have used since they began, ended ones included,
+ * as last asked for. To the microsecond, or to the scheduler's last tick (trace/cpu_clock.h).
  */
 double mw_processes__cpu_seconds(struct mw_processes *processes, uint32_t slot);
+
+/* So many seconds ago may be what it says of a process that runs: of one at least; 0: of none. */
+double mw_processes__cpu_lags(const struct mw_processes *processes);
 
 /* The allocators of a target's first process; none when it has none. */
 const struct mw_allocators *mw_processes__allocators(const struct mw_processes *processes,

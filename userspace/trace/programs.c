@@ -12,6 +12,7 @@
 #include "probe/attach.h"
 #include "probe/calibrate.h"
 #include "trace/blocks.h"
+#include "trace/cpu_clock.h"
 #include "trace/lengths.h"
 #include "trace/pids.h"
 #include "trace/privilege.h"
@@ -70,6 +71,7 @@ static void configure(struct memwhere_bpf *bpf, const struct mw_tracer_options *
 		ring *= 2;
 	bpf_map__set_max_entries(bpf->maps.events, (uint32_t)ring);
 	mw_blocks__configure(bpf, options);
+	mw_cpu_clock__configure(bpf);
 
 	bpf_program__set_autoload(bpf->progs.alloc_entry, uprobes);
 	bpf_program__set_autoload(bpf->progs.alloc_return, options->mode == MW_MODE_EXACT);

@@ -206,6 +206,7 @@ static int open_parts(struct mw_tracer *tracer, bool multi, struct mw_err *err)
 		mw_programs__load(&tracer->options, multi, &tracer->pids, &tracer->syscall_ns, err);
 	if (!tracer->bpf)
 		return -errno;
+	tracer->processes.bpf = tracer->bpf;
 	tracer->processes.map = bpf_map__fd(tracer->bpf->maps.procs);
 	tracer->processes.returns = tracer->options.mode == MW_MODE_EXACT;
 	tracer->counters = mw_counters__new(bpf_map__fd(tracer->bpf->maps.counts), err);

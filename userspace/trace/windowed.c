@@ -19,6 +19,13 @@ static double on_cpu(void *arg, uint32_t slot)
 	return mw_processes__cpu_seconds(w->processes, slot);
 }
 
+static double on_cpu_lags(void *arg)
+{
+	const struct mw_windowed *w = arg;
+
+	return mw_processes__cpu_lags(w->processes);
+}
+
 static struct mw_layer_state *state_of(const struct mw_windowed *w)
 {
 	return &w->bpf->data->mw_layers[w->layer];
@@ -206,6 +213,7 @@ static void on_stays(void *arg, bool stays)
 
 const struct mw_windows_ops mw_windowed_ops = {
 	.cpu = on_cpu,
+	.cpu_lags = on_cpu_lags,
 	.attach = on_attach,
 	.detach = on_detach,
 	.is_detached = on_is_detached,
