@@ -131,13 +131,13 @@ def cpu_seconds(pid):
         return int(f.read().split()[0]) / 1e9
 
 
-def paired(target, seconds=30):
+def paired(target, *options, seconds=30):
     """What the target loses, from the moment at which memwhere starts; CPU of memwhere: to start, and a second from then on."""
     losses, starts, cpu = [], [], []
     for _ in range(pairs):
         before = target.rate(seconds / 2)
         target.begin()
-        w = watch(target.pid)
+        w = watch(target.pid, *options)
         began = time.time()
         time.sleep(0.8)
         start = cpu_seconds(w.pid)
@@ -237,6 +237,8 @@ def small_loop():
     rate = counter.rate(2)
     loss, cpu = paired(counter)
     print("  %.0f million small objects a second: loses %.1f %%; %s" % (3e3 * rate / 1e6, 100 * loss, cpu))
+    loss, cpu = paired(counter, "--mode", "growth")
+    print("  the same in growth mode, looked at: loses %.1f %%; %s" % (100 * loss, cpu))
     began, named = time.time(), None
     w = watch(process.pid)
     for line in w.stdout:

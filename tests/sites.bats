@@ -308,7 +308,7 @@ has_holder() { [ -s "$BATS_TEST_TMPDIR/out.$1" ] && tail -n 1 "$BATS_TEST_TMPDIR
 		[.[0] / 0.4, .[1] / 0.3, .[2] / 0.2, .[3] / 0.1] | all(. > 0.97 and . < 1.03)' | grep -qx true
 	last '.governor.cost_percent > 0 and .governor.cost_percent < 3' | grep -qx true
 	last '.governor.standing_percent > 0 and .governor.standing_percent < .governor.cost_percent' | grep -qx true
-	jq -se 'all(.[].governor; .enough == (.error != null))' "$BATS_TEST_TMPDIR/out"
+	jq -se 'all(.[].governor; .enough == (.error != null) and .system_calls_seen == 1)' "$BATS_TEST_TMPDIR/out"
 	kill "$PID"
 	# A program that hardly allocates affords all probes, at Python's small objects, too.
 	start_python python3 -c 'text = "a" * 200000
@@ -324,6 +324,18 @@ while True:
 	stop_watch
 	# All is exact, unless the two layers' probes were tried one after the other: then what it was not is said.
 	last '.mode == "exact" or .governor.coverage > 0.9' | grep -qx true
+}
+
+# Two system calls for each byte: to see them all would take several times the budget.
+@test "a program that makes system calls all the time is within the budget, too, and what went unseen is said" {
+	dd if=/dev/zero of=/dev/null bs=1 2>/dev/null &
+	PID=$!
+	STARTED+=("$PID")
+	"$MW" stat "$PID" -i 1 -n 30 --json -o "$BATS_TEST_TMPDIR/out" 3>&-
+	jq -c '.governor | [.cost_percent, .standing_percent, .system_calls_seen]' "$BATS_TEST_TMPDIR/out" | sed -n '1p;10p;30p'
+	jq -se '.[9].governor.cost_percent < 3 and .[29].governor.cost_percent < 2.1' "$BATS_TEST_TMPDIR/out"
+	last '.governor.system_calls_seen > 0.01 and .governor.system_calls_seen < 0.9' | grep -qx true
+	"$MW" stat "$PID" -i 2 -n 1 2>&1 | grep "system calls, which are many, were seen in .* brk, mmap and their lines are of that"
 }
 
 @test "bad values of the options for sites and budgets" {

@@ -27,7 +27,7 @@ static const double SPARE = 1.5;
 /* Seconds: where a layer's probes took more to put in, another one's will take long. */
 static const double SLOW = 0.02;
 
-static double base_of(const struct mw_layer_budget *b)
+double mw_layer_budget__base(const struct mw_layer_budget *b)
 {
 	return mw_windows__base(b->windows[MW_LAYER_MALLOC]);
 }
@@ -64,7 +64,7 @@ double mw_layer_budget__first(const struct mw_layer_budget *b, enum mw_layer lay
 
 void mw_layer_budget__set_standing(struct mw_layer_budget *b, double seconds)
 {
-	double base = base_of(b) - b->base_before, taken = seconds - b->taken_before;
+	double base = mw_layer_budget__base(b) - b->base_before, taken = seconds - b->taken_before;
 
 	b->standing = seconds;
 	if (base <= 0 || seconds < 0)
@@ -77,7 +77,7 @@ void mw_layer_budget__set_standing(struct mw_layer_budget *b, double seconds)
 
 double mw_layer_budget__standing_cost(const struct mw_layer_budget *b)
 {
-	double base = base_of(b);
+	double base = mw_layer_budget__base(b);
 
 	return base > 0 ? fmax(b->standing, 0) / base : 0;
 }

@@ -54,4 +54,7 @@ bool mw_layer_budget__is_in(const struct mw_layer_budget *budget, enum mw_layer 
 bool mw_layer_budget__any(const struct mw_layer_budget *budget,
 			  bool (*is)(const struct mw_windows *windows));
 
+/* Of what the budget is a share: seconds since the watch began. */
+double mw_layer_budget__base(const struct mw_layer_budget *budget);
+
 #endif

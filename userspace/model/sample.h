@@ -46,7 +46,8 @@ struct mw_sample {
 	bool enough;	      /* false: too little was seen, the probes' counts say nothing */
 	double budget, cost;  /* shares of the target's CPU time: allowed, taken by programs */
 	double standing;      /* of COST, by those that are there all the time */
-	double coverage;      /* share of it in which probes were in */
+	double system_calls_seen; /* share of the CPU time in which they were */
+	double coverage;	  /* share of it in which probes were in */
 	double least; /* allocations a second of its CPU time while probes were in: a bound */
 	double error; /* relative standard deviation of the number of allocations */
 	size_t windows;

@@ -253,12 +253,13 @@ static json_t *governor(const struct mw_sample *now)
 							  mw_sample__class_error(now, c)));
 	}
 	return json_pack(
-		"{s:b,s:o,s:f,s:f,s:f,s:f,s:f,s:i,s:b,s:o,s:o,s:o,s:s,s:o}", "enough", now->enough,
-		"at_least_per_cpu_second",
+		"{s:b,s:o,s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:b,s:o,s:o,s:o,s:s,s:o}", "enough",
+		now->enough, "at_least_per_cpu_second",
 		now->enough || !(now->least > 0) ? json_null() : json_real(now->least), "coverage",
 		now->coverage, "budget_percent", 100 * now->budget, "cost_percent", 100 * now->cost,
-		"standing_percent", 100 * now->standing, "duty_percent", 100 * now->coverage,
-		"windows", (int)now->windows, "always", now->always, "error",
+		"standing_percent", 100 * now->standing, "system_calls_seen",
+		now->system_calls_seen, "duty_percent", 100 * now->coverage, "windows",
+		(int)now->windows, "always", now->always, "error",
 		now->enough ? json_real(now->always ? 0 : now->error) : json_null(), "sizes",
 		whole(errors, failed), "looks", looks(now), "python", layers[now->python],
 		"python_coverage", python_coverage(&now->python_coverage));

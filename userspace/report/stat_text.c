@@ -310,6 +310,10 @@ static void print_cost(const struct block *b)
 		fprintf(out,
 			"  cost       %.1f %% of the target's CPU time so far, of %.1f %% allowed; probes were in for %.1f %% of it\n",
 			100 * now->cost, 100 * now->budget, 100 * now->coverage);
+		if (now->system_calls_seen < 1)
+			fprintf(out,
+				"             system calls, which are many, were seen in %.1f %% of it: brk, mmap and their lines are of that\n",
+				100 * now->system_calls_seen);
 		if (is_unknown(b) && now->least > 0)
 			fprintf(out,
 				"             too little to tell how often it allocates: at least %s times a second of its CPU time\n",

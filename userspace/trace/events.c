@@ -15,6 +15,8 @@
 enum { RESCANS_AFTER_EXEC = 100, RESCANS_AFTER_MODULE = 10 };
 /* Seconds from an exec or a dlopen to the first search, and from one to the next. */
 static const double RESCAN_FIRST = 0.002, RESCAN_GAP = 0.02;
+/* Seconds between two where it may have gone unseen that new code was mapped. */
+static const double RESCAN_UNSEEN = 5;
 
 static void report(struct mw_events *e, uint32_t slot, struct mw_event *what, double time)
 {
@@ -257,11 +259,14 @@ static void rescan(struct mw_events *e, struct mw_process *process)
 
 double mw_events__rescan(struct mw_events *e, double until)
 {
+	bool misses = e->layers && mw_layers__miss_system_calls(e->layers);
 	double now = mw_monotonic();
 
 	for (size_t i = 0; i < e->processes->count; i++) {
 		struct mw_process *process = &e->processes->list[i];
 
+		if (misses && !process->rescans_left && now - process->rescan_at > RESCAN_UNSEEN)
+			rescan_soon(process, 1);
 		if (process->ended || !process->rescans_left)
 			continue;
 		if (process->rescan_at <= now)

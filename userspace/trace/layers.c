@@ -174,12 +174,23 @@ static double now_of(void *arg)
 
 double mw_layers__step(struct mw_layers *l, double until)
 {
-	until = mw_standing__step(l->standing, mw_monotonic(), until);
+	until = mw_standing__step(l->standing, &(struct mw_standing_now){
+						       .time = mw_monotonic(),
+						       .until = until,
+						       .budget = l->budget.budget,
+						       .base = mw_layer_budget__base(&l->budget),
+						       .may_switch = !mw_layers__are_open(l),
+					       });
 	mw_layer_budget__set_standing(&l->budget, mw_standing__seconds(l->standing));
 	until = mw_layer_budget__step(&l->budget, now_of, NULL, until);
 	for (int i = 0; i < MW_LAYERS; i++)
 		check_blocks(l, i);
 	return until;
+}
+
+bool mw_layers__miss_system_calls(const struct mw_layers *l)
+{
+	return mw_standing__seen(l->standing) < 1;
 }
 
 bool mw_layers__are_open(const struct mw_layers *l)
@@ -265,6 +276,7 @@ void mw_layers__estimate(struct mw_layers *l, uint32_t slot, double started,
 	sample->budget = l->budget.budget;
 	sample->standing = mw_layer_budget__standing_cost(&l->budget);
 	sample->cost += sample->standing;
+	sample->system_calls_seen = mw_standing__seen(l->standing);
 	sample->always_since = fmax(sample->always_since - started, 0);
 	if (!malloc_layer->blocks)
 		return;

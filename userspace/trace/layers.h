@@ -36,6 +36,9 @@ bool mw_layers__are_open(const struct mw_layers *layers);
 /* Are some in for good that it may have to take out again at any moment? */
 bool mw_layers__may_close(const struct mw_layers *layers);
 
+/* Did some system calls go unseen, among them those that map new code? */
+bool mw_layers__miss_system_calls(const struct mw_layers *layers);
+
 /* The programs have told that LAYER's quota is used up. */
 void mw_layers__quota_reached(struct mw_layers *layers, uint32_t layer);
 

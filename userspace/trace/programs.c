@@ -164,6 +164,20 @@ static int attach_system(struct memwhere_bpf *bpf, uint32_t *syscall_ns, struct 
 	return 0;
 }
 
+void mw_programs__see_system_calls(struct memwhere_bpf *bpf, bool on)
+{
+	bool raw = bpf_program__autoload(bpf->progs.vm_syscall_raw);
+	struct bpf_link **link = raw ? &bpf->links.vm_syscall_raw : &bpf->links.vm_syscall;
+
+	if (on && !*link)
+		*link = bpf_program__attach(raw ? bpf->progs.vm_syscall_raw
+						: bpf->progs.vm_syscall);
+	if (!on) {
+		bpf_link__destroy(*link);
+		*link = NULL;
+	}
+}
+
 struct memwhere_bpf *mw_programs__load(const struct mw_tracer_options *options, bool multi,
 				       struct mw_pids *pids, uint32_t *syscall_ns,
 				       struct mw_err *err)

@@ -5,6 +5,7 @@
 
 #include "bpf/memwhere.h"
 #include "bpf/memwhere.skel.h"
+#include "trace/programs.h"
 #include "trace/standing.h"
 
 /*
@@ -12,6 +13,10 @@
  * as to let it pass. How many come in a second of the target's CPU time changes slowly.
  */
 static const double COUNTED = 0.01, PERIOD = 0.25;
+/* Of the budget, what may be spent on system calls: beyond, a part of each period goes unseen. */
+static const double SYSCALLS_SHARE = 0.5;
+/* Seconds: a window is open, whose end must not wait for the program at system calls. */
+static const double BUSY = 0.005;
 /* Older moments fade; seconds of CPU, less than which says nothing of a rate. */
 static const double FADE = 0.9, CPU_MIN = 3e-4;
 /* Of what a system call takes longer, what a page fault does: the program, but no slower way. */
@@ -24,9 +29,14 @@ struct mw_standing {
 	const struct mw_lengths *lengths; /* NULL: none are watched */
 	const struct mw_cost *cost;
 	double syscall; /* seconds that each takes longer */
-	bool counting, known;
-	double due_at;
-	double cpu, cpu_before; /* of all targets: as last looked at; when counting began */
+	/* System calls are counted, then let pass, then not seen at all where they are too many. */
+	enum { COUNTING, PASSING, OUT } phase;
+	bool known;
+	double due_at, period_ends_at;
+	double cpu_in, cpu_all;		/* in which they were seen; of the watch */
+	double cpu_period, base_period; /* as the present period began */
+	double recent_cpu, recent_base; /* of periods, fading */
+	double cpu, cpu_before;		/* of all targets: as last looked at; when counting began */
 	double calls_before;
 	double calls, calls_cpu; /* counted; in so many seconds of CPU; fading */
 	double syscalls;	 /* estimated, since the watch began */
@@ -56,7 +66,8 @@ struct mw_standing *mw_standing__new(struct memwhere_bpf *bpf, struct mw_process
 	s->lengths = lengths;
 	s->cost = cost;
 	s->syscall = syscall_ns / 1e9;
-	s->cpu = all_cpu(s);
+	s->cpu = s->cpu_period = s->cpu_before = all_cpu(s);
+	s->phase = PASSING;
 	return s;
 }
 
@@ -65,25 +76,62 @@ void mw_standing__free(struct mw_standing *s)
 	free(s);
 }
 
-static void count(struct mw_standing *s, bool on, double cpu, double calls)
+/* A moment of counting is over. */
+static void learn(struct mw_standing *s, double cpu, double calls)
 {
-	if (s->counting && cpu - s->cpu_before > CPU_MIN) {
-		s->calls = FADE * s->calls + calls - s->calls_before;
-		s->calls_cpu = FADE * s->calls_cpu + cpu - s->cpu_before;
-		s->known = true;
-	}
-	s->cpu_before = cpu;
-	s->calls_before = calls;
-	s->counting = on;
-	s->bpf->bss->mw_syscalls_counted = on;
+	if (!(cpu - s->cpu_before > CPU_MIN))
+		return;
+	s->calls = FADE * s->calls + calls - s->calls_before;
+	s->calls_cpu = FADE * s->calls_cpu + cpu - s->cpu_before;
+	s->known = true;
 }
 
-double mw_standing__step(struct mw_standing *s, double now, double until)
+/* Of a period, the share in which system calls may be seen. */
+static double share_in(const struct mw_standing *s, double budget)
 {
-	double cpu, ns = 0, traps = 0, faults = 0, calls = 0;
+	double taken = s->calls_cpu > 0 ? s->calls / s->calls_cpu * s->syscall * s->recent_cpu : 0;
 
-	if (now < s->due_at)
-		return fmin(s->due_at, until);
+	return budget > 0 && taken > 0 ? fmin(SYSCALLS_SHARE * budget * s->recent_base / taken, 1)
+				       : 1;
+}
+
+/* The program at system calls is back in, and counts for a moment. */
+static void begin_period(struct mw_standing *s, double now, double cpu, double calls, double base)
+{
+	if (s->phase == OUT)
+		mw_programs__see_system_calls(s->bpf, true);
+	s->recent_cpu = FADE * s->recent_cpu + cpu - s->cpu_period;
+	s->recent_base = FADE * s->recent_base + base - s->base_period;
+	s->cpu_period = s->cpu_before = cpu;
+	s->base_period = base;
+	s->calls_before = calls;
+	s->phase = COUNTING;
+	s->due_at = now + COUNTED;
+	s->period_ends_at = now + PERIOD;
+}
+
+static void end_counting(struct mw_standing *s, double now, double cpu, double calls, double budget)
+{
+	double in = PERIOD * share_in(s, budget);
+
+	learn(s, cpu, calls);
+	s->phase = PASSING;
+	s->due_at = fmax(s->period_ends_at - PERIOD + in, now);
+}
+
+static void end_passing(struct mw_standing *s)
+{
+	mw_programs__see_system_calls(s->bpf, false);
+	s->phase = OUT;
+	s->due_at = s->period_ends_at;
+}
+
+double mw_standing__step(struct mw_standing *s, const struct mw_standing_now *now)
+{
+	double cpu, ns = 0, traps = 0, faults = 0, calls = 0, used;
+
+	if (now->time < s->due_at)
+		return fmin(s->due_at, now->until);
 	cpu = all_cpu(s);
 	for (uint32_t slot = 0; slot < s->processes->target_count; slot++) {
 		struct mw_counts counts;
@@ -95,15 +143,32 @@ double mw_standing__step(struct mw_standing *s, double now, double until)
 		faults += (double)counts.page_faults;
 		calls += (double)counts.syscalls;
 	}
-	count(s, !s->counting, cpu, calls);
-	s->due_at = now + (s->counting ? COUNTED : PERIOD - COUNTED);
-	if (s->calls_cpu > 0)
-		s->syscalls += fmax(cpu - s->cpu, 0) * s->calls / s->calls_cpu;
+	used = fmax(cpu - s->cpu, 0);
 	s->cpu = cpu;
+	s->cpu_all += used;
+	if (s->phase != OUT) {
+		s->cpu_in += used;
+		if (s->calls_cpu > 0)
+			s->syscalls += used * s->calls / s->calls_cpu;
+	}
+	if (s->phase == COUNTING)
+		end_counting(s, now->time, cpu, calls, now->budget);
+	else if (!now->may_switch)
+		s->due_at = now->time + BUSY;
+	else if (s->phase == PASSING && now->time < s->period_ends_at)
+		end_passing(s);
+	else
+		begin_period(s, now->time, cpu, calls, now->base);
+	s->bpf->bss->mw_syscalls_counted = s->phase == COUNTING;
 	s->seconds = ns / 1e9 + traps * mw_cost__debug_trap_ns(s->cost) / 1e9 +
 		     (s->syscalls + FAULT * faults) * s->syscall +
 		     (s->lengths ? mw_lengths__seconds(s->lengths) : 0);
-	return fmin(s->due_at, until);
+	return fmin(s->due_at, now->until);
+}
+
+double mw_standing__seen(const struct mw_standing *s)
+{
+	return s->cpu_all > 0 ? s->cpu_in / s->cpu_all : 1;
 }
 
 double mw_standing__seconds(const struct mw_standing *s)

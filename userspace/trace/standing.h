@@ -6,6 +6,7 @@
 #ifndef MW_TRACE_STANDING_H
 #define MW_TRACE_STANDING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "probe/calibrate.h"
@@ -26,8 +27,21 @@ struct mw_standing *mw_standing__new(struct memwhere_bpf *bpf, struct mw_process
 				     const struct mw_cost *cost, uint32_t syscall_ns);
 void mw_standing__free(struct mw_standing *standing);
 
-/* Do what is due; when next, at most UNTIL: seconds of CLOCK_MONOTONIC. */
-double mw_standing__step(struct mw_standing *standing, double now, double until);
+/* Seconds of CLOCK_MONOTONIC, unless it says otherwise. */
+struct mw_standing_now {
+	double time, until;
+	double budget, base; /* a share of BASE, which are seconds since the watch began; 0: none */
+	bool may_switch;     /* no probe waits to be taken out */
+};
+
+/*
+ * Do what is due; when next, at most UNTIL. Where system calls alone would take more than half of
+ * the budget, the program that sees them is out for a part of the time.
+ */
+double mw_standing__step(struct mw_standing *standing, const struct mw_standing_now *now);
+
+/* Of the targets' CPU time, the share in which system calls were seen: 1 unless they are many. */
+double mw_standing__seen(const struct mw_standing *standing);
 
 /*
  * Seconds that they have taken of all targets since the watch began, as of the last step; negative
