@@ -164,7 +164,7 @@ static int attach_system(struct memwhere_bpf *bpf, uint32_t *syscall_ns, struct 
 	return 0;
 }
 
-void mw_programs__see_system_calls(struct memwhere_bpf *bpf, bool on)
+bool mw_programs__see_system_calls(struct memwhere_bpf *bpf, bool on)
 {
 	bool raw = bpf_program__autoload(bpf->progs.vm_syscall_raw);
 	struct bpf_link **link = raw ? &bpf->links.vm_syscall_raw : &bpf->links.vm_syscall;
@@ -176,6 +176,7 @@ void mw_programs__see_system_calls(struct memwhere_bpf *bpf, bool on)
 		bpf_link__destroy(*link);
 		*link = NULL;
 	}
+	return *link;
 }
 
 struct memwhere_bpf *mw_programs__load(const struct mw_tracer_options *options, bool multi,

@@ -25,8 +25,8 @@ struct memwhere_bpf *mw_programs__load(const struct mw_tracer_options *options, 
 				       struct mw_pids *pids, uint32_t *syscall_ns,
 				       struct mw_err *err);
 
-/* Put the program at system calls in or out. It is in from the beginning. */
-void mw_programs__see_system_calls(struct memwhere_bpf *bpf, bool on);
+/* Put the program at system calls in or out. It is in from the beginning. Is it now? */
+bool mw_programs__see_system_calls(struct memwhere_bpf *bpf, bool on);
 
 /* Runs that the kernel refused because the program was already running on that CPU. */
 uint64_t mw_programs__recursion_misses(const struct memwhere_bpf *bpf);

@@ -98,8 +98,11 @@ static double share_in(const struct mw_standing *s, double budget)
 /* The program at system calls is back in, and counts for a moment. */
 static void begin_period(struct mw_standing *s, double now, double cpu, double calls, double base)
 {
-	if (s->phase == OUT)
-		mw_programs__see_system_calls(s->bpf, true);
+	s->period_ends_at = now + PERIOD;
+	if (s->phase == OUT && !mw_programs__see_system_calls(s->bpf, true)) {
+		s->due_at = s->period_ends_at;
+		return;
+	}
 	s->recent_cpu = FADE * s->recent_cpu + cpu - s->cpu_period;
 	s->recent_base = FADE * s->recent_base + base - s->base_period;
 	s->cpu_period = s->cpu_before = cpu;
@@ -107,7 +110,6 @@ static void begin_period(struct mw_standing *s, double now, double cpu, double c
 	s->calls_before = calls;
 	s->phase = COUNTING;
 	s->due_at = now + COUNTED;
-	s->period_ends_at = now + PERIOD;
 }
 
 static void end_counting(struct mw_standing *s, double now, double cpu, double calls, double budget)
