@@ -26,6 +26,8 @@ int cpu_of_thread(struct bpf_iter__task *ctx)
 		return 0;
 	record.tgid = task->tgid;
 	record.ended_ns = BPF_CORE_READ(task, signal, sum_sched_runtime);
+	record.ended_sleeps = BPF_CORE_READ(task, signal, nvcsw);
+	record.sleeps = task->nvcsw;
 	for (int i = 0; i < READS; i++) {
 		record.since = task->se.exec_start;
 		barrier();

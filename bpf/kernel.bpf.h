@@ -31,6 +31,7 @@ struct signal_struct {
 	atomic_t___mw live;
 	unsigned long min_flt, maj_flt;
 	unsigned long long sum_sched_runtime; /* of threads that have ended, ns */
+	unsigned long nvcsw;		      /* of the same: how often they went to sleep */
 };
 
 /* A CPU's clock, and the same without interrupts and what the host took. */
@@ -61,6 +62,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	unsigned int exit_code;
 	int on_cpu;
+	unsigned long nvcsw;
 	unsigned long min_flt, maj_flt;
 	struct mm_struct *mm;
 	struct signal_struct *signal;

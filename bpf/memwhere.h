@@ -416,6 +416,8 @@ struct mw_thread_cpu {
 	uint64_t since;	       /* when it was last accounted */
 	uint64_t behind;       /* what that CPU spent on interrupts, or the host on others */
 	uint64_t ended_ns;     /* of threads of its process that have ended */
+	uint64_t sleeps;       /* how often it gave up its CPU by itself */
+	uint64_t ended_sleeps; /* and those that have ended */
 	uint64_t at;	       /* now, by CLOCK_MONOTONIC */
 	uint64_t reader_clock; /* the clock of the reader's CPU, when it was last brought up to date
 				*/

@@ -88,16 +88,17 @@ static int compare(struct talk *talk, const struct mw_cpu_clock *clock, clockid_
 
 	ask(talk);
 	for (int i = 0; i < READINGS; i++) {
-		double began, seconds, kernel, said, span;
+		double began, kernel, said, span;
+		struct mw_cpu_use use;
 
 		usleep((useconds_t)(500 + i * 7919 % 3000));
 		began = mw_monotonic();
-		if (!mw_cpu_clock__read(clock, &seconds))
+		if (!mw_cpu_clock__read(clock, &use))
 			return 1;
 		kernel = clock_of(kernels);
 		said = ask(talk);
 		span = mw_monotonic() - began + SLACK;
-		exact += seconds < said + SLACK && seconds > said - span;
+		exact += use.seconds < said + SLACK && use.seconds > said - span;
 		coarse += kernel < said + SLACK && kernel > said - span;
 	}
 	printf("%d of %d readings are right, %d of the kernel's clock\n", exact, READINGS, coarse);

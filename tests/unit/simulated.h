@@ -22,6 +22,7 @@ struct simulated {
 	double own_changes;    /* it is slower by this factor in every second second */
 	double wait;	       /* seconds that it waits after each: 0: it computes */
 	double busy, idle;     /* seconds: bursts; idle 0: always busy */
+	double burst;	       /* allocations: a burst ends with so many, not by the clock; 0 */
 	double noise;	       /* one standard deviation of OWN, from one 10 ms to the next */
 	double factor;	       /* what a hit costs, by what is calibrated */
 	double cost_noise;     /* one standard deviation of that, from one 10 ms to the next */
@@ -38,7 +39,11 @@ struct simulated {
 	/* Its state. */
 	double cpu_at_tick;
 	double now, cpu, next_noise, speed, dearer, lost, carry;
-	double allocs, counted;					  /* truth, and what probes saw */
+	double allocs, counted;	  /* truth, and what probes saw */
+	double done, burst_began; /* of the present burst */
+	double sleeps;
+	bool idles;
+	double last, last_counted, last_carry, last_sampled;	  /* of the last tenth of bursts */
 	double lost_at[SIMULATED_SPANS], cpu_at[SIMULATED_SPANS]; /* each 10 ms */
 	size_t spans;
 	enum mw_window_kind kind;
@@ -82,6 +87,12 @@ static inline double simulated_each(const struct simulated *t, const struct simu
 	       (t->kind == MW_WINDOW_FULL ? t->full : t->entry + t->foreign);
 }
 
+/* Of an allocation and its free. */
+static inline double simulated_hits(const struct simulated *t)
+{
+	return t->kind == MW_WINDOW_FULL ? 3 : 2;
+}
+
 /* N allocations of PROCESS: what T's probes meet. */
 static inline void simulated_meet(struct simulated *t, struct simulated *process, double n)
 {
@@ -95,14 +106,45 @@ static inline void simulated_meet(struct simulated *t, struct simulated *process
 	if (!simulated_is_probed(t, process->now))
 		return;
 	if (!t->counting)
-		t->idle_hits += (uint64_t)n;
-	t->hits_carry += 2 * n;
+		t->idle_hits += (uint64_t)(simulated_hits(t) * n);
+	t->hits_carry += simulated_hits(t) * n;
 	t->hits = (uint64_t)t->hits_carry;
 	if (t->quota && t->hits > t->quota) {
 		mw_windows__quota_reached(t->windows);
 		process->woken = true;
 		t->quota = 0;
 	}
+}
+
+/* Of N allocations of T, those that are in the last tenth of the present burst. */
+static inline void simulated_advance(struct simulated *t, double n)
+{
+	double last = fmax(t->done + n - fmax(t->done, 0.9 * t->burst), 0);
+
+	t->done += n;
+	t->sleeps += t->done >= t->burst;
+	t->last += last;
+	if (t->counting)
+		t->last_counted += last;
+}
+
+/* Is T between two bursts? */
+static inline bool simulated_is_idle(struct simulated *t)
+{
+	double period = t->busy + t->idle;
+
+	if (!(t->burst > 0)) {
+		bool idle = t->idle > 0 && fmod(t->now, period) >= t->busy;
+
+		t->sleeps += idle && !t->idles;
+		t->idles = idle;
+		return idle;
+	}
+	if (t->now - t->burst_began >= period && t->done >= t->burst) {
+		t->burst_began = t->now;
+		t->done = 0;
+	}
+	return t->done >= t->burst;
 }
 
 /* TIME passes; what the target does in it with the probes as they are. */
@@ -126,13 +168,17 @@ static inline void simulated_pass(struct simulated *t, double time)
 				t->cpu_at[t->spans++] = t->cpu;
 			}
 		}
-		if (t->idle > 0 && fmod(t->now, t->busy + t->idle) >= t->busy)
+		if (simulated_is_idle(t))
 			continue;
 		own = t->own * t->speed;
 		if (t->own_changes > 0 && fmod(t->now, 2) >= 1)
 			own *= t->own_changes;
 		each = own + cost;
 		n = step / fmax(each + t->wait, 1e-12);
+		if (t->burst > 0) {
+			n = fmin(n, t->burst - t->done);
+			simulated_advance(t, n);
+		}
 		if (t->tick > 0 && fmod(t->now, t->tick) < step)
 			t->cpu_at_tick = t->cpu;
 		t->cpu += n * each;
@@ -151,6 +197,12 @@ static inline double simulated_cpu(void *arg, uint32_t slot)
 	(void)slot;
 
 	return t->tick > 0 ? t->cpu_at_tick : t->cpu;
+}
+
+static inline double simulated_sleeps(void *arg, uint32_t slot)
+{
+	(void)slot;
+	return simulated_process(arg)->sleeps;
 }
 
 static inline double simulated_cpu_lags(void *arg)
@@ -195,8 +247,10 @@ static inline void simulated_count(void *arg, bool on)
 	struct simulated *t = arg;
 
 	t->counting = on;
-	if (on)
+	if (on) {
 		t->sampled_carry = t->counted;
+		t->last_carry = t->last_counted;
+	}
 }
 
 static inline void simulated_quota(void *arg, uint64_t hits)
@@ -267,6 +321,8 @@ static inline void simulated_sampled(void *arg, double seconds, const double *sc
 	(void)cpu;
 	t->sampled += scales[0] * (t->counted - t->sampled_carry);
 	t->sampled_carry = t->counted;
+	t->last_sampled += scales[0] * (t->last_counted - t->last_carry);
+	t->last_carry = t->last_counted;
 }
 
 static inline void simulated_stays(void *arg, bool stays)
@@ -282,6 +338,7 @@ static void simulated_ends(void *arg)
 static const struct mw_windows_ops simulated_ops = {
 	.ends = simulated_ends,
 	.cpu = simulated_cpu,
+	.sleeps = simulated_sleeps,
 	.cpu_lags = simulated_cpu_lags,
 	.attach = simulated_attach,
 	.detach = simulated_detach,

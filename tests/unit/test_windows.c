@@ -27,6 +27,7 @@ struct outcome {
 	double covered; /* share of the CPU time, at least */
 	double bound;	/* allocations a second of CPU time, the largest */
 	double ratio;	/* estimated over true, their mean */
+	double last;	/* of sampled blocks, what the last tenth of bursts has, over a tenth */
 };
 
 static struct outcome watch(const struct simulated *target, int seeds, double seconds)
@@ -48,6 +49,7 @@ static struct outcome watch(const struct simulated *target, int seeds, double se
 		o.bound = fmax(o.bound, s.least);
 		if (s.enough && fabs(seen - t->allocs) > 3 * s.error * seen + 2)
 			o.beyond++;
+		o.last += t->sampled > 0 ? 10 * t->last_sampled / t->sampled / seeds : 0;
 		o.ratio += seen / t->allocs / seeds;
 		o.wide += s.enough && s.error > 0.15;
 		o.worst10 = fmax(o.worst10, simulated_worst(t, 10));
@@ -275,6 +277,30 @@ TEST(short_bursts_pay_no_more_than_others)
 }
 
 /* Twice as long as fast it would be if what is seen depended on what a window takes. */
+/*
+ * What a program does last in each burst, after which it waits, is seen as often as what it does
+ * first: a window that opens while it waits must not begin with a burst each time.
+ */
+TEST(ends_of_bursts_are_seen)
+{
+	static const double bursts[] = {500, 1500, 5000, 20000, 200000};
+
+	for (size_t i = 0; i < sizeof(bursts) / sizeof(*bursts); i++) {
+		struct simulated t = computing(0.5e-6);
+		struct outcome o;
+
+		t.burst = bursts[i];
+		t.attach = 0.003;
+		t.busy = 5e-6 * t.burst;
+		t.idle = 2e-6 * t.burst;
+		o = watch(&t, 4, 600);
+		check_budget(&o);
+		if (o.last < 0.7 || o.last > 1.4)
+			TEST_FAIL("bursts of %.0f: the last tenth has %.2f of its share", t.burst,
+				  o.last);
+	}
+}
+
 TEST(phases_are_seen_as_often_as_they_are)
 {
 	struct simulated t = computing(2e-6);

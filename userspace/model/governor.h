@@ -32,7 +32,9 @@ struct mw_governor {
 	double covered; /* of CPU: with probes in */
 	double since,
 		gap; /* CPU seconds since the last window, and how many the next one waits for */
-	double mean_loss; /* of the last windows */
+	double mean_loss;	   /* of the last windows */
+	double start;		   /* CPU so far when the next one opens; 0: not drawn yet */
+	double sleeps, sleeps_cpu; /* how often it went to sleep lately, in how much CPU time */
 	size_t windows;
 	unsigned long long random;
 	bool entries_only; /* no full windows: returns and frees are not asked for */
@@ -41,7 +43,8 @@ struct mw_governor {
 /* What the next window may be. */
 struct mw_window_plan {
 	enum mw_window_kind kind;
-	double cpu;  /* seconds of the target's CPU time, after which it closes */
+	double skip; /* seconds of the target's CPU time that go by before it counts */
+	double cpu;  /* seconds of it, after which it closes */
 	double loss; /* seconds that it is going to take, by what windows have shown */
 	double wait; /* CPU seconds until it may open, at the least */
 };
@@ -50,15 +53,17 @@ struct mw_window_plan {
 void mw_governor__begin(struct mw_governor *governor, double budget, double busy,
 			bool entries_only);
 
-/* SECONDS have passed, of which the target used CPU, probes included. Call at least once a second.
+/*
+ * SECONDS have passed, of which the target used CPU, probes included, and went to sleep SLEEPS
+ * times (0: nobody knows). Call at least once a second.
  */
-void mw_governor__passed(struct mw_governor *governor, double seconds, double cpu);
+void mw_governor__passed(struct mw_governor *governor, double seconds, double cpu, double sleeps);
 
 /*
  * The next window by what earlier ones showed: RATES of COUNT targets, all of which it is for.
  * True: it may open now.
  */
-bool mw_governor__plan(const struct mw_governor *governor, const struct mw_rates *const *rates,
+bool mw_governor__plan(struct mw_governor *governor, const struct mw_rates *const *rates,
 		       size_t count, struct mw_window_plan *plan);
 
 /* A window is over, probes were in for COVERED seconds of CPU, of which they took LOSS. */

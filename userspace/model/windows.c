@@ -50,6 +50,8 @@ struct slot {
 	struct mw_rate rate;
 	struct mw_counts before, after; /* when the window was opened, and closed */
 	double cpu_before, cpu_used;	/* CPU seconds then, and used since */
+	double skipped;			/* CPU seconds with probes in before that */
+	double cpu_in;			/* as probes went in */
 	double seen[MW_WINDOW_KINDS];	/* allocations behind `weight` */
 	double weight[MW_WINDOW_KINDS][WORDS];
 	double estimate[WORDS]; /* since the watch began */
@@ -73,13 +75,13 @@ struct mw_windows {
 	struct mw_governor governor;
 	struct mw_window_plan plan;
 	struct mw_sampling sampling;
-	enum { OUT, COUNTING, CLOSING, STAYING, LEAVING, ENDED } state;
-	bool trial;	       /* the probes that are in are there to find out what they cost */
-	bool untried;	       /* whether all probes may stay in */
-	bool burst;	       /* they stayed in once, and did not fit */
-	bool tripped;	       /* the quota is used up */
-	bool stayed;	       /* to the end */
-	double cpu, passed_at; /* as last looked at, all targets */
+	enum { OUT, SKIPPING, COUNTING, CLOSING, STAYING, LEAVING, ENDED } state;
+	bool trial;   /* the probes that are in are there to find out what they cost */
+	bool untried; /* whether all probes may stay in */
+	bool burst;   /* they stayed in once, and did not fit */
+	bool tripped; /* the quota is used up */
+	bool stayed;  /* to the end */
+	double cpu, sleeps, passed_at; /* as last looked at, all targets */
 	double began, opened_at, closed_at, due_at, stays_since, reviewed_at, quota_at;
 	double full_at; /* when the present window has its CPU time; 0: not yet */
 	double ran_before, ran;
@@ -131,14 +133,18 @@ static double cpu_of(const struct mw_windows *w, uint32_t i)
 /* Tell the governor what has passed. */
 static void pass(struct mw_windows *w, double now)
 {
-	double cpu = 0;
+	double cpu = 0, sleeps = 0;
 
-	for (uint32_t i = 0; i < w->count; i++)
+	for (uint32_t i = 0; i < w->count; i++) {
 		cpu += cpu_of(w, i);
+		sleeps += w->ops->sleeps(w->arg, i);
+	}
 	if (now > w->passed_at && w->passed_at > 0)
-		mw_governor__passed(&w->governor, now - w->passed_at, fmax(cpu - w->cpu, 0));
+		mw_governor__passed(&w->governor, now - w->passed_at, fmax(cpu - w->cpu, 0),
+				    fmax(sleeps - w->sleeps, 0));
 	w->passed_at = now;
 	w->cpu = cpu;
+	w->sleeps = sleeps;
 }
 
 /* ---- estimates ------------------------------------------------------------------------------- */
@@ -278,11 +284,19 @@ static bool put_in(struct mw_windows *w, double now, double seconds)
 		return false;
 	}
 	w->ops->set_quota(w->arg, hits_for(w, seconds, w->plan.kind));
-	read_all(w);
 	w->opened_at = now;
+	for (uint32_t i = 0; i < w->count; i++) {
+		w->slots[i].skipped = 0;
+		w->slots[i].cpu_in = cpu_of(w, i);
+	}
+	return true;
+}
+
+static void begin_to_count(struct mw_windows *w)
+{
+	read_all(w);
 	w->full_at = 0;
 	w->ops->count(w->arg, true);
-	return true;
 }
 
 static void open_window(struct mw_windows *w, double now)
@@ -290,8 +304,13 @@ static void open_window(struct mw_windows *w, double now)
 	draw_samples(w);
 	if (!put_in(w, now, QUOTA * w->plan.loss))
 		return;
-	w->state = COUNTING;
 	w->due_at = now + POLL_MIN;
+	if (w->plan.skip > 0) {
+		w->state = SKIPPING;
+		return;
+	}
+	w->state = COUNTING;
+	begin_to_count(w);
 }
 
 /* In each such span so many hits, so that a burst is noticed when it begins. */
@@ -312,6 +331,7 @@ static void stay_in(struct mw_windows *w, double now, bool trial)
 		w->ops->stays(w->arg, false);
 		return;
 	}
+	begin_to_count(w);
 	for (uint32_t i = 0; trial && i < w->count; i++) {
 		struct slot *s = &w->slots[i];
 
@@ -344,11 +364,22 @@ static struct mw_window *last_window(struct slot *s)
 	return s->rates.count ? &s->rates.windows[(s->rates.count - 1) % MW_WINDOWS_KEPT] : NULL;
 }
 
+/* Of allocations and their frees, in a window of KIND. */
+static double hits_between(const struct mw_counts *before, const struct mw_counts *after,
+			   enum mw_window_kind kind)
+{
+	double hits = kind == MW_WINDOW_FULL ? allocs_between(before, after) : 0;
+
+	for (size_t i = 0; i < MW_FUNCS; i++)
+		hits += (double)(after->calls[i] - before->calls[i]);
+	return hits;
+}
+
 /*
  * What slot I did since it was last read becomes a window of its rates. ALL: allocations of all
- * slots in it, IDLE: hits that nobody counted. Returns the seconds that it took.
+ * slots in it, HITS: theirs, IDLE: those that nobody counted. Returns the seconds that it took.
  */
-static double learn(struct mw_windows *w, uint32_t i, double all, double idle)
+static double learn(struct mw_windows *w, uint32_t i, double all, double hits, double idle)
 {
 	struct slot *s = &w->slots[i];
 	struct mw_window window = {
@@ -383,10 +414,10 @@ static double learn(struct mw_windows *w, uint32_t i, double all, double idle)
 	/* All hits return through the kernel then. */
 	if (s->rate.shared)
 		loss += w->ops->cost(w->arg, i, &s->before, &s->after, MW_WINDOW_FULL) - calibrated;
-	loss *= s->rate.factor * (all > 0 ? 1 + idle / all : 1);
-	if (!(all > 0))
+	loss *= s->rate.factor * (hits > 0 ? 1 + idle / hits : 1);
+	if (!(hits > 0))
 		loss += idle * w->ops->hit(w->arg, w->plan.kind) / w->count;
-	loss = fmin(loss, window.cpu + outside);
+	loss = fmin(loss, s->skipped + window.cpu + outside);
 	mw_detail(
 		"%s window: %.1f ms of CPU, %.0f allocations; by all windows %.0f in a second of the "
 		"target's own CPU time (+-%.1f %%), a hit costs %.2f of what was calibrated",
@@ -416,16 +447,18 @@ static void tell_sampled(struct mw_windows *w)
 /* Read what was counted since the last time, and what it says. Returns the seconds that it took. */
 static double read_and_learn(struct mw_windows *w, double *cpu)
 {
-	double idle = (double)(w->ops->idle_hits(w->arg) - w->idle_before), all = 0, loss = 0;
+	double idle = (double)(w->ops->idle_hits(w->arg) - w->idle_before);
+	double all = 0, hits = 0, loss = 0;
 
 	*cpu = 0;
 	for (uint32_t i = 0; i < w->count; i++) {
 		w->ops->read(w->arg, i, &w->slots[i].after);
 		all += allocs_between(&w->slots[i].before, &w->slots[i].after);
+		hits += hits_between(&w->slots[i].before, &w->slots[i].after, w->plan.kind);
 		*cpu += w->slots[i].cpu_used;
 	}
 	for (uint32_t i = 0; i < w->count; i++) {
-		w->slots[i].took = learn(w, i, all, idle);
+		w->slots[i].took = learn(w, i, all, hits, idle);
 		loss += w->slots[i].took;
 	}
 	for (uint32_t i = 0; i < w->count; i++) {
@@ -592,6 +625,28 @@ static void review(struct mw_windows *w, double now)
 	}
 }
 
+/* When the targets may have used CPU more seconds. */
+static double look_again(const struct mw_windows *w, double now, double cpu)
+{
+	return now + fmin(fmax(cpu / fmax(w->governor.busiest, 1), POLL_MIN), POLL_MAX);
+}
+
+static void skip(struct mw_windows *w, double now)
+{
+	double skipped = 0;
+
+	for (uint32_t i = 0; i < w->count; i++) {
+		w->slots[i].skipped = fmax(cpu_of(w, i) - w->slots[i].cpu_in, 0);
+		skipped += w->slots[i].skipped;
+	}
+	w->due_at = look_again(w, now, w->plan.skip - skipped);
+	if (skipped < w->plan.skip && !w->tripped && now - w->opened_at < WINDOW_MAX)
+		return;
+	w->opened_at = now;
+	w->state = COUNTING;
+	begin_to_count(w);
+}
+
 /*
  * A window has its CPU time, or its hits, or waits too long for either. It begins anywhere between
  * two steps of a clock that lags; were it to end right after one, it would seem too long.
@@ -602,8 +657,7 @@ static bool is_over(struct mw_windows *w, double now)
 
 	for (uint32_t i = 0; i < w->count; i++)
 		cpu += cpu_of(w, i) - w->slots[i].cpu_before;
-	w->due_at = now + fmin(fmax((w->plan.cpu - cpu) / fmax(w->governor.busiest, 1), POLL_MIN),
-			       POLL_MAX);
+	w->due_at = look_again(w, now, w->plan.cpu - cpu);
 	if (cpu >= w->plan.cpu && !(w->full_at > 0))
 		w->full_at = now + mw_governor__uniform(&w->governor) * w->ops->cpu_lags(w->arg);
 	if (w->full_at > 0)
@@ -645,6 +699,10 @@ double mw_windows__step(struct mw_windows *w, double now, double until)
 	case OUT:
 		if (now >= w->due_at)
 			decide(w, now);
+		break;
+	case SKIPPING:
+		if (w->tripped || now >= w->due_at)
+			skip(w, now);
 		break;
 	case COUNTING:
 		if (w->tripped || now >= w->due_at) {
@@ -707,7 +765,7 @@ double mw_windows__needs(const struct mw_windows *w, double now)
 
 bool mw_windows__are_open(const struct mw_windows *w)
 {
-	return w->state == COUNTING || (w->state == STAYING && w->trial);
+	return w->state == SKIPPING || w->state == COUNTING || (w->state == STAYING && w->trial);
 }
 
 bool mw_windows__may_close(const struct mw_windows *w)
@@ -757,7 +815,9 @@ void mw_windows__end(struct mw_windows *w, double now)
 	double cpu, loss;
 
 	w->stayed = w->state == STAYING;
-	if (w->state == COUNTING)
+	if (w->state == SKIPPING)
+		begin_to_count(w);
+	if (w->state == SKIPPING || w->state == COUNTING)
 		close_window(w, now);
 	if (w->state == COUNTING || w->state == CLOSING || w->state == STAYING) {
 		if (w->state == STAYING)

@@ -31,14 +31,14 @@ void mw_cpu_clock__configure(struct memwhere_bpf *bpf)
 struct mw_cpu_clock *mw_cpu_clock__open(const struct memwhere_bpf *bpf, pid_t pid, uint32_t tgid)
 {
 	struct mw_cpu_clock *clock = calloc(1, sizeof(*clock));
-	double seconds;
+	struct mw_cpu_use use;
 
 	if (!clock)
 		return NULL;
 	clock->tgid = tgid;
 	if (bpf_program__autoload(bpf->progs.cpu_of_thread))
 		clock->threads = mw_pids__threads(bpf->progs.cpu_of_thread, pid);
-	if (clock->threads && mw_cpu_clock__read(clock, &seconds))
+	if (clock->threads && mw_cpu_clock__read(clock, &use))
 		return clock;
 	mw_cpu_clock__close(clock);
 	return NULL;
@@ -62,7 +62,7 @@ static uint64_t used_by(const struct mw_thread_cpu *thread, uint64_t ahead)
 }
 
 /* Threads and those that have ended, once; -EAGAIN: one ended meanwhile. */
-static int read_threads(const struct mw_cpu_clock *clock, uint64_t *ns)
+static int read_threads(const struct mw_cpu_clock *clock, uint64_t *ns, uint64_t *sleeps)
 {
 	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(clock->threads));
 	struct mw_thread_cpu records[64];
@@ -72,7 +72,7 @@ static int read_threads(const struct mw_cpu_clock *clock, uint64_t *ns)
 
 	if (fd < 0)
 		return -errno;
-	*ns = 0;
+	*ns = *sleeps = 0;
 	/* Brings the clock of this CPU up to date (kernel/sched/core.c, task_sched_runtime()). */
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &own);
 	for (;;) {
@@ -91,6 +91,7 @@ static int read_threads(const struct mw_cpu_clock *clock, uint64_t *ns)
 			if (thread->tgid != clock->tgid)
 				return -ENOTSUP;
 			if (!any) {
+				*sleeps = thread->ended_sleeps;
 				ahead = thread->reader_clock - thread->at;
 				ended = thread->ended_ns;
 			}
@@ -98,21 +99,23 @@ static int read_threads(const struct mw_cpu_clock *clock, uint64_t *ns)
 			if (thread->ended_ns != ended)
 				return -EAGAIN;
 			*ns += used_by(thread, ahead);
+			*sleeps += thread->sleeps;
 		}
 	}
 	*ns += ended;
 	return any ? 0 : -ESRCH;
 }
 
-bool mw_cpu_clock__read(const struct mw_cpu_clock *clock, double *seconds)
+bool mw_cpu_clock__read(const struct mw_cpu_clock *clock, struct mw_cpu_use *use)
 {
+	uint64_t ns, sleeps;
 	int ret = -EAGAIN;
-	uint64_t ns;
 
 	for (int i = 0; i < READS && ret == -EAGAIN; i++)
-		ret = read_threads(clock, &ns);
+		ret = read_threads(clock, &ns, &sleeps);
 	if (ret)
 		return false;
-	*seconds = (double)ns / 1e9;
+	use->seconds = (double)ns / 1e9;
+	use->sleeps = (double)sleeps;
 	return true;
 }

@@ -25,7 +25,13 @@ void mw_cpu_clock__configure(struct memwhere_bpf *bpf);
 struct mw_cpu_clock *mw_cpu_clock__open(const struct memwhere_bpf *bpf, pid_t pid, uint32_t tgid);
 void mw_cpu_clock__close(struct mw_cpu_clock *clock);
 
-/* Seconds, of all its threads, ended ones included. False: it has ended, or can't be told. */
-bool mw_cpu_clock__read(const struct mw_cpu_clock *clock, double *seconds);
+/* Of all threads of a process, ended ones included. */
+struct mw_cpu_use {
+	double seconds;
+	double sleeps; /* how often they gave up their CPUs to wait for something */
+};
+
+/* False: it has ended, or can't be told. */
+bool mw_cpu_clock__read(const struct mw_cpu_clock *clock, struct mw_cpu_use *use);
 
 #endif

@@ -90,6 +90,7 @@ void mw_processes__remove(struct mw_processes *p, struct mw_process *process)
 
 	process->ended = true;
 	p->targets[process->slot].ended_cpu += process->cpu;
+	p->targets[process->slot].ended_sleeps += process->sleeps;
 	free_process(p, process);
 	bpf_map_delete_elem(p->map, &key);
 }
@@ -113,14 +114,17 @@ bool mw_processes__all_ended(const struct mw_processes *p)
 }
 
 /* It never goes back, whatever it is read from. */
-static double cpu_of(const struct mw_process *process)
+static double cpu_of(struct mw_process *process)
 {
+	struct mw_cpu_use use;
 	struct timespec used;
-	clockid_t clock;
 	double seconds = 0;
+	clockid_t clock;
 
-	if (process->clock && mw_cpu_clock__read(process->clock, &seconds))
-		return fmax(seconds, process->cpu);
+	if (process->clock && mw_cpu_clock__read(process->clock, &use)) {
+		process->sleeps = fmax(use.sleeps, process->sleeps);
+		return fmax(use.seconds, process->cpu);
+	}
 	if (!clock_getcpuclockid(process->pid, &clock) && !clock_gettime(clock, &used))
 		seconds = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 	return fmax(seconds, process->cpu);
@@ -138,6 +142,15 @@ double mw_processes__cpu_seconds(struct mw_processes *p, uint32_t slot)
 		process->cpu = cpu_of(process);
 		sum += process->cpu;
 	}
+	return sum;
+}
+
+double mw_processes__sleeps(const struct mw_processes *p, uint32_t slot)
+{
+	double sum = p->targets[slot].ended_sleeps;
+
+	for (size_t i = 0; i < p->count; i++)
+		sum += p->list[i].slot == slot && !p->list[i].ended ? p->list[i].sleeps : 0;
 	return sum;
 }
 

@@ -36,6 +36,7 @@ struct mw_process {
 	struct mw_procstat stat, first; /* as last read, and when the watch began */
 	struct mw_cpu_clock *clock;	/* NULL: the kernel's own is used */
 	double cpu;			/* seconds, as last asked for */
+	double sleeps;			/* then; 0 without CLOCK */
 	/* Search for allocators again (exec, dlopen): next time to do so, attempts left. */
 	double rescan_at;
 	unsigned int rescans_left;
@@ -47,6 +48,7 @@ struct mw_target {
 	/* Of processes that have ended, and of those before an exec replaced their memory. */
 	uint64_t ended_min_flt, ended_maj_flt, ended_cpu_ns;
 	double ended_cpu; /* seconds */
+	double ended_sleeps;
 	uint64_t purged_count, purged_bytes;
 	uint64_t late;	     /* MW_LOST_LATE */
 	bool out_of_reach;   /* no allocator for probes */
@@ -88,6 +90,9 @@ bool mw_processes__all_ended(const struct mw_processes *processes);
  * as last asked for. To the microsecond, or to the scheduler's last tick (trace/cpu_clock.h).
  */
 double mw_processes__cpu_seconds(struct mw_processes *processes, uint32_t slot);
+
+/* How often threads of the same gave up their CPUs to wait, as of the last call; 0: not known. */
+double mw_processes__sleeps(const struct mw_processes *processes, uint32_t slot);
 
 /* So many seconds ago may be what it says of a process that runs: of one at least; 0: of none. */
 double mw_processes__cpu_lags(const struct mw_processes *processes);

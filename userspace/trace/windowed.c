@@ -19,6 +19,13 @@ static double on_cpu(void *arg, uint32_t slot)
 	return mw_processes__cpu_seconds(w->processes, slot);
 }
 
+static double on_sleeps(void *arg, uint32_t slot)
+{
+	const struct mw_windowed *w = arg;
+
+	return mw_processes__sleeps(w->processes, slot);
+}
+
 static double on_cpu_lags(void *arg)
 {
 	const struct mw_windowed *w = arg;
@@ -213,6 +220,7 @@ static void on_stays(void *arg, bool stays)
 
 const struct mw_windows_ops mw_windowed_ops = {
 	.cpu = on_cpu,
+	.sleeps = on_sleeps,
 	.cpu_lags = on_cpu_lags,
 	.attach = on_attach,
 	.detach = on_detach,
