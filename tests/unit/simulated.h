@@ -338,6 +338,7 @@ static void simulated_ends(void *arg)
 static const struct mw_windows_ops simulated_ops = {
 	.ends = simulated_ends,
 	.cpu = simulated_cpu,
+	.cpu_about = simulated_cpu,
 	.sleeps = simulated_sleeps,
 	.cpu_lags = simulated_cpu_lags,
 	.attach = simulated_attach,

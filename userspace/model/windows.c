@@ -136,7 +136,7 @@ static void pass(struct mw_windows *w, double now)
 	double cpu = 0, sleeps = 0;
 
 	for (uint32_t i = 0; i < w->count; i++) {
-		cpu += cpu_of(w, i);
+		cpu += w->ops->cpu_about(w->arg, i);
 		sleeps += w->ops->sleeps(w->arg, i);
 	}
 	if (now > w->passed_at && w->passed_at > 0)
@@ -199,7 +199,7 @@ static double allocs_between(const struct mw_counts *before, const struct mw_cou
 static void account(struct mw_windows *w, uint32_t i)
 {
 	struct slot *s = &w->slots[i];
-	double cpu = cpu_of(w, i), own, allocs;
+	double cpu = w->ops->cpu_about(w->arg, i), own, allocs;
 
 	/* Before the first windows nothing is known: their rate is taken for that time, too. */
 	if (!s->known && !(s->rate.enough && s->rate.error < FIRST_ERROR &&

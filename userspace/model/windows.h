@@ -23,6 +23,8 @@
 struct mw_windows_ops {
 	/* CPU time of the target's processes so far, ended ones included. */
 	double (*cpu)(void *arg, uint32_t slot);
+	/* The same, for less work: as of a moment ago. It may never be ahead of cpu(). */
+	double (*cpu_about)(void *arg, uint32_t slot);
 	/* How often its threads went to sleep, as of the last cpu(); 0 where nobody knows. */
 	double (*sleeps)(void *arg, uint32_t slot);
 	/* So many seconds ago may be what it says, where it moves in steps; 0: it says all. */

@@ -114,23 +114,21 @@ bool mw_processes__all_ended(const struct mw_processes *p)
 }
 
 /* It never goes back, whatever it is read from. */
-static double cpu_of(struct mw_process *process)
+static void read_cpu(struct mw_process *process, bool exact)
 {
 	struct mw_cpu_use use;
 	struct timespec used;
-	double seconds = 0;
 	clockid_t clock;
 
-	if (process->clock && mw_cpu_clock__read(process->clock, &use)) {
+	if (exact && process->clock && mw_cpu_clock__read(process->clock, &use)) {
 		process->sleeps = fmax(use.sleeps, process->sleeps);
-		return fmax(use.seconds, process->cpu);
+		process->cpu = fmax(use.seconds, process->cpu);
+	} else if (!clock_getcpuclockid(process->pid, &clock) && !clock_gettime(clock, &used)) {
+		process->cpu = fmax((double)used.tv_sec + (double)used.tv_nsec / 1e9, process->cpu);
 	}
-	if (!clock_getcpuclockid(process->pid, &clock) && !clock_gettime(clock, &used))
-		seconds = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
-	return fmax(seconds, process->cpu);
 }
 
-double mw_processes__cpu_seconds(struct mw_processes *p, uint32_t slot)
+static double cpu_seconds(struct mw_processes *p, uint32_t slot, bool exact)
 {
 	double sum = p->targets[slot].ended_cpu;
 
@@ -139,10 +137,20 @@ double mw_processes__cpu_seconds(struct mw_processes *p, uint32_t slot)
 
 		if (process->slot != slot || process->ended)
 			continue;
-		process->cpu = cpu_of(process);
+		read_cpu(process, exact);
 		sum += process->cpu;
 	}
 	return sum;
+}
+
+double mw_processes__cpu_seconds(struct mw_processes *p, uint32_t slot)
+{
+	return cpu_seconds(p, slot, true);
+}
+
+double mw_processes__cpu_seconds_about(struct mw_processes *p, uint32_t slot)
+{
+	return cpu_seconds(p, slot, false);
 }
 
 double mw_processes__sleeps(const struct mw_processes *p, uint32_t slot)

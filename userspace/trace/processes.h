@@ -91,6 +91,10 @@ bool mw_processes__all_ended(const struct mw_processes *processes);
  */
 double mw_processes__cpu_seconds(struct mw_processes *processes, uint32_t slot);
 
+/* The same, as of the scheduler's last tick or the last call of the other: a twentieth of the work.
+ */
+double mw_processes__cpu_seconds_about(struct mw_processes *processes, uint32_t slot);
+
 /* How often threads of the same gave up their CPUs to wait, as of the last call; 0: not known. */
 double mw_processes__sleeps(const struct mw_processes *processes, uint32_t slot);
 

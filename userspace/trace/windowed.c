@@ -19,6 +19,13 @@ static double on_cpu(void *arg, uint32_t slot)
 	return mw_processes__cpu_seconds(w->processes, slot);
 }
 
+static double on_cpu_about(void *arg, uint32_t slot)
+{
+	const struct mw_windowed *w = arg;
+
+	return mw_processes__cpu_seconds_about(w->processes, slot);
+}
+
 static double on_sleeps(void *arg, uint32_t slot)
 {
 	const struct mw_windowed *w = arg;
@@ -220,6 +227,7 @@ static void on_stays(void *arg, bool stays)
 
 const struct mw_windows_ops mw_windowed_ops = {
 	.cpu = on_cpu,
+	.cpu_about = on_cpu_about,
 	.sleeps = on_sleeps,
 	.cpu_lags = on_cpu_lags,
 	.attach = on_attach,
