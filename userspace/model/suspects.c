@@ -283,6 +283,7 @@ static double wait_of(const struct mw_site_stats *site, double now, struct mw_ou
 /* Seconds until a site can be judged, and until one of the sites can be. */
 struct waits {
 	double early, soonest;
+	bool unknown; /* of one neither windows nor looks tell what it keeps */
 };
 
 static void add_wait(const struct mw_site_stats *site, double now, struct waits *waits,
@@ -293,6 +294,8 @@ static void add_wait(const struct mw_site_stats *site, double now, struct waits 
 	if (!(site->totals.allocs > 0) || mw_suspect_by_growth(site))
 		return;
 	wait = wait_of(site, now, out);
+	waits->unknown |= wait == INFINITY && site->flags & MW_SITE_UNSCALED &&
+			  !(site->flags & MW_SITE_LIVE_KNOWN);
 	life = mw_suspect_by_generations(site) ? mw_generations__early(&site->generations, now)
 					       : wait;
 	waits->early = fmin(waits->early, life);
@@ -303,7 +306,7 @@ static void add_wait(const struct mw_site_stats *site, double now, struct waits 
 
 void mw_suspects__outlook(const struct mw_label_groups *groups, double now, struct mw_outlook *out)
 {
-	struct waits waits = {INFINITY, INFINITY};
+	struct waits waits = {INFINITY, INFINITY, false};
 
 	*out = (struct mw_outlook){.seconds = INFINITY};
 	for (size_t i = 0; i < mw_label_groups__count(groups); i++) {
@@ -314,10 +317,13 @@ void mw_suspects__outlook(const struct mw_label_groups *groups, double now, stru
 	}
 	if (waits.early == INFINITY)
 		return;
-	out->state = waits.early > 0		? MW_OUTLOOK_EARLY
-		     : waits.soonest < INFINITY ? MW_OUTLOOK_FEW
-						: MW_OUTLOOK_KNOWN;
-	out->seconds = waits.soonest < INFINITY ? waits.soonest : waits.early;
+	out->state = waits.early > 0				 ? MW_OUTLOOK_EARLY
+		     : waits.soonest < INFINITY || waits.unknown ? MW_OUTLOOK_FEW
+								 : MW_OUTLOOK_KNOWN;
+	if (waits.soonest < INFINITY)
+		out->seconds = waits.soonest;
+	else if (waits.early > 0 || !waits.unknown)
+		out->seconds = waits.early;
 }
 
 const char *mw_outlook_name(enum mw_outlook_state state)

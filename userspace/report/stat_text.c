@@ -310,7 +310,7 @@ static void print_cost(const struct block *b)
 		fprintf(out,
 			"  cost       %.1f %% of the target's CPU time so far, of %.1f %% allowed; probes were in for %.1f %% of it\n",
 			100 * now->cost, 100 * now->budget, 100 * now->coverage);
-		if (now->system_calls_seen < 1)
+		if (now->system_calls_seen < MW_SYSTEM_CALLS_ALL)
 			fprintf(out,
 				"             system calls, which are many, were seen in %.1f %% of it: brk, mmap and their lines are of that\n",
 				100 * now->system_calls_seen);

@@ -108,7 +108,7 @@ static int read_threads(const struct mw_cpu_clock *clock, uint64_t *ns, uint64_t
 
 bool mw_cpu_clock__read(const struct mw_cpu_clock *clock, struct mw_cpu_use *use)
 {
-	uint64_t ns, sleeps;
+	uint64_t ns = 0, sleeps = 0;
 	int ret = -EAGAIN;
 
 	for (int i = 0; i < READS && ret == -EAGAIN; i++)

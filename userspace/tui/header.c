@@ -141,7 +141,7 @@ static void draw_cost(struct mw_tui *tui, const struct mw_canvas *c)
 		x += mw_draw(c, 2, x, 30, MW_INK_BAD, "lost %s", mw_format_count(a, lost));
 	else
 		x += mw_draw(c, 2, x, 30, MW_INK_PLAIN, "lost 0");
-	if (t->now.governed && t->now.system_calls_seen < 1)
+	if (t->now.governed && t->now.system_calls_seen < MW_SYSTEM_CALLS_ALL)
 		x += mw_draw(c, 2, x + 2, 40, MW_INK_PLAIN, "system calls %.0f %% seen",
 			     100 * t->now.system_calls_seen) +
 		     2;
