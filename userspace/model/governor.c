@@ -167,12 +167,13 @@ bool mw_governor__plan(struct mw_governor *g, const struct mw_rates *const *rate
 	for (size_t i = 0; i < count; i++)
 		share = fmax(share, mw_rates__loss(rates[i], plan->kind));
 	share = fmax(share, 1e-4);
-	burst = share * burst_of(g, share);
-	plan->cpu = fmin(fmax(fmin(fmax(LOSS, burst), LOSS_MAX) / share, SHORTEST), LONGEST);
+	burst = burst_of(g, share);
+	plan->cpu =
+		fmin(fmax(fmin(fmax(LOSS, share * burst), LOSS_MAX) / share, SHORTEST), LONGEST);
 	if (g->windows < 2)
 		plan->cpu = FIRST;
 	/* A target that uses little has small windows, but none that say nothing. */
-	most = fmin(fmax(cap / 3, burst), WINDOW_CAP * cap);
+	most = fmin(fmax(cap / 3, share * burst), WINDOW_CAP * cap);
 	plan->cpu = fmax(fmin(plan->cpu, (most - FIXED * share) / share), FIRST);
 	plan->loss = share * (plan->cpu + FIXED);
 	plan->wait = fmax(g->gap - g->since,
@@ -186,7 +187,7 @@ bool mw_governor__plan(struct mw_governor *g, const struct mw_rates *const *rate
 	if (first)
 		plan->skip = 0;
 	else
-		skip_some(g, burst_of(g, share), plan);
+		skip_some(g, burst, plan);
 	return true;
 }
 

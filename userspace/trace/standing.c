@@ -89,10 +89,11 @@ static void learn(struct mw_standing *s, double cpu, double calls)
 /* Of a period, the share in which system calls may be seen. */
 static double share_in(const struct mw_standing *s, double budget)
 {
+	/* BASE is brought up to date less often than the CPU time, which it is never below. */
+	double base = fmax(s->recent_base, s->recent_cpu);
 	double taken = s->calls_cpu > 0 ? s->calls / s->calls_cpu * s->syscall * s->recent_cpu : 0;
 
-	return budget > 0 && taken > 0 ? fmin(SYSCALLS_SHARE * budget * s->recent_base / taken, 1)
-				       : 1;
+	return budget > 0 && taken > 0 ? fmin(SYSCALLS_SHARE * budget * base / taken, 1) : 1;
 }
 
 /* The program at system calls is back in, and counts for a moment. */
